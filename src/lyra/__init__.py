@@ -1,0 +1,3 @@
+"""Lyra: a chat assistant that already knows what you listen to."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,198 @@
+"""What can go wrong, told to people and to programs.
+
+    LyraError                      code, status, a sentence that says what to do
+    |- RequestError                the request must change: 400, 404, 405, 408, 413, 415, 421
+    |- TokenError                  a new Spotify token is needed: 401
+    |- SpotifyForbiddenError       the Spotify app's owner must act: 403
+    |- TryLaterError               the same request may succeed later: 429, 503, 504
+    `- BrokenError                 the operator must act: 500
+
+Every class has one stable `code`; README's table lists them. A message never holds a token, a
+body, or anybody's text: it is written here, not copied from a vendor.
+"""
+
+from typing import Any, ClassVar
+
+
+class LyraError(Exception):
+    """A failure with a stable code, an HTTP status and a sentence a person can act on."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    action: ClassVar[str | None] = None
+    sentence: ClassVar[str] = "Something broke on our side. Try again; if it stays, tell the operator."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after_s: float | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message or self.sentence)
+        self.retry_after_s = retry_after_s
+        self.reason = reason
+
+    def describe(self, request_id: str) -> dict[str, Any]:
+        """The `error` object of DESIGN.md section 3; absent fields are left out."""
+        told = {
+            "code": self.code,
+            "message": str(self),
+            "retryable": self.retryable,
+            "action": self.action,
+            "reason": self.reason,
+            "retry_after_s": self.whole_seconds,
+            "request_id": request_id,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+    @property
+    def whole_seconds(self) -> int | None:
+        """`retry_after_s` rounded up, as the Retry-After header wants it."""
+        return None if self.retry_after_s is None else max(1, -int(-self.retry_after_s // 1))
+
+
+class RequestError(LyraError):
+    """The caller has to change the request."""
+
+    code, status = "invalid_request", 400
+    sentence = "The request is not valid."
+
+
+class InvalidJsonError(RequestError):
+    code = "invalid_json"
+    sentence = "The body is not valid JSON. Send one UTF-8 JSON object."
+
+
+class NotFoundError(RequestError):
+    code, status = "not_found", 404
+    sentence = "There is nothing at this address. See / for the routes."
+
+
+class MethodNotAllowedError(RequestError):
+    code, status = "method_not_allowed", 405
+    sentence = "This route does not answer that method. The Allow header lists those it does."
+
+
+class RequestTimeoutError(RequestError):
+    code, status, retryable = "request_timeout", 408, True
+    sentence = "The request's body did not arrive in time. Send it again in one go."
+
+
+class BodyTooLargeError(RequestError):
+    code, status = "body_too_large", 413
+    sentence = "The body is larger than this route takes. Send fewer or shorter messages."
+
+
+class UnsupportedMediaTypeError(RequestError):
+    code, status = "unsupported_media_type", 415
+    sentence = "Send the body uncompressed, with Content-Type: application/json."
+
+
+class MisdirectedRequestError(RequestError):
+    code, status = "misdirected_request", 421
+    sentence = "This host name is not served here. The operator can allow it in LYRA_ALLOWED_HOSTS."
+
+
+class TokenError(LyraError):
+    """The caller needs a (new) Spotify access token."""
+
+    code, status, action = "missing_token", 401, "reauthorize"
+    sentence = "Send a Spotify access token in the header 'Authorization: Bearer <token>'."
+
+
+class MissingTokenError(TokenError):
+    """No Authorization header came."""
+
+
+class MalformedTokenError(TokenError):
+    code = "malformed_token"
+    sentence = "The Authorization header is not 'Bearer <token>' with one well-formed token."
+
+
+class SpotifyTokenRejectedError(TokenError):
+    code = "spotify_token_rejected"
+    sentence = "Spotify does not accept this token: it has expired or was revoked. Log in again."
+
+
+class SpotifyForbiddenError(LyraError):
+    """Spotify refuses this listener or this app; `reason` says which."""
+
+    code, status = "spotify_forbidden", 403
+    sentence = "Spotify refuses access to this listener's data."
+
+
+class TryLaterError(LyraError):
+    """The same request may succeed later, after `retry_after_s` where it is known."""
+
+    code, status, retryable = "overloaded", 503, True
+    sentence = "Lyra is busy. Try again in a moment."
+
+
+class OverloadedError(TryLaterError):
+    """More is in flight than this process accepts."""
+
+
+class TooManyRequestsError(TryLaterError):
+    code, status = "too_many_requests", 429
+    sentence = "Too many requests from this listener. Wait a moment, then try again."
+
+
+class DrainingError(TryLaterError):
+    code = "draining"
+    sentence = "This server is shutting down. Try again; another one will answer."
+
+
+class SpotifyRateLimitedError(TryLaterError):
+    code = "spotify_rate_limited"
+    sentence = "Spotify asks for a pause. Try again later."
+
+
+class SpotifyQuotaExceededError(TryLaterError):
+    code = "spotify_quota_exceeded"
+    sentence = "The Spotify app's daily quota is used up. Try again later."
+
+
+class SpotifyUnavailableError(TryLaterError):
+    code = "spotify_unavailable"
+    sentence = "Spotify does not answer properly right now. Try again in a moment."
+
+
+class SpotifyTimeoutError(TryLaterError):
+    code, status = "spotify_timeout", 504
+    sentence = "Spotify did not answer in time. Try again in a moment."
+
+
+class LlmUnavailableError(TryLaterError):
+    code = "llm_unavailable"
+    sentence = "The language model is not available right now. Try again in a moment."
+
+
+class LlmRateLimitedError(TryLaterError):
+    code = "llm_rate_limited"
+    sentence = "The language model is receiving too many requests. Try again later."
+
+
+class LlmTimeoutError(TryLaterError):
+    code, status = "llm_timeout", 504
+    sentence = "The language model did not answer in time. Try again in a moment."
+
+
+class LlmInterruptedError(TryLaterError):
+    code = "llm_interrupted"
+    sentence = "The connection to the language model was lost. What you see may be incomplete."
+
+
+class LlmTruncatedError(TryLaterError):
+    code = "llm_truncated"
+    sentence = "The answer ended without its end mark. What you see may be incomplete."
+
+
+class BrokenError(LyraError):
+    """Nothing the caller can change; the operator finds the cause in the log."""
+
+
+class LlmMisconfiguredError(BrokenError):
+    code = "llm_misconfigured"
+    sentence = "The language model refused this server's settings. The operator must mend them."

@@ -1,0 +1,140 @@
+"""What Lyra keeps of a listener: trimmed, typed, frozen, and free of garbage-collector tracking.
+
+Every list is in Spotify's order: top items with the highest affinity first, plays newest first.
+Spotify gives ranks, never counts, so there is no field for how often something was played.
+"""
+
+from typing import Literal
+
+import msgspec
+
+SectionName = Literal["profile", "top_artists", "top_tracks", "recently_played", "playlists"]
+SectionStatus = Literal[
+    "ok", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
+]
+SECTIONS: tuple[SectionName, ...] = (
+    "profile",
+    "top_artists",
+    "top_tracks",
+    "recently_played",
+    "playlists",
+)
+
+
+class Kept(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Base of what is kept: small when packed, invisible to the garbage collector."""
+
+
+class Profile(Kept, frozen=True):
+    """The listener. `id` is Spotify's user id; `account_id` its immutable successor, if sent."""
+
+    id: str = ""
+    display_name: str | None = None
+    image: str | None = None
+    url: str | None = None
+    account_id: str | None = None
+
+
+class Artist(Kept, frozen=True):
+    """`genres` is None where Spotify sent none at all, empty where the artist has none."""
+
+    name: str
+    id: str | None = None
+    uri: str | None = None
+    url: str | None = None
+    image: str | None = None
+    genres: tuple[str, ...] | None = None
+
+
+class Track(Kept, frozen=True):
+    """`artists` and `artist_ids` run in parallel; `released` is the year, None if unknown."""
+
+    name: str
+    artists: tuple[str, ...] = ()
+    artist_ids: tuple[str | None, ...] = ()
+    id: str | None = None
+    uri: str | None = None
+    url: str | None = None
+    album: str | None = None
+    image: str | None = None
+    released: int | None = None
+    duration_ms: int | None = None
+    explicit: bool | None = None
+
+
+class Play(Kept, frozen=True):
+    """One finished play; `played_at` is RFC 3339 in UTC as Spotify wrote it."""
+
+    track: Track
+    played_at: str | None = None
+
+
+class Playlist(Kept, frozen=True):
+    """`total` is None where Spotify does not tell it, which is not the same as 0."""
+
+    name: str
+    id: str | None = None
+    uri: str | None = None
+    url: str | None = None
+    image: str | None = None
+    description: str | None = None
+    total: int | None = None
+    owned: bool | None = None
+    owner: str | None = None
+    collaborative: bool | None = None
+
+
+class Section(Kept, frozen=True):
+    """How one of the five calls went. `ms` is wall time; `skipped` counts unreadable items."""
+
+    name: SectionName
+    status: SectionStatus
+    count: int | None = None
+    code: str | None = None
+    message: str | None = None
+    skipped: int = 0
+    ms: int = 0
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again soon may fill the gap."""
+        return self.status in ("rate_limited", "unavailable", "timeout")
+
+
+class Genre(Kept, frozen=True):
+    """`share` of the listening that has a genre at all; all shares of a listener sum to 1."""
+
+    name: str
+    share: float
+
+
+class GenreAnalysis(Kept, frozen=True):
+    """Genres by share, largest first.
+
+    `coverage` is the part (0 to 1) of the weighed artists for which a genre is known, `source`
+    where the genres come from: `spotify`, or `none` when Spotify sent none.
+    """
+
+    genres: tuple[Genre, ...] = ()
+    coverage: float = 0.0
+    source: Literal["spotify", "none"] = "none"
+    artists_known: int = 0
+    artists_considered: int = 0
+
+
+class Listening(Kept, frozen=True):
+    """Everything known of one listener at one moment (`fetched_at`, seconds since the epoch).
+
+    `regime` is what the fields in the answers show of Spotify's two API regimes.
+    """
+
+    profile: Profile
+    sections: tuple[Section, ...]
+    top_artists: tuple[Artist, ...] = ()
+    top_tracks: tuple[Track, ...] = ()
+    recently_played: tuple[Play, ...] = ()
+    playlists: tuple[Playlist, ...] = ()
+    genre_analysis: GenreAnalysis = GenreAnalysis()
+    summary: str = ""
+    fetched_at: float = 0.0
+    regime: Literal["restricted", "full", "mixed", "unknown"] = "unknown"

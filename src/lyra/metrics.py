@@ -1,0 +1,68 @@
+"""What an operator can count and time, as Prometheus metrics in a registry of their own.
+
+Labels come from closed sets (routes, sections, codes), so their number is bounded; a key or a
+token is never a label.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """One process's metrics; two services in one process have two of these."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.requests = Counter(
+            "lyra_requests", "Answered requests.", ("route", "status"), registry=self.registry
+        )
+        self.spotify_calls = Counter(
+            "lyra_spotify_calls",
+            "Calls sent to Spotify, retries included.",
+            ("section", "outcome"),
+            registry=self.registry,
+        )
+        self.fetch_seconds = Histogram(
+            "lyra_fetch_seconds",
+            "Time to read one listener from Spotify.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "lyra_answers", "Chat answers by how they ended.", ("ending",), registry=self.registry
+        )
+        self.first_token_seconds = Histogram(
+            "lyra_first_token_seconds",
+            "From the accepted request to the first word.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
+
+    def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Report `read()` at every scrape; names that end in `_total` are counters."""
+        self.registry.register(_Watched(prefix, read))
+
+    def render(self) -> bytes:
+        """The metrics as Prometheus text."""
+        return generate_latest(self.registry)
+
+
+class _Watched(Collector):
+    """Numbers kept elsewhere as plain integers, so that counting them costs nothing here."""
+
+    def __init__(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
+        self._prefix = prefix
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._read().items():
+            full = f"{self._prefix}_{name}"
+            family = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield family(full.removesuffix("_total"), "Read at the scrape.", value=value)
