@@ -21,7 +21,9 @@ class LyraError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     action: ClassVar[str | None] = None
-    sentence: ClassVar[str] = "Something broke on our side. Try again; if it stays, tell the operator."
+    sentence: ClassVar[str] = (
+        "Something broke on our side. Try again; if it stays, tell the operator."
+    )
 
     def __init__(
         self,
@@ -46,6 +48,10 @@ class LyraError(Exception):
             "request_id": request_id,
         }
         return {name: value for name, value in told.items() if value is not None}
+
+    def again(self) -> "LyraError":
+        """An equal error of its own, for each of several callers who share one failure."""
+        return type(self)(str(self), retry_after_s=self.retry_after_s, reason=self.reason)
 
     @property
     def whole_seconds(self) -> int | None:

@@ -57,7 +57,6 @@ class Settings(
     first_byte_s: Seconds = 1
     heartbeat_s: Seconds = 15
     body_timeout_s: Seconds = 10
-    header_timeout_s: Seconds = 10
     write_timeout_s: Seconds = 20
     drain_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10
     max_streams: PositiveInt = 2000

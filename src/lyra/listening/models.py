@@ -102,7 +102,7 @@ class Section(Kept, frozen=True):
 
 
 class Genre(Kept, frozen=True):
-    """`share` of the listening that has a genre at all; all shares of a listener sum to 1."""
+    """`share` of the listening that has a genre at all; before the cut to twelve they sum to 1."""
 
     name: str
     share: float

@@ -1,0 +1,24 @@
+"""An invented Spotify Web API and an invented Anthropic Messages server, for demos and tests.
+
+    async with Sandbox() as sandbox:
+        token = sandbox_token(7, "typical", "legacy", "lat-80-400")
+        ...  # GET {sandbox.api_url}/me with this bearer token
+
+The bearer token chooses the listener and what goes wrong; the model's name chooses what goes
+wrong with the model. Both languages are in docs/SANDBOX.md.
+"""
+
+from lyra.sandbox.plays import SANDBOX_NOW
+from lyra.sandbox.server import Sandbox
+from lyra.sandbox.stats import Stats
+from lyra.sandbox.tokens import PERSONAS, REGIMES, sandbox_token, token_digest
+
+__all__ = [
+    "PERSONAS",
+    "REGIMES",
+    "SANDBOX_NOW",
+    "Sandbox",
+    "Stats",
+    "sandbox_token",
+    "token_digest",
+]

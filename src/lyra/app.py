@@ -1,0 +1,66 @@
+"""Builds the service: every part once, closed in reverse."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+
+from aiohttp import web
+
+from lyra.agent import open_lyra
+from lyra.chat.answer import Speaker
+from lyra.chat.model import open_model
+from lyra.chat.runs import Runs
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.web.edge import Edge, dress_answer
+from lyra.web.intake import MAX_BODY_BYTES
+from lyra.web.limits import RateLimit
+from lyra.web.routes import ROUTES
+from lyra.web.services import SERVICES, Services
+
+
+def create_app(
+    settings: Settings,
+    *,
+    demo_token: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    rng: Random | None = None,
+) -> web.Application:
+    """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
+
+    With a `demo_token` every answer is labelled as being about an invented listener.
+    """
+    rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
+
+    @asynccontextmanager
+    async def services(app: web.Application) -> AsyncIterator[None]:
+        metrics = Metrics()
+        async with (
+            open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
+            open_model(settings) as model,
+        ):
+            app[SERVICES] = Services(
+                settings=settings,
+                metrics=metrics,
+                lyra=lyra,
+                speaker=Speaker(settings, model, metrics, rng, demo=demo_token is not None),
+                runs=Runs(settings),
+                chats=RateLimit(
+                    settings.rate_per_minute, entries=settings.cache_max_entries, clock=clock
+                ),
+                demo_token=demo_token,
+            )
+            yield
+
+    edge = Edge(settings)
+    app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
+    app.cleanup_ctx.append(services)
+    app.on_response_prepare.append(dress_answer)
+    app.on_shutdown.append(_drain)
+    app.add_routes(ROUTES)
+    return app
+
+
+async def _drain(app: web.Application) -> None:
+    await app[SERVICES].runs.drain()

@@ -1,0 +1,61 @@
+"""What is kept of a listener: bytes ready to be sent, and the rest packed.
+
+Trees of dicts cost 2 MB a listener and garbage-collector pauses of tenths of a second; this is
+about 30 kB and invisible to the collector.
+"""
+
+from typing import Literal
+
+import msgspec
+import orjson
+
+from lyra.listening.context import listening_context
+from lyra.listening.models import Listening
+from lyra.listening.views import init_view
+
+ContextLevel = Literal["full", "minimal", "none"]
+
+_OVERHEAD = 400  # bytes of the objects themselves and of their places in the tables
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Listening).decode
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One listener, immutable. Times are of the cache's monotonic clock, in seconds.
+
+    `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
+    caller, as JSON without the braces. `context` is what the model is told, byte-stable.
+    """
+
+    packed: bytes
+    init_members: bytes
+    context: str
+    fetched_at: float
+    expires_at: float
+    top_artists_count: int
+
+    def listening(self) -> Listening:
+        """The typed data, decoded anew: 50 to 150 microseconds."""
+        return _unpack(self.packed)
+
+    def ages(self, now: float) -> tuple[int, int]:
+        """Seconds since it was fetched and seconds until it expires, whole and not negative."""
+        return max(0, int(now - self.fetched_at)), max(0, int(self.expires_at - now))
+
+    def weight(self) -> int:
+        """Bytes that this entry occupies in memory, roughly."""
+        return len(self.packed) + len(self.init_members) + len(self.context.encode()) + _OVERHEAD
+
+
+def make_entry(
+    listening: Listening, *, level: ContextLevel, fetched_at: float, expires_at: float
+) -> Entry:
+    """Everything that is worth preparing once: about a millisecond."""
+    return Entry(
+        packed=_pack(listening),
+        init_members=orjson.dumps(init_view(listening))[1:-1],
+        context=listening_context(listening, level),
+        fetched_at=fetched_at,
+        expires_at=expires_at,
+        top_artists_count=len(listening.top_artists),
+    )

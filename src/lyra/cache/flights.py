@@ -1,0 +1,150 @@
+"""One fetch per key, however many ask and whoever leaves.
+
+Invariants, hunted by tests/cache/test_flights.py:
+- at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
+- a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
+- a flight that a clear has fenced may answer those who wait, but publishes nothing;
+- a flight that ends removes itself only, never the one that came after a clear.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from lyra.cache.entry import Entry
+from lyra.cache.keys import Key
+from lyra.errors import DrainingError, LyraError, OverloadedError
+from lyra.listening.fetch import SpotifyReader
+from lyra.listening.models import Section
+
+log = logging.getLogger(__name__)
+
+
+class Flight:
+    """One running fetch: its task, how far it is, and whether it may still publish."""
+
+    def __init__(self, key: Key, reader: SpotifyReader) -> None:
+        self.key = key
+        self.reader = reader
+        self.fenced = False
+        self._sections: list[Section] = []
+        self._changed = asyncio.Event()
+        self.task: asyncio.Task[Entry]  # set by `start`, before anybody can see the flight
+
+    def report(self, section: Section) -> None:
+        """Tell everybody who follows that one of the five calls has ended."""
+        self._sections.append(section)
+        self.wake()
+
+    def wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        return self.task.done()
+
+    async def sections(self) -> AsyncIterator[Section]:
+        """The sections in the order in which they arrive, those before now at once."""
+        seen = 0
+        while True:
+            while seen < len(self._sections):
+                seen += 1
+                yield self._sections[seen - 1]
+            if self.ended:
+                return
+            await self._changed.wait()
+
+    async def entry(self) -> Entry:
+        """What the fetch brings. A caller who is cancelled here cancels nothing.
+
+        Raises:
+            LyraError: the fetch failed, each waiter with an exception of its own; or the
+                process is shutting down.
+        """
+        try:
+            return await asyncio.shield(self.task)
+        except LyraError as failure:
+            raise failure.again() from None
+        except asyncio.CancelledError:
+            if self.task.cancelled() and not _self_cancelled():
+                raise DrainingError from None
+            raise
+
+    def start(self, work: Awaitable[Entry], done: Callable[["Flight"], None]) -> None:
+        # A context of its own: the first caller's request id is not everybody's.
+        self.task = asyncio.get_running_loop().create_task(
+            _as_coroutine(work), context=contextvars.Context()
+        )
+        self.task.add_done_callback(lambda _: done(self))
+
+
+class Flights:
+    """The table of running fetches, owner of their tasks. At most `limit` run at once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._current: dict[Key, Flight] = {}
+        self._running: set[Flight] = set()  # the fenced ones too: asyncio's own hold is weak
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def current(self, key: Key) -> Flight | None:
+        """The flight that a newcomer may join."""
+        return self._current.get(key)
+
+    def start(
+        self, key: Key, reader: SpotifyReader, fetch: Callable[[Flight], Awaitable[Entry]]
+    ) -> Flight:
+        """Begin the one flight of this key.
+
+        Raises:
+            OverloadedError: `limit` fetches are running.
+        """
+        if len(self._running) >= self._limit:
+            raise OverloadedError(retry_after_s=1)
+        flight = Flight(key, reader)
+        self._current[key] = flight
+        self._running.add(flight)
+        flight.start(fetch(flight), self._landed)
+        return flight
+
+    def leave_table(self, flight: Flight) -> None:
+        """Let no newcomer join this flight any more; a newer one under its key stays."""
+        if self._current.get(flight.key) is flight:
+            del self._current[flight.key]
+
+    def fence(self, key: Key | None = None) -> None:
+        """Forbid the running flight of this key (of every key) to publish; its waiters stay."""
+        keys = list(self._current) if key is None else [key]
+        for each in keys:
+            flight = self._current.pop(each, None)
+            if flight is not None:
+                flight.fenced = True
+
+    async def close(self) -> None:
+        """End every flight; those who wait are told that the server is shutting down."""
+        running = [flight.task for flight in self._running]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _landed(self, flight: Flight) -> None:
+        self.leave_table(flight)
+        self._running.discard(flight)
+        flight.wake()
+        # Reading the exception also keeps asyncio from reporting it as never retrieved.
+        failure = None if flight.task.cancelled() else flight.task.exception()
+        if failure is not None and not isinstance(failure, LyraError):
+            log.error("a fetch broke: this is a fault in Lyra", exc_info=failure)
+
+
+async def _as_coroutine(work: Awaitable[Entry]) -> Entry:
+    return await work
+
+
+def _self_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

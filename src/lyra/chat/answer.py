@@ -1,0 +1,179 @@
+"""Fills a run: waits for the listener, asks the model, and gives the answer its one ending."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import msgspec
+
+from lyra.cache.entry import Entry
+from lyra.cache.listeners import Visit
+from lyra.chat.bodies import Question
+from lyra.chat.model import ChatModel, Done, Prompt, Usage
+from lyra.chat.parts import Abort, Finish, Part, Start, failure_parts, status
+from lyra.chat.prompt import make_prompt
+from lyra.chat.run import Run
+from lyra.errors import LlmTimeoutError, LyraError, TryLaterError
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RETRY_WAIT_S = 3.0  # an upstream that asks for a longer pause is not waited for
+_RETRY_JITTER_S = 0.3
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Produces answers with one model. One per process; holds no listener's data."""
+
+    settings: Settings
+    model: ChatModel
+    metrics: Metrics
+    rng: Random
+    demo: bool = False
+
+    async def answer(self, run: Run, visit: Visit, question: Question) -> None:
+        """Fill the run up to its ending, whatever happens; cancelling closes the model's call."""
+        answer = _Answer(self, run, visit)
+        # A reader sees nothing before the listener or the model has agreed, but never waits
+        # longer than this for the first byte.
+        timer = asyncio.get_running_loop().call_later(self.settings.first_byte_s, answer.begin)
+        try:
+            async with asyncio.timeout(self.settings.answer_timeout_s):
+                await answer.speak(question)
+        except LyraError as failure:
+            answer.fail(failure)
+        except TimeoutError:
+            answer.fail(LlmTimeoutError())
+        except Exception:
+            log.exception("an answer broke: this is a fault in Lyra")
+            answer.fail(LyraError())
+        finally:
+            timer.cancel()
+            # Cancelled: by the reader who left, who will not see this, or by a stop.
+            answer.abort("interrupted")
+
+
+class _Answer:
+    """One answer being made: the clock of its parts and what its ending will say."""
+
+    def __init__(self, speaker: Speaker, run: Run, visit: Visit) -> None:
+        self._speaker = speaker
+        self._settings = speaker.settings
+        self._run = run
+        self._visit = visit
+        self._began = time.monotonic()
+        self._first_token_s: float | None = None
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """Show the run to its reader."""
+        cache = {**self._visit.describe(), "lookup_ms": self._visit.lookup_ms()}
+        about: dict[str, Any] = {
+            "model": self._speaker.model.name,
+            "offline": self._speaker.model.offline,
+            "cache": cache,
+        }
+        if self._speaker.demo:
+            about["demo"] = True
+        self._run.begin(Start(self._run.id, about))
+
+    async def speak(self, question: Question) -> None:
+        entry = self._visit.at_hand or await self._load()
+        self._run.add(status("thinking"))
+        await self._relay(make_prompt(entry, question))
+
+    async def _load(self) -> Entry:
+        """The listener of a cold token, with a status for every section that arrives."""
+        self._run.add(status("loading_listening"))
+        async for section in self._visit.sections():
+            told = {"section": section.name, "status": section.status, "ms": section.ms}
+            self._run.add(status("loading_listening", **told))
+            if section.name == "profile" and section.status == "ok":
+                self.begin()
+        return await self._visit.entry()
+
+    async def _relay(self, prompt: Prompt) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.first_token_timeout_s
+        async with aclosing(self._pieces(prompt)) as pieces:
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise LlmTimeoutError from None
+                if not isinstance(piece, str):
+                    self._finish(piece or Done("other"))
+                    return
+                if not self._say(piece):
+                    self._finish(Done("length"))
+                    return
+                deadline = loop.time() + self._settings.token_timeout_s
+
+    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[str | Done, None]:
+        """The model's pieces; a call that fails before its first word is tried once more."""
+        spoken = False
+        for last in (False, True):
+            try:
+                async with self._speaker.model.open(prompt) as pieces:
+                    self.begin()
+                    async for piece in pieces:
+                        spoken = True
+                        yield piece
+            except TryLaterError as failure:
+                if last or spoken or not self._worth_a_retry(failure):
+                    raise
+                await asyncio.sleep(
+                    (failure.retry_after_s or 0) + _RETRY_JITTER_S * self._speaker.rng.random()
+                )
+            else:
+                return
+
+    def _worth_a_retry(self, failure: TryLaterError) -> bool:
+        slow = isinstance(failure, LlmTimeoutError)
+        return not slow and (failure.retry_after_s or 0) <= _RETRY_WAIT_S
+
+    def _say(self, words: str) -> bool:
+        """Pass words on; False once the answer has reached its bound, cut there."""
+        if self._first_token_s is None:
+            self._first_token_s = time.monotonic() - self._began
+            self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
+        encoded = words.encode("utf-8", "replace")
+        room = self._settings.answer_max_bytes - self._bytes
+        self._bytes += len(encoded)
+        self._run.say(encoded[:room].decode("utf-8", "ignore"))
+        return len(encoded) < room
+
+    def _finish(self, done: Done) -> None:
+        self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
+
+    def fail(self, failure: LyraError) -> None:
+        """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
+        parts = failure_parts(failure, self._run.id)
+        finish = Finish("error", self._measured(Usage()))
+        self._end(*parts, finish, ending=failure.code, failure=failure)
+
+    def abort(self, reason: str) -> None:
+        """End here and now; nothing happens if the run has its ending."""
+        self._end(Abort(reason), ending="abort")
+
+    def _end(self, *parts: Part, ending: str, failure: LyraError | None = None) -> None:
+        if not self._run.ended:
+            self._speaker.metrics.answers.labels(ending).inc()
+            self._run.end(*parts, failure=failure)
+
+    def _measured(self, usage: Usage) -> dict[str, Any]:
+        first = self._first_token_s
+        return {
+            "usage": msgspec.to_builtins(usage),
+            "first_token_ms": None if first is None else round(first * 1000, 2),
+            "duration_ms": round((time.monotonic() - self._began) * 1000, 2),
+            "cache": self._visit.describe(),
+        }

@@ -1,0 +1,203 @@
+"""Claude, or any server that speaks the Anthropic Messages API: the one door to `anthropic`.
+
+The SDK gives authentication, typed errors and the decoder; its events are read raw, which costs a
+third of its own parsing and survives servers that crash it. Its retries are off: it obeys a
+Retry-After of any length, silently. Import this module lazily, it takes about a second.
+"""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import anthropic
+import httpx2
+import orjson
+from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
+
+from lyra.chat.model import Done, Pieces, Prompt, Usage
+from lyra.chat.parts import FinishReason
+from lyra.errors import (
+    LlmInterruptedError,
+    LlmMisconfiguredError,
+    LlmRateLimitedError,
+    LlmTimeoutError,
+    LlmTruncatedError,
+    LlmUnavailableError,
+    LyraError,
+)
+from lyra.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_FINISH: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content-filter",
+}
+_BY_TYPE: dict[str, type[LyraError]] = {
+    "overloaded_error": LlmUnavailableError,
+    "api_error": LlmUnavailableError,
+    "rate_limit_error": LlmRateLimitedError,
+    "timeout_error": LlmTimeoutError,
+    "authentication_error": LlmMisconfiguredError,
+    "permission_error": LlmMisconfiguredError,
+    "billing_error": LlmMisconfiguredError,
+    "not_found_error": LlmMisconfiguredError,
+    "invalid_request_error": LlmMisconfiguredError,
+}
+_MAX_RETRY_AFTER_S = 60.0
+_SERVER_FAULT = 500
+_BUSY = (408, 409)
+_TOO_MANY = 429
+
+
+@asynccontextmanager
+async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
+    """A client for one process, closed at the end of the block."""
+    http = DefaultAioHttpClient(follow_redirects=False)
+    async with AsyncAnthropic(
+        # An explicit key, always: without one the SDK searches the disk for profiles.
+        api_key=settings.llm_api_key or "none",
+        base_url=settings.llm_base_url or "https://api.anthropic.com",
+        max_retries=0,
+        timeout=httpx2.Timeout(settings.answer_timeout_s, connect=5, pool=5),
+        http_client=http,
+    ) as client:
+        yield Claude(client, settings)
+
+
+class Claude:
+    """Answers over `POST /v1/messages`."""
+
+    offline = False
+
+    def __init__(self, client: AsyncAnthropic, settings: Settings) -> None:
+        self._client = client
+        self._max_tokens = settings.max_tokens
+        # Words come sooner without thinking; other servers may not know the parameter.
+        quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
+        self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}} if quick else {}
+        self.name = settings.model
+
+    @asynccontextmanager
+    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+        """See ChatModel.open; entered when the answer's headers have come."""
+        try:
+            async with self._client.messages.with_streaming_response.create(
+                stream=True, **self._body(prompt)
+            ) as response, aclosing(_pieces(response.http_response)) as pieces:
+                yield pieces
+        except LyraError:
+            raise
+        except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
+            raise _classify(failure) from None
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        cached = {"type": "text", "text": prompt.context, "cache_control": {"type": "ephemeral"}}
+        return {
+            "model": self.name,
+            "max_tokens": self._max_tokens,
+            "system": [{"type": "text", "text": prompt.rules}, cached],
+            "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+            **self._extra,
+        }
+
+
+async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Done, None]:
+    """Words as they come, then Done; pings and unknown events are passed over.
+
+    Raises:
+        LlmTruncatedError: the stream ended cleanly without its end mark.
+        LyraError: the server reported an error in the middle.
+    """
+    usage: dict[str, Any] = {}
+    reason: str | None = None
+    async for raw in AsyncStream.raw_events(response):
+        match orjson.loads(raw.data) if raw.data else None:
+            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": words}}:
+                if words:
+                    yield str(words)
+            case {"type": "message_start", "message": {"usage": dict(told)}}:
+                usage |= _known(told)
+            case {"type": "message_delta", "delta": dict(delta), **rest}:
+                reason = delta.get("stop_reason")
+                usage |= _known(rest.get("usage"))
+            case {"type": "message_stop"}:
+                yield Done(_FINISH.get(reason or "", "other"), _usage(usage))
+                return
+            case {"type": "error", **rest}:
+                raise _reported(rest.get("error"))
+            case _:
+                continue  # pings, thinking, and whatever is added to the API later
+    raise LlmTruncatedError
+
+
+def _known(usage: Any) -> dict[str, Any]:
+    """The counts that an event really holds; null means unchanged."""
+    told = usage if isinstance(usage, dict) else {}
+    return {name: count for name, count in told.items() if count is not None}
+
+
+def _reported(error: Any) -> LyraError:
+    """An error event's type as our error; it comes with HTTP status 200."""
+    kind = error.get("type") if isinstance(error, dict) else None
+    return _BY_TYPE.get(str(kind), LlmUnavailableError)()
+
+
+def _usage(told: dict[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=told.get("input_tokens") or 0,
+        output_tokens=told.get("output_tokens") or 0,
+        cached_input_tokens=told.get("cache_read_input_tokens") or 0,
+        cache_write_tokens=told.get("cache_creation_input_tokens") or 0,
+    )
+
+
+def _classify(failure: Exception) -> LyraError:
+    """The SDK's, httpx2's and the decoder's errors as ours; the vendor's words stay here."""
+    match failure:
+        case anthropic.APIStatusError():
+            return _refused(failure)
+        case anthropic.APITimeoutError() | httpx2.TimeoutException():
+            return LlmTimeoutError()
+        case anthropic.APIConnectionError():
+            log.warning("the model's server cannot be reached")
+            return LlmUnavailableError(retry_after_s=2)
+        case httpx2.HTTPError() | ValueError() | LookupError() | TypeError() | AttributeError():
+            return LlmInterruptedError()
+        case _:
+            log.error("unexpected failure of the model client: %s", type(failure).__name__)
+            return LlmInterruptedError()
+
+
+def _refused(failure: anthropic.APIStatusError) -> LyraError:
+    status = failure.status_code
+    # The status first: compatible servers often send no error type, or their own.
+    if status == _TOO_MANY:
+        return LlmRateLimitedError(retry_after_s=_retry_after(failure.response))
+    if status >= _SERVER_FAULT or status in _BUSY:
+        return LlmUnavailableError(retry_after_s=_retry_after(failure.response))
+    log.error("the model refused the request: status %d, type %s", status, failure.type)
+    return LlmMisconfiguredError()
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """Seconds to wait, from 0.5 to a minute, whatever the header says."""
+    value = response.headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _until(value, response.headers.get("date", ""))
+    return min(max(seconds, 0.5), _MAX_RETRY_AFTER_S) if math.isfinite(seconds) else 1.0
+
+
+def _until(when: str, now: str) -> float:
+    try:
+        return (parsedate_to_datetime(when) - parsedate_to_datetime(now)).total_seconds()
+    except (ValueError, TypeError):
+        return 1.0

@@ -1,0 +1,121 @@
+"""Answers without a language model, from the listening data alone, and says so.
+
+Deterministic: the same listener and the same question give the same words. It names only what the
+data holds, so there is nothing it could invent.
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from lyra.chat.model import Done, Pieces, Prompt
+from lyra.listening.models import Listening, Section, Track
+
+NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
+_LISTED = 5
+
+_Reply = Callable[[Listening], str]
+
+
+class Offline:
+    """The responder that answers when no model is configured."""
+
+    name = "lyra-offline"
+    offline = True
+
+    @asynccontextmanager
+    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+        """See ChatModel.open."""
+        reply = _reply_to(prompt.turns[-1].text)
+        yield _spoken(NOTICE + reply(prompt.listening()))
+
+
+async def _spoken(text: str) -> AsyncGenerator[str | Done, None]:
+    """The text word by word, each with the space before it."""
+    for word in re.findall(r"\s*\S+|\s+$", text):
+        yield word
+    yield Done("stop")
+
+
+def _reply_to(question: str) -> _Reply:
+    asked = question.casefold()
+    for keywords, reply in _REPLIES:
+        if any(keyword in asked for keyword in keywords):
+            return reply
+    return _help
+
+
+def _artists(listening: Listening) -> str:
+    names = [artist.name for artist in listening.top_artists[:_LISTED]]
+    return _list(listening, "top_artists", "Your top artists of about six months, in order", names)
+
+
+def _tracks(listening: Listening) -> str:
+    names = [_titled(track) for track in listening.top_tracks[:_LISTED]]
+    return _list(listening, "top_tracks", "Your top tracks of about six months, in order", names)
+
+
+def _recent(listening: Listening) -> str:
+    names = [_titled(play.track) for play in listening.recently_played[:_LISTED]]
+    return _list(listening, "recently_played", "Your latest plays, newest first", names)
+
+
+def _playlists(listening: Listening) -> str:
+    names = [playlist.name for playlist in listening.playlists[:_LISTED]]
+    return _list(
+        listening, "playlists", f"The first of your {len(listening.playlists)} playlists", names
+    )
+
+
+def _genres(listening: Listening) -> str:
+    found = listening.genre_analysis
+    if not found.genres:
+        return "Spotify sent no genres for your artists, so I cannot say which you prefer."
+    told = [f"{genre.name} ({genre.share:.0%})" for genre in found.genres[:_LISTED]]
+    known = f"{found.artists_known} of {found.artists_considered} artists have one"
+    return f"Your genres, by share ({known}):\n" + _bullets(told)
+
+
+def _recommend(listening: Listening) -> str:
+    """Old favourites: top tracks that are not among the latest plays."""
+    lately = {(play.track.name, play.track.artists) for play in listening.recently_played}
+    rested = [track for track in listening.top_tracks if (track.name, track.artists) not in lately]
+    names = [_titled(track) for track in rested[:_LISTED]]
+    return _list(
+        listening, "top_tracks", "Among your favourites, but not in your latest plays", names
+    )
+
+
+def _help(listening: Listening) -> str:
+    can = "Ask me about your artists, tracks, genres, recent plays, playlists or what to play."
+    return f"{listening.summary}\n\n{can}"
+
+
+_REPLIES: tuple[tuple[tuple[str, ...], _Reply], ...] = (
+    (("recommend", "suggest", "should i play", "what to play", "forgotten"), _recommend),
+    (("genre", "style", "kind of music"), _genres),
+    (("recent", "lately", "last ", "latest", "today"), _recent),
+    (("playlist",), _playlists),
+    (("artist", "band", "singer", "who "), _artists),
+    (("track", "song", "title"), _tracks),
+)
+
+
+def _titled(track: Track) -> str:
+    return f"{track.name} by {', '.join(track.artists)}" if track.artists else track.name
+
+
+def _list(listening: Listening, section: str, heading: str, names: list[str]) -> str:
+    if names:
+        return f"{heading}:\n{_bullets(names)}"
+    return _why_empty(next((s for s in listening.sections if s.name == section), None))
+
+
+def _why_empty(section: Section | None) -> str:
+    if section is None or section.status == "ok":
+        return "Spotify has nothing to tell about that for your account yet."
+    return f"I could not read that from Spotify. {section.message or ''}".strip()
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

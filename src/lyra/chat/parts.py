@@ -1,0 +1,88 @@
+"""The parts of an answer: the AI SDK UI message stream, version 1, as typed values.
+
+Only types that versions 5, 6 and 7 of the `ai` package all know: an unknown one fails their whole
+stream. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+"""
+
+from typing import Any, Literal
+
+import msgspec
+import orjson
+
+from lyra.errors import LyraError
+
+FinishReason = Literal["stop", "length", "content-filter", "error", "other"]
+
+
+class Part(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", rename="camel", omit_defaults=True
+):
+    """One step of an answer."""
+
+    def encode(self) -> bytes:
+        """The part as one line of JSON."""
+        return orjson.dumps(msgspec.to_builtins(self))
+
+
+class Start(Part, frozen=True, tag="start"):
+    message_id: str
+    message_metadata: dict[str, Any]
+
+
+class Status(Part, frozen=True, tag="data-status"):
+    """What is being done before words come. Transient: kits show it and keep it out of history."""
+
+    data: dict[str, Any]
+    transient: bool
+
+
+class TextStart(Part, frozen=True, tag="text-start"):
+    id: str
+
+
+class TextDelta(Part, frozen=True, tag="text-delta"):
+    id: str
+    delta: str
+
+    def encode(self) -> bytes:
+        """The part as JSON; written out, since nearly every part of an answer is this one."""
+        return b'{"type":"text-delta","id":"%b","delta":%b}' % (
+            self.id.encode(),
+            orjson.dumps(self.delta),
+        )
+
+
+class TextEnd(Part, frozen=True, tag="text-end"):
+    id: str
+
+
+class Finish(Part, frozen=True, tag="finish"):
+    finish_reason: FinishReason
+    message_metadata: dict[str, Any]
+
+
+class Failure(Part, frozen=True, tag="error"):
+    """The sentence for people; `FailureData` is the same for programs."""
+
+    error_text: str
+
+
+class FailureData(Part, frozen=True, tag="data-error"):
+    data: dict[str, Any]
+    transient: bool
+
+
+class Abort(Part, frozen=True, tag="abort"):
+    """The server ended the answer on purpose: `draining`."""
+
+    reason: str
+
+
+def status(phase: str, **more: Any) -> Status:
+    """A transient status part."""
+    return Status({"phase": phase, **more}, transient=True)
+
+
+def failure_parts(failure: LyraError, request_id: str) -> tuple[Part, Part]:
+    """A failure in the middle of a stream, for people and for programs."""
+    return Failure(str(failure)), FailureData(failure.describe(request_id), transient=True)

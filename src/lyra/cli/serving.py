@@ -1,0 +1,78 @@
+"""Runs the service until a signal, and tells the person at the terminal what runs and why."""
+
+import asyncio
+import os
+import signal
+
+from lyra import __version__
+from lyra.app import create_app
+from lyra.settings import SettingError, Settings
+from lyra.web.server import Runner, listen
+from lyra.web.services import SERVICES, Services
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve_until_stopped(
+    settings: Settings, *, demo_token: str | None = None, why: str = ""
+) -> int:
+    """Serve; on the first signal let live answers finish, on the second leave at once."""
+    app = create_app(settings, demo_token=demo_token)
+    runner = Runner(app)
+    await runner.setup()
+    try:
+        port = await _listen(runner, settings)
+        print(_greeting(app[SERVICES], port, why), flush=True)
+        await wait_for_signal()
+        print("lyra: stopping; live answers may finish", flush=True)
+        app[SERVICES].runs.draining = True
+    finally:
+        await runner.cleanup()
+    return 0
+
+
+async def wait_for_signal() -> None:
+    """Return at SIGINT or SIGTERM; from then on another one ends the process at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, os._exit, 1)
+
+
+async def _listen(runner: Runner, settings: Settings) -> int:
+    try:
+        return await listen(runner, settings.host, settings.port)
+    except OSError as failure:
+        raise SettingError(
+            f"LYRA_PORT: cannot listen on {settings.host}:{settings.port} "
+            f"({failure.strerror or failure}). Stop what uses it, or set another LYRA_PORT."
+        ) from None
+
+
+def _greeting(services: Services, port: int, why: str) -> str:
+    url = f"http://{_shown_host(services.settings)}:{port}"
+    token = services.demo_token or "$SPOTIFY_TOKEN"
+    model = services.speaker.model
+    kind = "DEMO (an invented listener)" if services.demo else "serving real Spotify data"
+    lines = [f"Lyra {__version__}: {kind} on {url}"]
+    if why:
+        lines.append(f"  why:    {why}")
+    lines += [
+        f"  model:  {model.name}{' (no language model)' if model.offline else ''}",
+        f"  page:   {url}/",
+        "",
+        "Load the listener once, then ask:",
+        f"  curl -s -X POST {url}/lyra/init -H 'Authorization: Bearer {token}'",
+        f"  curl -sN {url}/lyra/chat -H 'Authorization: Bearer {token}' \\",
+        "    -H 'Content-Type: application/json' \\",
+        """    -d '{"message": "Which artists do I listen to most?"}'""",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
+
+
+def _shown_host(settings: Settings) -> str:
+    return "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104

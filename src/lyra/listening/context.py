@@ -1,0 +1,79 @@
+"""What the model is given of a listener: data in a fence that no name can close."""
+
+from typing import Any, Literal
+
+import orjson
+
+from lyra.listening.insights import hour, plays_by_hour
+from lyra.listening.models import Listening, Play, Playlist, Track
+from lyra.listening.summary import summarise_without_names
+from lyra.listening.text import clean
+
+Level = Literal["full", "minimal", "none"]
+_CREDITS = 4
+_SUMMARY_CAP = 2000
+# Harmless in JSON, and what is left cannot end the tag that the text stands in.
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_WITHHELD = "The operator of this service keeps Spotify data from the language model."
+
+
+def listening_context(listening: Listening, level: Level) -> str:
+    """Return JSON for the prompt, the same bytes for the same listening.
+
+    `full` names artists, tracks and playlists, `minimal` tells the summary and genres without
+    any such name, `none` only that the data is withheld. Times are UTC.
+    """
+    told: dict[str, Any]
+    match level:
+        case "full":
+            told = _overview(listening, listening.summary) | _lists(listening)
+        case "minimal":
+            told = _overview(listening, summarise_without_names(listening))
+        case "none":
+            told = {"withheld": _WITHHELD}
+    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
+
+
+def _overview(listening: Listening, summary: str) -> dict[str, Any]:
+    found = listening.genre_analysis
+    return {
+        "summary": clean(summary, _SUMMARY_CAP),
+        "genres": [{"name": clean(one.name), "share": one.share} for one in found.genres],
+        "genre_source": found.source,
+        "genre_coverage": f"{found.artists_known} of {found.artists_considered} artists",
+        "missing": {
+            section.name: section.message or section.status
+            for section in listening.sections
+            if section.status != "ok"
+        },
+    }
+
+
+def _lists(listening: Listening) -> dict[str, Any]:
+    return {
+        "top_artists": [clean(artist.name) for artist in listening.top_artists],
+        "top_tracks": [_track(track) for track in listening.top_tracks],
+        "playlists": [_playlist(playlist) for playlist in listening.playlists],
+        "recent_plays": [_play(play) for play in listening.recently_played],
+        "plays_by_hour_utc": plays_by_hour(listening.recently_played),
+    }
+
+
+def _credits(track: Track) -> list[str]:
+    return [clean(name) for name in track.artists[:_CREDITS]]
+
+
+def _track(track: Track) -> dict[str, Any]:
+    return _known(name=clean(track.name), artists=_credits(track), year=track.released)
+
+
+def _playlist(playlist: Playlist) -> dict[str, Any]:
+    return _known(name=clean(playlist.name), total=playlist.total, owned=playlist.owned)
+
+
+def _play(play: Play) -> dict[str, Any]:
+    return _known(track=clean(play.track.name), artists=_credits(play.track), hour_utc=hour(play))
+
+
+def _known(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,166 @@
+"""One listener, read once: five calls at the same time, each with an outcome of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from lyra.listening.genres import analyse_genres
+from lyra.listening.models import (
+    Artist,
+    Listening,
+    Play,
+    Playlist,
+    Profile,
+    Section,
+    SectionName,
+    Track,
+)
+from lyra.listening.parse import (
+    ListedPlaylist,
+    Parsed,
+    Regime,
+    parse_artists,
+    parse_playlists,
+    parse_plays,
+    parse_profile,
+    parse_tracks,
+)
+from lyra.listening.refusal import refusal
+from lyra.listening.scopes import advice
+from lyra.listening.summary import summarise
+from lyra.spotify.failures import SpotifyFailure
+
+T = TypeVar("T")
+Report = Callable[[Section], None]
+
+
+class SpotifyReader(Protocol):
+    """Reads the endpoints of one listener; `calls` counts the requests it has made so far."""
+
+    @property
+    def calls(self) -> int: ...
+
+    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+        """Return what `parse` makes of the body, or raise SpotifyFailure. Ends in bounded time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    section: Section
+    parsed: Parsed[T]
+    failure: SpotifyFailure | None = None
+
+
+async def fetch_listening(reader: SpotifyReader, *, now: float, report: Report) -> Listening:
+    """Return what Spotify tells of this listener, whatever part of it can be read.
+
+    `now` is seconds since the epoch. `report` is called once for each section as it ends.
+
+    Raises:
+        SpotifyTokenRejectedError: /me, and so the token, was refused.
+        SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
+        TryLaterError: no section could be read, for reasons that pass.
+    """
+    profile, artists, tracks, plays, playlists = await asyncio.gather(
+        _read(reader, "profile", parse_profile, report),
+        _read(reader, "top_artists", parse_artists, report),
+        _read(reader, "top_tracks", parse_tracks, report),
+        _read(reader, "recently_played", parse_plays, report),
+        _read(reader, "playlists", parse_playlists, report),
+        return_exceptions=True,
+    )
+    return _assemble(
+        _sound(profile), _sound(artists), _sound(tracks), _sound(plays), _sound(playlists), now=now
+    )
+
+
+async def _read(
+    reader: SpotifyReader,
+    name: SectionName,
+    parse: Callable[[bytes], Parsed[T]],
+    report: Report,
+) -> _Outcome[T]:
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    parsed: Parsed[T] = Parsed(())
+    failure: SpotifyFailure | None = None
+    try:
+        parsed = await reader.get(name, parse)
+    except SpotifyFailure as caught:
+        failure = caught
+    ms = round((clock() - started) * 1000)
+    section = _failed(name, failure, ms) if failure else _ok(name, parsed, ms)
+    report(section)
+    return _Outcome(section, parsed, failure)
+
+
+def _sound(outcome: _Outcome[T] | BaseException) -> _Outcome[T]:
+    """Return the outcome; an exception here is a bug, and hiding it would help nobody."""
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _ok(name: SectionName, parsed: Parsed[T], ms: int) -> Section:
+    count = None if name == "profile" else len(parsed.items)
+    return Section(name, "ok", count=count, skipped=parsed.skipped, ms=ms)
+
+
+def _failed(name: SectionName, failure: SpotifyFailure, ms: int) -> Section:
+    # Spotify sometimes refuses a good token for one call; the token is judged by /me alone.
+    status = "unavailable" if failure.kind == "rejected" else failure.kind
+    return Section(name, status, code=failure.code, message=advice(name, failure), ms=ms)
+
+
+def _assemble(
+    profile: _Outcome[Profile],
+    artists: _Outcome[Artist],
+    tracks: _Outcome[Track],
+    plays: _Outcome[Play],
+    playlists: _Outcome[ListedPlaylist],
+    *,
+    now: float,
+) -> Listening:
+    outcomes = (profile, artists, tracks, plays, playlists)
+    refused = refusal({each.section.name: each.failure for each in outcomes if each.failure})
+    if refused:
+        raise refused
+    who = next(iter(profile.parsed.items), Profile())
+    heard = Listening(
+        profile=who,
+        sections=tuple(each.section for each in outcomes),
+        top_artists=artists.parsed.items,
+        top_tracks=tracks.parsed.items,
+        recently_played=plays.parsed.items,
+        playlists=tuple(_owned(listed, who.id) for listed in playlists.parsed.items),
+        genre_analysis=analyse_genres(
+            artists.parsed.items, tracks.parsed.items, plays.parsed.items
+        ),
+        fetched_at=now,
+        regime=_regime([each.parsed.regimes for each in outcomes]),
+    )
+    return replace(heard, summary=summarise(heard))
+
+
+def _owned(listed: ListedPlaylist, listener: str) -> Playlist:
+    """Return the playlist with `owned` set, as far as both ids are known."""
+    playlist = listed.playlist
+    if not (listener and listed.owner_id):
+        return playlist
+    owned = listed.owner_id == listener
+    # Of other people's lists the restricted regime may tell 0 when it means nothing to tell.
+    hidden = not owned and not playlist.collaborative and playlist.total == 0
+    return replace(playlist, owned=owned, total=None if hidden else playlist.total)
+
+
+def _regime(
+    seen: Sequence[frozenset[Regime]],
+) -> Literal["restricted", "full", "mixed", "unknown"]:
+    regimes = frozenset[Regime]().union(*seen)
+    if len(regimes) > 1:
+        return "mixed"
+    return next(iter(regimes), "unknown")

@@ -1,0 +1,143 @@
+"""From the shapes of Spotify's answers to what Lyra keeps; a None means: nothing to keep."""
+
+import re
+from collections.abc import Sequence
+
+from lyra.listening import shapes
+from lyra.listening.models import Artist, Playlist, Profile, Track
+from lyra.listening.text import clean, plain
+
+NAME_CAP = 300
+_GENRE_CAP, _ID_CAP = 60, 100
+_GENRES, _CREDITS = 20, 20
+_WIDE_ENOUGH = 160
+_PAGE = re.compile(r"https://open\.spotify\.com/[^\s\"'<>\\\x00-\x20\x7f]{0,400}", re.ASCII)
+_PICTURE = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
+_URI = re.compile(r"spotify:[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
+_YEAR = re.compile(r"[12][0-9]{3}(?![0-9])", re.ASCII)
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z", re.ASCII)
+# What JSON readers in every language hold exactly.
+_LARGEST = 2**53
+
+
+def profile(raw: shapes.User) -> Profile:
+    """Return the listener; the account's id stands in where the user's id is missing."""
+    account = _id(raw.account_id)
+    return Profile(
+        id=_id(raw.id) or account or "",
+        display_name=_name(raw.display_name),
+        image=_picture(raw.images),
+        url=_page(raw),
+        account_id=account,
+    )
+
+
+def artist(raw: shapes.Artist) -> Artist | None:
+    """Return the artist, or None without a name."""
+    name = _name(raw.name)
+    if name is None:
+        return None
+    return Artist(
+        name=name,
+        id=_id(raw.id),
+        uri=_uri(raw),
+        url=_page(raw),
+        image=_picture(raw.images),
+        genres=None if raw.genres is None else _genres(raw.genres),
+    )
+
+
+def track(raw: shapes.Track) -> Track | None:
+    """Return the track, or None without a name and for a podcast's episode."""
+    name = _name(raw.name)
+    if name is None or raw.type == "episode":
+        return None
+    album = raw.album or shapes.Album()
+    credit = [(_name(one.name), _id(one.id)) for one in (raw.artists or ())[:_CREDITS] if one]
+    named = [(name, id_) for name, id_ in credit if name]
+    return Track(
+        name=name,
+        artists=tuple(name for name, _ in named),
+        artist_ids=tuple(id_ for _, id_ in named),
+        id=_id(raw.id),
+        uri=_uri(raw),
+        url=_page(raw),
+        album=_name(album.name),
+        image=_picture(album.images),
+        released=_year(album.release_date),
+        duration_ms=_natural(raw.duration_ms),
+        explicit=raw.explicit,
+    )
+
+
+def playlist(raw: shapes.Playlist) -> Playlist | None:
+    """Return the playlist, or None without a name; who owns it is not known here."""
+    name = _name(raw.name)
+    if name is None:
+        return None
+    return Playlist(
+        name=name,
+        id=_id(raw.id),
+        uri=_uri(raw),
+        url=_page(raw),
+        image=_picture(raw.images),
+        description=plain(raw.description or "", NAME_CAP) or None,
+        total=_total(raw),
+        owner=_name(raw.owner.display_name) if raw.owner else None,
+        collaborative=raw.collaborative,
+    )
+
+
+def moment(text: str | None) -> str | None:
+    """Return the time as Spotify wrote it, if it is one in UTC."""
+    return text if text and _MOMENT.fullmatch(text) else None
+
+
+def _name(text: str | None) -> str | None:
+    return (clean(text, NAME_CAP) or None) if text else None
+
+
+def _id(text: str | None) -> str | None:
+    # A cut id would be somebody else's.
+    return text if text and len(text) <= _ID_CAP and clean(text, _ID_CAP) == text else None
+
+
+def _uri(raw: shapes.Linked) -> str | None:
+    return raw.uri if raw.uri and _URI.fullmatch(raw.uri) else None
+
+
+def _page(raw: shapes.Linked) -> str | None:
+    url = raw.external_urls.spotify if raw.external_urls else None
+    return url if url and _PAGE.fullmatch(url) else None
+
+
+def _picture(images: Sequence[shapes.Image | None] | None) -> str | None:
+    """Return the smallest picture that is wide enough for a card, else the first."""
+    usable = [one for one in images or () if one and one.url and _PICTURE.fullmatch(one.url)]
+    wide = [one for one in usable if (one.width or 0) >= _WIDE_ENOUGH]
+    best = min(wide, key=lambda one: one.width or 0) if wide else next(iter(usable), None)
+    return best.url if best else None
+
+
+def _genres(given: Sequence[str | None]) -> tuple[str, ...]:
+    names = (clean(name, _GENRE_CAP) for name in given[:_GENRES] if name)
+    return tuple(name for name in names if name)
+
+
+def _year(date: str | None) -> int | None:
+    """Return the year of a date of any precision; Spotify writes 0000 for unknown."""
+    found = _YEAR.match(date or "")
+    return int(found.group()) if found else None
+
+
+def _total(raw: shapes.Playlist) -> int | None:
+    sizes = (raw.items, raw.tracks)
+    totals = (_natural(size.total) for size in sizes if isinstance(size, shapes.Size))
+    return next((total for total in totals if total is not None), None)
+
+
+def _natural(number: object) -> int | None:
+    """Return a whole number that JSON carries exactly; local files put objects in its place."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    return number if 0 <= number <= _LARGEST else None

@@ -1,0 +1,94 @@
+"""A listener as the HTTP answers show it: plain values, ready for orjson."""
+
+from typing import Any
+
+import msgspec
+
+from lyra.listening.insights import busiest_window, decades, plays_by_hour
+from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
+from lyra.listening.text import clean
+
+_LOADED = "User data loaded and cached successfully"
+_ENOUGH = 4
+_FALLBACK = (
+    "What can you tell about my taste?",
+    "Which parts of my listening can you see?",
+    "What should I listen to next?",
+)
+
+
+def init_view(listening: Listening) -> dict[str, Any]:
+    """Return the answer of POST /lyra/init, without `success` and `cache`."""
+    return {
+        "message": _LOADED,
+        "summary": listening.summary,
+        "profile": _profile(listening.profile),
+        "genre_analysis": _genres(listening.genre_analysis),
+        "sections": _sections(listening),
+    }
+
+
+def profile_view(listening: Listening) -> dict[str, Any]:
+    """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch."""
+    return {
+        "profile": _profile(listening.profile),
+        "top_artists": msgspec.to_builtins(listening.top_artists),
+        "top_tracks": msgspec.to_builtins(listening.top_tracks),
+        "recently_played": msgspec.to_builtins(listening.recently_played),
+        "plays_by_hour": list(plays_by_hour(listening.recently_played)),
+        "playlists": msgspec.to_builtins(listening.playlists),
+        "genre_analysis": _genres(listening.genre_analysis),
+        "suggestions": suggestions(listening),
+        "sections": _sections(listening),
+        "summary": listening.summary,
+        "fetched_at": listening.fetched_at,
+    }
+
+
+def suggestions(listening: Listening) -> list[str]:
+    """Return three or four questions that this listener's data can answer."""
+    found = [question for question in _questions(listening) if question]
+    return [*found, *_FALLBACK][: max(len(_FALLBACK), min(len(found), _ENOUGH))]
+
+
+def _questions(listening: Listening) -> list[str | None]:
+    artists = [clean(artist.name, 60) for artist in listening.top_artists[:2]]
+    genre = next(iter(listening.genre_analysis.genres), None)
+    decade = next(iter(decades(listening.top_tracks)), None)
+    hours = busiest_window(plays_by_hour(listening.recently_played))
+    return [
+        f"What do {artists[0]} and {artists[1]} have in common?" if len(artists) > 1 else None,
+        f"Where in my listening does {genre.name} show?" if genre else None,
+        f"Which of my top tracks are from the {decade[0]}s?" if decade else None,
+        f"What did I play around {hours:02}:00 UTC?" if hours is not None else None,
+        "Which of my playlists fits a quiet evening?" if listening.playlists else None,
+    ]
+
+
+def _profile(profile: Profile) -> dict[str, Any]:
+    # Every field, unlike to_builtins, which leaves out what has its default.
+    return {"id": profile.id, "display_name": profile.display_name, "image": profile.image}
+
+
+def _genres(found: GenreAnalysis) -> dict[str, Any]:
+    return {
+        "genres": [{"name": genre.name, "share": genre.share} for genre in found.genres],
+        "coverage": found.coverage,
+        "source": found.source,
+        "artists_known": found.artists_known,
+        "artists_considered": found.artists_considered,
+    }
+
+
+def _sections(listening: Listening) -> dict[str, dict[str, Any]]:
+    return {section.name: _section(section) for section in listening.sections}
+
+
+def _section(section: Section) -> dict[str, Any]:
+    told = {
+        "status": section.status,
+        "count": section.count,
+        "code": section.code,
+        "message": section.message,
+    }
+    return {name: value for name, value in told.items() if value is not None}

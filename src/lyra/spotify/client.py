@@ -1,0 +1,167 @@
+"""Spotify's Web API as Lyra uses it: five reads under one deadline, for one token at a time."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random
+from typing import TypeVar
+
+import aiohttp
+
+from lyra import __version__
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.gate import Gate
+from lyra.spotify.retry import Retries, RetryBudget, fits
+from lyra.spotify.token import Token
+from lyra.spotify.wire import Tally, Wire
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Below the idle timeout that servers commonly have, or requests meet closing connections.
+_KEEPALIVE_S = 15
+_FAULTS = frozenset({"rate_limited", "unavailable", "timeout"})
+
+
+class SpotifyClient:
+    """The one client of a process: what all listeners share, namely gate, budget and counters."""
+
+    def __init__(self, wire: Wire, metrics: Metrics, *, timeout_s: float, rng: Random) -> None:
+        self.wire = wire
+        self.gate = Gate(asyncio.get_running_loop().time)
+        self.budget = RetryBudget()
+        self.rng = rng
+        self._metrics = metrics
+        self._timeout_s = timeout_s
+        self._failing: set[Endpoint] = set()  # at most the five endpoints
+
+    def reader(self, token: Token) -> "SpotifyReader":
+        """Return a reader for this token, whose deadline for everything starts to run now."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        return SpotifyReader(self, token, deadline)
+
+    def count(self, endpoint: Endpoint, outcome: str, sent: int) -> None:
+        """Count `sent` calls, of which the last had this outcome."""
+        if sent > 1:
+            self._metrics.spotify_calls.labels(endpoint, "resent").inc(sent - 1)
+        if sent:
+            self._metrics.spotify_calls.labels(endpoint, outcome).inc()
+
+    def succeeded(self, endpoint: Endpoint) -> None:
+        """Take note that a read went well; log it if the one before did not."""
+        self.budget.earn()
+        if endpoint in self._failing:
+            self._failing.discard(endpoint)
+            log.warning("Spotify answers again: %s", endpoint)
+
+    def failed(self, endpoint: Endpoint, failure: SpotifyFailure) -> None:
+        """Take note that a read was given up; log it if the one before went well."""
+        if failure.kind in _FAULTS and endpoint not in self._failing:
+            self._failing.add(endpoint)
+            log.warning("Spotify fails: %s (%s)", endpoint, failure.code)
+
+
+class SpotifyReader:
+    """Reads one listener's endpoints, together within one deadline.
+
+    `calls` is the number of requests made so far, retries included.
+    """
+
+    def __init__(self, client: SpotifyClient, token: Token, deadline: float) -> None:
+        self.calls = 0
+        self._client = client
+        self._token = token
+        self._deadline = deadline
+
+    async def get(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
+        """Return what `parse` makes of the endpoint's body.
+
+        `parse` raises SpotifyFailure for a body it cannot use: `truncated` is asked for once more.
+
+        Raises:
+            SpotifyFailure: after the last attempt that made sense.
+        """
+        retries = Retries(self._client.budget, self._client.rng)
+        while True:
+            try:
+                return await self._attempt(endpoint, parse)
+            except SpotifyFailure as caught:
+                failure = caught
+            delay = retries.delay(failure, self._left_s)
+            if delay is None:
+                self._client.failed(endpoint, failure)
+                raise failure
+            await asyncio.sleep(delay)
+
+    @property
+    def _left_s(self) -> float:
+        return self._deadline - asyncio.get_running_loop().time()
+
+    async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
+        await self._pass_gate(endpoint)
+        tally, outcome = Tally(), "abandoned"
+        try:
+            body = await self._client.wire.get(
+                endpoint, self._token, tally=tally, deadline=self._deadline
+            )
+            value = parse(body)
+            outcome = "ok"
+        except SpotifyFailure as failure:
+            outcome = failure.kind
+            self._client.gate.close(endpoint, failure)
+            raise
+        finally:
+            self.calls += tally.sent
+            self._client.count(endpoint, outcome, tally.sent)
+        self._client.succeeded(endpoint)
+        return value
+
+    async def _pass_gate(self, endpoint: Endpoint) -> None:
+        """Wait out a short pause; fail at once, without a call, before a long one."""
+        while blocked := self._client.gate.check(endpoint):
+            pause_s = blocked.retry_after_s or 0.0
+            if not fits(pause_s, self._left_s):
+                blocked.retryable = False
+                raise blocked
+            await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
+
+
+def _wall_clock() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+@asynccontextmanager
+async def open_spotify(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    rng: Random,
+    clock: Callable[[], float] = _wall_clock,
+) -> AsyncIterator[SpotifyClient]:
+    """Give the client of one process and running loop; its connections close at the end.
+
+    `clock` gives seconds since the epoch; only a Retry-After that is a date needs it.
+    """
+    async with aiohttp.ClientSession(
+        # A fetch that was let in never queues for a connection.
+        connector=aiohttp.TCPConnector(
+            limit=len(PATHS) * settings.spotify_max_fetches, keepalive_timeout=_KEEPALIVE_S
+        ),
+        # The default jar would send one listener's cookies with another's request.
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"lyra/{__version__}", "Accept": "application/json"},
+        raise_for_status=False,
+        trust_env=False,
+    ) as session:
+        wire = Wire(
+            session,
+            settings.spotify_api_url,
+            timeout_s=settings.spotify_timeout_s,
+            clock=clock,
+        )
+        yield SpotifyClient(wire, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)

@@ -1,0 +1,103 @@
+"""From an answer of Spotify's to its body or its failure: the one place that reads a status."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from lyra.spotify.failures import FailureCode, SpotifyFailure
+
+LONGEST_PAUSE_S = 86_400.0
+_OK, _TOO_MANY, _REDIRECTS = 200, 429, range(300, 400)
+_EMPTY = range(200, 300)
+_BY_STATUS: tuple[tuple[int, FailureCode], ...] = (
+    (400, "bad_request"),
+    (401, "token_rejected"),
+    (403, "forbidden"),
+    (404, "not_found"),
+    (408, "timeout"),
+    (500, "server_error"),
+    (502, "server_error"),
+    (503, "server_error"),
+    (504, "server_error"),
+)
+# Only where the status says too little. These texts were published by Spotify or reported by
+# its users; the plain-text ones come without JSON around them.
+_BY_TEXT: tuple[tuple[str, FailureCode], ...] = (
+    ("insufficient client scope", "missing_scope"),
+    ("permissions missing", "missing_scope"),
+    ("not registered", "not_registered"),
+    ("may not be registered", "not_registered"),
+    ("subscription required for the owner", "owner_not_premium"),
+)
+
+
+class _Error(msgspec.Struct):
+    message: str = ""
+    reason: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error
+
+
+def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> bytes:
+    """Return the body of a 200.
+
+    `now` is seconds since the epoch; a Retry-After that is a date is measured against it.
+
+    Raises:
+        SpotifyFailure: any other status, or a 2xx without content.
+    """
+    if status == _OK and body.strip():
+        return body
+    raise SpotifyFailure(_code(status, body), retry_after_s=retry_after(headers, now))
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds to wait, from 0 to a day; None when the header is absent or rubbish."""
+    given = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    text = given.strip()
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit():
+        # Longer numbers than these are a day anyway, and int() refuses the longest.
+        seconds = float(int(text)) if len(digits) <= len("86400") else LONGEST_PAUSE_S
+        return _clamp(0.0 if text.startswith("-") else seconds)
+    moment = _epoch(text)
+    return None if moment is None else _clamp(moment - now)
+
+
+def _clamp(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _code(status: int, body: bytes) -> FailureCode:
+    if status in _EMPTY:
+        return "empty"
+    if status in _REDIRECTS:
+        return "redirected"
+    if status == _TOO_MANY:
+        return "quota_exceeded" if _error(body).reason == "QUOTA_EXCEEDED" else "rate_limited"
+    code = dict(_BY_STATUS).get(status, "unexpected_status")
+    return _code_by_text(body, code) if code in {"token_rejected", "forbidden"} else code
+
+
+def _code_by_text(body: bytes, otherwise: FailureCode) -> FailureCode:
+    text = (_error(body).message or body.decode(errors="replace")).casefold()
+    return next((code for words, code in _BY_TEXT if words in text), otherwise)
+
+
+def _error(body: bytes) -> _Error:
+    try:
+        return msgspec.json.decode(body, type=_ErrorBody).error
+    except (ValueError, RecursionError):
+        return _Error()

@@ -1,0 +1,108 @@
+"""What can go wrong in one call to Spotify, in fixed words.
+
+A failure carries a code and what follows from it, and nothing of the request or of the answer:
+no token, no body, no text of Spotify's. It is raised outside `except` blocks, so that no cause
+hangs on it either: the reprs of aiohttp's errors show the Authorization header.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+FailureKind = Literal[
+    "rejected", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
+]
+FailureCode = Literal[
+    "token_rejected",
+    "missing_scope",
+    "not_registered",
+    "owner_not_premium",
+    "forbidden",
+    "rate_limited",
+    "quota_exceeded",
+    "server_error",
+    "unexpected_status",
+    "redirected",
+    "connection",
+    "tls",
+    "truncated",
+    "too_large",
+    "timeout",
+    "bad_request",
+    "empty",
+    "unexpected_shape",
+    "not_found",
+]
+
+
+class _Meaning(NamedTuple):
+    kind: FailureKind
+    retryable: bool
+    sentence: str
+
+
+MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
+    {
+        "token_rejected": _Meaning("rejected", False, "Spotify does not accept this token."),
+        "missing_scope": _Meaning(
+            "forbidden", False, "The token lacks the scope that this part needs."
+        ),
+        "not_registered": _Meaning(
+            "forbidden",
+            False,
+            "This listener is not on the Spotify app's list of users."
+            " The app's owner can add them in Spotify's developer dashboard.",
+        ),
+        "owner_not_premium": _Meaning(
+            "forbidden",
+            False,
+            "Spotify answers this app only while the app's owner has Premium."
+            " The owner must act, not the listener.",
+        ),
+        "forbidden": _Meaning("forbidden", False, "Spotify refuses this part."),
+        "rate_limited": _Meaning(
+            "rate_limited", True, "Spotify asks for a pause. Try again later."
+        ),
+        "quota_exceeded": _Meaning(
+            "rate_limited", False, "The Spotify app's daily quota is used up. Try again later."
+        ),
+        "server_error": _Meaning(
+            "unavailable", True, "Spotify has a fault right now. Try again in a moment."
+        ),
+        "unexpected_status": _Meaning(
+            "unavailable", False, "Spotify answered with a status that it never used before."
+        ),
+        "redirected": _Meaning(
+            "unavailable", False, "Spotify's address answered with a redirect, which is refused."
+        ),
+        "connection": _Meaning(
+            "unavailable", True, "The connection to Spotify failed. Try again in a moment."
+        ),
+        "tls": _Meaning("unavailable", False, "No trusted connection to Spotify could be made."),
+        "truncated": _Meaning(
+            "unavailable", True, "Spotify's answer broke off. Try again in a moment."
+        ),
+        "too_large": _Meaning("invalid", False, "Spotify's answer is larger than Lyra reads."),
+        "timeout": _Meaning(
+            "timeout", True, "Spotify did not answer in time. Try again in a moment."
+        ),
+        "bad_request": _Meaning("invalid", False, "Spotify did not understand the request."),
+        "empty": _Meaning("invalid", False, "Spotify's answer has no content."),
+        "unexpected_shape": _Meaning(
+            "invalid", False, "Spotify's answer has a form that Lyra does not know."
+        ),
+        "not_found": _Meaning("not_found", False, "Spotify does not offer this part."),
+    }
+)
+
+
+class SpotifyFailure(Exception):  # noqa: N818  # a finding about one call, not a LyraError
+    """One call's failure; its text is a fixed sentence for people."""
+
+    def __init__(self, code: FailureCode, *, retry_after_s: float | None = None) -> None:
+        meaning = MEANINGS[code]
+        super().__init__(meaning.sentence)
+        self.code = code
+        self.kind = meaning.kind
+        self.retryable = meaning.retryable
+        self.retry_after_s = retry_after_s

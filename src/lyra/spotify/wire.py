@@ -1,0 +1,112 @@
+"""One GET on the wire: sent, read in full within its limits, or explained."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import aiohttp
+
+from lyra.spotify.decipher import decipher
+from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.token import Token
+
+BODY_LIMIT = 2 * 1024 * 1024
+_ERROR_LIMIT = 8 * 1024
+_OK = 200
+
+
+class Tally:
+    """A client middleware that counts what is sent.
+
+    aiohttp sends a GET a second time by itself when the connection breaks, and there is no
+    switch for it (aio-libs/aiohttp#10790); only a middleware sees both.
+    """
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        self.sent += 1
+        return await handler(request)
+
+
+class Wire:
+    """Sends single requests to one base address; every fault comes out as a SpotifyFailure."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        *,
+        timeout_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._session = session
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        # sock_read notices silence, total notices a body that drips for ever.
+        self._timeout = aiohttp.ClientTimeout(
+            total=0.8 * timeout_s,
+            connect=0.2 * timeout_s,
+            sock_connect=0.2 * timeout_s,
+            sock_read=0.4 * timeout_s,
+        )
+
+    async def get(
+        self, endpoint: Endpoint, token: Token, *, tally: Tally, deadline: float
+    ) -> bytes:
+        """Return the body of a 200; `deadline` is a time of the running loop's clock.
+
+        Raises:
+            SpotifyFailure: everything else, without any trace of the request.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                status, headers, body = await self._exchange(endpoint, token, tally)
+        except (OSError, aiohttp.ClientError) as wrong:
+            failure = explain(wrong)
+        else:
+            if len(body) <= BODY_LIMIT:
+                return decipher(status, headers, body, now=self._clock())
+            failure = SpotifyFailure("too_large")
+        # Here and not in the block above, or the vendor's error would be this one's context.
+        raise failure
+
+    async def _exchange(
+        self, endpoint: Endpoint, token: Token, tally: Tally
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        async with self._session.get(
+            self._base_url + PATHS[endpoint],
+            headers={"Authorization": f"Bearer {token.reveal()}"},
+            allow_redirects=False,
+            timeout=self._timeout,
+            middlewares=(tally,),
+        ) as response:
+            return response.status, response.headers, await _read(response)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, inflated: of an error its beginning, else up to a piece over the limit."""
+    limit = BODY_LIMIT if response.status == _OK else _ERROR_LIMIT
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > limit:
+            response.close()
+            break
+    return bytes(body)
+
+
+def explain(wrong: OSError | aiohttp.ClientError) -> SpotifyFailure:
+    """Return the failure that this error of the network or of aiohttp means."""
+    match wrong:
+        case TimeoutError():
+            return SpotifyFailure("timeout")
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return SpotifyFailure("tls")
+        case aiohttp.ClientPayloadError():
+            return SpotifyFailure("truncated")
+        case _:
+            return SpotifyFailure("connection")

@@ -1,0 +1,64 @@
+"""What leaves: JSON bodies, errors in their one shape, and the headers of every answer."""
+
+import contextvars
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from lyra.errors import LyraError, TokenError
+from lyra.settings import Settings
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
+
+EXPOSED = "X-Request-Id, Retry-After, x-vercel-ai-ui-message-stream"
+_API_HEADERS = {
+    "Server": "lyra",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_API_DEFAULTS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+def json_bytes(body: bytes, status: int = 200) -> web.Response:
+    """An answer whose JSON is already encoded."""
+    return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
+
+
+def json_answer(body: Any, status: int = 200) -> web.Response:
+    return json_bytes(orjson.dumps(body), status)
+
+
+def error_answer(error: LyraError, rid: str) -> web.Response:
+    """The error as DESIGN.md section 3 shapes it, with the headers that belong to its status."""
+    answer = json_answer({"success": False, "error": error.describe(rid)}, error.status)
+    if error.whole_seconds is not None:
+        answer.headers["Retry-After"] = str(error.whole_seconds)
+    if isinstance(error, TokenError):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def dress(answer: web.StreamResponse, rid: str) -> None:
+    """Put on every answer what every answer carries."""
+    answer.headers.update(_API_HEADERS)
+    answer.headers["X-Request-Id"] = rid
+    for name, value in _API_DEFAULTS.items():
+        answer.headers.setdefault(name, value)
+
+
+def allow_origin(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
+    """Add the CORS headers if this very origin is on the list; whether it is."""
+    if not settings.cors_origins:
+        return False
+    answer.headers.add("Vary", "Origin")
+    if origin is None or origin not in settings.cors_origins:
+        return False
+    answer.headers["Access-Control-Allow-Origin"] = origin
+    answer.headers["Access-Control-Expose-Headers"] = EXPOSED
+    return True

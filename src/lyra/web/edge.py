@@ -1,0 +1,124 @@
+"""The one middleware: request id, host, load, errors, log line. And the headers of every answer."""
+
+import logging
+import re
+import secrets
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from lyra.errors import (
+    BodyTooLargeError,
+    LyraError,
+    MethodNotAllowedError,
+    MisdirectedRequestError,
+    NotFoundError,
+    OverloadedError,
+    RequestError,
+)
+from lyra.settings import Settings
+from lyra.web.answers import allow_origin, dress, error_answer, request_id
+from lyra.web.services import SERVICES, Services
+
+log = logging.getLogger(__name__)
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_BY_STATUS: dict[int, type[RequestError]] = {
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    413: BodyTooLargeError,
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Edge:
+    """Wraps every request once. Counts what is in flight, so that overload is refused early."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host)}
+        self._in_flight = 0
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer the request, whatever the handler does."""
+        sent = request.headers.get("X-Request-Id", "")
+        rid = sent if _CLIENT_ID.fullmatch(sent) else secrets.token_hex(8)
+        request_id.set(rid)
+        began = time.monotonic()
+        self._in_flight += 1
+        status = 499  # what the log says of a reader who left before an answer
+        try:
+            answer = await self._answer(request, handler, rid)
+            status = answer.status
+        finally:
+            self._in_flight -= 1
+            self._note(request, status, time.monotonic() - began)
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
+        try:
+            self._admit(request)
+            if request.method == "OPTIONS" and "Origin" in request.headers:
+                return self._preflight(request)
+            return await handler(request)
+        except LyraError as error:
+            return error_answer(error, rid)
+        except web.HTTPException as error:
+            return _translated(error, rid)
+        except ConnectionError:
+            raise  # the reader is gone; aiohttp closes what is left
+        except Exception:
+            log.exception("a request broke: this is a fault in Lyra")
+            return error_answer(LyraError(), rid)
+
+    def _admit(self, request: web.Request) -> None:
+        if _host_name(request.headers.get("Host", "")) not in self._hosts:
+            raise MisdirectedRequestError
+        if self._in_flight > self._settings.max_in_flight:
+            raise OverloadedError(retry_after_s=1)
+
+    def _preflight(self, request: web.Request) -> web.StreamResponse:
+        answer = web.Response(status=204)
+        if request.headers["Origin"] in self._settings.cors_origins:
+            answer.headers.update(_PREFLIGHT)
+        return answer
+
+    def _note(self, request: web.Request, status: int, seconds: float) -> None:
+        route = _route(request)
+        request.app[SERVICES].metrics.requests.labels(route, str(status)).inc()
+        log.info("%s %s %d %.1f ms", request.method, route, status, seconds * 1000)
+
+
+async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:
+    """An on_response_prepare signal: headers for streams and ordinary answers alike."""
+    services: Services = request.app[SERVICES]
+    dress(answer, request_id.get())
+    allow_origin(answer, request.headers.get("Origin"), services.settings)
+
+
+def _route(request: web.Request) -> str:
+    """The route's template: never the path itself, which a stranger chose."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "unknown"
+
+
+def _host_name(host: str) -> str:
+    """The Host header without its port; an IPv6 address keeps its brackets."""
+    name, _, port = host.rpartition(":")
+    return (name if port.isdigit() and name else host).lower()
+
+
+def _translated(error: web.HTTPException, rid: str) -> web.StreamResponse:
+    """Aiohttp's own refusals in our shape."""
+    if error.status < 400:  # noqa: PLR2004 - redirects are no errors
+        raise error
+    answer = error_answer(_BY_STATUS.get(error.status, RequestError)(), rid)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return answer

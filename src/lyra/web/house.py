@@ -1,0 +1,79 @@
+"""The routes about the service itself: alive, ready, counted, and a page that says what this is."""
+
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from aiohttp import web
+
+from lyra import __version__
+from lyra.errors import NotFoundError
+from lyra.metrics import CONTENT_TYPE
+from lyra.web.answers import json_answer
+from lyra.web.intake import same_secret
+from lyra.web.services import SERVICES, Services
+
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+async def healthz(_: web.Request) -> web.StreamResponse:
+    """The process is alive."""
+    return json_answer({"alive": True})
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Whether new listeners are welcome, with the state of each dependency."""
+    services = request.app[SERVICES]
+    ready = not services.runs.draining
+    dependencies = {
+        "spotify": {"state": "ok"},
+        "model": {"name": services.speaker.model.name, "offline": services.speaker.model.offline},
+    }
+    told = {"ready": ready, "demo": services.demo, "dependencies": dependencies}
+    return json_answer(told, 200 if ready else 503)
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Prometheus text, for the operator alone; nobody else learns that the route exists."""
+    services = request.app[SERVICES]
+    wanted = services.settings.admin_token
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if wanted is None or not same_secret(given, wanted):
+        raise NotFoundError
+    return web.Response(body=services.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """What runs here and how to call it."""
+    services = request.app[SERVICES]
+    template = Template(_static("index.html"))
+    html = template.substitute(
+        version=escape(__version__),
+        what=escape(_what_runs(services)),
+        model=escape(services.speaker.model.name),
+        origin=escape(f"{request.scheme}://{request.host}"),
+        token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
+    )
+    return web.Response(
+        text=html, content_type="text/html", headers={"Content-Security-Policy": _PAGE_POLICY}
+    )
+
+
+async def style(_: web.Request) -> web.StreamResponse:
+    """The page's one style sheet."""
+    return web.Response(text=_static("page.css"), content_type="text/css")
+
+
+def _static(name: str) -> str:
+    return files("lyra.web").joinpath("static", name).read_text("utf-8")
+
+
+def _what_runs(services: Services) -> str:
+    if services.demo:
+        return "Demo: an invented listener on an invented Spotify. No account is involved."
+    if services.speaker.model.offline:
+        return "Offline mode: real Spotify data, no language model configured."
+    return "Real Spotify data, answered by a language model."

@@ -1,0 +1,77 @@
+"""What a request brings: its token, its body, what it wants back. Anything odd is refused here."""
+
+import asyncio
+import hmac
+
+from aiohttp import web
+
+from lyra.errors import (
+    BodyTooLargeError,
+    MalformedTokenError,
+    MissingTokenError,
+    RequestTimeoutError,
+    UnsupportedMediaTypeError,
+)
+from lyra.spotify.token import Token
+
+MAX_BODY_BYTES = 1_048_576
+
+
+def bearer(request: web.Request) -> Token:
+    """The Spotify token of the Authorization header; no other place is looked at.
+
+    Raises:
+        MissingTokenError: there is no such header.
+        MalformedTokenError: there are two, or it holds something else.
+    """
+    sent = request.headers.getall("Authorization", [])
+    if not sent:
+        raise MissingTokenError
+    scheme, _, text = sent[0].partition(" ")
+    if len(sent) > 1 or scheme.lower() != "bearer":
+        raise MalformedTokenError
+    try:
+        return Token(text.strip(" "))
+    except ValueError:
+        raise MalformedTokenError from None
+
+
+async def read_json_body(request: web.Request, *, within_s: float) -> bytes:
+    """The body as sent, at most 1 MiB.
+
+    Raises:
+        UnsupportedMediaTypeError: it is compressed, or says it is not JSON.
+        BodyTooLargeError: it is longer.
+        RequestTimeoutError: it did not arrive in time.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        # Inflating a stranger's body can freeze the event loop for seconds.
+        raise UnsupportedMediaTypeError
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise BodyTooLargeError
+    try:
+        async with asyncio.timeout(within_s):
+            body = await request.read()
+    except TimeoutError:
+        raise RequestTimeoutError from None
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLargeError from None
+    if body and request.content_type != "application/json":
+        raise UnsupportedMediaTypeError
+    return body
+
+
+def wants_stream(request: web.Request) -> bool:
+    """Whether the Accept header asks for server-sent events."""
+    return "text/event-stream" in request.headers.get("Accept", "")
+
+
+def wants_json(request: web.Request) -> bool:
+    """Whether the Accept header asks for one JSON answer rather than a stream."""
+    accept = request.headers.get("Accept", "")
+    return "application/json" in accept and "text/event-stream" not in accept
+
+
+def same_secret(given: str, wanted: str) -> bool:
+    """Whether two secrets are equal, in a time that does not tell how nearly."""
+    return hmac.compare_digest(given.encode(), wanted.encode())

@@ -1,0 +1,101 @@
+"""The routes about a listener: load, look, forget."""
+
+import asyncio
+
+import orjson
+from aiohttp import web
+
+from lyra.cache.entry import Entry
+from lyra.cache.listeners import Visit
+from lyra.errors import LyraError
+from lyra.listening.models import Section
+from lyra.listening.views import profile_view
+from lyra.web.answers import json_answer, json_bytes, request_id
+from lyra.web.intake import bearer, wants_stream
+from lyra.web.services import SERVICES
+from lyra.web.sse import EventStream
+
+
+async def init(request: web.Request) -> web.StreamResponse:
+    """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
+    visit = await request.app[SERVICES].lyra.listeners.visit(bearer(request))
+    if wants_stream(request):
+        return await _init_stream(request, visit)
+    entry = await visit.entry()
+    return json_bytes(b'{"success":true,%b}' % _init_members(entry, visit))
+
+
+def _init_members(entry: Entry, visit: Visit) -> bytes:
+    """The answer's members: what is ready-made, and the `cache` object of this very visit."""
+    return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(visit.describe()))
+
+
+async def _init_stream(request: web.Request, visit: Visit) -> web.StreamResponse:
+    settings = request.app[SERVICES].settings
+    try:
+        async with asyncio.timeout(settings.first_byte_s):
+            await visit.proven()
+    except TimeoutError:
+        pass  # the reader is not kept waiting; a rejected token is then an event
+    if visit.settled:
+        await visit.entry()  # a failure that is known already has an HTTP status
+    stream = EventStream(request, settings)
+    await stream.open()
+    async for section in visit.sections():
+        await stream.send(_section_event(section))
+    await stream.send(await _outcome(visit))
+    return await stream.close()
+
+
+def _section_event(section: Section) -> bytes:
+    told = {
+        "type": "section",
+        "name": section.name,
+        "status": section.status,
+        "count": section.count,
+        "code": section.code,
+        "ms": section.ms,
+    }
+    return orjson.dumps({name: value for name, value in told.items() if value is not None})
+
+
+async def _outcome(visit: Visit) -> bytes:
+    try:
+        entry = await visit.entry()
+    except LyraError as error:
+        told = error.describe(request_id.get())
+        return orjson.dumps({"type": "error", "success": False, "error": told})
+    return b'{"type":"ready","success":true,%b}' % _init_members(entry, visit)
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """What is held for this token; never fetches."""
+    listeners = request.app[SERVICES].lyra.listeners
+    entry = await listeners.peek(bearer(request))
+    if entry is None:
+        return json_answer({"cache_ready": False, "cache_status": "empty", "has_user_data": False})
+    age_s, expires_in_s = listeners.ages(entry)
+    return json_answer(
+        {
+            "cache_ready": True,
+            "cache_status": "fresh",
+            "has_user_data": True,
+            "age_s": age_s,
+            "expires_in_s": expires_in_s,
+            "top_artists_count": entry.top_artists_count,
+        }
+    )
+
+
+async def profile(request: web.Request) -> web.StreamResponse:
+    """The listening data for a page; loads it if cold."""
+    visit = await request.app[SERVICES].lyra.listeners.visit(bearer(request))
+    entry = await visit.entry()
+    view = profile_view(entry.listening())
+    return json_answer({"success": True, **view, "cache": visit.describe()})
+
+
+async def forget(request: web.Request) -> web.StreamResponse:
+    """Forget everything held for this token, a running fetch's result included."""
+    await request.app[SERVICES].lyra.listeners.clear(bearer(request))
+    return web.Response(status=204)

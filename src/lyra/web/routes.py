@@ -1,0 +1,18 @@
+"""Every route of the service, as data."""
+
+from aiohttp import web
+
+from lyra.web import house, listener, talk
+
+ROUTES: tuple[web.RouteDef, ...] = (
+    web.post("/lyra/init", listener.init),
+    web.post("/lyra/chat", talk.chat),
+    web.get("/lyra/status", listener.status),
+    web.get("/lyra/profile", listener.profile),
+    web.delete("/lyra/session", listener.forget),
+    web.get("/healthz", house.healthz),
+    web.get("/readyz", house.readyz),
+    web.get("/metrics", house.metrics),
+    web.get("/", house.page),
+    web.get("/static/page.css", house.style),
+)

@@ -1,0 +1,33 @@
+"""What the handlers need, built once by `lyra.app` and frozen."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from lyra.agent import Lyra
+from lyra.chat.answer import Speaker
+from lyra.chat.runs import Runs
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.web.limits import RateLimit
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one service. `demo_token` is an invented listener's, in a demo alone."""
+
+    settings: Settings
+    metrics: Metrics
+    lyra: Lyra
+    speaker: Speaker
+    runs: Runs
+    chats: RateLimit
+    demo_token: str | None
+
+    @property
+    def demo(self) -> bool:
+        """Whether the listeners are invented."""
+        return self.demo_token is not None
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

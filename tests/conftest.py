@@ -1,0 +1,105 @@
+"""Fixtures: a sandbox, the service as it runs in production, and no blocking calls."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from lyra.app import create_app
+from lyra.sandbox import Sandbox, sandbox_token
+from lyra.settings import Settings
+from lyra.web.server import Runner, listen
+from lyra.web.services import SERVICES, Services
+
+CANARY_KEY = "sk-ant-canary-key-of-the-operator"
+
+LONG_S = 15.0  # a deadline that no passing test reaches
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[BlockBuster]:
+    """A call that blocks the event loop is an error."""
+    with blockbuster_ctx("lyra") as blocker:
+        # The SDK reads the CA bundle when its client is made: once, before the service is ready.
+        for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat"):
+            if name in blocker.functions:
+                blocker.functions[name].can_block_in("lyra/chat/claude.py", {"open_claude"})
+        yield blocker
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """An invented Spotify and an invented model on a free port."""
+    async with Sandbox() as running:
+        yield running
+
+
+class Service:
+    """A running Lyra, spoken to over its socket."""
+
+    def __init__(self, url: str, services: Services, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.services = services
+        self.http = http
+
+    def headers(self, token: str | None = None, **more: str) -> dict[str, str]:
+        """The headers of a listener's request."""
+        return {"Authorization": f"Bearer {token or sandbox_token()}", **more}
+
+
+Start = Callable[..., Awaitable[Service]]
+
+
+@pytest.fixture
+async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
+    """Starts services against the sandbox: `await start(model="fault:eof", heartbeat_s=1)`."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(*, demo_token: str | None = None, **changes: object) -> Service:
+            given = {
+                "port": 0,
+                "spotify_api_url": sandbox.api_url,
+                "llm_base_url": sandbox.llm_url,
+                "llm_api_key": CANARY_KEY,
+                "model": "sandbox-model",
+                "spotify_timeout_s": 5,
+                "drain_s": 0,
+            }
+            settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
+            runner = Runner(create_app(settings, demo_token=demo_token))
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            port = await listen(runner, "127.0.0.1", 0)
+            timeout = aiohttp.ClientTimeout(total=LONG_S)
+            connector = aiohttp.TCPConnector(limit=0)
+            http = await stack.enter_async_context(
+                aiohttp.ClientSession(
+                    f"http://127.0.0.1:{port}", timeout=timeout, connector=connector
+                )
+            )
+            return Service(f"http://127.0.0.1:{port}", runner.app[SERVICES], http)
+
+        yield begin
+
+
+@pytest.fixture
+async def service(start: Start) -> Service:
+    """A Lyra with the settings of a demo."""
+    return await start()
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Every logger of every library at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+async def settle() -> None:
+    """Let every callback that is due run."""
+    for _ in range(20):
+        await asyncio.sleep(0)

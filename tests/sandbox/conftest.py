@@ -1,0 +1,90 @@
+"""A running sandbox and a client for it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from lyra.sandbox import Sandbox, sandbox_token
+
+PATHS = {
+    "me": "/me",
+    "artists": "/me/top/artists",
+    "tracks": "/me/top/tracks",
+    "recent": "/me/player/recently-played",
+    "playlists": "/me/playlists",
+}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class SpotifyCaller:
+    """Asks the sandbox as a client of the Web API does, over a socket."""
+
+    sandbox: Sandbox
+    session: aiohttp.ClientSession
+
+    async def get(self, endpoint: str, *token_parts: Any, **query: str) -> Answer:
+        return await self.get_with(endpoint, sandbox_token(*token_parts), **query)
+
+    async def get_with(self, endpoint: str, token: str, **query: str) -> Answer:
+        url = self.sandbox.api_url + PATHS[endpoint]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.session.get(url, headers=headers, params=query) as response:
+            lower = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, lower, await response.read())
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout) as client:
+        yield client
+
+
+@pytest.fixture
+def spotify(sandbox: Sandbox, session: aiohttp.ClientSession) -> SpotifyCaller:
+    return SpotifyCaller(sandbox, session)
+
+
+@pytest.fixture
+def ask(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> Callable[..., "aiohttp.client._RequestContextManager"]:
+    """Post a question to the model; the answer is an aiohttp response to enter."""
+
+    def post(question: str = "hello", model: str = "sandbox-model", **fields: Any) -> Any:
+        body = {
+            "model": model,
+            "max_tokens": 500,
+            "stream": True,
+            "messages": [{"role": "user", "content": question}],
+            **fields,
+        }
+        return session.post(
+            f"{sandbox.llm_url}/v1/messages",
+            data=orjson.dumps(body),
+            headers={"X-Api-Key": "invented"},
+            allow_redirects=False,
+        )
+
+    return post
