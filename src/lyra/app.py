@@ -1,5 +1,6 @@
 """Builds the service: every part once, closed in reverse."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.edge import Edge, dress_answer
+from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.routes import ROUTES
@@ -49,6 +51,7 @@ def create_app(
                 chats=RateLimit(
                     settings.rate_per_minute, entries=settings.cache_max_entries, clock=clock
                 ),
+                files=await asyncio.to_thread(read_files),
                 demo_token=demo_token,
             )
             yield

@@ -88,9 +88,12 @@ class Claude:
     async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
-            async with self._client.messages.with_streaming_response.create(
-                stream=True, **self._body(prompt)
-            ) as response, aclosing(_pieces(response.http_response)) as pieces:
+            async with (
+                self._client.messages.with_streaming_response.create(
+                    stream=True, **self._body(prompt)
+                ) as response,
+                aclosing(_pieces(response.http_response)) as pieces,
+            ):
                 yield pieces
         except LyraError:
             raise

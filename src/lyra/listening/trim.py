@@ -98,8 +98,9 @@ def _name(text: str | None) -> str | None:
 
 
 def _id(text: str | None) -> str | None:
-    # A cut id would be somebody else's.
-    return text if text and len(text) <= _ID_CAP and clean(text, _ID_CAP) == text else None
+    # Never cut: a part of an id would be somebody else's.
+    whole = text is not None and len(text) <= _ID_CAP and text.isprintable() and " " not in text
+    return text if text and whole else None
 
 
 def _uri(raw: shapes.Linked) -> str | None:

@@ -95,7 +95,8 @@ class SpotifyReader:
             delay = retries.delay(failure, self._left_s)
             if delay is None:
                 self._client.failed(endpoint, failure)
-                raise failure
+                # The frames below hold the body, which error trackers would copy.
+                raise failure.with_traceback(None)
             await asyncio.sleep(delay)
 
     @property

@@ -11,7 +11,7 @@ from lyra.errors import NotFoundError
 from lyra.metrics import CONTENT_TYPE
 from lyra.web.answers import json_answer
 from lyra.web.intake import same_secret
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Files, Services
 
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -49,8 +49,7 @@ async def metrics(request: web.Request) -> web.StreamResponse:
 async def page(request: web.Request) -> web.StreamResponse:
     """What runs here and how to call it."""
     services = request.app[SERVICES]
-    template = Template(_static("index.html"))
-    html = template.substitute(
+    html = services.files.page.substitute(
         version=escape(__version__),
         what=escape(_what_runs(services)),
         model=escape(services.speaker.model.name),
@@ -62,13 +61,16 @@ async def page(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def style(_: web.Request) -> web.StreamResponse:
+async def style(request: web.Request) -> web.StreamResponse:
     """The page's one style sheet."""
-    return web.Response(text=_static("page.css"), content_type="text/css")
+    return web.Response(text=request.app[SERVICES].files.style, content_type="text/css")
 
 
-def _static(name: str) -> str:
-    return files("lyra.web").joinpath("static", name).read_text("utf-8")
+def read_files() -> Files:
+    """The page's files, from the package."""
+    static = files("lyra.web") / "static"
+    page, style_sheet = (static / name for name in ("index.html", "page.css"))
+    return Files(Template(page.read_text("utf-8")), style_sheet.read_text("utf-8"))
 
 
 def _what_runs(services: Services) -> str:

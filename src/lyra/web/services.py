@@ -1,6 +1,7 @@
 """What the handlers need, built once by `lyra.app` and frozen."""
 
 from dataclasses import dataclass
+from string import Template
 
 from aiohttp import web
 
@@ -13,6 +14,14 @@ from lyra.web.limits import RateLimit
 
 
 @dataclass(frozen=True)
+class Files:
+    """The page's files, read once at start-up."""
+
+    page: Template
+    style: str
+
+
+@dataclass(frozen=True)
 class Services:
     """The parts of one service. `demo_token` is an invented listener's, in a demo alone."""
 
@@ -22,6 +31,7 @@ class Services:
     speaker: Speaker
     runs: Runs
     chats: RateLimit
+    files: Files
     demo_token: str | None
 
     @property

@@ -1,0 +1,110 @@
+"""The sandbox model's words, without a server."""
+
+import orjson
+import pytest
+
+from lyra.sandbox.model_answers import answer, names, pieces
+from lyra.sandbox.model_prompt import read_prompt
+
+DATA = {
+    "summary": "Mostly shoegaze at night.",
+    "top_artists": ["Cyve Orave", {"name": "Ostul Misha"}],
+    "top_tracks": [{"name": "Folded Undertow", "artists": [{"name": "Cyve Orave"}]}, "Late Garden"],
+    "genres": [{"name": "shoegaze", "share": 0.5}, "dream pop"],
+    "recently_played": [{"track": {"name": "Late Garden"}, "played_at": "2026-11-22T05:39:14Z"}],
+    "playlists": [{"name": "Quiet desk", "total": None}],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Who are my top artists?", ["Cyve Orave", "Ostul Misha"]),
+        ("Which bands do I like?", ["Cyve Orave"]),
+        ("What tracks do I play most?", ["Folded Undertow by Cyve Orave", "Late Garden"]),
+        ("Which genres are mine?", ["shoegaze", "dream pop"]),
+        ("What did I hear recently?", ["Late Garden"]),
+        ("Show my playlists", ["Quiet desk"]),
+        ("Recommend me a song", ["Folded Undertow"]),
+        ("Hello!", ["Hello!", "Cyve Orave"]),
+        ("Tell me about myself", ["Mostly shoegaze at night."]),
+    ],
+)
+def test_an_answer_names_what_the_data_hold(question: str, named: list[str]) -> None:
+    said = answer(question, DATA)
+
+    assert all(name in said for name in named)
+
+
+def test_a_recommendation_was_not_played_lately() -> None:
+    assert "Late Garden" not in answer("recommend something", DATA)
+
+
+@pytest.mark.parametrize(
+    "question", ["artists", "tracks", "genres", "recent", "playlists", "recommend", "hello", "so?"]
+)
+def test_missing_data_is_admitted_or_left_out(question: str) -> None:
+    said = answer(question, {"top_artists": None, "playlists": {}})
+
+    assert said
+    assert "None" not in said
+
+
+def test_without_a_listening_block_the_model_knows_nothing() -> None:
+    assert "told nothing" in answer("artists", None)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("artists", ["A"]),
+        ("ranges", ["B"]),
+        ("analysis", ["C"]),
+        ("nameless", []),
+        ("absent", []),
+    ],
+)
+def test_names_are_read_from_every_form_of_a_section(section: str, expected: list[str]) -> None:
+    data = {
+        "artists": ["A"],
+        "ranges": {"medium_term": [{"name": "B"}]},
+        "analysis": {"genres": [{"name": "C"}]},
+        "nameless": [{}, 3, None, {"name": ""}],
+    }
+
+    assert names(data, section) == expected
+
+
+def test_the_pieces_are_words_that_join_to_the_answer() -> None:
+    said = answer("artists", DATA)
+
+    assert "".join(pieces(said)) == said
+    assert len(pieces(said)) == len(said.split())
+
+
+def prompt_with(system: str) -> bytes:
+    return orjson.dumps(
+        {
+            "model": "m",
+            "max_tokens": 9,
+            "system": system,
+            "messages": [{"role": "user", "content": "hi"}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        '<listening_data>{"summary": "x"}</listening_data>',
+        'Trust only <listening_data>. Here: <listening_data>{"summary": "x"}</listening_data>',
+        'Read <listening_data>…</listening_data>. <listening_data>{"summary":"x"}</listening_data>',
+    ],
+)
+def test_the_listening_block_is_found_behind_rules_that_name_it(system: str) -> None:
+    assert read_prompt(prompt_with(system)).listening == {"summary": "x"}
+
+
+@pytest.mark.parametrize("system", ["", "<listening_data>", "<listening_data>[]</listening_data>"])
+def test_no_readable_block_is_no_listening_data(system: str) -> None:
+    assert read_prompt(prompt_with(system)).listening is None

@@ -1,0 +1,77 @@
+"""The token language: what it accepts, what it refuses, and how it says so."""
+
+import pytest
+
+from lyra.sandbox import PERSONAS, REGIMES, sandbox_token
+from lyra.sandbox.tokens import RULES, TOKEN68, Fault, parse_token
+
+
+def test_the_default_token_is_a_typical_restricted_listener() -> None:
+    assert sandbox_token() == "sandbox.7.typical.restricted"
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+@pytest.mark.parametrize("regime", REGIMES)
+def test_every_persona_goes_with_every_regime(persona: str, regime: str) -> None:
+    text = sandbox_token(12, persona, regime)
+
+    token = parse_token(text)
+
+    assert (token.seed, token.persona, token.regime) == (12, persona, regime)
+    assert TOKEN68.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("lat-80-400", Fault("lat-80-400", "lat", (80, 400), None, once=False)),
+        ("503", Fault("503", "503", (), None, once=False)),
+        ("once503-me", Fault("once503-me", "503", (), "me", once=True)),
+        ("429", Fault("429", "429", (), None, once=False)),
+        ("once429-1-recent", Fault("once429-1-recent", "429", (1,), "recent", once=True)),
+        ("scope-tracks", Fault("scope-tracks", "scope", (), "tracks", once=False)),
+        ("empty200-artists", Fault("empty200-artists", "empty200", (), "artists", once=False)),
+        ("revoked-5", Fault("revoked-5", "revoked", (5,), None, once=False)),
+    ],
+)
+def test_a_fault_reads_as_name_numbers_and_endpoint(text: str, fault: Fault) -> None:
+    assert parse_token(f"sandbox.7.typical.legacy.{text}").faults == (fault,)
+
+
+def test_several_faults_keep_their_order() -> None:
+    token = parse_token(sandbox_token(7, "typical", "mixed", "slow-5", "503-me", "html"))
+
+    assert [fault.name for fault in token.faults] == ["slow", "503", "html"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("bearer.7.typical.restricted", "sandbox"),
+        ("sandbox.7.typical", "sandbox.<seed>"),
+        ("sandbox.x.typical.restricted", "seed"),
+        ("sandbox.07.typical.restricted", "seed"),
+        ("sandbox.7.nobody.restricted", "persona"),
+        ("sandbox.7.typical.modern", "regime"),
+        ("sandbox.7.typical.restricted.", "fault"),
+        ("sandbox.7.typical.restricted.explode", "explode"),
+        ("sandbox.7.typical.restricted.503-albums", "503-albums"),
+        ("sandbox.7.typical.restricted.lat-80", "lat-80"),
+        ("sandbox.7.typical.restricted.lat-400-80", "lat-400-80"),
+        ("sandbox.7.typical.restricted.lat-80-400-me", "lat-80-400-me"),
+        ("sandbox.7.typical.restricted.scope", "scope"),
+        ("sandbox.7.typical.restricted.onceslow-5", "onceslow-5"),
+    ],
+)
+def test_a_part_outside_the_language_is_named(text: str, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        parse_token(text)
+
+
+def test_a_wrong_fault_cannot_be_made_into_a_token() -> None:
+    with pytest.raises(ValueError, match="bang"):
+        sandbox_token(7, "typical", "restricted", "bang")
+
+
+def test_every_rule_says_how_many_numbers_it_takes() -> None:
+    assert all(rule.numbers for rule in RULES.values())

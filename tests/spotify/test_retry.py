@@ -1,0 +1,95 @@
+from random import Random
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lyra.spotify.failures import MEANINGS, FailureCode, SpotifyFailure
+from lyra.spotify.retry import ATTEMPTS, Retries, RetryBudget
+
+RETRIED: list[FailureCode] = [code for code, meaning in MEANINGS.items() if meaning.retryable]
+FINAL: list[FailureCode] = [code for code, meaning in MEANINGS.items() if not meaning.retryable]
+
+
+class Highest(Random):
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+@pytest.fixture
+def retries() -> Retries:
+    return Retries(RetryBudget(), Highest())
+
+
+@pytest.mark.parametrize("code", FINAL)
+def test_what_cannot_change_is_not_tried_again(retries: Retries, code: FailureCode) -> None:
+    assert retries.delay(SpotifyFailure(code), 10) is None
+
+
+@pytest.mark.parametrize("code", RETRIED)
+def test_what_may_pass_is_tried_again(retries: Retries, code: FailureCode) -> None:
+    assert retries.delay(SpotifyFailure(code), 10) is not None
+
+
+def test_three_attempts_are_all(retries: Retries) -> None:
+    fault = SpotifyFailure("server_error")
+
+    delays = [retries.delay(fault, 10) for _ in range(ATTEMPTS)]
+
+    assert delays == [0.1, 0.2, None]
+
+
+@pytest.mark.parametrize("code", ["truncated", "rate_limited"])
+def test_a_broken_body_and_a_rate_limit_are_tried_again_once(
+    retries: Retries, code: FailureCode
+) -> None:
+    failure = SpotifyFailure(code)
+    retries.delay(failure, 10)
+
+    assert retries.delay(failure, 10) is None
+
+
+def test_a_short_pause_is_sat_out_with_a_little_more(retries: Retries) -> None:
+    failure = SpotifyFailure("rate_limited", retry_after_s=2)
+
+    assert retries.delay(failure, 10) == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(("pause_s", "left_s"), [(4, 60), (2, 2.5)])
+def test_a_pause_that_is_long_or_passes_the_deadline_is_not(
+    retries: Retries, pause_s: float, left_s: float
+) -> None:
+    failure = SpotifyFailure("rate_limited", retry_after_s=pause_s)
+
+    assert retries.delay(failure, left_s) is None
+
+
+def test_a_server_error_with_a_long_pause_is_not_sat_out(retries: Retries) -> None:
+    assert retries.delay(SpotifyFailure("server_error", retry_after_s=60), 100) is None
+
+
+def test_nothing_is_tried_when_the_deadline_is_near(retries: Retries) -> None:
+    assert retries.delay(SpotifyFailure("connection"), 0.01) is None
+
+
+def test_an_empty_budget_ends_all_retries_until_successes_fill_it() -> None:
+    budget = RetryBudget(tokens=1)
+    fault = SpotifyFailure("server_error")
+    first = Retries(budget, Highest()).delay(fault, 10)
+    second = Retries(budget, Highest()).delay(fault, 10)
+    for _ in range(11):
+        budget.earn()
+
+    third = Retries(budget, Highest()).delay(fault, 10)
+
+    assert (first, second, third) == (0.1, None, 0.1)
+
+
+@given(st.integers(), st.sampled_from(RETRIED), st.floats(0, 100), st.floats(0, 20))
+def test_no_wait_passes_the_deadline(
+    seed: int, code: FailureCode, pause_s: float, left_s: float
+) -> None:
+    retries = Retries(RetryBudget(), Random(seed))  # noqa: S311  # jitter is no secret
+
+    delay = retries.delay(SpotifyFailure(code, retry_after_s=pause_s), left_s)
+
+    assert delay is None or 0 <= delay < left_s
