@@ -10,7 +10,8 @@ Invariants, hunted by tests/cache/test_flights.py:
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
@@ -19,6 +20,8 @@ from lyra.listening.fetch import SpotifyReader
 from lyra.listening.models import Section
 
 log = logging.getLogger(__name__)
+
+Fetch = Callable[["Flight"], Coroutine[Any, Any, Entry]]
 
 
 class Flight:
@@ -72,12 +75,12 @@ class Flight:
                 raise DrainingError from None
             raise
 
-    def start(self, work: Awaitable[Entry], done: Callable[["Flight"], None]) -> None:
+    def start(self, fetch: Fetch, landed: Callable[["Flight"], None]) -> None:
         # A context of its own: the first caller's request id is not everybody's.
         self.task = asyncio.get_running_loop().create_task(
-            _as_coroutine(work), context=contextvars.Context()
+            fetch(self), context=contextvars.Context()
         )
-        self.task.add_done_callback(lambda _: done(self))
+        self.task.add_done_callback(lambda _: landed(self))
 
 
 class Flights:
@@ -95,9 +98,7 @@ class Flights:
         """The flight that a newcomer may join."""
         return self._current.get(key)
 
-    def start(
-        self, key: Key, reader: SpotifyReader, fetch: Callable[[Flight], Awaitable[Entry]]
-    ) -> Flight:
+    def start(self, key: Key, reader: SpotifyReader, fetch: Fetch) -> Flight:
         """Begin the one flight of this key.
 
         Raises:
@@ -108,7 +109,7 @@ class Flights:
         flight = Flight(key, reader)
         self._current[key] = flight
         self._running.add(flight)
-        flight.start(fetch(flight), self._landed)
+        flight.start(fetch, self._landed)
         return flight
 
     def leave_table(self, flight: Flight) -> None:
@@ -139,10 +140,6 @@ class Flights:
         failure = None if flight.task.cancelled() else flight.task.exception()
         if failure is not None and not isinstance(failure, LyraError):
             log.error("a fetch broke: this is a fault in Lyra", exc_info=failure)
-
-
-async def _as_coroutine(work: Awaitable[Entry]) -> Entry:
-    return await work
 
 
 def _self_cancelled() -> bool:

@@ -1,0 +1,124 @@
+"""A cache over a scripted Spotify, a clock that stands still, and a fixed random source."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from random import Random
+from typing import TypeVar
+
+import pytest
+
+from lyra.cache.listeners import ListenerCache
+from lyra.listening.models import SectionName
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.token import Token
+
+T = TypeVar("T")
+
+BODIES: dict[SectionName, bytes] = {
+    "profile": b'{"id": "vesna", "display_name": "Vesna K.", "images": []}',
+    "top_artists": b'{"items": [{"id": "a1", "name": "Kalorda Wenmi", "genres": ["dream pop"]}]}',
+    "top_tracks": b'{"items": []}',
+    "recently_played": b'{"items": [], "cursors": null}',
+    "playlists": b'{"items": []}',
+}
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedSpotify:
+    """Answers from `BODIES` once `gate` is open; `fails` says which sections do not."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fails: dict[SectionName, SpotifyFailure] = {}
+        self.fetches = 0
+        self.live = 0
+        self.most_live = 0
+        self.bodies = dict(BODIES)
+
+    def reader(self, token: Token) -> "ScriptedReader":
+        assert token.reveal()
+        self.fetches += 1
+        return ScriptedReader(self)
+
+
+class ScriptedReader:
+    def __init__(self, spotify: ScriptedSpotify) -> None:
+        self._spotify = spotify
+        self._bodies = dict(spotify.bodies)  # as Spotify was when the fetch began
+        self.calls = 0
+
+    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+        self.calls += 1
+        if endpoint == "profile":
+            self._spotify.live += 1
+            self._spotify.most_live = max(self._spotify.most_live, self._spotify.live)
+        try:
+            await self._spotify.gate.wait()
+        finally:
+            if endpoint == "profile":
+                self._spotify.live -= 1
+        if endpoint in self._spotify.fails:
+            raise self._spotify.fails[endpoint]
+        return parse(self._bodies[endpoint])
+
+
+class MiddleOfRange(Random):
+    """No jitter to reckon with."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def spotify() -> ScriptedSpotify:
+    return ScriptedSpotify()
+
+
+CacheMaker = Callable[..., ListenerCache]
+
+
+@pytest.fixture
+async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[CacheMaker]:
+    made: list[ListenerCache] = []
+
+    def make(*, rng: Random | None = None, **changes: object) -> ListenerCache:
+        cache = ListenerCache(
+            Settings(**changes),  # type: ignore[arg-type]
+            spotify,
+            Metrics(),
+            rng=rng or MiddleOfRange(),
+            clock=clock,
+            wall_clock=lambda: 1_795_000_000.0,
+        )
+        made.append(cache)
+        return cache
+
+    yield make
+    for cache in made:
+        await cache.close()
+
+
+@pytest.fixture
+def cache(make_cache: CacheMaker) -> ListenerCache:
+    return make_cache()
+
+
+ANNA = Token("anna-token-0001")
+BORIS = Token("boris-token-0002")

@@ -1,0 +1,191 @@
+"""The bounded store, beside a plain model of what it should do."""
+
+import asyncio
+from collections import OrderedDict
+from random import Random
+
+import pytest
+from aiocache.lock import RedLock
+
+from lyra.cache.store import BoundedMemoryCache
+
+from .conftest import Clock
+
+
+def bounded(clock: Clock, *, entries: int = 100, weight: int = 1000) -> BoundedMemoryCache:
+    return BoundedMemoryCache(max_entries=entries, max_weight=weight, weigh=len, clock=clock)
+
+
+async def test_a_value_is_there_until_its_ttl_and_not_at_it(clock: Clock) -> None:
+    store = bounded(clock)
+    await store.set("a", b"1", ttl=10)
+
+    clock.now += 9.999
+    assert await store.get("a") == b"1"
+    clock.now += 0.001
+    assert await store.get("a") is None
+    assert (len(store), store.weight, store.evictions["expired"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, 0.0])
+async def test_a_ttl_of_zero_or_less_keeps_nothing(clock: Clock, ttl: float) -> None:
+    """Stock aiocache keeps such a value for ever."""
+    store = bounded(clock)
+    await store.set("a", b"1", ttl=ttl)
+
+    assert await store.get("a") is None
+
+
+async def test_a_value_set_after_a_clear_lives_its_own_ttl(clock: Clock) -> None:
+    """Stock aiocache deletes it when the timer from before the clear fires."""
+    store = bounded(clock)
+    await store.set("a", b"old", ttl=10)
+    clock.now += 9
+    await store.clear()
+    await store.set("a", b"new", ttl=10)
+
+    clock.now += 5
+    assert await store.get("a") == b"new"
+
+
+async def test_the_least_recently_used_entry_goes_first(clock: Clock) -> None:
+    store = bounded(clock, entries=3)
+    for key in "abc":
+        await store.set(key, b"1")
+    await store.get("a")
+    await store.set("d", b"1")
+
+    assert [await store.exists(key) for key in "abcd"] == [True, False, True, True]
+    assert store.evictions["entries"] == 1
+
+
+async def test_the_sum_of_weights_is_bounded(clock: Clock) -> None:
+    store = bounded(clock, weight=100)
+    await store.set("a", b"x" * 60)
+    await store.set("b", b"x" * 60)
+
+    assert [await store.exists(key) for key in "ab"] == [False, True]
+    assert (store.weight, store.evictions["bytes"]) == (60, 1)
+
+
+async def test_a_giant_is_refused_and_evicts_nobody(clock: Clock) -> None:
+    store = bounded(clock, weight=100)
+    await store.set("a", b"x" * 60)
+    kept = await store.set("giant", b"x" * 101)
+
+    assert not kept
+    assert [await store.exists(key) for key in ("a", "giant")] == [True, False]
+    assert store.evictions["too_big"] == 1
+
+
+async def test_a_sweep_removes_what_nobody_reads(clock: Clock) -> None:
+    store = bounded(clock, entries=5000, weight=5000)
+    for number in range(2500):
+        await store.set(f"old{number}", b"1", ttl=10)
+    await store.set("young", b"1", ttl=20)
+    clock.now += 15
+
+    assert await store.sweep() == 2500
+    assert len(store) == 1
+
+
+async def test_no_operation_leaves_the_loop(clock: Clock) -> None:
+    """Look-up and insertion are one step, also on Python 3.11, where a timeout costs a task."""
+    store = bounded(clock)
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    await store.set("a", b"1", ttl=5)
+    await store.get("a")
+    await store.delete("a")
+    await store.clear()
+
+    assert turns == []
+
+
+async def test_no_timer_is_armed(clock: Clock) -> None:
+    store = bounded(clock)
+    await store.set("a", b"1", ttl=5)
+
+    assert not store._handlers
+
+
+async def test_clearing_a_namespace_is_by_prefix_and_leaves_the_rest(clock: Clock) -> None:
+    store = bounded(clock)
+    for key in ("u:1", "u:2", "v:1"):
+        await store.set(key, b"12")
+    await store.clear(namespace="u:")
+
+    assert (len(store), store.weight, await store.get("v:1")) == (1, 2, b"12")
+
+
+async def test_add_expire_and_swap_hold_to_expiry(clock: Clock) -> None:
+    store = bounded(clock)
+    await store.add("a", b"1", ttl=5)
+    with pytest.raises(ValueError, match="taken"):
+        await store.add("a", b"2")
+    await store.expire("a", 50)
+    clock.now += 20
+
+    assert await store.multi_get(["a", "b"]) == [b"1", None]
+    assert await store.set("a", b"3", _cas_token=b"2") is False
+    clock.now += 40
+    assert await store.add("a", b"4") is True
+    with pytest.raises(NotImplementedError):
+        await store.raw("keys")
+
+
+async def test_aiocaches_own_lock_works_on_it(clock: Clock) -> None:
+    store = bounded(clock)
+    async with RedLock(store, "key", 2):
+        assert len(store) == 1
+
+    assert len(store) == 0
+
+
+async def test_counting_up_keeps_the_expiry(clock: Clock) -> None:
+    store = BoundedMemoryCache(max_entries=9, max_weight=9, weigh=lambda _: 1, clock=clock)
+    await store.set("n", 1, ttl=10)
+    assert await store.increment("n", 2) == 3
+    clock.now += 11
+
+    assert await store.increment("n", 5) == 5
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_random_use_equals_the_model(clock: Clock, seed: int) -> None:
+    """Values, order of use and both bounds, against an OrderedDict without any cleverness."""
+    rng = Random(seed)
+    store = bounded(clock, entries=4, weight=40)
+    model: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+    for _ in range(300):
+        key = rng.choice("abcdefg")
+        match rng.randrange(5):
+            case 0 | 1:
+                value, ttl = b"x" * rng.randrange(1, 50), float(rng.randrange(1, 9))
+                await store.set(key, value, ttl=ttl)
+                model.pop(key, None)
+                if len(value) <= 40:
+                    model[key] = (value, clock.now + ttl)
+                    _evict(model)
+            case 2:
+                _expire(model, key, clock.now)
+                assert await store.get(key) == model.get(key, (None,))[0]
+                if key in model:
+                    model.move_to_end(key)
+            case 3:
+                await store.delete(key)
+                model.pop(key, None)
+            case _:
+                clock.now += rng.randrange(3)
+        assert list(store._held) == list(model)
+        assert store.weight == sum(len(value) for value, _ in model.values())
+
+
+def _evict(model: OrderedDict[str, tuple[bytes, float]]) -> None:
+    while len(model) > 4 or sum(len(value) for value, _ in model.values()) > 40:
+        model.popitem(last=False)
+
+
+def _expire(model: OrderedDict[str, tuple[bytes, float]], key: str, now: float) -> None:
+    if key in model and model[key][1] <= now:
+        del model[key]
