@@ -1,0 +1,60 @@
+# Everything happens in .venv; nothing is installed outside it.
+.DEFAULT_GOAL := help
+PY  ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run ## serve on 127.0.0.1:8080: the demo unless keys are set
+	@$(BIN)/lyra run
+
+demo: .venv/.run ## serve an invented listener: no account, no key
+	@$(BIN)/lyra demo
+
+serve: .venv/.run ## serve real listeners (see .env.example)
+	@$(BIN)/lyra serve
+
+test: .venv/.dev ## the tests; T=tests/cache to choose
+	@$(BIN)/pytest -q $(T)
+
+check: lint type test ## everything that has to pass before a commit
+
+lint: .venv/.dev ## ruff and the import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-timing
+
+type: .venv/.dev ## mypy --strict
+	@$(BIN)/mypy
+
+fix: .venv/.dev ## let ruff repair and format
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
+	@$(BIN)/python scripts/bench.py
+
+lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## remove what make made
+	rm -rf .venv dist .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# The stamp files make a second run start at once, and a changed lock install again.
+.venv/.run: pyproject.toml requirements/run.txt
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Lyra needs Python 3.11 or newer: make $(MAKECMDGOALS) PY=python3.12"; exit 1; }
+	@echo "Setting up .venv, once ..."
+	@test -x $(BIN)/pip || $(PY) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: help run demo serve test check lint type fix bench lock clean
