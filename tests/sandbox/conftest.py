@@ -1,6 +1,7 @@
 """A running sandbox and a client for it."""
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,14 @@ class SpotifyCaller:
         async with self.session.get(url, headers=headers, params=query) as response:
             lower = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, lower, await response.read())
+
+
+@pytest.fixture(autouse=True)
+def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A fault is an answer, not an accident: aiohttp must have nothing to complain about."""
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.records]
+    assert not [each.getMessage() for each in records if each.levelno >= logging.WARNING]
 
 
 @pytest.fixture

@@ -40,6 +40,28 @@ def test_a_recommendation_was_not_played_lately() -> None:
     assert "Late Garden" not in answer("recommend something", DATA)
 
 
+def test_recent_plays_may_have_either_name_and_form() -> None:
+    play = {"track": "Late Garden", "artists": ["Ostul Misha"], "hour_utc": 5}
+
+    assert "Late Garden by Ostul Misha" in answer("recent", {"recent_plays": [play]})
+
+
+def test_a_section_that_could_not_be_read_is_named() -> None:
+    said = answer("playlists", {"missing": {"playlists": "timeout"}, "playlists": []})
+
+    assert "could not read your playlists" in said
+
+
+def test_a_section_that_was_not_told_is_answered_with_the_summary() -> None:
+    said = answer("artists", {"summary": "Mostly shoegaze at night."})
+
+    assert said == "I was not told that. Here is what I know. Mostly shoegaze at night."
+
+
+def test_withheld_data_are_said_to_be_withheld() -> None:
+    assert answer("artists", {"withheld": "The operator keeps it."}).endswith("keeps it.")
+
+
 @pytest.mark.parametrize(
     "question", ["artists", "tracks", "genres", "recent", "playlists", "recommend", "hello", "so?"]
 )

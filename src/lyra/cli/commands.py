@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,11 @@ async def _demo(settings: Settings, why: str) -> int:
 
 
 async def _sandbox(host: str, port: int, replay: Path | None) -> int:
-    try:
-        invented = Sandbox(host=host, port=port, replay=replay)
-    except ValueError as wrong:
-        raise SettingError(str(wrong)) from None
-    async with invented:
+    async with AsyncExitStack() as stack:
+        try:
+            invented = await stack.enter_async_context(Sandbox(host=host, port=port, replay=replay))
+        except ValueError as wrong:
+            raise SettingError(str(wrong)) from None
         kind = f"recorded answers of {replay}" if replay else "an invented Spotify"
         print(f"Lyra sandbox: {kind} and an invented model\n")
         print(f"  LYRA_SPOTIFY_API_URL={invented.api_url}")

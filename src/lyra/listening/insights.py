@@ -42,9 +42,8 @@ def busiest_window(by_hour: Sequence[int], width: int = 4) -> int | None:
 
 def repeated(plays: Sequence[Play]) -> tuple[Track, int] | None:
     """Return the track that comes up most in these plays and how often, if any comes twice."""
+    tracks = {play.track.id or play.track.name: play.track for play in plays}
     counted = Counter(play.track.id or play.track.name for play in plays)
-    most = counted.most_common(1)
-    if not most or most[0][1] < 2:  # noqa: PLR2004  # twice is what repeating means
-        return None
-    key, times = most[0]
-    return next(play.track for play in plays if key in (play.track.id, play.track.name)), times
+    for key, times in counted.most_common(1):
+        return (tracks[key], times) if times > 1 else None
+    return None

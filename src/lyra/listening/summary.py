@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lyra.listening.insights import HOURS, busiest_window, decades, plays_by_hour
+from lyra.listening.insights import HOURS, busiest_window, decades, plays_by_hour, repeated
 from lyra.listening.models import SECTIONS, Listening, Track
 from lyra.listening.text import clean
 
@@ -24,11 +24,14 @@ def summarise_without_names(listening: Listening) -> str:
 def _names(listening: Listening) -> list[str]:
     artists = [clean(artist.name, _NAME_CAP) for artist in listening.top_artists[:_ARTISTS]]
     tracks = [_track(track) for track in listening.top_tracks[:_TRACKS]]
+    plays = listening.recently_played
     said = []
     if artists:
         said.append(f"Among the top artists of the last months: {_listed(artists)}.")
     if tracks:
         said.append(f"Among the top tracks: {_listed(tracks)}.")
+    if again := repeated(plays):
+        said.append(f"{_track(again[0])} comes up {again[1]} times in the last {len(plays)} plays.")
     return said
 
 
@@ -91,7 +94,7 @@ def _playlists(listening: Listening) -> str:
     followed = sum(each.owned is False for each in lists)
     if not owned + followed:
         return f"{len(lists)} playlists were read."
-    return f"Of the {len(lists)} playlists read, {owned} are the listener's own and {followed} followed."
+    return f"Of the {len(lists)} playlists read, the listener owns {owned} and follows {followed}."
 
 
 def _nothing(listening: Listening) -> str:

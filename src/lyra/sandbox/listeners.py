@@ -20,6 +20,9 @@ TIME_RANGES = {"short_term": 28, "medium_term": 180, "long_term": 365}
 RECENT_PLAYS = 50
 LISTENERS_KEPT = 512
 
+# Shorter lists of playlists would be nothing but oddities.
+ODDITIES_FROM = 10
+
 Owner = Literal["listener", "friend", "spotify", "closed"]
 
 
@@ -69,14 +72,18 @@ class Listeners:
     async def get(self, seed: int, persona: str) -> Listener:
         """The listener; the first time costs about 15 ms in a thread, 40 ms for `heavy`."""
         key = (seed, persona)
-        # One builder at a time: the work is bound by the interpreter lock anyway.
-        async with self._building:
-            if key not in self._kept:
-                self._kept[key] = await asyncio.to_thread(build_listener, seed, persona, self._now)
-                if len(self._kept) > LISTENERS_KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        if key not in self._kept:
+            # One builder at a time: the work is bound by the interpreter lock anyway.
+            async with self._building:
+                if key not in self._kept:
+                    await self._build(key)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    async def _build(self, key: tuple[int, str]) -> None:
+        self._kept[key] = await asyncio.to_thread(build_listener, *key, self._now)
+        if len(self._kept) > LISTENERS_KEPT:
+            self._kept.popitem(last=False)
 
 
 def build_listener(seed: int, persona: str, now: datetime = SANDBOX_NOW) -> Listener:
@@ -138,7 +145,7 @@ def _playlist(rng: Rng, seed: int, persona: str, place: int) -> Playlist:
 
 def _with_oddities(lists: list[Playlist]) -> tuple[Playlist | None, ...]:
     """The lists, with what Spotify has been seen to send worked in; short ones stay plain."""
-    if len(lists) < 10:  # noqa: PLR2004 - fewer would be nothing but oddities
+    if len(lists) < ODDITIES_FROM:
         return tuple(lists)
     anchor = '<a href="spotify:playlist:x">more</a> &lt;script&gt;alert(1)&lt;/script&gt;'
     odd: list[Playlist | None] = list(lists)

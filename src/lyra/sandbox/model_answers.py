@@ -5,6 +5,7 @@ The same question about the same data always gets the same answer.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Data = Mapping[str, Any]
@@ -14,17 +15,40 @@ _TOLD_NOTHING = (
     "Connect your listening data and ask me again."
 )
 _PIECE = re.compile(r"\s*\S+")
+_OTHER_KEYS = {"recently_played": ("recent_plays",), "genres": ("genre_analysis",)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """`section` holds what the topic speaks of; empty for none in particular."""
+
+    keywords: tuple[str, ...]
+    section: str
+    speak: Callable[[Data], str]
 
 
 def answer(question: str, data: Data | None) -> str:
     """One to four sentences; every name in them is in the data."""
     if data is None:
         return _TOLD_NOTHING
+    if isinstance(data.get("withheld"), str):
+        return f"I know nothing of your listening. {data['withheld']}"
     words = question.casefold()
-    for keywords, speak in _TOPICS:
-        if any(re.search(rf"\b{keyword}", words) for keyword in keywords):
-            return speak(data)
+    for topic in _TOPICS:
+        if any(re.search(rf"\b{keyword}", words) for keyword in topic.keywords):
+            return _gap(topic, data) or topic.speak(data)
     return _overview(data)
+
+
+def _gap(topic: "_Topic", data: Data) -> str:
+    """What stands in the way of an answer; empty where nothing does."""
+    missing = data.get("missing")
+    if isinstance(missing, Mapping) and topic.section in missing:
+        return f"I could not read your {topic.section.replace('_', ' ')} from Spotify this time."
+    keys = (topic.section, *_OTHER_KEYS.get(topic.section, ()))
+    if topic.section and not any(key in data for key in keys):
+        return f"I was not told that. {_overview(data)}"
+    return ""
 
 
 def pieces(text: str) -> list[str]:
@@ -34,7 +58,8 @@ def pieces(text: str) -> list[str]:
 
 def names(data: Data, section: str) -> list[str]:
     """The names in a section, whether it holds strings, objects or objects by time range."""
-    found = data.get(section)
+    keys = (section, *_OTHER_KEYS.get(section, ()))
+    found = next((data[key] for key in keys if data.get(key)), None)
     if isinstance(found, Mapping):
         found = found.get("medium_term") or found.get("genres")
     if not isinstance(found, list):
@@ -48,11 +73,11 @@ def _name(item: object) -> str:
         return item
     if not isinstance(item, Mapping):
         return ""
-    if isinstance(item.get("track"), (str, Mapping)):
+    if isinstance(item.get("track"), Mapping):
         return _name(item["track"])
     artists = item.get("artists", item.get("artist"))
     by = _name(artists[0]) if isinstance(artists, list) and artists else _name(artists)
-    name = item.get("name") or item.get("title") or ""
+    name = item.get("name") or item.get("track") or ""
     return f"{name} by {by}" if name and by else str(name)
 
 
@@ -73,7 +98,7 @@ def _tracks(data: Data) -> str:
 
 
 def _genres(data: Data) -> str:
-    found = names(data, "genres") or names(data, "genre_analysis")
+    found = names(data, "genres")
     if not found:
         artists = _listed(names(data, "top_artists")[:3])
         hint = f" Your top artists are {artists}, if that helps." if artists else ""
@@ -93,7 +118,7 @@ def _playlists(data: Data) -> str:
     found = names(data, "playlists")
     if not found:
         return "I see no playlists of yours."
-    return f"I see {len(found)} of your playlists. Among them are {_listed(found[:4])}."
+    return f"I see {len(found)} of your playlists. Among them are {_listed(list(dict.fromkeys(found))[:4])}."
 
 
 def _recommend(data: Data) -> str:
@@ -123,18 +148,18 @@ def _overview(data: Data) -> str:
 
 
 def _listed(items: list[str]) -> str:
-    if len(items) < 2:  # noqa: PLR2004 - one item needs no "and"
+    if not items[1:]:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-# The first topic with a word of the question wins: `play` is in many questions, so it is late.
-_TOPICS: tuple[tuple[tuple[str, ...], Callable[[Data], str]], ...] = (
-    (("recommend", "suggest", "should i", "what next"), _recommend),
-    (("playlist",), _playlists),
-    (("genre", "style", "kind of music"), _genres),
-    (("recent", "last", "lately", "just", "today", "yesterday"), _recent),
-    (("artist", "band", "singer", "who "), _artists),
-    (("track", "song", "tune"), _tracks),
-    (("hello", "hi\\b", "hey", "good morning", "good evening"), _hello),
+# The first topic with a word of the question wins: the narrow ones come first.
+_TOPICS = (
+    _Topic(("recommend", "suggest", "should i", "what next"), "top_tracks", _recommend),
+    _Topic(("playlist",), "playlists", _playlists),
+    _Topic(("genre", "style", "kind of music"), "genres", _genres),
+    _Topic(("recent", "last", "lately", "just", "today", "yesterday"), "recently_played", _recent),
+    _Topic(("artist", "band", "singer", "who "), "top_artists", _artists),
+    _Topic(("track", "song", "tune"), "top_tracks", _tracks),
+    _Topic(("hello", "hi\\b", "hey", "good morning", "good evening"), "", _hello),
 )

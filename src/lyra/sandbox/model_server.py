@@ -44,7 +44,7 @@ class ModelServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self._requests += 1
         request_id = f"req_sandbox{self._requests:06}"
-        if not {"Authorization", "X-Api-Key"} & set(request.headers):
+        if not ("Authorization" in request.headers or "X-Api-Key" in request.headers):
             return _error(401, request_id)
         try:
             prompt = read_prompt(await request.read())
@@ -54,6 +54,8 @@ class ModelServer:
         name, _, argument = (fault if kind == "fault" else "").partition("-")
         if (early := await self._early(request, request_id, name, argument)) is not None:
             return early
+        if name == "erronce":
+            name = ""
         if name and name not in SCRIPTS:
             return _error(400, request_id, f"model: {fault} is no fault of the sandbox")
         if not prompt.stream:

@@ -1,5 +1,6 @@
 """The five answers of the invented Web API, page by page, derived from one listener."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ ENDPOINTS: dict[Endpoint, str] = {
 
 _MAX_LIMIT = 50
 _MAX_OFFSET = 100_000
+_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class BadQueryError(ValueError):
@@ -108,8 +110,7 @@ def _number(query: Mapping[str, str], name: str, default: int, bounds: tuple[int
     if name not in query:
         return default
     text = query[name]
-    # Nineteen digits: more cannot be in bounds, and need not be converted to be refused.
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1  # noqa: PLR2004
+    number = int(text) if _NUMBER.fullmatch(text) else -1
     if not bounds[0] <= number <= bounds[1]:
         raise BadQueryError(f"Invalid {name}")
     return number

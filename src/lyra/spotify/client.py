@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -51,6 +51,16 @@ class SpotifyClient:
             self._metrics.spotify_calls.labels(endpoint, "resent").inc(sent - 1)
         if sent:
             self._metrics.spotify_calls.labels(endpoint, outcome).inc()
+
+    def describe(self) -> dict[str, Any]:
+        """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long."""
+        paused = [left.retry_after_s or 0.0 for left in map(self.gate.check, PATHS) if left]
+        told: dict[str, Any] = {"state": "ok"}
+        if self._failing:
+            told |= {"state": "failing", "failing": sorted(self._failing)}
+        if paused:
+            told |= {"state": "paused", "paused_s": round(max(paused))}
+        return told
 
     def succeeded(self, endpoint: Endpoint) -> None:
         """Take note that a read went well; log it if the one before did not."""
@@ -99,13 +109,16 @@ class SpotifyReader:
                 raise failure.with_traceback(None)
             await asyncio.sleep(delay)
 
+    def _count_one(self) -> None:
+        self.calls += 1
+
     @property
     def _left_s(self) -> float:
         return self._deadline - asyncio.get_running_loop().time()
 
     async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         await self._pass_gate(endpoint)
-        tally, outcome = Tally(), "abandoned"
+        tally, outcome = Tally(self._count_one), "abandoned"
         try:
             body = await self._client.wire.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
@@ -117,7 +130,6 @@ class SpotifyReader:
             self._client.gate.close(endpoint, failure)
             raise
         finally:
-            self.calls += tally.sent
             self._client.count(endpoint, outcome, tally.sent)
         self._client.succeeded(endpoint)
         return value
@@ -127,7 +139,7 @@ class SpotifyReader:
         while blocked := self._client.gate.check(endpoint):
             pause_s = blocked.retry_after_s or 0.0
             if not fits(pause_s, self._left_s):
-                blocked.retryable = False
+                blocked.retryable = False  # what would be waited for is ruled out here
                 raise blocked
             await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
 

@@ -59,7 +59,11 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
             "Spotify answers this app only while the app's owner has Premium."
             " The owner must act, not the listener.",
         ),
-        "forbidden": _Meaning("forbidden", False, "Spotify refuses this part."),
+        "forbidden": _Meaning(
+            "forbidden",
+            False,
+            "Spotify refuses this part. Nothing can be done here; the rest does not need it.",
+        ),
         "rate_limited": _Meaning(
             "rate_limited", True, "Spotify asks for a pause. Try again later."
         ),
@@ -70,26 +74,38 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
             "unavailable", True, "Spotify has a fault right now. Try again in a moment."
         ),
         "unexpected_status": _Meaning(
-            "unavailable", False, "Spotify answered with a status that it never used before."
+            "unavailable", False, "Spotify answered in an unknown way. Try again later."
         ),
         "redirected": _Meaning(
-            "unavailable", False, "Spotify's address answered with a redirect, which is refused."
+            "unavailable",
+            False,
+            "Spotify's address answered with a redirect, which is refused. Tell the operator.",
         ),
         "connection": _Meaning(
             "unavailable", True, "The connection to Spotify failed. Try again in a moment."
         ),
-        "tls": _Meaning("unavailable", False, "No trusted connection to Spotify could be made."),
+        "tls": _Meaning(
+            "unavailable",
+            False,
+            "No trusted connection to Spotify could be made. Tell the operator.",
+        ),
         "truncated": _Meaning(
             "unavailable", True, "Spotify's answer broke off. Try again in a moment."
         ),
-        "too_large": _Meaning("invalid", False, "Spotify's answer is larger than Lyra reads."),
+        "too_large": _Meaning(
+            "invalid", False, "Spotify's answer is larger than Lyra reads. Tell the operator."
+        ),
         "timeout": _Meaning(
             "timeout", True, "Spotify did not answer in time. Try again in a moment."
         ),
-        "bad_request": _Meaning("invalid", False, "Spotify did not understand the request."),
-        "empty": _Meaning("invalid", False, "Spotify's answer has no content."),
+        "bad_request": _Meaning(
+            "invalid", False, "Spotify did not understand the request. Tell the operator."
+        ),
+        "empty": _Meaning("invalid", False, "Spotify's answer has no content. Try again later."),
         "unexpected_shape": _Meaning(
-            "invalid", False, "Spotify's answer has a form that Lyra does not know."
+            "invalid",
+            False,
+            "Spotify's answer has a form that Lyra does not know. Tell the operator.",
         ),
         "not_found": _Meaning("not_found", False, "Spotify does not offer this part."),
     }

@@ -22,13 +22,15 @@ class Tally:
     switch for it (aio-libs/aiohttp#10790); only a middleware sees both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sending: Callable[[], None]) -> None:
         self.sent = 0
+        self._sending = sending
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         self.sent += 1
+        self._sending()
         return await handler(request)
 
 

@@ -29,7 +29,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     ready = not services.runs.draining
     dependencies = {
-        "spotify": {"state": "ok"},
+        "spotify": services.lyra.spotify.describe(),
         "model": {"name": services.speaker.model.name, "offline": services.speaker.model.offline},
     }
     told = {"ready": ready, "demo": services.demo, "dependencies": dependencies}

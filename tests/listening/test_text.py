@@ -1,0 +1,70 @@
+import unicodedata
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lyra.listening.text import clean, plain
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Harbour, Slowly", "Harbour, Slowly"),
+        ("  two   spaces ", "two spaces"),
+        ("line\nbreak\ttab\u2028and\u2029more", "line break tab and more"),
+        ("nul\x00bell\x07", "nulbell"),
+        ("\u202eReversed", "Reversed"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("tag\U000e0041\U000e007f", "tag"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("filler\u3164\u115f", "filler"),
+        ("lone\ud800surrogate", "lonesurrogate"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("凛音楽団 🌧️", "凛音楽団 🌧️"),
+        ("<b>stays</b>", "<b>stays</b>"),
+        ("", ""),
+        ("\u200b", ""),
+    ],
+)
+def test_clean_keeps_what_can_be_seen_on_one_line(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_a_long_text_ends_in_an_ellipsis_at_the_limit() -> None:
+    assert clean("x" * 101) == "x" * 99 + "…"
+
+
+def test_a_text_of_the_limit_is_whole() -> None:
+    assert clean("x" * 100) == "x" * 100
+
+
+@given(ANY_TEXT, st.integers(1, 120))
+def test_clean_text_is_short_composed_encodable_and_visible(text: str, limit: int) -> None:
+    shown = clean(text, limit)
+
+    assert len(shown) <= limit
+    assert unicodedata.is_normalized("NFC", shown)
+    assert shown == " ".join(shown.split())
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert shown.encode().decode() == shown
+
+
+@given(ANY_TEXT)
+def test_cleaning_twice_changes_nothing(text: str) -> None:
+    assert clean(clean(text)) == clean(text)
+
+
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("late night &amp; rain", "late night & rain"),
+        ('<a href="spotify:playlist:x">more</a> to come', "more to come"),
+        ("&lt;script&gt;", "<script>"),
+        ("a < b", "a < b"),
+        ("&#x202e;reversed", "reversed"),
+    ],
+)
+def test_plain_shows_what_a_reader_of_the_html_would_see(markup: str, shown: str) -> None:
+    assert plain(markup) == shown

@@ -1,0 +1,52 @@
+import orjson
+import pytest
+from msgspec.structs import replace
+
+from lyra.listening.models import Listening, Profile, Section
+from lyra.listening.views import init_view, profile_view, suggestions
+
+
+def test_the_init_view_has_the_fields_of_the_contract(whole: Listening) -> None:
+    view = init_view(whole)
+
+    assert list(view) == ["message", "summary", "profile", "genre_analysis", "sections"]
+    assert view["profile"] == {"id": "wenda", "display_name": "Wenda Brisk", "image": None}
+    assert view["genre_analysis"]["source"] == "spotify"
+    assert view["sections"]["profile"] == {"status": "ok"}
+    assert view["sections"]["top_artists"] == {"status": "ok", "count": 3}
+
+
+def test_a_missing_section_says_why_in_the_view(whole: Listening) -> None:
+    gap = Section("playlists", "forbidden", code="missing_scope", message="Grant it.", ms=9)
+
+    view = init_view(replace(whole, sections=(gap,)))
+
+    assert view["sections"] == {
+        "playlists": {"status": "forbidden", "code": "missing_scope", "message": "Grant it."}
+    }
+
+
+def test_the_profile_view_shows_everything_that_is_kept(whole: Listening) -> None:
+    view = profile_view(whole)
+
+    assert view["top_artists"][0]["name"] == "Velmora Dusk"
+    assert view["recently_played"][0]["track"]["name"] == "Paper Lighthouse"
+    assert (len(view["plays_by_hour"]), sum(view["plays_by_hour"])) == (24, 3)
+    assert view["fetched_at"] == 1_795_000_000.0
+
+
+@pytest.mark.parametrize("view", [init_view, profile_view])
+def test_views_are_ready_for_json(whole: Listening, view: object) -> None:
+    assert callable(view)
+    assert orjson.dumps(view(whole))
+
+
+def test_suggestions_come_from_the_listeners_data(whole: Listening) -> None:
+    asked = suggestions(whole)
+
+    assert len(asked) == 4
+    assert "Velmora Dusk" in asked[0]
+
+
+def test_a_listener_without_data_has_three_suggestions() -> None:
+    assert len(suggestions(Listening(Profile(), ()))) == 3
