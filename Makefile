@@ -22,7 +22,7 @@ test: .venv/.dev ## the tests; T=tests/cache to choose
 check: lint type test ## everything that has to pass before a commit
 
 lint: .venv/.dev ## ruff and the import contracts
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-timing
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 
 type: .venv/.dev ## mypy --strict
 	@$(BIN)/mypy

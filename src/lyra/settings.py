@@ -9,7 +9,7 @@ import msgspec
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
-Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+[^\s?#]*$")]
+Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 _LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})

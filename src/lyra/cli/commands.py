@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lyra.cli.logs import configure_logs
-from lyra.cli.serving import serve_until_stopped, wait_for_signal
+from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import SettingError, Settings
 
@@ -74,6 +74,7 @@ async def _demo(settings: Settings, why: str) -> int:
 
 
 async def _sandbox(host: str, port: int, replay: Path | None) -> int:
+    stop = stop_signal()
     async with AsyncExitStack() as stack:
         try:
             invented = await stack.enter_async_context(Sandbox(host=host, port=port, replay=replay))
@@ -85,7 +86,7 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
         print(f"  LYRA_LLM_BASE_URL={invented.llm_url}")
         print(f"  a token: {sandbox_token(_DEMO_SEED, 'typical', 'restricted')}")
         print(f"  counters: {invented.url}/__sandbox/stats", flush=True)
-        await wait_for_signal()
+        await stop.wait()
     return 0
 
 

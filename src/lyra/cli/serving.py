@@ -17,13 +17,14 @@ async def serve_until_stopped(
     settings: Settings, *, demo_token: str | None = None, why: str = ""
 ) -> int:
     """Serve; on the first signal let live answers finish, on the second leave at once."""
+    stop = stop_signal()
     app = create_app(settings, demo_token=demo_token)
     runner = Runner(app)
     await runner.setup()
     try:
         port = await _listen(runner, settings)
         print(_greeting(app[SERVICES], port, why), flush=True)
-        await wait_for_signal()
+        await stop.wait()
         print("lyra: stopping; live answers may finish", flush=True)
         app[SERVICES].runs.draining = True
     finally:
@@ -31,14 +32,18 @@ async def serve_until_stopped(
     return 0
 
 
-async def wait_for_signal() -> None:
-    """Return at SIGINT or SIGTERM; from then on another one ends the process at once."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+def stop_signal() -> asyncio.Event:
+    """Set at the first SIGINT or SIGTERM from now on; the one after ends the process at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def told() -> None:
+        stop.set()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, os._exit, 1)
+
     for number in _SIGNALS:
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, os._exit, 1)
+        loop.add_signal_handler(number, told)
+    return stop
 
 
 async def _listen(runner: Runner, settings: Settings) -> int:
@@ -47,7 +52,7 @@ async def _listen(runner: Runner, settings: Settings) -> int:
     except OSError as failure:
         raise SettingError(
             f"LYRA_PORT: cannot listen on {settings.host}:{settings.port} "
-            f"({failure.strerror or failure}). Stop what uses it, or set another LYRA_PORT."
+            f"({os.strerror(failure.errno or 0)}). Stop what uses it, or set another LYRA_PORT."
         ) from None
 
 

@@ -1,0 +1,217 @@
+"""The commands as a person types them: real processes, their output and their exit codes."""
+
+import asyncio
+import re
+import shlex
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+Launch = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
+    """Starts `lyra ...` in an empty folder with an empty environment."""
+    started: list[Process] = []
+
+    async def begin(*arguments: str, **environ: str) -> Process:
+        command = (sys.executable, "-W", "error", "-m", "lyra", *arguments)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=tmp_path,
+            env={"PYTHONUNBUFFERED": "1", **environ},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def greeting(process: Process) -> str:
+    """What the process prints until it serves."""
+    assert process.stdout is not None
+    lines = []
+    async for line in process.stdout:
+        lines.append(line.decode())
+        if "Ctrl-C" in lines[-1] or "counters" in lines[-1]:
+            break
+    return "".join(lines)
+
+
+async def refusal(process: Process) -> tuple[int | None, str]:
+    """The exit code and what the process said of it."""
+    out, err = await process.communicate()
+    assert out == b""
+    return process.returncode, err.decode()
+
+
+def pasted(text: str) -> list[list[str]]:
+    """The curl lines of a text as a shell would split them."""
+    joined = text.replace("\\\n", " ")
+    return [shlex.split(line) for line in re.findall(r"^ *(curl .*)$", joined, re.MULTILINE)]
+
+
+async def run_curl(words: list[str]) -> str:
+    """What this curl command line asks for, sent by aiohttp: a fresh machine may have no curl."""
+    given: dict[str, list[str]] = {}
+    positional = []
+    rest = iter(words[1:])
+    for word in rest:
+        if word in ("-X", "-H", "-d"):
+            given.setdefault(word, []).append(next(rest))
+        elif not word.startswith("-"):
+            positional.append(word)
+    headers = dict(header.split(": ", 1) for header in given.get("-H", []))
+    body = given.get("-d", [None])[0]
+    method = given.get("-X", ["POST" if body else "GET"])[0]
+    async with (
+        aiohttp.ClientSession() as http,
+        http.request(method, positional[0], headers=headers, data=body) as answer,
+    ):
+        return await answer.text()
+
+
+async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> None:
+    process = await launch("demo", "--port", "0")
+    told = await greeting(process)
+    init, chat = [await run_curl(line) for line in pasted(told)]
+
+    assert "DEMO" in told
+    assert '"success":true' in init
+    assert '"spotify_calls":5' in init
+    assert '"demo":true' in chat
+    assert '"spotify_calls":0' in chat
+    assert chat.endswith("data: [DONE]\n\n")
+
+
+async def test_run_without_keys_is_the_demo_and_says_why(launch: Launch) -> None:
+    process = await launch("run", "--port", "0")
+    told = await greeting(process)
+
+    assert "DEMO" in told
+    assert "no model key (LYRA_LLM_API_KEY) and no Spotify client id" in told
+
+
+async def test_run_with_everything_set_serves(launch: Launch) -> None:
+    process = await launch(
+        "run", "--port", "0", LYRA_LLM_API_KEY="sk-test", LYRA_SPOTIFY_CLIENT_ID="0123456789abcdef"
+    )
+    told = await greeting(process)
+
+    assert "serving real Spotify data" in told
+    assert "claude-haiku-5-5" in told
+
+
+async def test_settings_are_read_from_a_dotenv_file(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LYRA_LLM=offline\nLYRA_PORT=0\n")
+    told = await greeting(await launch("serve"))
+
+    assert "lyra-offline (no language model)" in told
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "LYRA_LLM_API_KEY"),
+        ({"LYRA_LLM": "anthropic"}, "LYRA_LLM_API_KEY"),
+        ({"LYRA_PORT": "eighty"}, "LYRA_PORT"),
+        ({"LYRA_CACHE_TTL_S": "nan"}, "LYRA_CACHE_TTL_S"),
+        ({"LYRA_SECRET": "short"}, "LYRA_SECRET"),
+        ({"LYRA_PROT": "1"}, "LYRA_PROT"),
+    ],
+)
+async def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(
+    launch: Launch, environ: dict[str, str], named: str
+) -> None:
+    code, said = await refusal(await launch("serve", **environ))
+
+    assert code == 2
+    assert said.startswith(f"lyra: {named}")
+    assert len(said.splitlines()) == 1
+
+
+async def test_a_port_in_use_is_one_clear_line(launch: Launch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, said = await refusal(await launch("demo", "--port", str(port)))
+
+    assert code == 2
+    assert said == (
+        f"lyra: LYRA_PORT: cannot listen on 127.0.0.1:{port} (Address already in use). "
+        "Stop what uses it, or set another LYRA_PORT.\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_stops_it_with_exit_code_0_and_no_traceback(
+    launch: Launch, number: signal.Signals
+) -> None:
+    process = await launch("demo", "--port", "0")
+    await greeting(process)
+    process.send_signal(number)
+    _, err = await process.communicate()
+
+    assert (process.returncode, err) == (0, b"")
+
+
+async def test_a_second_signal_ends_it_at_once_with_exit_code_1(launch: Launch) -> None:
+    process = await launch("demo", "--port", "0", LYRA_DRAIN_S="3600", LYRA_FIRST_BYTE_S="0.05")
+    told = await greeting(process)
+    url = next(word for word in pasted(told)[1] if word.startswith("http"))
+    headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(url, headers=headers, json={"message": "Hello?"}) as live,
+    ):
+        assert (await live.content.readline()).startswith(b'data: {"type":"start"')
+        process.terminate()
+        assert process.stdout is not None
+        await process.stdout.readuntil(b"live answers may finish\n")
+        process.terminate()
+        await process.communicate()
+
+    assert process.returncode == 1
+
+
+async def test_the_sandbox_replays_recorded_answers(launch: Launch, tmp_path: Path) -> None:
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    (folder / "me.json").write_text('{"id": "vesna"}')
+    told = await greeting(await launch("sandbox", "--port", "0", "--replay", str(folder)))
+    url = re.search(r"LYRA_SPOTIFY_API_URL=(\S+)", told)
+    assert url is not None
+    headers = {"Authorization": "Bearer any-recorded-token"}
+    async with aiohttp.ClientSession() as http, http.get(f"{url[1]}/me", headers=headers) as answer:
+        assert await answer.text() == '{"id": "vesna"}'
+
+
+async def test_a_replay_folder_that_is_not_there_is_one_clear_line(launch: Launch) -> None:
+    code, said = await refusal(await launch("sandbox", "--replay", "nowhere"))
+
+    assert (code, said) == (2, "lyra: the replay folder nowhere does not exist\n")
+
+
+async def test_help_imports_neither_the_server_nor_the_models_sdk(launch: Launch) -> None:
+    process = await launch("--help", PYTHONPROFILEIMPORTTIME="1")
+    out, err = await process.communicate()
+
+    assert process.returncode == 0
+    assert b"serve" in out
+    assert not {b"aiohttp", b"anthropic"} & {
+        line.split(b"|")[-1].strip() for line in err.splitlines()
+    }
