@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 Launch = Callable[..., Awaitable[Process]]
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -87,7 +88,8 @@ async def run_curl(words: list[str]) -> str:
 async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> None:
     process = await launch("demo", "--port", "0")
     told = await greeting(process)
-    init, chat = [await run_curl(line) for line in pasted(told)]
+    lines = pasted(told)
+    init, chat = [await run_curl(line) for line in lines]
 
     assert "DEMO" in told
     assert '"success":true' in init
@@ -95,6 +97,12 @@ async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> No
     assert '"demo":true' in chat
     assert '"spotify_calls":0' in chat
     assert chat.endswith("data: [DONE]\n\n")
+    assert [normal(line) for line in pasted(README)[:2]] == [normal(line) for line in lines]
+
+
+def normal(words: list[str]) -> list[str]:
+    """The words of a command line without the port."""
+    return sorted(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", word) for word in words)
 
 
 async def test_run_without_keys_is_the_demo_and_says_why(launch: Launch) -> None:

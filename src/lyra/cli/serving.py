@@ -58,7 +58,8 @@ async def _listen(runner: Runner, settings: Settings) -> int:
 
 def _greeting(services: Services, port: int, why: str) -> str:
     url = f"http://{_shown_host(services.settings)}:{port}"
-    token = services.demo_token or "$SPOTIFY_TOKEN"
+    # In double quotes below, so that a shell puts the variable's value in.
+    bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
     model = services.speaker.model
     kind = "DEMO (an invented listener)" if services.demo else "serving real Spotify data"
     lines = [f"Lyra {__version__}: {kind} on {url}"]
@@ -69,8 +70,8 @@ def _greeting(services: Services, port: int, why: str) -> str:
         f"  page:   {url}/",
         "",
         "Load the listener once, then ask:",
-        f"  curl -s -X POST {url}/lyra/init -H 'Authorization: Bearer {token}'",
-        f"  curl -sN {url}/lyra/chat -H 'Authorization: Bearer {token}' \\",
+        f'  curl -s -X POST {url}/lyra/init -H "{bearer}"',
+        f'  curl -sN {url}/lyra/chat -H "{bearer}" \\',
         "    -H 'Content-Type: application/json' \\",
         """    -d '{"message": "Which artists do I listen to most?"}'""",
         "",
