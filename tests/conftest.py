@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from random import Random
 
 import aiohttp
 import pytest
@@ -38,13 +39,19 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
+Closing = Callable[[], Awaitable[None]]
+
+
 class Service:
     """A running Lyra, spoken to over its socket."""
 
-    def __init__(self, url: str, services: Services, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, url: str, services: Services, http: aiohttp.ClientSession, stop: Closing
+    ) -> None:
         self.url = url
         self.services = services
         self.http = http
+        self.stop = stop  # goes down as after a signal; once down, does nothing
 
     def headers(self, token: str | None = None, **more: str) -> dict[str, str]:
         """The headers of a listener's request."""
@@ -54,12 +61,24 @@ class Service:
 Start = Callable[..., Awaitable[Service]]
 
 
+def _once(close: Closing) -> Closing:
+    todo = [close]
+
+    async def closing() -> None:
+        if todo:
+            await todo.pop()()
+
+    return closing
+
+
 @pytest.fixture
 async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
     """Starts services against the sandbox: `await start(model="fault:eof", heartbeat_s=1)`."""
     async with AsyncExitStack() as stack:
 
-        async def begin(*, demo_token: str | None = None, **changes: object) -> Service:
+        async def begin(
+            *, demo_token: str | None = None, rng: Random | None = None, **changes: object
+        ) -> Service:
             given = {
                 "port": 0,
                 "spotify_api_url": sandbox.api_url,
@@ -70,9 +89,10 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "drain_s": 0,
             }
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(create_app(settings, demo_token=demo_token))
+            runner = Runner(create_app(settings, demo_token=demo_token, rng=rng))
+            stop = _once(runner.cleanup)
+            stack.push_async_callback(stop)
             await runner.setup()
-            stack.push_async_callback(runner.cleanup)
             port = await listen(runner, "127.0.0.1", 0)
             timeout = aiohttp.ClientTimeout(total=LONG_S)
             connector = aiohttp.TCPConnector(limit=0)
@@ -81,7 +101,7 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                     f"http://127.0.0.1:{port}", timeout=timeout, connector=connector
                 )
             )
-            return Service(f"http://127.0.0.1:{port}", runner.app[SERVICES], http)
+            return Service(f"http://127.0.0.1:{port}", runner.app[SERVICES], http, stop)
 
         yield begin
 

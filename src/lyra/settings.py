@@ -37,6 +37,8 @@ class Settings(
     cache_max_entries: PositiveInt = 10_000
     cache_max_bytes: PositiveInt = 268_435_456
     cache_sweep_s: Seconds = 30
+    cache_stale_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600
+    cache_patience_s: Seconds = 0.5
 
     spotify_api_url: Url = "https://api.spotify.com/v1"
     spotify_client_id: str | None = None

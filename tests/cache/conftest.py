@@ -43,6 +43,7 @@ class ScriptedSpotify:
         self.gate.set()
         self.fails: dict[SectionName, SpotifyFailure] = {}
         self.fetches = 0
+        self.asked: list[SectionName] = []
         self.live = 0
         self.most_live = 0
         self.bodies = dict(BODIES)
@@ -61,6 +62,7 @@ class ScriptedReader:
 
     async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
         self.calls += 1
+        self._spotify.asked.append(endpoint)
         if endpoint == "profile":
             self._spotify.live += 1
             self._spotify.most_live = max(self._spotify.most_live, self._spotify.live)

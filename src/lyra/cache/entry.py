@@ -4,7 +4,7 @@ Trees of dicts cost 2 MB a listener and garbage-collector pauses of tenths of a 
 about 30 kB and invisible to the collector.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -20,18 +20,30 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Listening).decode
 
 
+class Life(NamedTuple):
+    """The moments of an entry's life, in the order in which they come."""
+
+    fetched_at: float
+    refresh_at: float
+    expires_at: float
+    dies_at: float
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One listener, immutable. Times are of the cache's monotonic clock, in seconds.
 
     `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
     caller, as JSON without the braces. `context` is what the model is told, byte-stable.
+    Fresh until `expires_at`; from then to `dies_at` it may stand in when Spotify cannot be asked.
     """
 
     packed: bytes
     init_members: bytes
     context: str
     fetched_at: float
+    refresh_at: float
     expires_at: float
+    dies_at: float
     top_artists_count: int
 
     def listening(self) -> Listening:
@@ -47,15 +59,15 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return len(self.packed) + len(self.init_members) + len(self.context.encode()) + _OVERHEAD
 
 
-def make_entry(
-    listening: Listening, *, level: ContextLevel, fetched_at: float, expires_at: float
-) -> Entry:
+def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entry:
     """Everything that is worth preparing once: about a millisecond."""
     return Entry(
         packed=_pack(listening),
         init_members=orjson.dumps(init_view(listening))[1:-1],
         context=listening_context(listening, level),
-        fetched_at=fetched_at,
-        expires_at=expires_at,
+        fetched_at=life.fetched_at,
+        refresh_at=life.refresh_at,
+        expires_at=life.expires_at,
+        dies_at=life.dies_at,
         top_artists_count=len(listening.top_artists),
     )

@@ -3,108 +3,36 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from random import Random
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.flights import Flight, Flights
 from lyra.cache.keys import Key, KeyMaker
+from lyra.cache.life import TOKEN_LIFE_S, has_gap, life_of, worth_keeping
 from lyra.cache.locks import KeyedLocks
 from lyra.cache.store import BoundedMemoryCache
-from lyra.errors import SpotifyTokenRejectedError
+from lyra.cache.visit import Visit
+from lyra.errors import OverloadedError, SpotifyTokenRejectedError, TryLaterError
 from lyra.listening.fetch import SpotifyReader, fetch_listening
-from lyra.listening.models import Listening, Section
+from lyra.listening.models import Listening
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)
 
-State = Literal["hit", "joined", "miss"]
-
-TOKEN_LIFE_S = 3600.0  # Spotify's access tokens live an hour
-PARTIAL_TTL_S = 60.0  # a gap that may be filled soon is asked for again soon
 REJECTED_TTL_S = 30.0
 REJECTED_ENTRIES = 1024
-JITTER = 0.1
+THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
+_COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative", "faults")
 
 
 class Source(Protocol):
     """Where listeners come from: gives a reader bound to one token and one deadline."""
 
     def reader(self, token: Token) -> SpotifyReader: ...
-
-
-class Visit:
-    """One caller's look-up: an entry at hand, or a flight to wait for."""
-
-    def __init__(
-        self,
-        state: State,
-        found: Entry | Flight,
-        *,
-        asked_at: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.state = state
-        self._clock = clock
-        self._asked_at = asked_at
-        self._found_at = clock() if isinstance(found, Entry) else None
-        self._entry = found if isinstance(found, Entry) else None
-        self._flight = found if isinstance(found, Flight) else None
-
-    @property
-    def at_hand(self) -> Entry | None:
-        """The entry if no waiting is needed for it."""
-        return self._entry
-
-    @property
-    def settled(self) -> bool:
-        """Whether `entry` answers or fails without waiting."""
-        return self._flight is None or self._flight.ended
-
-    async def entry(self) -> Entry:
-        """The listener, waited for if need be.
-
-        Raises:
-            LyraError: the fetch failed.
-        """
-        if self._entry is None and self._flight is not None:
-            self._entry = await self._flight.entry()
-            self._found_at = self._clock()
-        assert self._entry is not None  # noqa: S101 - a visit has one of the two
-        return self._entry
-
-    async def sections(self) -> AsyncIterator[Section]:
-        """How each of the five calls went, as they end; all at once for a hit."""
-        if self._flight is None:
-            for section in (await self.entry()).listening().sections:
-                yield section
-            return
-        async for section in self._flight.sections():
-            yield section
-
-    async def proven(self) -> None:
-        """Wait until Spotify has accepted this very token, or the flight has ended."""
-        async for section in self.sections():
-            if section.name == "profile" and section.status == "ok":
-                return
-
-    def describe(self) -> dict[str, Any]:
-        """The `cache` object of the answers, as far as it is known now."""
-        told: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
-        if self._entry is not None:
-            told["age_s"], told["expires_in_s"] = self._entry.ages(self._clock())
-        return told
-
-    def lookup_ms(self) -> float:
-        """Milliseconds from the question to the entry, or until now while there is none."""
-        until = self._clock() if self._found_at is None else self._found_at
-        return round((until - self._asked_at) * 1000, 3)
-
-    def _calls(self) -> int:
-        return self._flight.reader.calls if self.state == "miss" and self._flight else 0
 
 
 class ListenerCache:
@@ -139,10 +67,10 @@ class ListenerCache:
             clock=clock,
         )
         self._rejected = self._marks(REJECTED_ENTRIES)
+        self._throttled = self._marks(settings.cache_max_entries)
         self._first_seen = self._marks(settings.cache_max_entries)
-        self._counts = dict.fromkeys(
-            ("hits_total", "joined_total", "misses_total", "negative_total", "faults_total"), 0
-        )
+        self._stores = (self._entries, self._rejected, self._throttled, self._first_seen)
+        self._counts = {f"{name}_total": 0 for name in _COUNTED}
         metrics.watch("lyra_cache", self.stats)
 
     def _marks(self, entries: int) -> BoundedMemoryCache:
@@ -160,29 +88,66 @@ class ListenerCache:
         asked_at = self._clock()
         key = self._keys.key(token)
         entry = await self._look_up(key)
-        if entry is not None:
-            return self._visit("hit", entry, asked_at)
+        if entry is not None and asked_at < entry.expires_at:
+            if asked_at >= entry.refresh_at:
+                await self._refresh_behind(key, token, entry)
+            return self._hit(entry, asked_at)
         # The lock is held over look-up and start only; nobody holds it while a fetch runs.
         async with self._locks.hold(key):
             return await self._join_or_start(key, token, asked_at)
 
+    def _hit(self, entry: Entry, asked_at: float) -> Visit:
+        self._counts["hits_total"] += 1
+        return Visit("hit", entry=entry, asked_at=asked_at, clock=self._clock)
+
     async def _join_or_start(self, key: Key, token: Token, asked_at: float) -> Visit:
-        entry = await self._look_up(key)
-        if entry is not None:
-            return self._visit("hit", entry, asked_at)
+        old = await self._look_up(key)
+        if old is not None and asked_at < old.expires_at:
+            return self._hit(old, asked_at)
         flight = self._flights.current(key)
         if flight is not None:
-            return self._visit("joined", flight, asked_at)
+            self._counts["joined_total"] += 1
+            return self._waiting("joined", flight, old, asked_at)
         if await self._rejected.get(key):
             self._counts["negative_total"] += 1
             raise SpotifyTokenRejectedError
-        flight = self._flights.start(key, self._source.reader(token), self._fetch)
-        return self._visit("miss", flight, asked_at)
+        if old is not None and (reason := await self._throttled.get(key)):
+            self._counts["stale_total"] += 1
+            return Visit("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
+        self._counts["misses_total"] += 1
+        return self._waiting("miss", self._start(key, token, old), old, asked_at)
 
-    def _visit(self, state: State, found: Entry | Flight, asked_at: float) -> Visit:
-        counted = {"hit": "hits_total", "joined": "joined_total", "miss": "misses_total"}
-        self._counts[counted[state]] += 1
-        return Visit(state, found, asked_at=asked_at, clock=self._clock)
+    def _waiting(
+        self, state: Literal["joined", "miss"], flight: Flight, old: Entry | None, asked_at: float
+    ) -> Visit:
+        return Visit(
+            state,
+            flight=flight,
+            old=old,
+            patience_s=self._settings.cache_patience_s,
+            asked_at=asked_at,
+            clock=self._clock,
+            stale=self._count_stale,
+        )
+
+    def _count_stale(self) -> None:
+        self._counts["stale_total"] += 1
+
+    async def _refresh_behind(self, key: Key, token: Token, entry: Entry) -> None:
+        """Begin to renew an entry while it still answers; at most one at a time, and not in vain."""
+        if self._flights.current(key) is not None or await self._throttled.get(key):
+            return
+        try:
+            self._start(key, token, entry)
+        except OverloadedError:
+            return  # the entry is fresh; whoever has none goes first
+        self._counts["refreshes_total"] += 1
+
+    def _start(self, key: Key, token: Token, old: Entry | None) -> Flight:
+        async def fetch(flight: Flight) -> Entry:
+            return await self._fetch(flight, old)
+
+        return self._flights.start(key, self._source.reader(token), fetch)
 
     async def peek(self, token: Token) -> Entry | None:
         """What is held for this token now; never fetches."""
@@ -192,7 +157,7 @@ class ListenerCache:
         """Forget one listener, or all; a fetch that is running now will not bring it back."""
         key = None if token is None else self._keys.key(token)
         self._flights.fence(key)
-        for store in (self._entries, self._rejected, self._first_seen):
+        for store in self._stores:
             await (store.clear() if key is None else store.delete(key))
 
     def ages(self, entry: Entry) -> tuple[int, int]:
@@ -220,7 +185,7 @@ class ListenerCache:
         """Remove expired entries every `cache_sweep_s`, so that what nobody reads goes too."""
         while True:
             await asyncio.sleep(self._settings.cache_sweep_s)
-            for store in (self._entries, self._rejected, self._first_seen):
+            for store in self._stores:
                 await store.sweep()
 
     async def close(self) -> None:
@@ -237,34 +202,47 @@ class ListenerCache:
             return None
         return found
 
-    async def _fetch(self, flight: Flight) -> Entry:
+    async def _fetch(self, flight: Flight, old: Entry | None) -> Entry:
         began = self._clock()
+        held = worth_keeping(old, began, self._settings)
         try:
             listening = await fetch_listening(
-                flight.reader, now=self._wall_clock(), report=flight.report
+                flight.reader, now=self._wall_clock(), report=flight.report, held=held
             )
         except SpotifyTokenRejectedError:
             await self._remember_rejection(flight)
             raise
+        except TryLaterError as failure:
+            await self._throttle(flight, failure.code)
+            raise
         self._metrics.fetch_seconds.observe(self._clock() - began)
-        entry = make_entry(
-            listening,
-            level=self._settings.llm_context,
-            fetched_at=self._clock(),
-            expires_at=self._clock() + await self._lifetime(flight, listening),
-        )
+        if old is not None and has_gap(listening) and held is None and began < old.expires_at:
+            # A renewal that lost a section which the entry still holds fresh is none.
+            await self._throttle(flight, "partial")
+            return old
+        fetched_at = old.fetched_at if held and old else self._clock()
+        entry = await self._entry(flight, listening, fetched_at)
         await self._publish(flight, entry)
         return entry
 
-    async def _lifetime(self, flight: Flight, listening: Listening) -> float:
-        """Seconds that this answer may be kept, never past the token's own life."""
-        ttl = self._settings.cache_ttl_s
-        if any(section.transient for section in listening.sections):
-            ttl = min(ttl, PARTIAL_TTL_S)
+    async def _entry(self, flight: Flight, listening: Listening, fetched_at: float) -> Entry:
         now = self._clock()
         seen: float | None = await self._first_seen.get(flight.key)
-        life = TOKEN_LIFE_S if seen is None else seen + TOKEN_LIFE_S - now
-        return min(ttl * (1 - JITTER * self._rng.random()), life)
+        life = life_of(
+            listening,
+            settings=self._settings,
+            now=now,
+            fetched_at=fetched_at,
+            token_seen_at=now if seen is None else seen,
+            rng=self._rng,
+        )
+        return make_entry(listening, level=self._settings.llm_context, life=life)
+
+    async def _throttle(self, flight: Flight, reason: str) -> None:
+        """Let nobody wait in vain for a while, as long as there is old data."""
+        if not flight.fenced:
+            await self._throttled.set(flight.key, reason, ttl=THROTTLE_S)
+        self._flights.leave_table(flight)
 
     async def _publish(self, flight: Flight, entry: Entry) -> None:
         """Keep the entry unless a clear came in between, and let no newcomer join any more.
@@ -273,10 +251,11 @@ class ListenerCache:
         """
         if not flight.fenced:
             try:
-                ttl = entry.expires_at - self._clock()
-                await self._entries.set(flight.key, entry, ttl=ttl)
+                now = self._clock()
+                await self._entries.set(flight.key, entry, ttl=entry.dies_at - now)
+                await self._throttled.delete(flight.key)
                 if not await self._first_seen.exists(flight.key):
-                    await self._first_seen.set(flight.key, entry.fetched_at, ttl=TOKEN_LIFE_S)
+                    await self._first_seen.set(flight.key, now, ttl=TOKEN_LIFE_S)
             except Exception:
                 self._counts["faults_total"] += 1
                 log.exception("the cache failed to keep a listener; answering all the same")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from lyra.cache.entry import Entry
-from lyra.cache.listeners import Visit
+from lyra.cache.visit import Visit
 from lyra.chat.bodies import Question
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import Abort, Finish, Part, Start, failure_parts, status
@@ -71,6 +71,7 @@ class _Answer:
         self._began = time.monotonic()
         self._first_token_s: float | None = None
         self._bytes = 0
+        self._over = False
 
     def begin(self) -> None:
         """Show the run to its reader."""
@@ -165,9 +166,12 @@ class _Answer:
         self._end(Abort(reason), ending="abort")
 
     def _end(self, *parts: Part, ending: str, failure: LyraError | None = None) -> None:
-        if not self._run.ended:
-            self._speaker.metrics.answers.labels(ending).inc()
-            self._run.end(*parts, failure=failure)
+        if self._over:
+            return
+        self._over = True
+        # A run that was stopped has its ending already; it is counted here all the same.
+        self._speaker.metrics.answers.labels(ending).inc()
+        self._run.end(*parts, failure=failure)
 
     def _measured(self, usage: Usage) -> dict[str, Any]:
         first = self._first_token_s

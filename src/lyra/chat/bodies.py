@@ -50,10 +50,11 @@ class _Message(msgspec.Struct):
     parts: list[_Piece] | None = None
 
     def words(self) -> str:
-        if isinstance(self.content, str):
-            return self.content
-        pieces = self.parts or self.content or []
-        return "\n".join(piece.text for piece in pieces if piece.type == "text" and piece.text)
+        """The texts of the message; some kits send them as `content` and as `parts`."""
+        whole = self.content if isinstance(self.content, str) else ""
+        pieces = self.parts or (self.content if isinstance(self.content, list) else [])
+        texts = [piece.text for piece in pieces if piece.type == "text" and piece.text]
+        return "\n".join(texts) or whole
 
 
 _Said = tuple[Speaker, str]

@@ -98,7 +98,7 @@ class Claude:
         except LyraError:
             raise
         except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
-            raise _classify(failure) from None
+            raise classify(failure) from None
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         cached = {"type": "text", "text": prompt.context, "cache_control": {"type": "ephemeral"}}
@@ -161,7 +161,7 @@ def _usage(told: dict[str, Any]) -> Usage:
     )
 
 
-def _classify(failure: Exception) -> LyraError:
+def classify(failure: Exception) -> LyraError:
     """The SDK's, httpx2's and the decoder's errors as ours; the vendor's words stay here."""
     match failure:
         case anthropic.APIStatusError():
@@ -170,8 +170,24 @@ def _classify(failure: Exception) -> LyraError:
             return LlmTimeoutError()
         case anthropic.APIConnectionError():
             log.warning("the model's server cannot be reached")
-            return LlmUnavailableError(retry_after_s=2)
-        case httpx2.HTTPError() | ValueError() | LookupError() | TypeError() | AttributeError():
+            return LlmUnavailableError()
+        case (
+            anthropic.CredentialsError()
+            | anthropic.WorkloadIdentityError()
+            | httpx2.UnsupportedProtocol()
+            | httpx2.InvalidURL()
+        ):
+            log.error("the model's key or address cannot be used: %s", type(failure).__name__)
+            return LlmMisconfiguredError()
+        case (
+            httpx2.HTTPError()
+            | httpx2.StreamError()
+            | anthropic.APIError()
+            | ValueError()
+            | LookupError()
+            | TypeError()
+            | AttributeError()
+        ):
             return LlmInterruptedError()
         case _:
             log.error("unexpected failure of the model client: %s", type(failure).__name__)
@@ -189,18 +205,18 @@ def _refused(failure: anthropic.APIStatusError) -> LyraError:
     return LlmMisconfiguredError()
 
 
-def _retry_after(response: httpx2.Response) -> float:
-    """Seconds to wait, from 0.5 to a minute, whatever the header says."""
+def _retry_after(response: httpx2.Response) -> float | None:
+    """Seconds to wait, from 0.5 to a minute; None when the server does not say, or nonsense."""
     value = response.headers.get("retry-after", "")
     try:
         seconds = float(value)
     except ValueError:
         seconds = _until(value, response.headers.get("date", ""))
-    return min(max(seconds, 0.5), _MAX_RETRY_AFTER_S) if math.isfinite(seconds) else 1.0
+    return min(max(seconds, 0.5), _MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
 
 
 def _until(when: str, now: str) -> float:
     try:
         return (parsedate_to_datetime(when) - parsedate_to_datetime(now)).total_seconds()
     except (ValueError, TypeError):
-        return 1.0
+        return math.nan

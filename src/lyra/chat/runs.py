@@ -46,8 +46,11 @@ class Runs:
             yield run
         finally:
             run.producer.cancel()
-            await asyncio.gather(run.producer, return_exceptions=True)
-            self._leave(run, owner)
+            try:
+                await asyncio.gather(run.producer, return_exceptions=True)
+            finally:
+                # aiohttp may cancel a handler twice; a run that stayed would hold its place for ever.
+                self._leave(run, owner)
 
     def _admit(self, owner: Key) -> Run:
         if self.draining:

@@ -55,27 +55,69 @@ class _Outcome(Generic[T]):
     failure: SpotifyFailure | None = None
 
 
-async def fetch_listening(reader: SpotifyReader, *, now: float, report: Report) -> Listening:
+async def fetch_listening(
+    reader: SpotifyReader, *, now: float, report: Report, held: Listening | None = None
+) -> Listening:
     """Return what Spotify tells of this listener, whatever part of it can be read.
 
-    `now` is seconds since the epoch. `report` is called once for each section as it ends.
+    `now` is seconds since the epoch. `report` is called once for each section as it ends. Of
+    what is `held` already, only the sections that may be there by now are asked for.
 
     Raises:
         SpotifyTokenRejectedError: /me, and so the token, was refused.
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
         TryLaterError: no section could be read, for reasons that pass.
     """
+    ask = _Asker(reader, report, held)
     profile, artists, tracks, plays, playlists = await asyncio.gather(
-        _read(reader, "profile", parse_profile, report),
-        _read(reader, "top_artists", parse_artists, report),
-        _read(reader, "top_tracks", parse_tracks, report),
-        _read(reader, "recently_played", parse_plays, report),
-        _read(reader, "playlists", parse_playlists, report),
+        ask("profile", parse_profile, lambda had: (had.profile,)),
+        ask("top_artists", parse_artists, lambda had: had.top_artists),
+        ask("top_tracks", parse_tracks, lambda had: had.top_tracks),
+        ask("recently_played", parse_plays, lambda had: had.recently_played),
+        ask("playlists", parse_playlists, _listed),
         return_exceptions=True,
     )
     return _assemble(
         _sound(profile), _sound(artists), _sound(tracks), _sound(plays), _sound(playlists), now=now
     )
+
+
+class _Asker:
+    """Asks Spotify for a section, unless it is held for good."""
+
+    def __init__(self, reader: SpotifyReader, report: Report, held: Listening | None) -> None:
+        self._reader = reader
+        self._report = report
+        self._held = held
+        kept = held.sections if held else ()
+        self._kept = {section.name: section for section in kept if not section.transient}
+
+    async def __call__(
+        self,
+        name: SectionName,
+        parse: Callable[[bytes], Parsed[T]],
+        take: Callable[[Listening], tuple[T, ...]],
+    ) -> _Outcome[T]:
+        section = self._kept.get(name)
+        if self._held is None or section is None:
+            return await _read(self._reader, name, parse, self._report)
+        self._report(section)
+        return _Outcome(section, Parsed(take(self._held), regimes=_seen(self._held)))
+
+
+def _listed(held: Listening) -> tuple[ListedPlaylist, ...]:
+    return tuple(ListedPlaylist(playlist, None) for playlist in held.playlists)
+
+
+def _seen(held: Listening) -> frozenset[Regime]:
+    """The evidence that led to the regime of what is held."""
+    match held.regime:
+        case "mixed":
+            return frozenset({"restricted", "full"})
+        case "unknown":
+            return frozenset()
+        case regime:
+            return frozenset({regime})
 
 
 async def _read(

@@ -41,7 +41,8 @@ class Edge:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host)}
+        own = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host, own)}
         self._in_flight = 0
 
     @web.middleware
@@ -68,14 +69,14 @@ class Edge:
                 return self._preflight(request)
             return await handler(request)
         except LyraError as error:
-            return error_answer(error, rid)
+            return _refusal(request, error, rid)
         except web.HTTPException as error:
             return _translated(error, rid)
         except ConnectionError:
             raise  # the reader is gone; aiohttp closes what is left
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
-            return error_answer(LyraError(), rid)
+            return _refusal(request, LyraError(), rid)
 
     def _admit(self, request: web.Request) -> None:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
@@ -112,6 +113,16 @@ def _host_name(host: str) -> str:
     """The Host header without its port; an IPv6 address keeps its brackets."""
     name, _, port = host.rpartition(":")
     return (name if port.isdigit() and name else host).lower()
+
+
+def _refusal(request: web.Request, error: LyraError, rid: str) -> web.StreamResponse:
+    """The error's own answer; where another one has begun, that one is cut instead."""
+    if request.writer.output_size > 0:
+        # A second answer inside the first would leave its reader waiting for the end.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the answer had already begun")
+    return error_answer(error, rid)
 
 
 def _translated(error: web.HTTPException, rid: str) -> web.StreamResponse:

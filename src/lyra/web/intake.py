@@ -74,4 +74,5 @@ def wants_json(request: web.Request) -> bool:
 
 def same_secret(given: str, wanted: str) -> bool:
     """Whether two secrets are equal, in a time that does not tell how nearly."""
-    return hmac.compare_digest(given.encode(), wanted.encode())
+    # aiohttp decodes header bytes that are no UTF-8 to surrogates, which plain encode refuses.
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())

@@ -1,12 +1,13 @@
 """The routes about a listener: load, look, forget."""
 
 import asyncio
+import logging
 
 import orjson
 from aiohttp import web
 
 from lyra.cache.entry import Entry
-from lyra.cache.listeners import Visit
+from lyra.cache.visit import Visit
 from lyra.errors import LyraError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
@@ -14,6 +15,8 @@ from lyra.web.answers import json_answer, json_bytes, request_id
 from lyra.web.intake import bearer, wants_stream
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream
+
+log = logging.getLogger(__name__)
 
 
 async def init(request: web.Request) -> web.StreamResponse:
@@ -62,10 +65,16 @@ def _section_event(section: Section) -> bytes:
 async def _outcome(visit: Visit) -> bytes:
     try:
         entry = await visit.entry()
-    except LyraError as error:
-        told = error.describe(request_id.get())
-        return orjson.dumps({"type": "error", "success": False, "error": told})
-    return b'{"type":"ready","success":true,%b}' % _init_members(entry, visit)
+    except LyraError as failure:
+        error = failure
+    except Exception:
+        # The headers have left, so the edge could only cut the connection.
+        log.exception("a load broke: this is a fault in Lyra")
+        error = LyraError()
+    else:
+        return b'{"type":"ready","success":true,%b}' % _init_members(entry, visit)
+    told = error.describe(request_id.get())
+    return orjson.dumps({"type": "error", "success": False, "error": told})
 
 
 async def status(request: web.Request) -> web.StreamResponse:
@@ -78,7 +87,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     return json_answer(
         {
             "cache_ready": True,
-            "cache_status": "fresh",
+            "cache_status": "fresh" if expires_in_s > 0 else "stale",
             "has_user_data": True,
             "age_s": age_s,
             "expires_in_s": expires_in_s,

@@ -5,6 +5,7 @@ answer, and its default settings inflate strangers' bodies on the event loop.
 """
 
 import logging
+import secrets
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from lyra.errors import LyraError, RequestError
-from lyra.web.answers import dress, error_answer, request_id
+from lyra.web.answers import dress, error_answer
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,10 @@ class _Protocol(RequestHandler):
             raise ConnectionError("the answer has already begun")
         malformed = status == HTTPStatus.BAD_REQUEST
         error = RequestError("The request is not valid HTTP.") if malformed else LyraError()
-        answer = error_answer(error, request_id.get())
-        dress(answer, request_id.get())
+        # The context still holds the id of the connection's previous request, if any.
+        rid = secrets.token_hex(8)
+        answer = error_answer(error, rid)
+        dress(answer, rid)
         answer.force_close()
         return answer
 

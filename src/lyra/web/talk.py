@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from lyra.cache.listeners import Visit
+from lyra.cache.visit import Visit
 from lyra.chat.bodies import parse_question
 from lyra.chat.run import Run
 from lyra.errors import DrainingError

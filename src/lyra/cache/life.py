@@ -1,0 +1,52 @@
+"""How long an entry is fresh, when it is renewed, and when it is gone."""
+
+from random import Random
+
+from lyra.cache.entry import Entry, Life
+from lyra.listening.models import Listening
+from lyra.settings import Settings
+
+TOKEN_LIFE_S = 3600.0  # Spotify's access tokens live an hour
+PARTIAL_TTL_S = 60.0  # a gap that may be filled soon is asked for again soon
+JITTER = 0.1  # downwards only, so that the TTL stays an upper bound
+REFRESH_PART = 0.8
+
+
+def life_of(
+    listening: Listening,
+    *,
+    settings: Settings,
+    now: float,
+    fetched_at: float,
+    token_seen_at: float,
+    rng: Random,
+) -> Life:
+    """The life of an entry made now whose oldest part was fetched at `fetched_at`.
+
+    It ends with its token's, an hour after that was first accepted, whatever the TTL says. A gap
+    that may pass shortens the fresh part to a minute; what was read stays at hand all the same.
+    """
+    token_dies_at = token_seen_at + TOKEN_LIFE_S
+    stops_at = fetched_at + settings.cache_ttl_s * (1 - JITTER * rng.random())
+    expires_at = min(stops_at, token_dies_at)
+    if has_gap(listening):
+        expires_at = min(expires_at, now + PARTIAL_TTL_S)
+    return Life(
+        fetched_at=fetched_at,
+        refresh_at=now + REFRESH_PART * (expires_at - now),
+        expires_at=expires_at,
+        dies_at=min(stops_at + settings.cache_stale_s, token_dies_at),
+    )
+
+
+def worth_keeping(held: Entry | None, now: float, settings: Settings) -> Listening | None:
+    """Data of which only the gaps have to be fetched again; None where all has to be."""
+    if held is None or now >= held.fetched_at + REFRESH_PART * settings.cache_ttl_s:
+        return None
+    listening = held.listening()
+    return listening if has_gap(listening) else None
+
+
+def has_gap(listening: Listening) -> bool:
+    """Whether a section is missing for a reason that may pass."""
+    return any(section.transient for section in listening.sections)

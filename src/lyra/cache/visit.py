@@ -1,0 +1,120 @@
+"""One caller's look-up: an entry at hand, a flight to wait for, or both."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal
+
+from lyra.cache.entry import Entry
+from lyra.cache.flights import Flight
+from lyra.errors import LyraError, TryLaterError
+from lyra.listening.models import Section
+
+State = Literal["hit", "joined", "miss", "stale"]
+
+
+class Visit:
+    """What one caller gets to see of a listener.
+
+    With `old` data at hand and a flight under way, the flight is waited for no longer than
+    `patience_s`; if it is slower or fails for a reason that may pass, the old data is the answer.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        asked_at: float,
+        clock: Callable[[], float],
+        entry: Entry | None = None,
+        flight: Flight | None = None,
+        old: Entry | None = None,
+        patience_s: float = 0.5,
+        reason: str | None = None,
+        stale: Callable[[], None] | None = None,
+    ) -> None:
+        self.state = state
+        self.reason = reason
+        self._clock = clock
+        self._asked_at = asked_at
+        self._found_at = clock() if entry else None
+        self._entry = entry
+        self._flight = flight
+        self._old = old
+        self._patience_s = patience_s
+        self._count_stale = stale
+
+    @property
+    def at_hand(self) -> Entry | None:
+        """The entry if no waiting is needed for it."""
+        return self._entry
+
+    @property
+    def settled(self) -> bool:
+        """Whether `entry` answers or fails without waiting."""
+        return self._entry is not None or self._flight is None or self._flight.ended
+
+    async def entry(self) -> Entry:
+        """The listener, waited for if need be.
+
+        Raises:
+            LyraError: the fetch failed, and there is no old data that may stand in for it.
+        """
+        if self._entry is None and self._flight is not None:
+            self._entry = await self._awaited(self._flight)
+            self._found_at = self._clock()
+        assert self._entry is not None  # noqa: S101 - a visit has an entry or a flight
+        return self._entry
+
+    async def _awaited(self, flight: Flight) -> Entry:
+        if self._old is None:
+            return await flight.entry()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await flight.entry()
+        except TimeoutError:
+            self.reason = "slow"
+        except TryLaterError as failure:
+            self.reason = failure.code
+        self.state = "stale"
+        if self._count_stale is not None:
+            self._count_stale()
+        return self._old
+
+    async def sections(self) -> AsyncIterator[Section]:
+        """How each of the five calls went, as they end; all at once when old data is at hand.
+
+        Ends early when the fetch fails; `entry` tells why.
+        """
+        if self._flight is not None and self._old is None:
+            async for section in self._flight.sections():
+                yield section
+            return
+        try:
+            entry = await self.entry()
+        except LyraError:
+            return
+        for section in entry.listening().sections:
+            yield section
+
+    async def proven(self) -> None:
+        """Wait until Spotify has accepted this very token, or the look-up has ended."""
+        async for section in self.sections():
+            if section.name == "profile" and section.status == "ok":
+                return
+
+    def describe(self) -> dict[str, Any]:
+        """The `cache` object of the answers, as far as it is known now."""
+        told: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
+        if self.reason is not None:
+            told["reason"] = self.reason
+        if self._entry is not None:
+            told["age_s"], told["expires_in_s"] = self._entry.ages(self._clock())
+        return told
+
+    def lookup_ms(self) -> float:
+        """Milliseconds from the question to the entry, or until now while there is none."""
+        until = self._clock() if self._found_at is None else self._found_at
+        return round((until - self._asked_at) * 1000, 3)
+
+    def _calls(self) -> int:
+        return self._flight.reader.calls if self.state == "miss" and self._flight else 0
