@@ -91,6 +91,10 @@ class BodyTooLargeError(RequestError):
     sentence = "The body is larger than this route takes. Send fewer or shorter messages."
 
 
+class ConversationTooLongError(BodyTooLargeError):
+    sentence = "The conversation is longer than the model can read. Shorten it or start anew."
+
+
 class UnsupportedMediaTypeError(RequestError):
     code, status = "unsupported_media_type", 415
     sentence = "Send the body uncompressed, with Content-Type: application/json."

@@ -333,3 +333,9 @@ def test_any_bytes_give_a_question_or_a_refusal(body: bytes) -> None:
         parse_question(body)
     except RequestError:
         return
+
+
+def test_what_nobody_can_see_in_a_message_is_dropped_and_line_breaks_stay() -> None:
+    hidden = "tell\x00 me\u202e\U000e0041\x1b[31m\n\tmore"
+
+    assert parse_question(orjson.dumps({"message": hidden})).turns[-1].text == "tell me[31m\n\tmore"

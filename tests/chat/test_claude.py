@@ -11,6 +11,7 @@ import pytest
 
 from lyra.chat.claude import classify
 from lyra.errors import (
+    ConversationTooLongError,
     LlmInterruptedError,
     LlmMisconfiguredError,
     LlmRateLimitedError,
@@ -35,7 +36,6 @@ _REFUSED_AT: dict[str, int] = {
     "ClaudeCodeKeyCreatorNotMemberError": 400,
     "ClaudeCodeVersionTooOldError": 400,
     "ClientClosedRequestError": 499,
-    "ContentTooLargeError": 413,
     "LinkedOrganizationBillingUnavailableError": 402,
     "LinkedOrganizationSpendLimitReachedError": 402,
     "NotFoundError": 404,
@@ -47,9 +47,7 @@ _REFUSED_AT: dict[str, int] = {
     "PreconditionFailedError": 412,
     "RequestBodyEncodingInvalidError": 400,
     "RequestBodyEncodingUnsupportedError": 400,
-    "RequestBodyTooLargeAfterDecodingError": 413,
     "RequestHeaderFieldsTooLargeError": 431,
-    "RequestTooLargeError": 413,
     "SandboxEgressRestrictedError": 403,
     "UnprocessableEntityError": 422,
 }
@@ -71,12 +69,18 @@ _LIMITED_AT: dict[str, int] = {
     "RampLimitExceededError": 429,
     "RateLimitError": 429,
 }
-_STATUSES = {**_REFUSED_AT, **_UNAVAILABLE_AT, **_LIMITED_AT}
+_TOO_LONG_AT: dict[str, int] = {
+    "ContentTooLargeError": 413,
+    "RequestBodyTooLargeAfterDecodingError": 413,
+    "RequestTooLargeError": 413,
+}
+_STATUSES = {**_REFUSED_AT, **_UNAVAILABLE_AT, **_LIMITED_AT, **_TOO_LONG_AT}
 
 EXPECTED: dict[str, type[LyraError]] = {
     **dict.fromkeys(_REFUSED_AT, LlmMisconfiguredError),
     **dict.fromkeys(_UNAVAILABLE_AT, LlmUnavailableError),
     **dict.fromkeys(_LIMITED_AT, LlmRateLimitedError),
+    **dict.fromkeys(_TOO_LONG_AT, ConversationTooLongError),
     "APIConnectionError": LlmUnavailableError,
     "APITimeoutError": LlmTimeoutError,
     "APIError": LlmInterruptedError,
@@ -145,6 +149,28 @@ def made(name: str) -> Exception:
     takes = inspect.signature(kind.__init__).parameters
     wanted = {each: given[each] for each in takes if each in given}
     return kind(**wanted)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"type": "exceed_context_size_error", "message": "9000 tokens"},
+        {"type": "invalid_request_error", "message": "prompt is too long: 9000 tokens"},
+    ],
+)
+def test_a_prompt_that_does_not_fit_is_the_callers_to_shorten(error: dict[str, str]) -> None:
+    answer = httpx2.Response(400, request=REQUEST)
+    failure = classify(anthropic.BadRequestError(SECRET, response=answer, body={"error": error}))
+
+    assert type(failure) is ConversationTooLongError
+
+
+def test_a_spent_budget_is_not_worth_a_second_try() -> None:
+    answer = httpx2.Response(429, request=REQUEST, headers={"retry-after": "1"})
+    body = {"error": {"details": {"error_code": "enforced_spend_limit_reached"}}}
+    failure = classify(anthropic.RateLimitError(SECRET, response=answer, body=body))
+
+    assert failure.retry_after_s == 60
 
 
 def test_every_exception_that_the_vendors_export_is_expected_here() -> None:

@@ -23,7 +23,9 @@ Step = Callable[[Run], None]
 
 ENDINGS: dict[str, Step] = {
     "finish": lambda run: run.end(Finish("stop", {})),
-    "fail": lambda run: run.end(*failure_parts(LlmTimeoutError(), run.id), Finish("error", {})),
+    "fail": lambda run: run.end(
+        *failure_parts(LlmTimeoutError(), run.id), Finish("error", {}), failure=LlmTimeoutError()
+    ),
     "abort": lambda run: run.end(Abort("draining")),
     "stop": lambda run: run.stop("stopped"),
 }
@@ -56,12 +58,13 @@ def test_nothing_is_added_after_the_first_ending(steps: list[str], first: str) -
     run = Run("run_1")
     STEPS["begin"](run)
     ENDINGS[first](run)
-    before = shown(run)
+    before, failure = shown(run), run.failure
 
     for step in steps:
         STEPS[step](run)
 
     assert shown(run) == before
+    assert run.failure is failure
 
 
 def test_what_was_done_before_the_beginning_is_shown_after_it() -> None:

@@ -1,5 +1,6 @@
 """fetch_listening over a reader that answers by script: partial answers and whole failures."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import combinations
 from typing import TypeVar
@@ -253,3 +254,39 @@ async def test_an_error_carries_no_cause() -> None:
     error = await error_of(failing("token_rejected", "profile"))
 
     assert (error.__cause__, error.__context__) == (None, None)
+
+
+class _Slow:
+    """Refuses the token at once; every other answer never comes."""
+
+    calls = 0
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+        if endpoint == "profile":
+            raise SpotifyFailure("token_rejected")
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            self.ended.append(endpoint)
+
+
+async def test_a_token_that_me_refuses_ends_the_other_calls_at_once() -> None:
+    reader = _Slow()
+    with pytest.raises(SpotifyTokenRejectedError) as refused:
+        await fetch_listening(reader, now=0.0, report=lambda _: None)
+
+    assert len(reader.ended) == 4
+    assert refused.value.__context__ is None
+
+
+async def test_a_fetch_that_is_cancelled_is_no_refusal() -> None:
+    class Silent(_Slow):
+        async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+            return await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await fetch_listening(Silent(), now=0.0, report=lambda _: None)

@@ -164,13 +164,15 @@ async def test_every_request_has_another_id(service: Service) -> None:
     assert len(ids) == 5
 
 
-async def test_the_error_parts_of_a_stream_name_its_run(start: Start) -> None:
+async def test_the_error_parts_of_a_stream_name_the_request_that_the_log_knows(
+    start: Start,
+) -> None:
     service = await start(model="fault:eof")
 
-    stream = read_stream(await chat(service))
+    answer = await chat(service)
 
-    named = stream.of("data-error")[0]["data"]["request_id"]
-    assert named == stream.parts[0]["messageId"]
+    named = read_stream(answer).of("data-error")[0]["data"]["request_id"]
+    assert named == answer.headers["X-Request-Id"]
 
 
 ANSWERS: dict[str, Callable[[Service], Awaitable[Answer]]] = {

@@ -29,7 +29,7 @@ class NoJitter(Random):
         (402, "llm_misconfigured", 1),
         (403, "llm_misconfigured", 1),
         (404, "llm_misconfigured", 1),
-        (413, "llm_misconfigured", 1),
+        (413, "body_too_large", 1),
         (429, "llm_rate_limited", 2),
         (500, "llm_unavailable", 2),
         (503, "llm_unavailable", 2),

@@ -167,6 +167,14 @@ async def test_an_answer_is_cut_at_its_bound_and_says_so(start: Start) -> None:
     assert stream.ending == "length"
 
 
+async def test_an_answer_that_just_fits_is_whole(start: Start) -> None:
+    service = await start(model="fault:giant", answer_max_bytes=200_000)
+
+    stream = read_stream(await chat(service))
+
+    assert (len(stream.text.encode()), stream.ending) == (200_000, "stop")
+
+
 async def test_the_models_own_token_limit_shows_as_length(start: Start) -> None:
     service = await start(max_tokens=3)
 

@@ -4,6 +4,7 @@ Trees of dicts cost 2 MB a listener and garbage-collector pauses of tenths of a 
 about 30 kB and invisible to the collector.
 """
 
+import zlib
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -15,6 +16,8 @@ from lyra.listening.views import init_view
 
 ContextLevel = Literal["full", "minimal", "none"]
 
+# A real listener shrinks from 68 to 19 kB at the quickest level, in 0.4 ms.
+_QUICKLY = 1
 _OVERHEAD = 400  # bytes of the objects themselves and of their places in the tables
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Listening).decode
@@ -47,8 +50,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     top_artists_count: int
 
     def listening(self) -> Listening:
-        """The typed data, decoded anew: 50 to 150 microseconds."""
-        return _unpack(self.packed)
+        """The typed data, decoded anew: about 250 microseconds."""
+        return _unpack(zlib.decompress(self.packed))
 
     def ages(self, now: float) -> tuple[int, int]:
         """Seconds since it was fetched and seconds until it expires, whole and not negative."""
@@ -62,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entry:
     """Everything that is worth preparing once: about a millisecond."""
     return Entry(
-        packed=_pack(listening),
+        packed=zlib.compress(_pack(listening), _QUICKLY),
         init_members=orjson.dumps(init_view(listening))[1:-1],
         context=listening_context(listening, level),
         fetched_at=life.fetched_at,

@@ -10,7 +10,7 @@ Invariants, hunted by tests/cache/test_flights.py:
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from lyra.cache.entry import Entry
@@ -48,7 +48,7 @@ class Flight:
     def ended(self) -> bool:
         return self.task.done()
 
-    async def sections(self) -> AsyncIterator[Section]:
+    async def sections(self) -> AsyncGenerator[Section, None]:
         """The sections in the order in which they arrive, those before now at once."""
         seen = 0
         while True:

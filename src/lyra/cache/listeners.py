@@ -7,6 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Literal, Protocol
 
+from msgspec.structs import replace
+
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.flights import Flight, Flights
 from lyra.cache.keys import Key, KeyMaker
@@ -167,6 +169,25 @@ class ListenerCache:
     def key(self, token: Token) -> Key:
         """The key under which this token's listener is kept, for tables of other rooms."""
         return self._keys.key(token)
+
+    @property
+    def ttl_s(self) -> float:
+        """For how many seconds what is fetched now is fresh at most."""
+        return self._settings.cache_ttl_s
+
+    def keep_for(self, ttl_s: float) -> None:
+        """Let what is fetched from now on be fresh for at most this many seconds."""
+        self._settings = replace(self._settings, cache_ttl_s=ttl_s)
+
+    def fresh_keys(self) -> list[Key]:
+        """The keys of all who are held and fresh; looking here makes nobody recently used."""
+        now = self._clock()
+        return [Key(key) for key, entry in self._entries.live() if now < entry.expires_at]
+
+    async def find(self, key: str) -> Entry | None:
+        """What is held under this key, if it is fresh; never fetches."""
+        entry = await self._look_up(Key(key))
+        return entry if entry is not None and self._clock() < entry.expires_at else None
 
     def stats(self) -> dict[str, int]:
         """Counters (names in `_total`) and sizes at this moment."""

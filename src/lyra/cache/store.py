@@ -48,6 +48,14 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
     def __len__(self) -> int:
         return len(self._held)
 
+    def live(self) -> list[tuple[str, Any]]:
+        """Keys and values that have not expired, the least recently used first.
+
+        Reading them here makes none of them recently used.
+        """
+        now = self._clock()
+        return [(key, held.value) for key, held in self._held.items() if held.expires_at > now]
+
     async def sweep(self) -> int:
         """Remove what has expired; how many. Yields to the loop after every slice."""
         before = self.evictions["expired"]

@@ -1,7 +1,8 @@
 """One caller's look-up: an entry at hand, a flight to wait for, or both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Literal
 
 from lyra.cache.entry import Entry
@@ -80,14 +81,15 @@ class Visit:
             self._count_stale()
         return self._old
 
-    async def sections(self) -> AsyncIterator[Section]:
+    async def sections(self) -> AsyncGenerator[Section, None]:
         """How each of the five calls went, as they end; all at once when old data is at hand.
 
         Ends early when the fetch fails; `entry` tells why.
         """
         if self._flight is not None and self._old is None:
-            async for section in self._flight.sections():
-                yield section
+            async with aclosing(self._flight.sections()) as arriving:
+                async for section in arriving:
+                    yield section
             return
         try:
             entry = await self.entry()
@@ -98,9 +100,10 @@ class Visit:
 
     async def proven(self) -> None:
         """Wait until Spotify has accepted this very token, or the look-up has ended."""
-        async for section in self.sections():
-            if section.name == "profile" and section.status == "ok":
-                return
+        async with aclosing(self.sections()) as sections:
+            async for section in sections:
+                if section.name == "profile" and section.status == "ok":
+                    return
 
     def describe(self) -> dict[str, Any]:
         """The `cache` object of the answers, as far as it is known now."""

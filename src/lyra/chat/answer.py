@@ -13,7 +13,7 @@ import msgspec
 
 from lyra.cache.entry import Entry
 from lyra.cache.visit import Visit
-from lyra.chat.bodies import Question
+from lyra.chat.bodies import Turn
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import Abort, Finish, Part, Start, failure_parts, status
 from lyra.chat.prompt import make_prompt
@@ -38,15 +38,17 @@ class Speaker:
     rng: Random
     demo: bool = False
 
-    async def answer(self, run: Run, visit: Visit, question: Question) -> None:
+    async def answer(
+        self, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
+    ) -> None:
         """Fill the run up to its ending, whatever happens; cancelling closes the model's call."""
-        answer = _Answer(self, run, visit)
+        answer = _Answer(self, run, visit, request_id)
         # A reader sees nothing before the listener or the model has agreed, but never waits
         # longer than this for the first byte.
         timer = asyncio.get_running_loop().call_later(self.settings.first_byte_s, answer.begin)
         try:
             async with asyncio.timeout(self.settings.answer_timeout_s):
-                await answer.speak(question)
+                await answer.speak(turns)
         except LyraError as failure:
             answer.fail(failure)
         except TimeoutError:
@@ -63,11 +65,12 @@ class Speaker:
 class _Answer:
     """One answer being made: the clock of its parts and what its ending will say."""
 
-    def __init__(self, speaker: Speaker, run: Run, visit: Visit) -> None:
+    def __init__(self, speaker: Speaker, run: Run, visit: Visit, request_id: str) -> None:
         self._speaker = speaker
         self._settings = speaker.settings
         self._run = run
         self._visit = visit
+        self._request_id = request_id
         self._began = time.monotonic()
         self._first_token_s: float | None = None
         self._bytes = 0
@@ -85,19 +88,20 @@ class _Answer:
             about["demo"] = True
         self._run.begin(Start(self._run.id, about))
 
-    async def speak(self, question: Question) -> None:
+    async def speak(self, turns: tuple[Turn, ...]) -> None:
         entry = self._visit.at_hand or await self._load()
         self._run.add(status("thinking"))
-        await self._relay(make_prompt(entry, question))
+        await self._relay(make_prompt(entry, turns))
 
     async def _load(self) -> Entry:
         """The listener of a cold token, with a status for every section that arrives."""
         self._run.add(status("loading_listening"))
-        async for section in self._visit.sections():
-            told = {"section": section.name, "status": section.status, "ms": section.ms}
-            self._run.add(status("loading_listening", **told))
-            if section.name == "profile" and section.status == "ok":
-                self.begin()
+        async with aclosing(self._visit.sections()) as sections:
+            async for section in sections:
+                told = {"section": section.name, "status": section.status, "ms": section.ms}
+                self._run.add(status("loading_listening", **told))
+                if section.name == "profile" and section.status == "ok":
+                    self.begin()
         return await self._visit.entry()
 
     async def _relay(self, prompt: Prompt) -> None:
@@ -149,15 +153,17 @@ class _Answer:
         encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
         self._bytes += len(encoded)
-        self._run.say(encoded[:room].decode("utf-8", "ignore"))
-        return len(encoded) < room
+        if room > 0:
+            self._run.say(encoded[:room].decode("utf-8", "ignore"))
+        return len(encoded) <= room
 
     def _finish(self, done: Done) -> None:
         self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
 
     def fail(self, failure: LyraError) -> None:
         """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
-        parts = failure_parts(failure, self._run.id)
+        log.warning("an answer failed: %s", failure.code)
+        parts = failure_parts(failure, self._request_id)
         finish = Finish("error", self._measured(Usage()))
         self._end(*parts, finish, ending=failure.code, failure=failure)
 

@@ -8,7 +8,8 @@ Only the texts of user and assistant are taken. System, tool and reasoning parts
 client are dropped: anybody can write them.
 """
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 import orjson
@@ -19,7 +20,13 @@ MAX_MESSAGES = 5000
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
 
-Role = Literal["user", "assistant", "system", "tool", "data", "developer"]
+# Control characters but tab and line break, direction overrides, and tag characters, which can
+# carry a hidden sentence from a page that somebody pasted from.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+
+Role = Literal[
+    "user", "assistant", "system", "tool", "data", "developer", "function", "reasoning", "activity"
+]
 Speaker = Literal["user", "assistant"]
 Id = Annotated[str, msgspec.Meta(max_length=256)]
 
@@ -44,7 +51,9 @@ class _Piece(msgspec.Struct):
     text: str | None = None
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
+    """One message as any of the accepted protocols sends it."""
+
     role: Role
     content: str | list[_Piece] | None = None
     parts: list[_Piece] | None = None
@@ -54,22 +63,31 @@ class _Message(msgspec.Struct):
         whole = self.content if isinstance(self.content, str) else ""
         pieces = self.parts or (self.content if isinstance(self.content, list) else [])
         texts = [piece.text for piece in pieces if piece.type == "text" and piece.text]
-        return "\n".join(texts) or whole
+        return _UNSEEN.sub("", "\n".join(texts) or whole)
 
 
 _Said = tuple[Speaker, str]
-_Messages = Annotated[list[_Message], msgspec.Meta(max_length=MAX_MESSAGES)]
+Messages = Annotated[list[Message], msgspec.Meta(max_length=MAX_MESSAGES)]
+
+
+class WithMessages(Protocol):
+    """A protocol's body, as far as every one of them is the same."""
+
+    messages: Messages
+
+
+Shape = TypeVar("Shape", bound=WithMessages)
 
 
 class _Contract(msgspec.Struct):
     message: str
-    history: _Messages = []
+    history: Messages = []
     stream: bool = True
     id: Id | None = None
 
 
 class _Kit(msgspec.Struct):
-    messages: _Messages
+    messages: Messages
     stream: bool = True
     id: Id | None = None
 
@@ -81,30 +99,44 @@ def parse_question(body: bytes) -> Question:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
+    document = _load(body)
+    if "messages" in document and "message" not in document:
+        kit: _Kit = _shaped(document, _Kit)
+        return Question(turns(kit.messages, "$.messages"), kit.stream, kit.id)
+    asked: _Contract = _shaped(document, _Contract)
+    messages = [*asked.history, Message("user", asked.message)]
+    return Question(turns(messages, "$.message"), asked.stream, asked.id)
+
+
+def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
+    """Another protocol's body with `messages`, as its shape and as turns.
+
+    Raises:
+        InvalidJsonError: the body is not JSON.
+        RequestError: it is JSON of another shape; the message names the path.
+    """
+    asked = _shaped(_load(body), shape)
+    return asked, turns(asked.messages, "$.messages")
+
+
+def _load(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise InvalidJsonError from None
+    if not isinstance(document, dict):
+        raise RequestError("$: send a JSON object with 'message', or with 'messages'.")
+    return document
+
+
+def _shaped(document: dict[str, Any], shape: type[Any]) -> Any:
     try:
-        return _question(document)
+        return msgspec.convert(document, shape)
     except msgspec.ValidationError as wrong:
         raise RequestError(_sentence(str(wrong))) from None
 
 
-def _question(document: Any) -> Question:
-    if not isinstance(document, dict):
-        raise RequestError("$: send a JSON object with 'message', or with 'messages'.")
-    asked: _Contract | _Kit
-    if "messages" in document and "message" not in document:
-        asked = msgspec.convert(document, _Kit)
-        messages, where = asked.messages, "$.messages"
-    else:
-        asked = msgspec.convert(document, _Contract)
-        messages, where = [*asked.history, _Message("user", asked.message)], "$.message"
-    return Question(turns=_turns(messages, where), stream=asked.stream, chat_id=asked.id)
-
-
-def _turns(messages: list[_Message], where: str) -> tuple[Turn, ...]:
+def turns(messages: list[Message], where: str) -> tuple[Turn, ...]:
     """The newest turns within the bounds, beginning and ending with the user's."""
     spoken = [(message, message.words()) for message in messages]
     said = [
@@ -134,18 +166,18 @@ def _newest(said: list[_Said]) -> list[_Said]:
 
 def _merged(said: list[_Said]) -> list[Turn]:
     """Equal neighbours as one turn: the model's API wants the roles to alternate."""
-    turns: list[Turn] = []
+    merged: list[Turn] = []
     for role, words in said:
-        if turns and turns[-1].role == role:
-            turns[-1] = Turn(role, f"{turns[-1].text}\n\n{words}")
+        if merged and merged[-1].role == role:
+            merged[-1] = Turn(role, f"{merged[-1].text}\n\n{words}")
         else:
-            turns.append(Turn(role, words))
-    return turns
+            merged.append(Turn(role, words))
+    return merged
 
 
 def _sentence(wrong: str) -> str:
     """Msgspec's complaint as `<path>: <what is wrong>`, without any value of the caller's."""
     what, _, where = wrong.partition(" - at `")
     if what.startswith("Invalid enum value"):
-        what = "expected one of user, assistant, system, tool, developer, data"
+        what = f"expected one of {', '.join(get_args(Role))}"
     return f"{where.rstrip('`') or '$'}: {what[0].lower()}{what[1:]}."

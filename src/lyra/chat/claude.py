@@ -20,6 +20,7 @@ from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
 from lyra.chat.model import Done, Pieces, Prompt, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
+    ConversationTooLongError,
     LlmInterruptedError,
     LlmMisconfiguredError,
     LlmRateLimitedError,
@@ -54,6 +55,7 @@ _MAX_RETRY_AFTER_S = 60.0
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
+_TOO_LARGE = 413
 
 
 @asynccontextmanager
@@ -198,11 +200,21 @@ def _refused(failure: anthropic.APIStatusError) -> LyraError:
     status = failure.status_code
     # The status first: compatible servers often send no error type, or their own.
     if status == _TOO_MANY:
-        return LlmRateLimitedError(retry_after_s=_retry_after(failure.response))
+        spent = failure.error_code == "enforced_spend_limit_reached"
+        pause = _MAX_RETRY_AFTER_S if spent else _retry_after(failure.response)
+        return LlmRateLimitedError(retry_after_s=pause)
     if status >= _SERVER_FAULT or status in _BUSY:
         return LlmUnavailableError(retry_after_s=_retry_after(failure.response))
+    if status == _TOO_LARGE or _too_long(failure):
+        return ConversationTooLongError()
     log.error("the model refused the request: status %d, type %s", status, failure.type)
     return LlmMisconfiguredError()
+
+
+def _too_long(failure: anthropic.APIStatusError) -> bool:
+    """Whether the prompt did not fit: Anthropic says so in words, llama.cpp by a type."""
+    said = f"{failure.type} {failure.api_message}".lower()
+    return "exceed_context_size" in said or "prompt is too long" in said
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

@@ -1,7 +1,7 @@
 """What the model is told: static rules, then the listener's data as data, then the talk."""
 
 from lyra.cache.entry import Entry
-from lyra.chat.bodies import Question
+from lyra.chat.bodies import Turn
 from lyra.chat.model import Prompt
 
 RULES = """\
@@ -23,11 +23,11 @@ links.
 """
 
 
-def make_prompt(entry: Entry, question: Question) -> Prompt:
+def make_prompt(entry: Entry, turns: tuple[Turn, ...]) -> Prompt:
     """The request to the model; only the turns differ between one listener's messages."""
     return Prompt(
         rules=RULES,
         context=f"<listening_data>{entry.context}</listening_data>",
-        turns=question.turns,
+        turns=turns,
         listening=entry.listening,
     )

@@ -5,6 +5,8 @@ because the answer is (`answer_max_bytes`), so a slow reader costs no more than 
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from lyra.chat.parts import Abort, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import LyraError
@@ -18,7 +20,7 @@ class Run:
     def __init__(self, run_id: str) -> None:
         self.id = run_id
         self.failure: LyraError | None = None
-        self.producer: asyncio.Task[None] | None = None
+        self._producer: asyncio.Task[None] | None = None
         self.begun = False
         self.ended = False
         self._parts: list[Part] = []
@@ -57,11 +59,21 @@ class Run:
         self.ended = True
         self._wake()
 
+    def fill(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin the work that fills this run; whoever made the run calls `give_up` in the end."""
+        self._producer = asyncio.get_running_loop().create_task(work)
+
     def stop(self, reason: str) -> None:
         """End the run now with `abort`, and the work that fills it."""
         self.end(Abort(reason))
-        if self.producer is not None:
-            self.producer.cancel()
+        if self._producer is not None:
+            self._producer.cancel()
+
+    async def give_up(self) -> None:
+        """End the work that fills this run, and wait until it has let go of the model."""
+        if self._producer is not None:
+            self._producer.cancel()
+            await asyncio.gather(self._producer, return_exceptions=True)
 
     def text(self) -> str:
         """All words so far."""

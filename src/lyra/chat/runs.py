@@ -3,9 +3,8 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from lyra.cache.keys import Key
 from lyra.chat.run import Run
@@ -30,10 +29,8 @@ class Runs:
         return len(self._running)
 
     @asynccontextmanager
-    async def running(
-        self, owner: Key, produce: Callable[[Run], Coroutine[Any, Any, None]]
-    ) -> AsyncIterator[Run]:
-        """A new run of this listener, being filled by `produce`; leaving the block ends both.
+    async def running(self, owner: Key) -> AsyncIterator[Run]:
+        """A new run of this listener; leaving the block ends it and the work that fills it.
 
         Raises:
             DrainingError: the process is going down.
@@ -41,13 +38,11 @@ class Runs:
             OverloadedError: the process has.
         """
         run = self._admit(owner)
-        run.producer = asyncio.get_running_loop().create_task(produce(run))
         try:
             yield run
         finally:
-            run.producer.cancel()
             try:
-                await asyncio.gather(run.producer, return_exceptions=True)
+                await run.give_up()
             finally:
                 # aiohttp may cancel a handler twice; a run that stayed would hold its place for ever.
                 self._leave(run, owner)

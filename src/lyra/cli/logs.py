@@ -27,6 +27,8 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{super().format(record)} [{request_id.get()}]"
+        if line.isprintable():
+            return line
         # A record stays on its lines, whatever a stranger managed to put into it.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 

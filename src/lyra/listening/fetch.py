@@ -7,6 +7,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from lyra.errors import LyraError
 from lyra.listening.genres import analyse_genres
 from lyra.listening.models import (
     Artist,
@@ -69,7 +70,7 @@ async def fetch_listening(
         TryLaterError: no section could be read, for reasons that pass.
     """
     ask = _Asker(reader, report, held)
-    profile, artists, tracks, plays, playlists = await asyncio.gather(
+    calls = asyncio.gather(
         ask("profile", parse_profile, lambda had: (had.profile,)),
         ask("top_artists", parse_artists, lambda had: had.top_artists),
         ask("top_tracks", parse_tracks, lambda had: had.top_tracks),
@@ -77,9 +78,19 @@ async def fetch_listening(
         ask("playlists", parse_playlists, _listed),
         return_exceptions=True,
     )
-    return _assemble(
-        _sound(profile), _sound(artists), _sound(tracks), _sound(plays), _sound(playlists), now=now
-    )
+    ask.when_refused = calls.cancel
+    try:
+        profile, artists, tracks, plays, playlists = await calls
+    except asyncio.CancelledError:
+        refused = ask.refused
+        if refused is None:
+            raise
+    else:
+        return _assemble(
+            *(_sound(profile), _sound(artists), _sound(tracks), _sound(plays), _sound(playlists)),
+            now=now,
+        )
+    raise refused  # here and not in the block above, so that no context hangs on it
 
 
 class _Asker:
@@ -90,6 +101,8 @@ class _Asker:
         self._report = report
         self._held = held
         kept = held.sections if held else ()
+        self.refused: LyraError | None = None
+        self.when_refused: Callable[[], object] = lambda: None
         self._kept = {section.name: section for section in kept if not section.transient}
 
     async def __call__(
@@ -100,9 +113,18 @@ class _Asker:
     ) -> _Outcome[T]:
         section = self._kept.get(name)
         if self._held is None or section is None:
-            return await _read(self._reader, name, parse, self._report)
+            outcome = await _read(self._reader, name, parse, self._report)
+            if name == "profile" and outcome.failure:
+                self._refuse(outcome.failure)
+            return outcome
         self._report(section)
         return _Outcome(section, Parsed(take(self._held), regimes=_seen(self._held)))
+
+    def _refuse(self, failure: SpotifyFailure) -> None:
+        """End the other calls if this answer of /me settles them; they would only take time."""
+        self.refused = refusal({"profile": failure})
+        if self.refused is not None:
+            self.when_refused()
 
 
 def _listed(held: Listening) -> tuple[ListedPlaylist, ...]:

@@ -40,8 +40,8 @@ async def metrics(request: web.Request) -> web.StreamResponse:
     """Prometheus text, for the operator alone; nobody else learns that the route exists."""
     services = request.app[SERVICES]
     wanted = services.settings.admin_token
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if wanted is None or not same_secret(given, wanted):
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if wanted is None or scheme.lower() != "bearer" or not same_secret(given, wanted):
         raise NotFoundError
     return web.Response(body=services.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 

@@ -13,6 +13,7 @@ from lyra.errors import (
     UnsupportedMediaTypeError,
 )
 from lyra.spotify.token import Token
+from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
 
@@ -36,7 +37,7 @@ def bearer(request: web.Request) -> Token:
         raise MalformedTokenError from None
 
 
-async def read_json_body(request: web.Request, *, within_s: float) -> bytes:
+async def read_json_body(request: web.Request) -> bytes:
     """The body as sent, at most 1 MiB.
 
     Raises:
@@ -50,7 +51,7 @@ async def read_json_body(request: web.Request, *, within_s: float) -> bytes:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLargeError
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
             body = await request.read()
     except TimeoutError:
         raise RequestTimeoutError from None

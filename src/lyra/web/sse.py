@@ -1,6 +1,8 @@
 """Server-sent events on aiohttp: frames, heartbeats, and a deadline on every write."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Protocol
 
 from aiohttp import web
 
@@ -14,14 +16,35 @@ HEADERS = {
     "Cache-Control": "no-store, no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
-UI_MESSAGE_STREAM = {"x-vercel-ai-ui-message-stream": "v1"}
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
 _HEARTBEAT = b": ka\n\n"
 
 
 def frame(data: bytes) -> bytes:
     """One event. The data is JSON on one line, so nothing in it can end the frame."""
     return b"data: %b\n\n" % data
+
+
+class Face(Protocol):
+    """One wire format of a run: its headers, its frames, and what follows the last one."""
+
+    headers: Mapping[str, str]
+    last: bytes
+
+    def frames(self, parts: list[Part]) -> bytes:
+        """These parts as frames; some faces pass some parts over."""
+        ...
+
+
+class UiMessages:
+    """The AI SDK UI message stream, version 1: the parts as they are."""
+
+    headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
+    last = DONE
+
+    def frames(self, parts: list[Part]) -> bytes:
+        """One frame for each part."""
+        return b"".join([frame(part.encode()) for part in parts])
 
 
 class EventStream:
@@ -32,31 +55,33 @@ class EventStream:
         self._settings = settings
         self._response = web.StreamResponse(headers=HEADERS)
 
-    async def open(self, **headers: str) -> None:
+    async def open(self, headers: Mapping[str, str] | None = None) -> None:
         """Send the status line and the headers; from here on errors are events."""
-        self._response.headers.update(headers)
+        self._response.headers.update(headers or {})
         await self._response.prepare(self._request)
 
     async def send(self, *payloads: bytes) -> None:
         """Send one frame for each JSON document, all in one write."""
         await self._write(b"".join(map(frame, payloads)))
 
-    async def close(self) -> web.StreamResponse:
-        """Send the last frame."""
-        await self._write(_DONE)
+    async def close(self, last: bytes = DONE) -> web.StreamResponse:
+        """Send what ends the stream, and end it."""
+        if last:
+            await self._write(last)
         await self._response.write_eof()
         return self._response
 
-    async def relay(self, run: Run) -> web.StreamResponse:
+    async def relay(self, run: Run, face: Face) -> web.StreamResponse:
         """Send the run's parts as they come, up to its ending. Silence is filled by comments."""
         position = 0
         while True:
             parts = run.since(position)
             if parts:
                 position += len(parts)
-                await self.send(*map(Part.encode, parts))
+                if frames := face.frames(parts):
+                    await self._write(frames)
             elif run.ended:
-                return await self.close()
+                return await self.close(face.last)
             else:
                 await self._await_growth(run, position)
 

