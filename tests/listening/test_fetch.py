@@ -257,24 +257,26 @@ async def test_an_error_carries_no_cause() -> None:
 
 
 class _Slow:
-    """Refuses the token at once; every other answer never comes."""
+    """Refuses the token in a moment; every other answer never comes."""
 
     calls = 0
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses: bool) -> None:
         self.ended: list[str] = []
+        self._refuses = refuses
 
     async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
-        if endpoint == "profile":
+        if endpoint == "profile" and self._refuses:
+            await asyncio.sleep(0)
             raise SpotifyFailure("token_rejected")
         try:
-            return await asyncio.get_running_loop().create_future()
+            return parse(await asyncio.get_running_loop().create_future())
         finally:
             self.ended.append(endpoint)
 
 
 async def test_a_token_that_me_refuses_ends_the_other_calls_at_once() -> None:
-    reader = _Slow()
+    reader = _Slow(refuses=True)
     with pytest.raises(SpotifyTokenRejectedError) as refused:
         await fetch_listening(reader, now=0.0, report=lambda _: None)
 
@@ -283,10 +285,6 @@ async def test_a_token_that_me_refuses_ends_the_other_calls_at_once() -> None:
 
 
 async def test_a_fetch_that_is_cancelled_is_no_refusal() -> None:
-    class Silent(_Slow):
-        async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
-            return await asyncio.get_running_loop().create_future()
-
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
-            await fetch_listening(Silent(), now=0.0, report=lambda _: None)
+            await fetch_listening(_Slow(refuses=False), now=0.0, report=lambda _: None)
