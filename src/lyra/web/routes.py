@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from lyra.web import house, listener, talk
+from lyra.web import agui, house, listener, openai, talk
 
 ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/init", listener.init),
@@ -10,6 +10,9 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/lyra/status", listener.status),
     web.get("/lyra/profile", listener.profile),
     web.delete("/lyra/session", listener.forget),
+    web.post("/lyra/agui", agui.agui),
+    web.post("/v1/chat/completions", openai.completions),
+    web.get("/v1/models", openai.models),
     web.get("/healthz", house.healthz),
     web.get("/readyz", house.readyz),
     web.get("/metrics", house.metrics),

@@ -1,0 +1,72 @@
+"""The AG-UI face: `/lyra/agui`, for the CopilotKit runtime and other AG-UI clients.
+
+https://docs.ag-ui.com/concepts/events
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from lyra.chat.bodies import Messages, parse_messages
+from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
+from lyra.web.intake import bearer, read_json_body
+from lyra.web.sse import frame
+from lyra.web.talk import answering, streamed
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class RunAgentInput(msgspec.Struct, rename="camel"):
+    """The members of AG-UI's request that matter here; the others are ignored."""
+
+    thread_id: _Id
+    run_id: _Id
+    messages: Messages
+
+
+async def agui(request: web.Request) -> web.StreamResponse:
+    """The answer as a stream of AG-UI events."""
+    token = bearer(request)
+    asked, turns = parse_messages(await read_json_body(request), RunAgentInput)
+    async with answering(request, token, turns) as (run, _):
+        return await streamed(request, run, Events(asked.thread_id, asked.run_id, run.id))
+
+
+class Events:
+    """A run as AG-UI events: begun by RUN_STARTED, ended by RUN_FINISHED or RUN_ERROR."""
+
+    headers: Mapping[str, str] = {}
+    last = b""
+
+    def __init__(self, thread_id: str, run_id: str, message_id: str) -> None:
+        self._ids = {"threadId": thread_id, "runId": run_id}
+        self._message = {"messageId": message_id}
+
+    def frames(self, parts: list[Part]) -> bytes:
+        """The events of these parts; what has no place in this protocol is passed over."""
+        events = [event for part in parts for event in self._events(part)]
+        return b"".join([frame(orjson.dumps(event)) for event in events])
+
+    def _events(self, part: Part) -> Iterator[dict[str, Any]]:
+        match part:
+            case Start():
+                yield {"type": "RUN_STARTED", **self._ids}
+                yield {"type": "CUSTOM", "name": "lyra.start", "value": part.message_metadata}
+            case TextStart():
+                yield {"type": "TEXT_MESSAGE_START", **self._message, "role": "assistant"}
+            case TextDelta():
+                yield {"type": "TEXT_MESSAGE_CONTENT", **self._message, "delta": part.delta}
+            case TextEnd():
+                yield {"type": "TEXT_MESSAGE_END", **self._message}
+            case FailureData():
+                told = part.data
+                yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
+            case Abort():
+                yield {"type": "RUN_ERROR", "message": "The answer was ended.", "code": "abort"}
+            case Finish() if part.finish_reason != "error":
+                yield {"type": "RUN_FINISHED", **self._ids}
+            case _:
+                return

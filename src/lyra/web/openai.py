@@ -1,0 +1,113 @@
+"""The OpenAI face: `/v1/chat/completions` and `/v1/models`, for clients that speak only that.
+
+The API key of such a client is the listener's Spotify token.
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from lyra.chat.bodies import Messages, parse_messages
+from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
+from lyra.web.answers import json_answer
+from lyra.web.intake import bearer, read_json_body
+from lyra.web.sse import DONE, frame
+from lyra.web.talk import answering, streamed, whole
+
+MODEL = "lyra"
+_REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filter"}
+
+
+class _Options(msgspec.Struct):
+    include_usage: bool = False
+
+
+class Completion(msgspec.Struct):
+    """The members of a completion request that matter here; the others are ignored."""
+
+    messages: Messages
+    stream: bool = False
+    stream_options: _Options | None = None
+
+
+async def models(_: web.Request) -> web.StreamResponse:
+    """The one model that there is."""
+    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"}
+    return json_answer({"object": "list", "data": [model]})
+
+
+async def completions(request: web.Request) -> web.StreamResponse:
+    """The answer as a chat completion, whole or in chunks."""
+    token = bearer(request)
+    asked, turns = parse_messages(await read_json_body(request), Completion)
+    created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
+    async with answering(request, token, turns) as (run, _):
+        if asked.stream:
+            usage = asked.stream_options is not None and asked.stream_options.include_usage
+            return await streamed(request, run, Chunks(run.id, created, include_usage=usage))
+        finish = await whole(run)
+        message = {"role": "assistant", "content": run.text()}
+        choice = {"index": 0, "message": message, "finish_reason": _reason(finish)}
+        answer = _named("chat.completion", run.id, created)
+        return json_answer({**answer, "choices": [choice], "usage": _usage(finish)})
+
+
+class Chunks:
+    """A run as chat completion chunks."""
+
+    headers: Mapping[str, str] = {}
+    last = DONE
+
+    def __init__(self, run_id: str, created: int, *, include_usage: bool) -> None:
+        self._envelope = _named("chat.completion.chunk", run_id, created)
+        self._include_usage = include_usage
+
+    def frames(self, parts: list[Part]) -> bytes:
+        """The chunks of these parts; what has no place in this protocol is passed over."""
+        chunks = [chunk for part in parts for chunk in self._chunks(part)]
+        return b"".join([frame(orjson.dumps(chunk)) for chunk in chunks])
+
+    def _chunks(self, part: Part) -> Iterator[dict[str, Any]]:
+        match part:
+            case Start():
+                yield self._chunk({"role": "assistant", "content": ""})
+            case TextDelta():
+                yield self._chunk({"content": part.delta})
+            case FailureData():
+                yield {"error": {**part.data, "type": part.data["code"]}}
+            case Finish() if part.finish_reason != "error":
+                yield self._chunk({}, _reason(part))
+                if self._include_usage:
+                    yield {**self._envelope, "choices": [], "usage": _usage(part)}
+            case Abort():
+                yield self._chunk({}, "stop")
+            case _:
+                return
+
+    def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return {**self._envelope, "choices": [choice]}
+
+
+def _named(kind: str, run_id: str, created: int) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{run_id}", "object": kind, "created": created, "model": MODEL}
+
+
+def _reason(finish: Finish) -> str:
+    return _REASONS.get(finish.finish_reason, "stop")
+
+
+def _usage(finish: Finish) -> dict[str, int]:
+    used = finish.message_metadata["usage"]
+    cached = used.get("cachedInputTokens", 0) + used.get("cacheWriteTokens", 0)
+    prompt, completion = used.get("inputTokens", 0) + cached, used.get("outputTokens", 0)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
