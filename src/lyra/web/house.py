@@ -1,4 +1,4 @@
-"""The routes about the service itself: alive, ready, counted, and a page that says what this is."""
+"""The routes about the service itself: alive, ready, and a page that says what this is."""
 
 from html import escape
 from importlib.resources import files
@@ -7,10 +7,7 @@ from string import Template
 from aiohttp import web
 
 from lyra import __version__
-from lyra.errors import NotFoundError
-from lyra.metrics import CONTENT_TYPE
 from lyra.web.answers import json_answer
-from lyra.web.intake import same_secret
 from lyra.web.services import SERVICES, Files, Services
 
 _PAGE_POLICY = (
@@ -34,16 +31,6 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     }
     told = {"ready": ready, "demo": services.demo, "dependencies": dependencies}
     return json_answer(told, 200 if ready else 503)
-
-
-async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus text, for the operator alone; nobody else learns that the route exists."""
-    services = request.app[SERVICES]
-    wanted = services.settings.admin_token
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if wanted is None or scheme.lower() != "bearer" or not same_secret(given, wanted):
-        raise NotFoundError
-    return web.Response(body=services.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def page(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from lyra.web import agui, house, listener, openai, talk
+from lyra.web import admin, agui, house, listener, openai, talk
 
 ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/init", listener.init),
@@ -15,7 +15,9 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/v1/models", openai.models),
     web.get("/healthz", house.healthz),
     web.get("/readyz", house.readyz),
-    web.get("/metrics", house.metrics),
+    web.get("/metrics", admin.metrics),
+    web.get("/admin/cache", admin.cache_stats),
+    web.delete("/admin/cache", admin.clear_cache),
     web.get("/", house.page),
     web.get("/static/page.css", house.style),
 )

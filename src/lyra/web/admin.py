@@ -1,0 +1,36 @@
+"""The operator's routes. Without the admin token they do not exist, for anybody."""
+
+from aiohttp import web
+
+from lyra.errors import NotFoundError
+from lyra.metrics import CONTENT_TYPE
+from lyra.web.answers import json_answer
+from lyra.web.intake import same_secret
+from lyra.web.services import SERVICES, Services
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Everything counted and timed, as Prometheus text."""
+    body = _opened(request).metrics.render()
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+
+async def cache_stats(request: web.Request) -> web.StreamResponse:
+    """The cache's counters and sizes."""
+    return json_answer({"success": True, "cache": _opened(request).lyra.listeners.stats()})
+
+
+async def clear_cache(request: web.Request) -> web.StreamResponse:
+    """Forget every listener, also those that are being fetched now."""
+    await _opened(request).lyra.listeners.clear()
+    return web.Response(status=204)
+
+
+def _opened(request: web.Request) -> Services:
+    """The services, for whoever holds the admin token."""
+    services = request.app[SERVICES]
+    wanted = services.settings.admin_token
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if wanted is None or scheme.lower() != "bearer" or not same_secret(given, wanted):
+        raise NotFoundError
+    return services
