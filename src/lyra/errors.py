@@ -37,7 +37,7 @@ class LyraError(Exception):
         self.reason = reason
 
     def describe(self, request_id: str) -> dict[str, Any]:
-        """The `error` object of DESIGN.md section 3; absent fields are left out."""
+        """The `error` object of an answer; absent fields are left out."""
         told = {
             "code": self.code,
             "message": str(self),

@@ -35,7 +35,7 @@ def json_answer(body: Any, status: int = 200) -> web.Response:
 
 
 def error_answer(error: LyraError, rid: str) -> web.Response:
-    """The error as DESIGN.md section 3 shapes it, with the headers that belong to its status."""
+    """The error in the one shape that all have, with the headers that belong to its status."""
     answer = json_answer({"success": False, "error": error.describe(rid)}, error.status)
     if error.whole_seconds is not None:
         answer.headers["Retry-After"] = str(error.whole_seconds)

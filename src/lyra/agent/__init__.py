@@ -1,0 +1,116 @@
+"""The listeners from Python: functions for a whole process, and the object behind them.
+
+    from lyra.agent import initialize_user_session
+
+    result = await initialize_user_session(token)
+
+The functions share one `Lyra` for the process (see `lyra.agent.home`). A program that wants all of
+it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods have the
+same names: `async with open_lyra(settings) as lyra`. The web service does so.
+
+Whatever takes a token answers a failure with {"success": False, "error": {...}, "message": ...}
+instead of raising it. What raises is a wrong setting in the environment: SettingError.
+"""
+
+import asyncio
+import concurrent.futures
+from typing import TypeVar
+
+from lyra.agent.home import Work, home
+from lyra.agent.lyra import Answer, CacheEntry, Lyra, failed, open_lyra
+from lyra.errors import DrainingError, SpotifyTimeoutError
+from lyra.settings import Settings
+
+__all__ = [
+    "Answer",
+    "CacheEntry",
+    "Lyra",
+    "cache_stats",
+    "clear_user_cache",
+    "configure",
+    "get_cached_user_data",
+    "get_comprehensive_user_data",
+    "get_full_spotify_profile",
+    "initialize_user_session",
+    "open_lyra",
+]
+
+T = TypeVar("T")
+
+_SLACK_S = 5.0  # a fetch ends at its own deadline; what is later than this is stuck
+_ENDING = "This program is ending, so the call was given up."
+
+
+async def initialize_user_session(token: str) -> Answer:
+    """Load the listener, or find them in the cache.
+
+    Returns {"success": True, "message", "summary", "profile", "genre_analysis", "sections",
+    "cache"}, or a failure. `sections` says of each part of Spotify's data whether it could be read.
+    """
+    return await _ask(lambda lyra: lyra.initialize_user_session(token))
+
+
+async def get_cached_user_data(token: str) -> Answer | None:
+    """Return the data that is held, or None when nothing fresh is; never asks Spotify."""
+    return await _ask(lambda lyra: lyra.get_cached_user_data(token))
+
+
+async def get_comprehensive_user_data(token: str) -> Answer:
+    """Return the data that is held, else fetch and keep it; or a failure."""
+    return await _ask(lambda lyra: lyra.get_comprehensive_user_data(token))
+
+
+async def get_full_spotify_profile(token: str) -> Answer:
+    """Return data fetched now, of which nothing is kept; or a failure. Costs five calls."""
+    return await _ask(lambda lyra: lyra.get_full_spotify_profile(token))
+
+
+async def clear_user_cache(token: str | None = None) -> Answer:
+    """Forget this listener; without a token, everybody. A running fetch brings nothing back."""
+    return await _ask(lambda lyra: lyra.clear_user_cache(token))
+
+
+async def cache_stats() -> dict[str, int]:
+    """Return the cache's counters (names in `_total`) and sizes."""
+    return await _ask(lambda lyra: lyra.cache_stats())
+
+
+def configure(settings: Settings) -> None:
+    """Use these settings in place of the environment's, from the next call on.
+
+    What was held under other settings is forgotten.
+
+    Raises:
+        TypeError: These are not `lyra.settings.Settings`.
+    """
+    if not isinstance(settings, Settings):
+        raise TypeError(f"configure takes lyra.settings.Settings, not {type(settings).__name__}")
+    home().configure(settings)
+
+
+def wait_for(work: Work[T]) -> T:
+    """Do this work from a thread that may wait, and return what it brings.
+
+    Raises:
+        TimeoutError: It takes longer than any fetch may; it is cancelled.
+    """
+    future = home().send(work)
+    try:
+        return future.result(home().settings().spotify_timeout_s + _SLACK_S)
+    except BaseException:  # Ctrl-C too: whoever left needs nothing any more
+        future.cancel()
+        raise
+
+
+def wait_for_answer(work: Work[T]) -> T | Answer:
+    """Do this work from a thread that may wait; what was given up is a failure, not an exception."""
+    try:
+        return wait_for(work)
+    except TimeoutError:
+        return failed(SpotifyTimeoutError())
+    except concurrent.futures.CancelledError:
+        return failed(DrainingError(_ENDING))
+
+
+async def _ask(work: Work[T]) -> T:
+    return await asyncio.wrap_future(home().send(work))

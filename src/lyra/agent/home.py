@@ -1,0 +1,175 @@
+"""Where the Lyra of a whole process lives: an event loop of its own, in a daemon thread.
+
+So it outlives every `asyncio.run`, nothing of it hangs on a caller's loop, and callers on any
+number of loops and threads share one cache, one fetch per token and one HTTP session.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lyra.agent.lyra import Lyra, open_lyra
+from lyra.settings import Settings
+
+T = TypeVar("T")
+# Give a function or a lambda, not a functools.partial: asyncio's debug mode prints a partial's
+# arguments, and one of them is a token.
+Work = Callable[[Lyra], Coroutine[Any, Any, T]]
+
+_FAREWELL_S = 2.0
+
+
+@dataclass
+class _Tenancy:
+    """One Lyra, and how many calls are using it."""
+
+    lyra: Lyra
+    opened: AsyncExitStack
+    calls: int = 0
+
+
+class Home:
+    """One process's Lyra, from the first call to the interpreter's exit.
+
+    Made without a loop and without settings, so that importing it costs nothing.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._guard = threading.Lock()
+        self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._left = False
+        self._door = asyncio.Lock()
+        self._tenancy: _Tenancy | None = None  # the loop's own, as is the door
+
+    def settings(self) -> Settings:
+        """Return the settings in use; without any so far, the environment's, read once.
+
+        Raises:
+            SettingError: The environment holds a setting that cannot be used.
+        """
+        with self._guard:
+            if self._settings is None:
+                environ = os.environ  # noqa: TID251 - the one place outside lyra.cli
+                self._settings = Settings.from_environ(environ)
+            return self._settings
+
+    def configure(self, settings: Settings) -> None:
+        """Use these settings from the next call on; what was held under others is forgotten."""
+        with self._guard:
+            self._settings = settings
+            if self._loop is not None:
+                asyncio.run_coroutine_threadsafe(self._move_out(), self._loop)
+
+    def send(self, work: Work[T]) -> concurrent.futures.Future[T]:
+        """Begin this work on the home's loop, from any thread, with or without a loop.
+
+        Raises:
+            SettingError: The environment holds a setting that cannot be used.
+            RuntimeError: The interpreter is exiting.
+        """
+        self.settings()
+        loop = self._started()
+
+        async def there() -> T:
+            async with self._lyra() as lyra:
+                return await work(lyra)
+
+        return asyncio.run_coroutine_threadsafe(there(), loop)
+
+    def leave(self) -> None:
+        """End every call, close everything, and wait for that a moment."""
+        with self._guard:
+            self._left = True
+            loop, thread = self._loop, self._thread
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_FAREWELL_S)
+
+    def heir(self) -> "Home":
+        """Return an empty home with the same settings, for a forked child: it has no threads."""
+        return Home(self._settings)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._guard:
+            if self._left:
+                raise RuntimeError("the interpreter is exiting: Lyra takes no more calls")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._live, args=(self._loop,), name="lyra-agent", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loop.run_forever()
+        finally:
+            # Not asyncio.Runner: it ends with a new thread, which Python 3.12 forbids at the exit.
+            loop.run_until_complete(self._wind_up())
+            loop.close()
+
+    async def _wind_up(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._move_out()
+
+    @asynccontextmanager
+    async def _lyra(self) -> AsyncIterator[Lyra]:
+        async with self._door:
+            tenancy = self._tenancy = self._tenancy or await _open(self.settings())
+            tenancy.calls += 1
+        try:
+            yield tenancy.lyra
+        finally:
+            tenancy.calls -= 1
+            await self._close_if_unused(tenancy)
+
+    async def _move_out(self) -> None:
+        async with self._door:
+            tenancy, self._tenancy = self._tenancy, None
+        if tenancy is not None:
+            await self._close_if_unused(tenancy)
+
+    async def _close_if_unused(self, tenancy: _Tenancy) -> None:
+        # Calls that were under way when the settings changed end as they would have.
+        if tenancy is not self._tenancy and not tenancy.calls:
+            await tenancy.opened.aclose()
+
+
+async def _open(settings: Settings) -> _Tenancy:
+    opened = AsyncExitStack()
+    return _Tenancy(await opened.enter_async_context(open_lyra(settings)), opened)
+
+
+_home = Home()
+
+
+def home() -> Home:
+    """Return the home of this process."""
+    return _home
+
+
+def _after_fork() -> None:
+    # What the parent's thread was doing cannot be continued here, nor its locks be trusted.
+    global _home  # noqa: PLW0603 - a process has one
+    _home = _home.heir()
+
+
+def _at_exit() -> None:
+    _home.leave()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,218 @@
+"""The object that knows listeners: Spotify in front, the cache over it.
+
+`open_lyra` builds it on the caller's event loop and closes everything it opened.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, TypedDict
+
+import orjson
+
+from lyra.cache.entry import Entry
+from lyra.cache.listeners import ListenerCache
+from lyra.errors import (
+    LyraError,
+    MalformedTokenError,
+    OverloadedError,
+    SpotifyTokenRejectedError,
+)
+from lyra.listening.fetch import fetch_listening
+from lyra.listening.models import Listening
+from lyra.listening.views import profile_view
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.spotify.client import SpotifyClient, open_spotify
+from lyra.spotify.token import Token
+
+Answer = dict[str, Any]
+
+_MALFORMED = (
+    "This is not a Spotify access token. Pass the token's text alone, without 'Bearer', blanks or "
+    "line breaks."
+)
+_FORGOTTEN = "Everything that was held is forgotten."
+
+
+class CacheEntry(TypedDict):
+    """What is held of one listener. Both times are in UTC; at `expires` it is no longer fresh."""
+
+    data: Answer
+    timestamp: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class Lyra:
+    """Listeners and the client that reads them; belongs to the event loop that opened it.
+
+    `epoch` is the moment, in seconds since 1970, at which the cache's clock showed 0.
+    """
+
+    settings: Settings
+    metrics: Metrics
+    spotify: SpotifyClient
+    listeners: ListenerCache
+    epoch: float
+    direct_reads: asyncio.Semaphore
+
+    async def initialize_user_session(self, token: str) -> Answer:
+        """Load or find the listener: the answer of POST /lyra/init, as builtins."""
+        try:
+            visit = await self.listeners.visit(_checked(token))
+            entry = await visit.entry()
+        except LyraError as failure:
+            return failed(failure)
+        members = orjson.loads(b"{%b}" % entry.init_members)
+        return {"success": True, **members, "cache": visit.describe()}
+
+    async def get_cached_user_data(self, token: str) -> Answer | None:
+        """Return the data if it is held and fresh, else None; never asks Spotify."""
+        try:
+            key = self.listeners.key(_checked(token))
+        except LyraError as failure:
+            return failed(failure)
+        entry = await self.listeners.find(key)
+        return None if entry is None else _data(entry.listening())
+
+    async def get_comprehensive_user_data(self, token: str) -> Answer:
+        """Return the data that is held, else fetch and keep it."""
+        try:
+            entry = await (await self.listeners.visit(_checked(token))).entry()
+        except LyraError as failure:
+            return failed(failure)
+        return _data(entry.listening())
+
+    async def get_full_spotify_profile(self, token: str) -> Answer:
+        """Return data that is fetched now; nothing of it is kept."""
+        try:
+            return _data(await self._read(_checked(token)))
+        except LyraError as failure:
+            return failed(failure)
+
+    async def clear_user_cache(self, token: str | None = None) -> Answer:
+        """Forget one listener, or all; a fetch that is running brings nothing back."""
+        try:
+            await self.listeners.clear(None if token is None else _checked(token))
+        except LyraError as failure:
+            return failed(failure)
+        return {"success": True, "message": _FORGOTTEN}
+
+    async def cache_stats(self) -> dict[str, int]:
+        """Return the cache's counters (names in `_total`) and sizes."""
+        return self.listeners.stats()
+
+    async def cached_keys(self) -> list[str]:
+        """Return the key hashes of all who are held and fresh."""
+        return [*self.listeners.fresh_keys()]
+
+    async def cached_entry(self, key: str) -> CacheEntry | None:
+        """Return what is held under this key hash, if it is fresh."""
+        entry = await self.listeners.find(key)
+        return None if entry is None else self._shown(entry)
+
+    async def key_of(self, token: str) -> str:
+        """Return the key hash of a token.
+
+        Raises:
+            ValueError: It is not a token; the message does not show what it is.
+        """
+        return self.listeners.key(Token(token))
+
+    async def cache_duration_s(self) -> float:
+        """Return for how many seconds what is fetched now would be kept at most."""
+        return self.listeners.ttl_s
+
+    async def keep_for(self, ttl_s: float | None) -> None:
+        """Keep what is fetched from now on this long; None: as long as the settings say."""
+        self.listeners.keep_for(self.settings.cache_ttl_s if ttl_s is None else ttl_s)
+
+    async def _read(self, token: Token) -> Listening:
+        if self.direct_reads.locked():
+            raise OverloadedError(retry_after_s=1)
+        async with self.direct_reads:
+            try:
+                return await fetch_listening(
+                    self.spotify.reader(token), now=_wall_clock(), report=lambda _: None
+                )
+            except SpotifyTokenRejectedError:
+                await self.listeners.clear(token)
+                raise
+
+    def _shown(self, entry: Entry) -> CacheEntry:
+        return {
+            "data": _data(entry.listening()),
+            "timestamp": datetime.fromtimestamp(self.epoch + entry.fetched_at, UTC),
+            "expires": datetime.fromtimestamp(self.epoch + entry.expires_at, UTC),
+        }
+
+
+@asynccontextmanager
+async def open_lyra(
+    settings: Settings,
+    metrics: Metrics | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    rng: Random | None = None,
+) -> AsyncIterator[Lyra]:
+    """A Lyra with its HTTP session and its sweeper, both ended with the block."""
+    rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
+    metrics = metrics or Metrics()
+    async with open_spotify(settings, metrics, rng=rng) as spotify:
+        listeners = ListenerCache(
+            settings, spotify, metrics, rng=rng, clock=clock, wall_clock=_wall_clock
+        )
+        sweeper = asyncio.get_running_loop().create_task(listeners.sweep_forever())
+        try:
+            yield Lyra(
+                settings,
+                metrics,
+                spotify,
+                listeners,
+                epoch=_wall_clock() - clock(),
+                direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
+            )
+        finally:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+            await listeners.close()
+
+
+def failed(failure: LyraError) -> Answer:
+    """Return the failure as the functions answer it; there is no request, so no request id."""
+    error = failure.describe("")
+    del error["request_id"]
+    return {"success": False, "error": error, "message": str(failure)}
+
+
+def _checked(token: str) -> Token:
+    try:
+        return Token(token)
+    except (TypeError, ValueError):
+        pass
+    # Not in the block above: what was passed may be a secret, and hangs on that error's frames.
+    raise MalformedTokenError(_MALFORMED)
+
+
+def _data(listening: Listening) -> Answer:
+    # Through JSON, so that all of it is builtins: lists where the models have tuples.
+    seen = orjson.loads(orjson.dumps(profile_view(listening)))
+    return {
+        "profile": seen["profile"],
+        "top_artists": {"medium_term": seen["top_artists"]},
+        "top_tracks": {"medium_term": seen["top_tracks"]},
+        "recently_played": seen["recently_played"],
+        "playlists": seen["playlists"],
+        "genre_analysis": seen["genre_analysis"],
+        "summary": seen["summary"],
+    }
+
+
+def _wall_clock() -> float:
+    return time.time()  # noqa: TID251 - here the clocks are handed in
