@@ -37,6 +37,7 @@ class Settings(
     cache_max_entries: PositiveInt = 10_000
     cache_max_bytes: PositiveInt = 268_435_456
     cache_sweep_s: Seconds = 30
+    redis_url: str | None = None
     cache_stale_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600
     cache_patience_s: Seconds = 0.5
 
@@ -92,6 +93,11 @@ class Settings(
             if name in given:
                 given[name] = [part.strip() for part in given[name].split(",") if part.strip()]
         _refuse_unknown(cls, given)
+        if "LYRA_REDIS_URL" in given and "LYRA_SECRET" not in given:
+            raise SettingError(
+                "LYRA_SECRET: LYRA_REDIS_URL needs it too. Give every process the same secret of "
+                "16 characters or more, or they cannot read each other's entries."
+            )
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as wrong:

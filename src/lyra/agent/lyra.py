@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -16,6 +16,7 @@ import orjson
 
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
+from lyra.cache.shared import SharedTier
 from lyra.errors import (
     LyraError,
     MalformedTokenError,
@@ -26,7 +27,9 @@ from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.listening.views import profile_view
 from lyra.metrics import Metrics
-from lyra.settings import Settings
+from lyra.redis.door import RedisDoor, open_redis
+from lyra.redis.listeners import SharedListeners
+from lyra.settings import SettingError, Settings
 from lyra.spotify.client import SpotifyClient, open_spotify
 from lyra.spotify.token import Token
 
@@ -60,6 +63,7 @@ class Lyra:
     listeners: ListenerCache
     epoch: float
     direct_reads: asyncio.Semaphore
+    redis: RedisDoor | None = None
 
     async def initialize_user_session(self, token: str) -> Answer:
         """Load or find the listener: the answer of POST /lyra/init, as builtins."""
@@ -74,11 +78,11 @@ class Lyra:
     async def get_cached_user_data(self, token: str) -> Answer | None:
         """Return the data if it is held and fresh, else None; never asks Spotify."""
         try:
-            key = self.listeners.key(_checked(token))
+            entry = await self.listeners.peek(_checked(token))
         except LyraError as failure:
             return failed(failure)
-        entry = await self.listeners.find(key)
-        return None if entry is None else _data(entry.listening())
+        fresh = entry is not None and self.listeners.is_fresh(entry)
+        return _data(entry.listening()) if entry is not None and fresh else None
 
     async def get_comprehensive_user_data(self, token: str) -> Answer:
         """Return the data that is held, else fetch and keep it."""
@@ -163,9 +167,18 @@ async def open_lyra(
     """A Lyra with its HTTP session and its sweeper, both ended with the block."""
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
     metrics = metrics or Metrics()
-    async with open_spotify(settings, metrics, rng=rng) as spotify:
+    async with (
+        open_spotify(settings, metrics, rng=rng) as spotify,
+        _open_redis(settings, metrics, clock=clock, rng=rng) as redis,
+    ):
         listeners = ListenerCache(
-            settings, spotify, metrics, rng=rng, clock=clock, wall_clock=_wall_clock
+            settings,
+            spotify,
+            metrics,
+            rng=rng,
+            clock=clock,
+            wall_clock=_wall_clock,
+            shared=_shared_tier(settings, redis, clock) if redis else None,
         )
         sweeper = asyncio.get_running_loop().create_task(listeners.sweep_forever())
         try:
@@ -176,12 +189,41 @@ async def open_lyra(
                 listeners,
                 epoch=_wall_clock() - clock(),
                 direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
+                redis=redis,
             )
         finally:
             sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeper
             await listeners.close()
+
+
+@asynccontextmanager
+async def _open_redis(
+    settings: Settings, metrics: Metrics, *, clock: Callable[[], float], rng: Random
+) -> AsyncIterator[RedisDoor | None]:
+    """The door to the Redis of the settings, if they name one."""
+    async with AsyncExitStack() as stack:
+        door = None
+        if settings.redis_url is not None:
+            try:
+                door = await stack.enter_async_context(
+                    open_redis(settings.redis_url, metrics, clock=clock, rng=rng)
+                )
+            except ValueError as wrong:
+                raise SettingError(f"LYRA_REDIS_URL: {wrong}.") from None
+        yield door
+
+
+def _shared_tier(settings: Settings, redis: RedisDoor, clock: Callable[[], float]) -> SharedTier:
+    assert settings.secret is not None  # noqa: S101 - Settings refuses Redis without a secret
+    return SharedTier(
+        SharedListeners(redis),
+        settings.secret,
+        level=settings.llm_context,
+        clock=clock,
+        wall_clock=_wall_clock,
+    )
 
 
 def failed(failure: LyraError) -> Answer:

@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
@@ -24,6 +24,13 @@ log = logging.getLogger(__name__)
 Fetch = Callable[["Flight"], Coroutine[Any, Any, Entry]]
 
 
+class Outcome(NamedTuple):
+    """What a flight turned out to bring, where that is not what Spotify said just now."""
+
+    state: Literal["hit", "stale"]
+    reason: str | None = None
+
+
 class Flight:
     """One running fetch: its task, how far it is, and whether it may still publish."""
 
@@ -31,6 +38,7 @@ class Flight:
         self.key = key
         self.reader = reader
         self.fenced = False
+        self.outcome: Outcome | None = None
         self._sections: list[Section] = []
         self._changed = asyncio.Event()
         self.task: asyncio.Task[Entry]  # set by `start`, before anybody can see the flight

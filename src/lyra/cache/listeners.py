@@ -4,16 +4,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
 from lyra.cache.entry import Entry, make_entry
-from lyra.cache.flights import Flight, Flights
+from lyra.cache.flights import Flight, Flights, Outcome
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.life import TOKEN_LIFE_S, has_gap, life_of, worth_keeping
 from lyra.cache.locks import KeyedLocks
+from lyra.cache.shared import Found, SharedTier
 from lyra.cache.store import BoundedMemoryCache
 from lyra.cache.visit import Visit
 from lyra.errors import OverloadedError, SpotifyTokenRejectedError, TryLaterError
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 REJECTED_TTL_S = 30.0
 REJECTED_ENTRIES = 1024
 THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
-_COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative", "faults")
+MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
+_COUNTED = ("hits", "joined", "misses", "shared", "stale", "refreshes", "negative", "faults")
 
 
 class Source(Protocol):
@@ -52,6 +55,7 @@ class ListenerCache:
         rng: Random,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float],
+        shared: SharedTier | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -73,6 +77,9 @@ class ListenerCache:
         self._first_seen = self._marks(settings.cache_max_entries)
         self._stores = (self._entries, self._rejected, self._throttled, self._first_seen)
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
+        self._shared = shared
+        if shared is not None:
+            shared.on_invalidate(self._invalidated, self._replaced)
         metrics.watch("lyra_cache", self.stats)
 
     def _marks(self, entries: int) -> BoundedMemoryCache:
@@ -147,20 +154,41 @@ class ListenerCache:
 
     def _start(self, key: Key, token: Token, old: Entry | None) -> Flight:
         async def fetch(flight: Flight) -> Entry:
-            return await self._fetch(flight, old)
+            if self._shared is None:
+                return await self._fetch(flight, old)
+            return await self._bring(self._shared, flight, old, token)
 
         return self._flights.start(key, self._source.reader(token), fetch)
 
     async def peek(self, token: Token) -> Entry | None:
-        """What is held for this token now; never fetches."""
-        return await self._look_up(self._keys.key(token))
+        """What is held for this token now, here or by other processes; never fetches."""
+        key = self._keys.key(token)
+        entry = await self._look_up(key)
+        if entry is None and self._shared is not None:
+            found = await self._shared.find(key, token)
+            return found.entry if found else None
+        return entry
+
+    def is_fresh(self, entry: Entry) -> bool:
+        """Whether the entry's time has not come yet."""
+        return self._clock() < entry.expires_at
 
     async def clear(self, token: Token | None = None) -> None:
         """Forget one listener, or all; a fetch that is running now will not bring it back."""
         key = None if token is None else self._keys.key(token)
-        self._flights.fence(key)
+        self._invalidated(key)
+        if self._shared is not None:
+            await self._shared.forget(key)
+
+    def _invalidated(self, key: str | None) -> None:
+        """Forget in this process, at once."""
+        self._flights.fence(None if key is None else Key(key))
         for store in self._stores:
-            await (store.clear() if key is None else store.delete(key))
+            store.drop(key)
+
+    def _replaced(self, key: str) -> None:
+        """Another process keeps something newer."""
+        self._entries.drop(key)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
         """How old the entry is and how long it has still, in whole seconds."""
@@ -210,9 +238,9 @@ class ListenerCache:
                 await store.sweep()
 
     async def close(self) -> None:
-        """End the running fetches and forget everything."""
+        """End the running fetches and forget what this process holds."""
         await self._flights.close()
-        await self.clear()
+        self._invalidated(None)
 
     async def _look_up(self, key: Key) -> Entry | None:
         try:
@@ -222,6 +250,60 @@ class ListenerCache:
             log.exception("the cache failed to read; fetching instead")
             return None
         return found
+
+    async def _bring(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+    ) -> Entry:
+        """From the other processes if one of them has it or gets it, else from Spotify."""
+        found = await shared.find(flight.key, token)
+        if found is not None and (old is None or found.entry.fetched_at > old.fetched_at):
+            if self.is_fresh(found.entry):
+                return await self._adopt(flight, found)
+            old = found.entry
+        until = asyncio.get_running_loop().time() + self._settings.spotify_timeout_s
+        lease = await shared.lead(flight.key, refresh=old is not None)
+        while lease is None:
+            standing = await shared.wait(flight.key, until)
+            if standing == "unknown":
+                return await self._ask(shared, flight, old, token)
+            found = await shared.find(flight.key, token)
+            if found is not None and self.is_fresh(found.entry):
+                return await self._adopt(flight, found)
+            if old is not None:
+                flight.outcome = Outcome("stale", "slow")
+                return old
+            lease = await shared.lead(flight.key, refresh=found is not None)
+        async with lease:
+            return await self._ask(shared, flight, old, token)
+
+    async def _adopt(self, flight: Flight, found: Found) -> Entry:
+        """Take over what another process has fetched."""
+        self._counts["shared_total"] += 1
+        flight.outcome = Outcome("hit")
+        for section in found.entry.listening().sections:
+            flight.report(section)
+        await self._publish(flight, found.entry, found.token_seen_at)
+        return found.entry
+
+    async def _ask(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+    ) -> Entry:
+        """Ask Spotify, and keep the answer for all processes."""
+        generation = await shared.generation(flight.key)
+        flight.reader = self._source.reader(token)  # waiting for others cost it no time
+        try:
+            entry = await self._fetch(flight, old)
+        except TryLaterError as failure:
+            if old is None:
+                raise
+            flight.outcome = Outcome("stale", failure.code)
+            return old
+        if entry is not old and not flight.fenced:
+            seen_at: float = await self._first_seen.get(flight.key) or entry.fetched_at
+            kept = await shared.keep(flight.key, token, Found(entry, seen_at), generation)
+            if not kept and shared.reachable:
+                self._entries.drop(flight.key)  # forgotten elsewhere while it was fetched
+        return entry
 
     async def _fetch(self, flight: Flight, old: Entry | None) -> Entry:
         began = self._clock()
@@ -265,7 +347,9 @@ class ListenerCache:
             await self._throttled.set(flight.key, reason, ttl=THROTTLE_S)
         self._flights.leave_table(flight)
 
-    async def _publish(self, flight: Flight, entry: Entry) -> None:
+    async def _publish(
+        self, flight: Flight, entry: Entry, token_seen_at: float | None = None
+    ) -> None:
         """Keep the entry unless a clear came in between, and let no newcomer join any more.
 
         Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
@@ -273,10 +357,13 @@ class ListenerCache:
         if not flight.fenced:
             try:
                 now = self._clock()
-                await self._entries.set(flight.key, entry, ttl=entry.dies_at - now)
+                seen_at = now if token_seen_at is None else token_seen_at
+                longest = inf if self._shared is None else MEMORY_TTL_S
+                await self._entries.set(flight.key, entry, ttl=min(entry.dies_at - now, longest))
                 await self._throttled.delete(flight.key)
                 if not await self._first_seen.exists(flight.key):
-                    await self._first_seen.set(flight.key, now, ttl=TOKEN_LIFE_S)
+                    life = seen_at + TOKEN_LIFE_S - now
+                    await self._first_seen.set(flight.key, seen_at, ttl=life)
             except Exception:
                 self._counts["faults_total"] += 1
                 log.exception("the cache failed to keep a listener; answering all the same")

@@ -56,6 +56,15 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         now = self._clock()
         return [(key, held.value) for key, held in self._held.items() if held.expires_at > now]
 
+    def drop(self, key: str | None) -> None:
+        """Forget one key, or all, at once and without awaiting anything."""
+        if key is None:
+            self.evictions["cleared"] += len(self._held)
+            self._held = OrderedDict()
+            self.weight = 0
+        elif key in self._held:
+            self._drop(key, "cleared")
+
     async def sweep(self) -> int:
         """Remove what has expired; how many. Yields to the loop after every slice."""
         before = self.evictions["expired"]
@@ -158,9 +167,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             for key in [key for key in self._held if key.startswith(namespace)]:
                 self._drop(key, "cleared")
             return True
-        self.evictions["cleared"] += len(self._held)
-        self._held = OrderedDict()
-        self.weight = 0
+        self.drop(None)
         return True
 
     async def _redlock_release(self, key: str, value: Any) -> int:

@@ -68,10 +68,10 @@ class Visit:
 
     async def _awaited(self, flight: Flight) -> Entry:
         if self._old is None:
-            return await flight.entry()
+            return self._taken(flight, await flight.entry())
         try:
             async with asyncio.timeout(self._patience_s):
-                return await flight.entry()
+                return self._taken(flight, await flight.entry())
         except TimeoutError:
             self.reason = "slow"
         except TryLaterError as failure:
@@ -80,6 +80,11 @@ class Visit:
         if self._count_stale is not None:
             self._count_stale()
         return self._old
+
+    def _taken(self, flight: Flight, entry: Entry) -> Entry:
+        if flight.outcome is not None:
+            self.state, self.reason = flight.outcome
+        return entry
 
     async def sections(self) -> AsyncGenerator[Section, None]:
         """How each of the five calls went, as they end; all at once when old data is at hand.

@@ -15,10 +15,14 @@ from lyra.web.limits import RateLimit
 
 @dataclass(frozen=True)
 class Files:
-    """The page's files, read once at start-up."""
+    """What the pages need, made once at start-up."""
 
     page: Template
     style: str
+    docs: Template
+    docs_style: str
+    docs_script: str
+    description: bytes
 
 
 @dataclass(frozen=True)

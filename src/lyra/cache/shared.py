@@ -1,0 +1,121 @@
+"""The second tier: what the processes of one service keep together, each value sealed.
+
+A value is the packed listening and the moments of its life on the wall clock, since every process
+counts its own seconds. What is ready-made is made anew from it, so that each process tells the
+model as much as its own settings allow.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
+from lyra.cache.keys import Key
+from lyra.redis.lease import Lease
+from lyra.redis.listeners import Generation, SharedListeners, Standing
+from lyra.redis.notices import Invalidate, Replaced
+from lyra.redis.sealing import open_sealed, seal
+from lyra.spotify.token import Token
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    packed: bytes
+    fetched_at: float
+    refresh_at: float
+    expires_at: float
+    dies_at: float
+    token_seen_at: float
+
+
+class Found(NamedTuple):
+    """An entry of another process, and when its token was first accepted anywhere."""
+
+    entry: Entry
+    token_seen_at: float
+
+
+class SharedTier:
+    """Entries in Redis, readable only with the listener's own token. Never raises for Redis."""
+
+    def __init__(
+        self,
+        shared: SharedListeners,
+        secret: str,
+        *,
+        level: ContextLevel,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._shared = shared
+        self._secret = secret
+        self._level = level
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Redis answered the latest call."""
+        return self._shared.reachable
+
+    def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
+        """See SharedListeners.on_invalidate."""
+        self._shared.on_invalidate(invalidate, replaced=replaced)
+
+    async def find(self, key: Key, token: Token) -> Found | None:
+        """What is kept for this token, fresh or stale; what cannot be understood is deleted."""
+        sealed = await self._shared.read(key)
+        if sealed is None:
+            return None
+        plain = open_sealed(self._secret, token.reveal(), key, sealed)
+        try:
+            stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
+            return self._restored(stored)
+        except ValueError:
+            await self._shared.discard(key)
+            return None
+
+    def _restored(self, stored: _Stored) -> Found | None:
+        ahead = self._wall_clock() - self._clock()
+        life = Life(
+            stored.fetched_at - ahead,
+            stored.refresh_at - ahead,
+            stored.expires_at - ahead,
+            stored.dies_at - ahead,
+        )
+        if life.dies_at <= self._clock():
+            return None
+        entry = make_entry(unpack(stored.packed), level=self._level, life=life)
+        return Found(entry, stored.token_seen_at - ahead)
+
+    async def keep(self, key: Key, token: Token, found: Found, generation: Generation) -> bool:
+        """Keep an entry for all processes; False when it was forgotten since, or Redis is away."""
+        entry, ahead = found.entry, self._wall_clock() - self._clock()
+        stored = _Stored(
+            entry.packed,
+            entry.fetched_at + ahead,
+            entry.refresh_at + ahead,
+            entry.expires_at + ahead,
+            entry.dies_at + ahead,
+            found.token_seen_at + ahead,
+        )
+        plain = msgspec.msgpack.encode(stored)
+        sealed = seal(self._secret, token.reveal(), key, plain)
+        ttl_ms = int((entry.dies_at - self._clock()) * 1000)
+        return await self._shared.publish(key, sealed, ttl_ms, generation)
+
+    async def generation(self, key: Key) -> Generation:
+        """To be read before a fetch; see SharedListeners.generation."""
+        return await self._shared.generation(key)
+
+    async def lead(self, key: Key, *, refresh: bool) -> Lease | None:
+        """The right to fetch; see SharedListeners.lead."""
+        return await self._shared.lead(key, refresh=refresh)
+
+    async def wait(self, key: Key, until: float) -> Standing:
+        """Wait for another process's fetch; see SharedListeners.wait."""
+        return await self._shared.wait(key, until)
+
+    async def forget(self, key: Key | None) -> None:
+        """Forget one listener, or all, in every process."""
+        await (self._shared.forget_all() if key is None else self._shared.forget(key))

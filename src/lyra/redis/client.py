@@ -1,0 +1,171 @@
+"""The one module that knows redis-py. It is imported when a Redis URL is set, and only then.
+
+Everything speaks RESP2: it needs no greeting, so that a connection costs no round trip, and
+redis-py asks for no maintenance notices.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from redis import exceptions as vendor
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from lyra.redis.address import Address
+from lyra.redis.replies import Command, Refusal, RefusedError, Reply, UnansweredError
+from lyra.redis.timing import Timing
+
+_KINDS: dict[str, type[AbstractConnection]] = {
+    "redis": Connection,
+    "rediss": SSLConnection,
+    "unix": UnixDomainSocketConnection,
+}
+_NO_ANSWER = (vendor.ConnectionError, vendor.InvalidResponse, OSError)
+_HEALTH_CHECK_S = 30
+
+
+class Client:
+    """A pool of connections to one Redis, and subscriptions beside it."""
+
+    def __init__(self, address: Address, timing: Timing, *, connections: int) -> None:
+        self._kind = _KINDS[address.scheme]
+        self._settings = _settings(address, timing)
+        self._timing = timing
+        pool = BlockingConnectionPool(
+            max_connections=connections,
+            timeout=timing.timeout_s,
+            connection_class=self._kind,
+            retry=Retry(NoBackoff(), 1),
+            health_check_interval=_HEALTH_CHECK_S,
+            **self._settings,
+        )
+        self._redis: Redis = Redis.from_pool(pool)
+
+    async def send(self, *commands: Command) -> list[Reply]:
+        """The replies to these commands, which go out together; an error is a `Refusal`.
+
+        Raises:
+            UnansweredError: no answer came in time. The commands may have been carried out.
+        """
+        with _explained():
+            async with asyncio.timeout(self._timing.deadline_s):
+                pipeline = self._redis.pipeline(transaction=False)
+                for command in commands:
+                    pipeline.pipeline_execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+                replies = await pipeline.execute(raise_on_error=False)
+        return [_checked(reply) for reply in replies]
+
+    @asynccontextmanager
+    async def subscription(self, channel: str) -> AsyncIterator["Subscription"]:
+        """A confirmed subscription on a connection of its own.
+
+        redis-py's own PubSub is not used: it subscribes anew without a word when its connection
+        is lost, and what was said meanwhile is lost.
+
+        Raises:
+            UnansweredError: it could not be had, or was lost in the block.
+            RefusedError: this user may not subscribe.
+        """
+        connection = self._kind(retry=Retry(NoBackoff(), 0), **self._settings)
+        try:
+            with _explained():
+                async with asyncio.timeout(self._timing.deadline_s):
+                    await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+                    await _subscribe(connection, channel)
+                yield Subscription(connection, self._timing)
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self._redis.aclose(close_connection_pool=True)
+
+
+class Subscription:
+    """The notices of one channel, as they come."""
+
+    def __init__(self, connection: AbstractConnection, timing: Timing) -> None:
+        self._connection = connection
+        self._timing = timing
+
+    async def next(self) -> bytes | None:
+        """The next notice; None for anything else that came, such as the answer to a ping.
+
+        Raises:
+            TimeoutError: nothing comes any more, not even an answer to a ping.
+        """
+        reply = await self._connection.read_response(timeout=self._timing.silence_s)
+        if reply is None:
+            await self._connection.send_command("PING")
+            reply = await self._connection.read_response(timeout=self._timing.timeout_s)
+            if reply is None:
+                raise TimeoutError
+        match reply:
+            case [b"message", _, bytes(notice)]:
+                return notice
+            case _:
+                return None
+
+
+async def _subscribe(connection: AbstractConnection, channel: str) -> None:
+    await connection.send_command("SUBSCRIBE", channel)
+    try:
+        await connection.read_response()
+    except vendor.ResponseError as fault:
+        raise RefusedError(_code(fault)) from fault
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn redis-py's many ways of not getting an answer into one."""
+    try:
+        yield
+    except (TimeoutError, vendor.TimeoutError) as fault:
+        raise UnansweredError("timeout", timed_out=True) from fault
+    except vendor.ResponseError as fault:
+        raise UnansweredError(_code(fault), timed_out=False) from fault
+    except _NO_ANSWER as fault:
+        raise UnansweredError(type(fault).__name__, timed_out=False) from fault
+
+
+def _checked(reply: Reply) -> Reply:
+    return Refusal(_code(reply)) if isinstance(reply, vendor.RedisError) else reply
+
+
+def _code(fault: vendor.RedisError) -> str:
+    # Redis 6 wraps what a script ran into, so the word is looked for and not only read.
+    text = str(fault)
+    if "WRONGTYPE" in text:
+        return "WRONGTYPE"
+    if isinstance(fault, vendor.NoPermissionError):
+        return "NOPERM"
+    first = text.partition(" ")[0]
+    return first if first.isalpha() and first.isupper() else type(fault).__name__
+
+
+def _settings(address: Address, timing: Timing) -> dict[str, Any]:
+    where: dict[str, Any] = {"host": address.host, "port": address.port}
+    if address.scheme == "unix":
+        where = {"path": address.path}
+    return {
+        **where,
+        **address.tls,
+        "db": address.db,
+        "username": address.username,
+        "password": address.password,
+        "protocol": 2,
+        # Otherwise every new connection looks redis-py's version up on the disk, in the loop.
+        "driver_info": None,
+        "socket_timeout": timing.timeout_s,
+        "socket_connect_timeout": timing.timeout_s,
+    }

@@ -1,0 +1,61 @@
+"""The right to be the one process that fetches a key."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from lyra.redis import scripts
+from lyra.redis.door import RedisDoor
+from lyra.redis.names import Names
+
+
+class Lease:
+    """Held for the length of an `async with` block, and given back at its end.
+
+    It is prolonged all the time and not as long as the longest fetch: so a leader that dies
+    blocks the others for `lease_s` only. It is a promise among friends; what keeps a late
+    answer out is the generation.
+    """
+
+    def __init__(self, door: RedisDoor, names: Names, value: str) -> None:
+        self.held = True
+        self._door = door
+        self._names = names
+        self._value = value
+        self._heart: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._heart = asyncio.get_running_loop().create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._heart is not None  # noqa: S101 - __aenter__ has made it
+        self._heart.cancel()
+        await asyncio.wait([self._heart])
+        if self.held:
+            await self._release()
+        if not self._heart.cancelled():
+            self._heart.result()
+
+    async def _beat(self) -> None:
+        lease_ms = round(self._door.timing.lease_s * 1000)
+        while self.held:
+            await asyncio.sleep(self._door.timing.beat_s)
+            kept = await self._door.ask(
+                ("EVAL", scripts.KEEP, 1, self._names.lease, self._value, lease_ms)
+            )
+            # No answer is no loss: the lease outlives two missed beats.
+            self.held = kept != [0]
+
+    async def _release(self) -> None:
+        self.held = False
+        door = self._door
+        notice = door.notices.compose("free", self._names.key)
+        await door.ask(
+            ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
+        )

@@ -1,0 +1,259 @@
+"""What all processes keep together of their listeners: opaque values under hashed keys.
+
+Nothing here raises for want of Redis: a read is then a miss, and everything else says no.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lyra.redis import scripts
+from lyra.redis.door import RedisDoor
+from lyra.redis.lease import Lease
+from lyra.redis.names import EPOCH, Names, checked, word
+from lyra.redis.notices import Invalidate, Replaced
+from lyra.redis.replies import Command, Refusal, Reply
+
+CAP_BYTES = 1_048_576
+GENERATION_MS = 600_000  # longer than any fetch
+_OWED = 1000
+_WRONG_TYPE = Refusal("WRONGTYPE")
+
+Standing = Literal["arrived", "vacant", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Proof of when a fetch began; without a ticket nothing can be published with it."""
+
+    epoch: str = ""
+    ticket: str = ""
+
+
+class SharedListeners:
+    """The tier behind every process's memory."""
+
+    def __init__(self, door: RedisDoor) -> None:
+        self._door = door
+        self._epoch = ""
+        # What could not be forgotten because Redis was away; None: everything.
+        self._owed: set[str] | None = set()
+        door.notices.on_joined(self._repay)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Redis answered the latest call; if not, fetch without asking it more."""
+        return self._door.reachable
+
+    def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
+        """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
+
+        All also when notices may have been lost. `replaced(key)` is called when another process
+        keeps a newer value; by default it is `invalidate`. Neither may block.
+        """
+        self._door.notices.tell(invalidate, replaced or invalidate)
+
+    async def read(self, key: str) -> bytes | None:
+        """The value kept for this key; None when there is none, or no Redis."""
+        replies = await self._ask(key, lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES)])
+        match replies:
+            case [bytes(blob)] if len(blob) > CAP_BYTES:
+                await self._delete(key, "oversized_total")
+                return None
+            case [bytes(blob)] if blob:
+                return blob
+            case _:
+                return None
+
+    async def discard(self, key: str) -> None:
+        """Delete a value that cannot be understood, and count it."""
+        await self._delete(key, "poisoned_total")
+
+    async def generation(self, key: str) -> Generation:
+        """To be read before a fetch begins: what it publishes counts only if it still holds."""
+        mine = secrets.token_hex(8)
+        replies = await self._ask(
+            key,
+            lambda names: [
+                ("SET", names.generation, mine, "NX", "PX", GENERATION_MS),
+                ("PEXPIRE", names.generation, GENERATION_MS),
+                ("GET", names.generation),
+            ],
+        )
+        ticket = word(replies[-1]) if replies else None
+        return Generation(self._epoch, ticket) if ticket else Generation()
+
+    async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> bool:
+        """Keep the value unless the key was forgotten since; wakes who waits for it."""
+        if not generation.ticket or ttl_ms <= 0:
+            return False
+        if not 0 < len(blob) <= CAP_BYTES:
+            self._door.count("oversized_total")
+            return False
+        notice = self._door.notices.compose("kept", key)
+
+        def publish(names: Names) -> list[Command]:
+            # Under the names of its own epoch: those of a later one it must not touch.
+            then = Names(generation.epoch, names.key)
+            keys = (then.entry, then.generation)
+            last = (self._door.channel, notice)
+            return [("EVAL", scripts.PUBLISH, 2, *keys, generation.ticket, blob, ttl_ms, *last)]
+
+        return await self._ask(key, publish) == [1] and self._epoch == generation.epoch
+
+    async def forget(self, key: str) -> bool:
+        """Forget a key everywhere; no fetch running now can bring it back.
+
+        False when Redis could not be told. It is told as soon as it can be, and until then this
+        process reads and publishes nothing for it there.
+        """
+        notice = self._door.notices.compose("gone", key)
+        replies = await self._ask_now(
+            key,
+            lambda names: [
+                (
+                    *("EVAL", scripts.FORGET, 3),
+                    *(names.entry, names.generation, names.lease),
+                    *(self._door.channel, notice),
+                )
+            ],
+        )
+        done = replies == [1]
+        if not done:
+            self._owe(key)
+        return done
+
+    async def forget_all(self) -> bool:
+        """Forget every key, in one step whatever their number; False as for `forget`."""
+        epoch, notice = secrets.token_hex(8), self._door.notices.compose("all")
+        done = await self._door.ask(
+            ("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel, notice)
+        ) == [1]
+        # Under a new epoch there is nothing left to be forgotten of the old one.
+        self._owed = set() if done else None
+        if done:
+            self._epoch = epoch
+        return done
+
+    async def lead(self, key: str, *, refresh: bool = False) -> Lease | None:
+        """The right to fetch this key, to be used as `async with lease`.
+
+        None when another process has it, when there is a value already (unless this is a
+        `refresh` of it), or when Redis is away: `wait` tells which.
+        """
+        value = secrets.token_hex(8)
+        lease_ms = round(self._door.timing.lease_s * 1000)
+        replies = await self._ask(
+            key,
+            lambda names: [
+                (
+                    *("EVAL", scripts.LEAD, 2, names.entry, names.lease),
+                    *(value, lease_ms, int(refresh)),
+                )
+            ],
+        )
+        return Lease(self._door, Names(self._epoch, key), value) if replies == [1] else None
+
+    async def wait(self, key: str, until: float) -> Standing:
+        """Wait for another process's fetch: `arrived` once there is a value to read.
+
+        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away, or
+        it is `until` by the event loop's clock; fetch alone.
+        """
+        with self._door.notices.bell(key) as bell:
+            try:
+                async with asyncio.timeout_at(until):
+                    while True:
+                        bell.still()
+                        standing = await self._standing(key)
+                        if standing != "led":
+                            return standing
+                        await bell.rung(self._door.timing.recheck_s)
+            except TimeoutError:
+                return "unknown"
+
+    async def _standing(self, key: str) -> Standing | Literal["led"]:
+        replies = await self._ask(
+            key, lambda names: [("EXISTS", names.entry), ("EXISTS", names.lease)]
+        )
+        match replies:
+            case [1, _]:
+                return "arrived"
+            case [0, 1]:
+                return "led"
+            case [0, 0]:
+                return "vacant"
+            case _:
+                return "unknown"
+
+    async def _delete(self, key: str, counted: str) -> None:
+        self._door.count(counted)
+        await self._ask(key, lambda names: [("UNLINK", names.entry)])
+
+    async def _ask(
+        self, key: str, commands: Callable[[Names], Sequence[Command]]
+    ) -> list[Reply] | None:
+        """`_ask_now`, once everything owed has been forgotten that bears on this key."""
+        checked(key)
+        if (self._owed is None or key in self._owed) and not await self._repay():
+            return None
+        return await self._ask_now(key, commands)
+
+    async def _ask_now(
+        self, key: str, commands: Callable[[Names], Sequence[Command]]
+    ) -> list[Reply] | None:
+        """The replies under the current epoch's names; None without Redis.
+
+        The epoch known here is asked for along with the rest: one round trip, and yet nobody
+        acts on an old one. What is sent under an old one's names does no harm.
+        """
+        for last_try in (False, False, True):
+            names = Names(self._epoch, checked(key))
+            sent = commands(names) if self._epoch else ()
+            replies = await self._door.ask(*sent, ("GET", EPOCH))
+            if replies is None:
+                return None
+            *rest, found = replies
+            if word(found) and word(found) == names.epoch:
+                return await self._unpoisoned(names, rest)
+            if not last_try:
+                await self._learn_epoch(found)
+        return None
+
+    async def _learn_epoch(self, found: Reply) -> None:
+        """Take over the epoch found; give Redis one if it has none, or none that is one."""
+        epoch = word(found)
+        missing = found is None
+        if epoch is None and (missing or isinstance(found, bytes) or found == _WRONG_TYPE):
+            # The first of several processes wins; rubbish under the name is written over.
+            only_new = ("NX",) if missing else ()
+            epoch = secrets.token_hex(8)
+            replies = await self._door.ask(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
+            epoch = word(replies[-1]) if replies else None
+        self._epoch = epoch or ""
+
+    async def _unpoisoned(self, names: Names, replies: list[Reply]) -> list[Reply]:
+        """The replies; things of a wrong type under the key's names are deleted and counted."""
+        if _WRONG_TYPE in replies:
+            self._door.count("poisoned_total")
+            await self._door.ask(("UNLINK", names.entry, names.generation, names.lease))
+        return replies
+
+    def _owe(self, key: str) -> None:
+        if self._owed is not None:
+            self._owed.add(key)
+            if len(self._owed) > _OWED:
+                self._owed = None
+
+    async def _repay(self) -> bool:
+        """Forget what could not be forgotten before; whether nothing is owed any more."""
+        if self._owed is None:
+            return await self.forget_all()
+        for key in list(self._owed):
+            if not await self.forget(key):
+                return False
+            if self._owed is not None:
+                self._owed.discard(key)
+        return not self._owed

@@ -1,0 +1,55 @@
+"""How Lyra's keys are called in Redis, and how it speaks on its channel.
+
+Every name holds the schema's version, so that another version's values are not seen. A key's
+names share its {hash tag}, so that a script over them works in a cluster. They also hold the
+epoch, a random word that "forget all" replaces: what was kept under the old one, and what a
+fetch that began before still wants to publish, is out of everybody's reach in one step.
+"""
+
+import re
+from dataclasses import dataclass
+
+EPOCH = "lyra:v1:epoch"
+_WORD = re.compile(rb"[0-9a-f]{16}")
+_KEY = re.compile(r"[0-9a-f]{16,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names under which one key's things are kept during one epoch."""
+
+    epoch: str
+    key: str
+
+    @property
+    def entry(self) -> str:
+        return f"lyra:v1:e:{self.epoch}:{{{self.key}}}"
+
+    @property
+    def generation(self) -> str:
+        return f"lyra:v1:g:{self.epoch}:{{{self.key}}}"
+
+    @property
+    def lease(self) -> str:
+        return f"lyra:v1:l:{self.epoch}:{{{self.key}}}"
+
+
+def channel(db: int) -> str:
+    """The channel of one database: Redis itself does not keep channels of databases apart."""
+    return f"lyra:v1:notices:{db}"
+
+
+def checked(key: str) -> str:
+    """The key, if it is a hash in hexadecimal digits; anything else might be a token.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError("not a cache key: 16 to 128 hexadecimal digits are")
+    return key
+
+
+def word(reply: object) -> str | None:
+    """The random word that this reply is; None if it is none."""
+    return reply.decode() if isinstance(reply, bytes) and _WORD.fullmatch(reply) else None

@@ -1,0 +1,209 @@
+"""What the processes tell each other about keys, and who waits for it.
+
+One task per process holds the one subscription. While it has none, notices are lost: so both its
+loss and its return mean that nothing kept in memory can be trusted.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from random import Random
+from typing import Literal, Protocol
+
+from lyra.redis.breaker import Breaker
+from lyra.redis.names import checked
+from lyra.redis.replies import RefusedError, UnansweredError
+from lyra.redis.timing import Timing
+
+log = logging.getLogger(__name__)
+
+Verb = Literal["kept", "gone", "free", "all"]
+Invalidate = Callable[[str | None], None]
+Replaced = Callable[[str], None]
+
+
+class Subscription(Protocol):
+    """A confirmed subscription: `next` gives what comes, None for what is no notice."""
+
+    async def next(self) -> bytes | None: ...
+
+
+Subscribe = Callable[[], AbstractAsyncContextManager[Subscription]]
+
+
+class Bell:
+    """Rings when something happened to a key."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def still(self) -> None:
+        """Forget the rings so far; look at Redis after this, so that none is missed."""
+        self._rung.clear()
+
+    async def rung(self, within_s: float) -> None:
+        """Return at the next ring, or after `within_s`."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+
+
+class Notices:
+    """The bells by key (as many as callers wait at this moment) and who wants to be told."""
+
+    def __init__(self, me: str, count: Callable[[str], None]) -> None:
+        self.hearing = False
+        self._me = me
+        self._count = count
+        self._bells: dict[str, set[Bell]] = {}
+        self._told: list[tuple[Invalidate, Replaced]] = []
+        self._on_joined: list[Callable[[], Awaitable[object]]] = []
+
+    def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
+        """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
+        self._told.append((invalidate, replaced))
+
+    def on_joined(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Await `act` whenever the subscription is there again."""
+        self._on_joined.append(act)
+
+    def compose(self, verb: Verb, key: str = "-") -> str:
+        """A notice, marked as one's own."""
+        return f"{verb} {self._me} {key}"
+
+    @contextmanager
+    def bell(self, key: str) -> Iterator[Bell]:
+        """A bell for this key, for the length of the block."""
+        bell = Bell()
+        self._bells.setdefault(key, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells[key].discard(bell)
+            if not self._bells[key]:
+                del self._bells[key]
+
+    async def joined(self) -> None:
+        """The subscription is there: what was said before it is unknown."""
+        self.hearing = True
+        self.anything_may_have_happened()
+        for act in self._on_joined:
+            await act()
+
+    def lost(self) -> None:
+        """The subscription is gone; if there was one, nothing in memory is sure from now on."""
+        if self.hearing:
+            self.hearing = False
+            self.anything_may_have_happened()
+
+    def anything_may_have_happened(self) -> None:
+        """Invalidate everything and let everybody who waits look again."""
+        for invalidate, _ in self._told:
+            _call(invalidate, None)
+        self._ring_all()
+
+    def heard(self, notice: bytes) -> None:
+        """Act on a notice; one's own only rings, and what is none of Lyra's is counted."""
+        match notice.decode("ascii", "replace").split(" "):
+            case ["all", sender, "-"]:
+                if sender == self._me:
+                    self._ring_all()
+                else:
+                    self.anything_may_have_happened()
+            case ["kept" | "gone" | "free" as verb, sender, key] if _is_key(key):
+                if sender != self._me:
+                    self._pass_on(verb, key)
+                self._ring(key)
+            case _:
+                self._count("foreign_total")
+
+    def _pass_on(self, verb: str, key: str) -> None:
+        for invalidate, replaced in self._told:
+            if verb == "gone":
+                _call(invalidate, key)
+            elif verb == "kept":
+                _call(replaced, key)
+
+    def _ring_all(self) -> None:
+        for key in self._bells:
+            self._ring(key)
+
+    def _ring(self, key: str) -> None:
+        for bell in self._bells.get(key, ()):
+            bell.ring()
+
+
+class Subscriber:
+    """Keeps the one subscription: takes it, listens, and takes it again when it is lost."""
+
+    def __init__(
+        self,
+        subscribe: Subscribe,
+        notices: Notices,
+        breaker: Breaker,
+        timing: Timing,
+        rng: Random,
+    ) -> None:
+        self._subscribe = subscribe
+        self._notices = notices
+        self._breaker = breaker
+        self._timing = timing
+        self._rng = rng
+        self._refused = False
+
+    async def run(self) -> None:
+        """Listen until cancelled. Rests with the breaker, and reports to it."""
+        pause = self._timing.rejoin_first_s
+        while True:
+            if not self._breaker.resting and await self._listen():
+                pause = self._timing.rejoin_first_s
+            await asyncio.sleep(pause * self._rng.uniform(0.5, 1.0))
+            pause = min(2 * pause, self._timing.rejoin_most_s)
+
+    async def _listen(self) -> bool:
+        """Listen while it lasts; whether there was anything to listen to."""
+        joined = False
+        try:
+            async with self._subscribe() as subscription:
+                joined, self._refused = True, False
+                self._breaker.succeeded()
+                await self._notices.joined()
+                while True:
+                    notice = await subscription.next()
+                    if notice is not None:
+                        self._notices.heard(notice)
+        except UnansweredError as lost:
+            self._breaker.failed(lost.reason)
+        except RefusedError as refused:
+            self._refusal(str(refused))
+        finally:
+            self._notices.lost()
+        return joined
+
+    def _refusal(self, code: str) -> None:
+        """An answer all the same: commands may work, only the notices do not come."""
+        self._breaker.succeeded()
+        if not self._refused:
+            log.warning("Redis refuses Lyra its channel (%s): see docs/REDIS.md", code)
+        self._refused = True
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return bool(checked(text))
+    except ValueError:
+        return False
+
+
+def _call(callback: Callable[..., None], key: str | None) -> None:
+    try:
+        callback(key)
+    except Exception:
+        # One listener's fault must not stop the notices to the others.
+        log.exception("a callback for notices broke: this is a fault in Lyra")

@@ -1,0 +1,27 @@
+"""What is said to Redis and what comes back, without the client library's names."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Command = tuple[str | bytes | int, ...]
+Reply = Any  # bytes, int, None, or a Refusal; the room checks before it believes
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Redis answered one command with an error; `code` is its first word, such as NOPERM."""
+
+    code: str
+
+
+class UnansweredError(Exception):
+    """Redis did not answer a call; the message is the reason in one word."""
+
+    def __init__(self, reason: str, *, timed_out: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.timed_out = timed_out
+
+
+class RefusedError(Exception):
+    """Redis will not let this user subscribe; the message is its reason in one word."""

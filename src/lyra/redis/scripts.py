@@ -1,0 +1,52 @@
+"""What has to happen in one step, as Lua that runs inside Redis.
+
+Sent as a whole each time: they are short, and a Redis that lost its scripts needs no second try.
+The last two arguments of each are the channel and the notice.
+"""
+
+# KEYS entry, generation. ARGV ticket, value, milliseconds.
+PUBLISH = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+"""
+
+# KEYS entry, generation, lease. Without the generation no fetch that has begun can publish.
+FORGET = """
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 1
+"""
+
+# KEYS epoch. ARGV the new one.
+FORGET_ALL = """
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+
+# KEYS entry, lease. ARGV value, milliseconds, 1 to lead although the entry is there.
+# A lease without an expiry is none of ours and would block its key for ever.
+LEAD = """
+local held = redis.call('GET', KEYS[2])
+if held == ARGV[1] then return 1 end
+if held and redis.call('PTTL', KEYS[2]) >= 0 then return 0 end
+if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+# KEYS lease. ARGV value, milliseconds.
+KEEP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+# KEYS lease. ARGV value.
+RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('UNLINK', KEYS[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""

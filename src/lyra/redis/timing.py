@@ -1,0 +1,18 @@
+"""How long the room waits for what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations in seconds; the defaults were measured on loopback."""
+
+    timeout_s: float = 0.25  # a connection, a free place in the pool, one reply
+    deadline_s: float = 0.5  # a whole call, its one retry included
+    rest_s: float = 5.0  # no calls after three failures in a row
+    lease_s: float = 3.0  # how long a leader that died blocks the others
+    beat_s: float = 1.0  # a lease is prolonged this often
+    recheck_s: float = 1.0  # a waiter looks again even if no notice came
+    silence_s: float = 10.0  # then the subscriber asks whether Redis is still there
+    rejoin_first_s: float = 0.05  # the subscriber's pauses between attempts, doubling
+    rejoin_most_s: float = 2.0

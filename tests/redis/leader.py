@@ -1,0 +1,28 @@
+"""A process that leads and never finishes: `leader.py <url> <key> <lease_s>`."""
+
+import asyncio
+import sys
+import time
+from random import Random
+
+from lyra.metrics import Metrics
+from lyra.redis.door import open_redis
+from lyra.redis.listeners import SharedListeners
+from lyra.redis.timing import Timing
+
+
+async def lead(url: str, key: str, lease_s: float) -> None:
+    timing = Timing(timeout_s=10, deadline_s=10, lease_s=lease_s, beat_s=lease_s / 5)
+    async with open_redis(
+        url, Metrics(), clock=time.monotonic, rng=Random(1), timing=timing
+    ) as door:
+        lease = await SharedListeners(door).lead(key)
+        assert lease is not None
+        async with lease:
+            sys.stdout.write("leading\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(lead(sys.argv[1], sys.argv[2], float(sys.argv[3])))

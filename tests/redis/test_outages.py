@@ -1,0 +1,303 @@
+"""A Redis that is away, dead or hung costs a little time at first, then none, and never an error."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from redis.asyncio import Redis
+
+from lyra.metrics import Metrics
+from lyra.redis.breaker import Breaker
+from lyra.redis.door import RedisDoor
+from lyra.redis.listeners import Generation
+from lyra.redis.replies import Command, Reply, UnansweredError
+from lyra.redis.timing import Timing
+from tests.conftest import settle
+from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Clock, Join, Member
+from tests.redis.servers import RedisServer, free_port
+
+BLOB = b"a sealed listener"
+REST_S = 5.0
+# Short with a server that hangs, and long enough for one that answers on a busy machine.
+HASTY = replace(PATIENT, timeout_s=0.2, deadline_s=0.4, rest_s=REST_S)
+
+
+async def is_away(member: Member) -> bool:
+    """Whether every operation says at once that there is no Redis."""
+    until = asyncio.get_running_loop().time() + 600
+    return (
+        await member.shared.read(KEY) is None
+        and await member.shared.generation(KEY) == Generation()
+        and await member.shared.lead(KEY) is None
+        and await member.shared.wait(KEY, until) == "unknown"
+        and not await member.shared.publish(KEY, BLOB, TTL_MS, Generation("e", "t"))
+    )
+
+
+async def test_a_redis_that_is_not_there_is_a_miss_and_degraded(join_early: Join) -> None:
+    one = await join_early(hearing=False)
+
+    assert await is_away(one)
+    assert not one.shared.reachable
+    assert one.door.describe() == {"state": "degraded"}
+
+
+async def test_a_redis_that_comes_after_the_start_is_joined(
+    down: RedisServer, join_early: Join
+) -> None:
+    one = await join_early(hearing=False)
+    assert await one.shared.read(KEY) is None
+    await down.start()
+    await one.flushed()
+
+    assert await one.keep(KEY, BLOB)
+    assert await one.shared.read(KEY) == BLOB
+    assert one.shared.reachable
+    assert one.door.describe() == {"state": "ok"}
+
+
+async def test_a_restart_flushes_the_memory_and_all_goes_on(
+    server: RedisServer, join: Join
+) -> None:
+    one = await join()
+    await one.keep(KEY, BLOB)
+    await server.kill()
+    await one.flushed(times=2)
+    assert one.door.describe() == {"state": "degraded"}
+    await server.start()
+    await one.flushed(times=3)
+
+    assert await one.shared.read(KEY) is None  # it kept nothing
+    assert await one.keep(KEY, BLOB)
+    assert await one.shared.read(KEY) == BLOB
+    assert one.door.describe() == {"state": "ok"}
+
+
+async def test_a_restart_beats_a_fetch_that_is_running(server: RedisServer, join: Join) -> None:
+    one = await join()
+    began = await one.shared.generation(KEY)
+    await server.kill()
+    await server.start()
+    await one.flushed(times=3)
+
+    assert not await one.shared.publish(KEY, BLOB, TTL_MS, began)
+
+
+async def test_a_hung_redis_opens_the_breaker_and_is_used_again_when_it_goes_on(
+    server: RedisServer, join: Join
+) -> None:
+    clock = Clock()
+    one = await join(clock=clock, timing=HASTY)
+    await one.keep(KEY, BLOB)
+    server.hang()
+
+    for _ in range(3):
+        assert one.door.stats()["breaker_open"] == 0
+        assert await one.shared.read(KEY) is None
+    assert one.door.stats()["breaker_open"] == 1
+    assert one.door.stats()["timeout_total"] == 3
+    assert await is_away(one)
+
+    server.go_on()
+    assert await one.shared.read(KEY) is None
+    clock.now += REST_S
+    assert await one.shared.read(KEY) == BLOB
+    assert one.door.stats()["breaker_open"] == 0
+
+
+async def test_a_hung_redis_is_noticed_by_who_only_listens(server: RedisServer, join: Join) -> None:
+    one = await join(timing=replace(HASTY, silence_s=0.05))
+    server.hang()
+    await one.flushed(times=2)
+
+    assert one.door.describe() == {"state": "degraded"}
+    server.go_on()
+    await one.flushed(times=3)
+
+
+async def test_silence_alone_is_no_loss(join: Join, admin: Redis) -> None:
+    one, two = await join(timing=replace(PATIENT, silence_s=0.01)), await join()
+    async with admin.monitor() as seen:
+        for _ in range(3):
+            while (await seen.next_command())["command"] != "PING":
+                pass
+    await two.shared.forget(KEY)
+    await one.until(lambda told: ("gone", KEY) in told)
+
+    assert one.told == [("gone", None), ("gone", KEY)]
+
+
+@asynccontextmanager
+async def mute() -> AsyncIterator[tuple[str, list[asyncio.StreamWriter]]]:
+    """The URL of a server that takes connections and says nothing; the connections it took."""
+    taken: list[asyncio.StreamWriter] = []
+    port = free_port()
+    server = await asyncio.start_server(lambda _, w: taken.append(w), "127.0.0.1", port)
+    async with server:
+        yield f"redis://127.0.0.1:{port}", taken
+        for writer in taken:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_no_connection_is_attempted_while_the_breaker_is_open(
+    join_early: Join,
+) -> None:
+    timing = Timing(timeout_s=0.05, deadline_s=0.1, rest_s=REST_S, rejoin_first_s=600)
+    async with mute() as (url, taken):
+        one = await join_early(url, clock=Clock(), timing=timing, hearing=False)
+        for _ in range(3):
+            await one.shared.read(KEY)
+        await settle()
+        assert taken
+        before = len(taken)
+        for _ in range(50):
+            assert await one.shared.read(KEY) is None
+        await settle()
+
+        assert len(taken) == before
+        assert one.door.stats()["breaker_total"] >= 50
+
+
+class Scripted:
+    """A Redis that answers each call with the next of `answers`."""
+
+    def __init__(self, *answers: list[Reply] | BaseException) -> None:
+        self.answers = list(answers)
+        self.calls = 0
+
+    async def send(self, *commands: Command) -> list[Reply]:
+        assert commands
+        self.calls += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def door_to(scripted: Scripted) -> RedisDoor:
+    breaker = Breaker(Clock(), rest_s=REST_S)
+    return RedisDoor(scripted, breaker, Metrics(), db=0, timing=Timing())
+
+
+async def test_three_failures_in_a_row_are_the_last_calls_sent() -> None:
+    scripted = Scripted(*[UnansweredError("timeout", timed_out=True)] * 3)
+    door = door_to(scripted)
+    answers = [await door.ask(("GET", "x")) for _ in range(20)]
+
+    assert answers == [None] * 20
+    assert scripted.calls == 3
+    assert door.stats()["breaker_total"] == 17
+
+
+async def test_callers_who_leave_open_nothing() -> None:
+    scripted = Scripted(*[asyncio.CancelledError()] * 5, [b"here"])
+    door = door_to(scripted)
+    for _ in range(5):
+        with pytest.raises(asyncio.CancelledError):
+            await door.ask(("GET", "x"))
+
+    assert await door.ask(("GET", "x")) == [b"here"]
+
+
+async def test_a_fault_of_ours_is_not_taken_for_redis_trouble() -> None:
+    door = door_to(Scripted(*[TypeError("ours")] * 5, [b"here"]))
+    for _ in range(5):
+        with pytest.raises(TypeError):
+            await door.ask(("GET", "x"))
+
+    assert await door.ask(("GET", "x")) == [b"here"]
+
+
+async def test_three_hundred_reads_at_once_on_four_connections_are_all_answered(
+    join: Join, admin: Redis
+) -> None:
+    one = await join(connections=4)
+    await one.keep(KEY, BLOB)
+    answers = await asyncio.gather(*(one.shared.read(KEY) for _ in range(300)))
+
+    assert answers == [BLOB] * 300
+    assert (await admin.info("clients"))["maxclients"] > 6
+    assert (await admin.info("stats"))["total_connections_received"] <= 4 + 2
+
+
+async def test_two_hundred_reads_survive_a_kill_in_their_midst(
+    server: RedisServer, join: Join
+) -> None:
+    one = await join()
+    await one.keep(KEY, BLOB)
+    answered = count()
+
+    async def read() -> bytes | None:
+        blob = await one.shared.read(KEY)
+        if next(answered) == 20:
+            await server.kill()
+        return blob
+
+    answers = await asyncio.gather(*(read() for _ in range(200)))
+
+    assert len(answers) == 200
+    assert set(answers) <= {BLOB, None}
+
+
+async def test_a_forget_during_an_outage_is_made_up_for(server: RedisServer, join: Join) -> None:
+    clock = Clock()
+    one, two = await join(clock=clock, timing=HASTY), await join()
+    await one.keep(KEY, BLOB)
+    await one.keep(OTHER, BLOB)
+    server.hang()
+    assert not await one.shared.forget(KEY)
+    server.go_on()
+
+    assert await one.shared.read(KEY) is None
+    assert await two.shared.read(KEY) is None
+    assert await two.shared.read(OTHER) == BLOB
+
+
+async def test_forgetting_all_during_an_outage_is_made_up_for(
+    server: RedisServer, join: Join
+) -> None:
+    one, two = await join(timing=HASTY), await join()
+    await two.keep(KEY, BLOB)
+    began = await one.shared.generation(OTHER)
+    server.hang()
+    assert not await one.shared.forget_all()
+    server.go_on()
+
+    assert not await one.shared.publish(OTHER, BLOB, TTL_MS, began)
+    assert await two.shared.read(KEY) is None
+
+
+async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(
+    server: RedisServer, join: Join
+) -> None:
+    one, two = await join(timing=replace(HASTY, silence_s=0.05, rest_s=0.01)), await join()
+    await two.keep(KEY, BLOB)
+    server.hang()
+    assert not await one.shared.forget(KEY)
+    await one.flushed(times=2)
+    server.go_on()
+    await two.until(lambda told: ("gone", KEY) in told)
+
+    assert await two.shared.read(KEY) is None
+
+
+async def test_an_outage_is_logged_once_and_its_end_once(
+    down: RedisServer, join_early: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lyra")
+    one = await join_early(timing=replace(PATIENT, timeout_s=0.5, deadline_s=0.5), hearing=False)
+    for _ in range(10):
+        await one.shared.read(KEY)
+    await down.start()
+    await one.flushed()
+
+    lines = [record.message for record in caplog.records if record.name.startswith("lyra.")]
+    assert lines == [
+        "Redis does not answer (ConnectionError); going on without it for now",
+        "Redis answers again",
+    ]

@@ -1,0 +1,203 @@
+"""Who may get in, what is sent, and that nothing tells the password."""
+
+import asyncio
+import datetime as dt
+import ipaddress
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from redis.asyncio import Redis
+
+from tests.redis.conftest import KEY, OTHER, Join, Member
+from tests.redis.servers import RedisServer, set_user
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "REDIS.md"
+CANARY = "c4n4ry/p@ss"
+ENCODED = "c4n4ry%2Fp%40ss"
+BLOB = b"a sealed listener"
+
+
+def documented_user() -> list[str]:
+    """What docs/REDIS.md has after ACL SETUSER, with the canary as the password."""
+    (line,) = [
+        line for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("ACL SETUSER")
+    ]
+    return [f">{CANARY}" if word.startswith(">") else word for word in line.split()[2:]]
+
+
+async def tour(member: Member) -> None:
+    """Everything that can be done, done once."""
+    shared, until = member.shared, asyncio.get_running_loop().time() + 600
+    lease = await shared.lead(KEY)
+    assert lease is not None
+    async with lease:
+        assert await member.keep(KEY, BLOB)
+    assert await shared.wait(KEY, until) == "arrived"
+    assert await shared.read(KEY) == BLOB
+    await shared.discard(KEY)
+    assert await member.keep(OTHER, BLOB)
+    assert await shared.forget(OTHER)
+    assert await shared.forget_all()
+
+
+async def test_the_documented_user_may_do_all_that_lyra_does(
+    server: RedisServer, join: Join, admin: Redis
+) -> None:
+    await set_user(admin, *documented_user())
+    one = await join(f"redis://lyra:{ENCODED}@127.0.0.1:{server.port}")
+    await tour(one)
+
+    assert one.door.stats()["refused_total"] == 0
+    assert one.door.describe() == {"state": "ok"}
+
+
+async def test_only_documented_commands_are_sent_and_none_that_scans_or_flushes(
+    join: Join, admin: Redis
+) -> None:
+    await admin.config_resetstat()  # what the test's own client has sent
+    await tour(await join())
+    allowed = {word[1:] for word in documented_user() if word.startswith("+")}
+    sent = {name.removeprefix("cmdstat_") for name in await admin.info("commandstats")}
+
+    assert "eval" in sent
+    assert sent - {"info", "config|resetstat"} <= allowed
+
+
+async def test_every_name_and_channel_is_within_the_documented_pattern(
+    join: Join, admin: Redis
+) -> None:
+    one = await join()
+    assert await one.shared.lead(KEY) is not None
+    await one.keep(KEY, BLOB)
+
+    names = [name async for name in admin.scan_iter("*")] + await admin.pubsub_channels()
+    assert len(names) == 5
+    assert all(name.startswith(b"lyra:v1:") for name in names)
+
+
+async def test_all_but_the_epoch_expire_by_themselves(join: Join, admin: Redis) -> None:
+    one = await join()
+    assert await one.shared.lead(KEY) is not None
+    await one.keep(KEY, BLOB)
+
+    lasting = [name async for name in admin.scan_iter("*") if await admin.pttl(name) < 0]
+    assert lasting == [b"lyra:v1:epoch"]
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+async def test_the_password_is_nowhere_to_be_seen(
+    server: RedisServer,
+    join: Join,
+    admin: Redis,
+    everything_logged: pytest.LogCaptureFixture,
+    password: str,
+) -> None:
+    await set_user(admin, *documented_user())
+    extra = "" if password == "right" else "x"
+    url = f"redis://lyra:{ENCODED}{extra}@127.0.0.1:{server.port}"
+    one = await join(url, hearing=password == "right")
+    for _ in range(5):
+        found = await one.shared.read(KEY)
+        assert found is None
+    if password == "right":
+        assert one.shared.reachable
+        await admin.client_kill_filter(_type="pubsub")
+        await one.flushed(times=3)
+    else:
+        assert not one.shared.reachable
+        assert "AuthenticationError" in everything_logged.text
+
+    shown = (repr(one.door), str(one.door.describe()), one.metrics.render().decode())
+    for text in (everything_logged.text, *shown):
+        assert "c4n4ry" not in text
+
+
+async def test_a_unix_socket_will_do(server: RedisServer, join: Join) -> None:
+    await tour(await join(f"unix://{server.socket}"))
+
+
+async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> None:
+    code = (
+        "import sys, lyra.redis.door, lyra.redis.listeners, lyra.redis.sealing\n"
+        "print({'redis', 'cryptography'} & set(sys.modules))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+
+    assert told == b"set()\n"
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate of 127.0.0.1 with its key, signed by itself, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = folder / "cert.pem"
+    path.write_bytes(pem)
+    return path
+
+
+@asynccontextmanager
+async def tls_before(server: RedisServer, pem: Path) -> AsyncIterator[int]:
+    """The port of something that takes the TLS off and passes the rest to the server."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    group = asyncio.TaskGroup()
+
+    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while piece := await source.read(65_536):
+                sink.write(piece)
+        finally:
+            sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        group.create_task(copy(reader, back))
+        group.create_task(copy(there, writer))
+
+    async with group:
+        tls = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        async with tls:
+            yield tls.sockets[0].getsockname()[1]
+
+
+async def test_tls_is_spoken_with_whom_the_certificate_names(
+    server: RedisServer, join: Join, folder: Path
+) -> None:
+    pem = certificate(folder)
+    async with tls_before(server, pem) as port:
+        one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
+        await tour(one)
+        stranger = await join(f"rediss://127.0.0.1:{port}", hearing=False)
+
+        assert await stranger.shared.read(KEY) is None
+        assert not stranger.shared.reachable
+        await server.kill()  # ends the connections, so that the block can end
