@@ -1,55 +1,18 @@
 """The commands as a person types them: real processes, their output and their exit codes."""
 
-import asyncio
 import re
 import shlex
 import signal
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-Launch = Callable[..., Awaitable[Process]]
+from tests.cli.conftest import Launch, greeting
+
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-
-
-@pytest.fixture
-async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
-    """Starts `lyra ...` in an empty folder with an empty environment."""
-    started: list[Process] = []
-
-    async def begin(*arguments: str, **environ: str) -> Process:
-        command = (sys.executable, "-W", "error", "-m", "lyra", *arguments)
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=tmp_path,
-            env={"PYTHONUNBUFFERED": "1", **environ},
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def greeting(process: Process) -> str:
-    """What the process prints until it serves."""
-    assert process.stdout is not None
-    lines = []
-    async for line in process.stdout:
-        lines.append(line.decode())
-        if "Ctrl-C" in lines[-1] or "counters" in lines[-1]:
-            break
-    return "".join(lines)
 
 
 async def refusal(process: Process) -> tuple[int | None, str]:
@@ -220,6 +183,6 @@ async def test_help_imports_neither_the_server_nor_the_models_sdk(launch: Launch
 
     assert process.returncode == 0
     assert b"serve" in out
-    assert not {b"aiohttp", b"anthropic"} & {
+    assert not {b"aiohttp", b"anthropic", b"rich"} & {
         line.split(b"|")[-1].strip() for line in err.splitlines()
     }

@@ -42,7 +42,10 @@ class SpotifyCaller:
         return await self.get_with(endpoint, sandbox_token(*token_parts), **query)
 
     async def get_with(self, endpoint: str, token: str, **query: str) -> Answer:
-        url = self.sandbox.api_url + PATHS[endpoint]
+        return await self.fetch(PATHS[endpoint], token, **query)
+
+    async def fetch(self, path: str, token: str, **query: str) -> Answer:
+        url = self.sandbox.api_url + path
         headers = {"Authorization": f"Bearer {token}"}
         async with self.session.get(url, headers=headers, params=query) as response:
             lower = {name.lower(): value for name, value in response.headers.items()}

@@ -7,25 +7,48 @@ import orjson
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.sandbox.connections import HUGE_BYTES
+from lyra.sandbox.connections import BOMB_BYTES, HUGE_BYTES
 from lyra.sandbox.tokens import RULES, parse_token
 
 from .conftest import PATHS, SpotifyCaller
 
 JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+RATE = b'{"error":{"status":429,"message":"API rate limit exceeded"}}'
+NOT_PREMIUM = (
+    b'{"error":{"status":403,"message":"Active premium subscription required for the owner of the '
+    b"app. When the subscription status changes, it can take a few hours before requests are "
+    b'allowed again."}}'
+)
+QUOTA = b'{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}'
 COMPLETE = [
     ("scope-me", 403, JSON, b'{"error":{"status":403,"message":"Insufficient client scope"}}'),
     ("perm-me", 401, JSON, b'{"error":{"status":401,"message":"Permissions missing"}}'),
     ("401-me", 401, JSON,
      b'{"error":{"status":401,"message":"Missing/invalid/expired access token"}}'),
+    ("401old-me", 401, JSON, b'{"error":{"status":401,"message":"The access token expired"}}'),
+    ("401missing-me", 401, JSON, b'{"error":{"status":401,"message":"Access token missing"}}'),
+    ("403-me", 403, JSON, b'{"error":{"status":403,"message":"Forbidden"}}'),
+    ("403text-me", 403, TEXT, b"User not registered in the Developer Dashboard"),
+    ("403check-me", 403, TEXT,
+     b"Check settings on developer.spotify.com/dashboard, the user may not be registered."),
+    ("403premium-me", 403, JSON,
+     NOT_PREMIUM),
     ("404-me", 404, JSON, b'{"error":{"status":404,"message":"Resource not found"}}'),
     ("500-me", 500, JSON, b'{"error":{"status":500,"message":"Server error"}}'),
     ("503-me", 503, None, b""),
     ("504-me", 504, JSON, b'{"error":{"status":504,"message":"Gateway timeout"}}'),
-    ("429-me", 429, "text/plain; charset=utf-8", b"Too many requests"),
-    ("429-3-me", 429, JSON, b'{"error":{"status":429,"message":"API rate limit exceeded"}}'),
-    ("quota-me", 429, JSON,
-     b'{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}'),
+    ("429-me", 429, TEXT, b"Too many requests"),
+    ("429-3-me", 429, JSON, RATE),
+    ("429bare-me", 429, JSON, RATE),
+    ("429empty-1-me", 429, None, b""),
+    ("429date-9-me", 429, JSON, RATE),
+    ("429past-me", 429, JSON, RATE),
+    ("429word-me", 429, JSON, RATE),
+    ("429giant-me", 429, JSON, RATE),
+    ("429two-1-30-me", 429, JSON, RATE),
+    ("quota-me", 429, JSON, QUOTA),
+    ("quota-0-me", 429, JSON, QUOTA),
     ("empty200-me", 200, None, b""),
 ]  # fmt: skip
 
@@ -41,14 +64,117 @@ async def test_a_fault_answers_as_spotify_was_seen_to(
 
 
 @pytest.mark.parametrize(
-    ("fault", "retry_after"), [("429", None), ("429-3", "3"), ("quota", "48925"), ("503", None)]
+    ("fault", "retry_after"),
+    [
+        ("429", []),
+        ("429-3", ["3"]),
+        ("429bare", []),
+        ("429empty-1", ["1"]),
+        ("429date-90", ["Sun, 22 Nov 2026 12:01:30 GMT"]),
+        ("429past", ["-5"]),
+        ("429word", ["abc"]),
+        ("429giant", ["99999999999999999999"]),
+        ("429two-1-30", ["1", "30"]),
+        ("quota", ["48925"]),
+        ("503", []),
+    ],
 )
 async def test_retry_after_is_sent_where_the_fault_has_it(
-    spotify: SpotifyCaller, fault: str, retry_after: str | None
+    sandbox: Sandbox, session: aiohttp.ClientSession, fault: str, retry_after: list[str]
 ) -> None:
-    answer = await spotify.get("tracks", 7, "empty", "restricted", fault)
+    token = sandbox_token(7, "empty", "restricted", fault)
+    headers = {"Authorization": f"Bearer {token}"}
 
-    assert answer.headers.get("retry-after") == retry_after
+    async with session.get(f"{sandbox.api_url}/me/top/tracks", headers=headers) as answer:
+        assert answer.headers.getall("Retry-After", []) == retry_after
+
+
+async def test_a_quota_is_counted_by_endpoint_and_comes_back_after_a_day(
+    sandbox: Sandbox, spotify: SpotifyCaller
+) -> None:
+    token = sandbox_token(7, "empty", "restricted", "quota-2")
+
+    statuses = [(await spotify.get_with("me", token)).status for _ in range(3)]
+    sandbox.clock.advance(3600)
+    over = await spotify.get_with("me", token)
+    other = await spotify.get_with("artists", token)
+    sandbox.clock.advance(82_800)
+    again = await spotify.get_with("me", token)
+
+    assert statuses == [200, 200, 429]
+    assert (over.status, over.body, over.headers["retry-after"]) == (429, QUOTA, "82800")
+    assert (other.status, again.status) == (200, 200)
+
+
+async def test_a_fault_can_begin_late_and_end_early(spotify: SpotifyCaller) -> None:
+    token = sandbox_token(7, "empty", "restricted", "500~2+2", "429-1-artists~3")
+
+    me = [(await spotify.get_with("me", token)).status for _ in range(5)]
+    artists = [(await spotify.get_with("artists", token)).status for _ in range(5)]
+
+    assert me == [200, 500, 500, 200, 200]
+    assert artists == [200, 500, 500, 429, 429]
+
+
+async def test_a_mislabelled_body_is_json_that_calls_itself_html(spotify: SpotifyCaller) -> None:
+    answer = await spotify.get("me", 7, "empty", "restricted", "mislabelled")
+
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.json["id"] == "empty7"
+
+
+async def test_a_packed_body_is_the_same_body_once_unpacked(spotify: SpotifyCaller) -> None:
+    plain = await spotify.get("artists")
+
+    packed = await spotify.get("artists", 7, "typical", "restricted", "gzip")
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.body) // 2
+    assert packed.body == plain.body
+
+
+async def test_a_bomb_unpacks_to_a_thousand_times_its_size(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    token = sandbox_token(7, "empty", "restricted", "bomb")
+    headers = {"Authorization": f"Bearer {token}"}
+
+    unpacked = 0
+    async with session.get(f"{sandbox.api_url}/me", headers=headers) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.content_length is not None
+        async for piece in answer.content.iter_any():
+            unpacked += len(piece)
+
+    assert unpacked > BOMB_BYTES > 100 * answer.content_length
+
+
+@pytest.mark.parametrize(("follow", "followed"), [(True, 1), (False, 0)])
+async def test_a_redirect_leads_to_another_host_that_counts_who_follows(
+    sandbox: Sandbox, session: aiohttp.ClientSession, *, follow: bool, followed: int
+) -> None:
+    token = sandbox_token(7, "empty", "restricted", "redirect")
+    headers = {"Authorization": f"Bearer {token}"}
+
+    url = f"{sandbox.api_url}/me"
+    async with session.get(url, headers=headers, allow_redirects=follow) as answer:
+        first = answer.history[0] if answer.history else answer
+
+    assert first.status == 302
+    assert first.headers["Location"].startswith("http://localhost:")
+    # aiohttp leaves the token behind when the host changes.
+    assert (sandbox.stats.followed, sandbox.stats.followed_with_token) == (followed, 0)
+
+
+async def test_a_token_that_follows_a_redirect_is_counted(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    headers = {"Authorization": "Bearer invented-token"}
+
+    async with session.get(f"{sandbox.url}/__sandbox/elsewhere", headers=headers) as answer:
+        assert answer.status == 200
+
+    assert (sandbox.stats.followed, sandbox.stats.followed_with_token) == (1, 1)
 
 
 @pytest.mark.parametrize(("fault", "status"), [("502", 502), ("html", 200)])
@@ -206,7 +332,7 @@ async def test_slow_delays_every_call(spotify: SpotifyCaller) -> None:
 
 def test_every_fault_of_the_language_is_tried_here() -> None:
     elsewhere = {"lat", "slow", "revoked", "down", "502", "html", "truncated", "cut", "reset",
-                 "huge", "hang", "drip"}  # fmt: skip
+                 "huge", "hang", "drip", "mislabelled", "gzip", "bomb", "redirect"}  # fmt: skip
     tried = {parse_token(f"sandbox.7.empty.mixed.{row[0]}").faults[0].name for row in COMPLETE}
 
     assert tried | elsewhere == set(RULES)

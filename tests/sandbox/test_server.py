@@ -36,10 +36,14 @@ async def test_requests_are_counted_by_endpoint_and_token(
     async with session.get(f"{sandbox.url}/__sandbox/stats") as answer:
         shown = await answer.json()
 
+    asked = {"me": 2, "artists": 1, "tracks": 1, "playlists": 1, "recent": 1}
     assert shown == {
         "total": 6,
-        "by_endpoint": {"me": 2, "artists": 1, "tracks": 1, "playlists": 1, "recent": 1},
+        "by_endpoint": {**asked, "items": 0, "search": 0},
         "by_token": {sha256(token.encode()).hexdigest()[:12]: 6},
+        "logins": {"authorize": 0, "code": 0, "refresh": 0},
+        "followed": 0,
+        "followed_with_token": 0,
         "model_calls": 0,
         "model_open": 0,
         "model_cancelled": 0,

@@ -24,14 +24,17 @@ def test_every_persona_goes_with_every_regime(persona: str, regime: str) -> None
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("lat-80-400", Fault("lat-80-400", "lat", (80, 400), None, once=False)),
-        ("503", Fault("503", "503", (), None, once=False)),
-        ("once503-me", Fault("once503-me", "503", (), "me", once=True)),
-        ("429", Fault("429", "429", (), None, once=False)),
-        ("once429-1-recent", Fault("once429-1-recent", "429", (1,), "recent", once=True)),
-        ("scope-tracks", Fault("scope-tracks", "scope", (), "tracks", once=False)),
-        ("empty200-artists", Fault("empty200-artists", "empty200", (), "artists", once=False)),
-        ("revoked-5", Fault("revoked-5", "revoked", (5,), None, once=False)),
+        ("lat-80-400", Fault("lat-80-400", "lat", (80, 400))),
+        ("503", Fault("503", "503", ())),
+        ("once503-me", Fault("once503-me", "503", (), "me", count=1)),
+        ("429", Fault("429", "429", ())),
+        ("429two-1-30", Fault("429two-1-30", "429two", (1, 30))),
+        ("once429-1-recent", Fault("once429-1-recent", "429", (1,), "recent", count=1)),
+        ("scope-tracks", Fault("scope-tracks", "scope", (), "tracks")),
+        ("empty200-artists", Fault("empty200-artists", "empty200", (), "artists")),
+        ("revoked-5", Fault("revoked-5", "revoked", (5,))),
+        ("401old-token~2", Fault("401old-token~2", "401old", (), "token", first=2)),
+        ("429-7-me~3+2", Fault("429-7-me~3+2", "429", (7,), "me", first=3, count=2)),
     ],
 )
 def test_a_fault_reads_as_name_numbers_and_endpoint(text: str, fault: Fault) -> None:
@@ -60,7 +63,13 @@ def test_several_faults_keep_their_order() -> None:
         ("sandbox.7.typical.restricted.lat-400-80", "lat-400-80"),
         ("sandbox.7.typical.restricted.lat-80-400-me", "lat-80-400-me"),
         ("sandbox.7.typical.restricted.scope", "scope"),
-        ("sandbox.7.typical.restricted.onceslow-5", "onceslow-5"),
+        ("sandbox.7.typical.restricted.oncelat-1-2", "oncelat-1-2"),
+        ("sandbox.7.typical.restricted.revoked-2~3", "revoked-2~3"),
+        ("sandbox.7.typical.restricted.quota-5~3", "quota-5~3"),
+        ("sandbox.7.typical.restricted.once503~2", "once503~2"),
+        ("sandbox.7.typical.restricted.503~0", "503~0"),
+        ("sandbox.7.typical.restricted.503~1+0", "503~1[+]0"),
+        ("sandbox.7.typical.restricted.429two-1", "429two-1"),
     ],
 )
 def test_a_part_outside_the_language_is_named(text: str, named: str) -> None:

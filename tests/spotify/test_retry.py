@@ -88,7 +88,7 @@ def test_an_empty_budget_ends_all_retries_until_successes_fill_it() -> None:
 def test_no_wait_passes_the_deadline(
     seed: int, code: FailureCode, pause_s: float, left_s: float
 ) -> None:
-    retries = Retries(RetryBudget(), Random(seed))  # noqa: S311  # jitter is no secret
+    retries = Retries(RetryBudget(), Random(seed))  # jitter is no secret
 
     delay = retries.delay(SpotifyFailure(code, retry_after_s=pause_s), left_s)
 

@@ -1,4 +1,4 @@
-"""The command line: `lyra serve`, `lyra demo`, `lyra run`, `lyra sandbox`."""
+"""The command line: `lyra serve`, `demo`, `run`, `chat`, `doctor`, `sandbox`."""
 
 import argparse
 import sys
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lyra import __version__
-from lyra.cli.environment import settings_from_environment
+from lyra.cli.environment import settings_from_environment, variables
 from lyra.settings import SettingError
 
 BAD_SETTING = 2
+_LONGEST_WAIT_S = 60
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,8 +24,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+# What a command needs is imported only here, so that --help and a wrong setting answer at once.
 def _run(asked: argparse.Namespace) -> int:
-    # Imported only now, so that --help and a wrong setting answer at once.
+    if asked.command == "chat":
+        from lyra.cli.talk import chat  # noqa: PLC0415
+
+        return chat(asked.url, asked.token)
+    if asked.command == "doctor":
+        from lyra.cli.doctor import doctor  # noqa: PLC0415
+
+        given = variables(host=asked.host, port=asked.port)
+        return doctor(given, as_json=asked.json, within_s=asked.within)
+    return _serve(asked)
+
+
+def _serve(asked: argparse.Namespace) -> int:
     from lyra.cli import commands  # noqa: PLC0415
 
     if asked.command == "sandbox":
@@ -44,16 +58,51 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", "serve real listeners; a missing model key is an error"),
         ("demo", "serve an invented listener: no account, no key"),
         ("run", "serve if everything for it is set, else the demo; says which and why"),
+        ("doctor", "check settings, port, Spotify, model and machine; says what to do"),
     ):
         command = commands.add_parser(name, help=told, description=told)
         command.add_argument("--host", help="address to listen on (LYRA_HOST)")
         command.add_argument("--port", type=int, help="port to listen on (LYRA_PORT)")
-    sandbox = commands.add_parser(
-        "sandbox", help="only the invented Spotify and the invented model, for other programs"
+    _add_doctors_own(commands.choices["doctor"])
+    _add_chats_own(commands.add_parser("chat", help="talk to a running Lyra, in this terminal"))
+    _add_sandboxs_own(
+        commands.add_parser(
+            "sandbox", help="only the invented Spotify and the invented model, for other programs"
+        )
     )
+    return parser
+
+
+def _add_doctors_own(doctor: argparse.ArgumentParser) -> None:
+    doctor.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    doctor.add_argument(
+        "--within", type=_seconds, default=3, metavar="S", help="seconds that an address may take"
+    )
+    doctor.epilog = (
+        "Exit codes: 0 no fault, 1 a fault. Notes are no faults. No key is sent or shown."
+    )
+
+
+def _add_chats_own(chat: argparse.ArgumentParser) -> None:
+    chat.description = "Talk to a running Lyra. Ctrl-C stops an answer; Ctrl-D ends."
+    chat.add_argument("--url", default="http://127.0.0.1:8080", help="default: %(default)s")
+    chat.add_argument(
+        "--token",
+        help="a Spotify access token; everybody on this machine can see it in `ps`, so prefer the "
+        "variable SPOTIFY_TOKEN. A demo needs none",
+    )
+
+
+def _add_sandboxs_own(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="a loopback address")
     sandbox.add_argument("--port", type=int, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
-    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= _LONGEST_WAIT_S:
+        raise argparse.ArgumentTypeError(f"expected more than 0, at most {_LONGEST_WAIT_S}")
+    return seconds

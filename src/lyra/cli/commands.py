@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 
+from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
-_DEMO_LATENCY = "lat-80-400"
-_DEMO_SEED = 7
 _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
 
 
@@ -67,9 +66,8 @@ async def _demo(settings: Settings, why: str) -> int:
                 "llm_api_key": "sandbox",
                 "model": "sandbox-model",
             }
-        token = sandbox_token(_DEMO_SEED, "typical", "legacy", _DEMO_LATENCY)
         return await serve_until_stopped(
-            msgspec.structs.replace(settings, **changes), demo_token=token, why=why
+            msgspec.structs.replace(settings, **changes), demo_token=DEMO_TOKEN, why=why
         )
 
 
@@ -84,7 +82,7 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
         print(f"Lyra sandbox: {kind} and an invented model\n")
         print(f"  LYRA_SPOTIFY_API_URL={invented.api_url}")
         print(f"  LYRA_LLM_BASE_URL={invented.llm_url}")
-        print(f"  a token: {sandbox_token(_DEMO_SEED, 'typical', 'restricted')}")
+        print(f"  a token: {sandbox_token()}")
         print(f"  counters: {invented.url}/__sandbox/stats", flush=True)
         await stop.wait()
     return 0

@@ -8,11 +8,16 @@ from functools import cache, lru_cache
 
 from lyra.sandbox.names import (
     ADJECTIVES,
+    FORCES,
+    FORMS,
     GENRES,
+    KEYS,
     NOUNS,
+    NUMERALS,
     ODD_ARTISTS,
     ODD_TITLES,
     SYLLABLES,
+    TEMPOS,
     TITLE_ENDS,
 )
 from lyra.sandbox.rng import Rng, cumulative, spotify_id
@@ -21,7 +26,8 @@ ARTISTS = 3_000
 TRACKS_AN_ALBUM = 8
 
 # Odd names sit among the well known artists, yet not so high that they lead every list.
-ODD_INDEXES = tuple(range(60, 60 + 11 * len(ODD_ARTISTS), 11))
+# The last one has no name at all, and is hardly known.
+ODD_INDEXES: tuple[int, ...] = (*range(60, 60 + 11 * (len(ODD_ARTISTS) - 1), 11), 2_990)
 
 TrackKey = tuple[int, int]
 
@@ -53,13 +59,13 @@ class Album:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """`guest` is the index of a second artist. `draw` (0 to 99) settles the rare oddities."""
+    """`guests` are the indexes of further artists. `draw` (0 to 99) settles the rare oddities."""
 
     key: TrackKey
     id: str
     name: str
     album: Album
-    guest: int | None
+    guests: tuple[int, ...]
     duration_ms: int
     explicit: bool
     draw: int
@@ -94,6 +100,11 @@ def families() -> tuple[Family, ...]:
     )
 
 
+def classical(index: int) -> bool:
+    """Whether this artist is a composer, whose tracks are movements of works."""
+    return family_of()[index] == "classical"
+
+
 def fame(index: int) -> int:
     """How known an artist is, 1,000 for the best known; falls off as in Zipf's law."""
     return 10_000 // (index + 10)
@@ -116,9 +127,10 @@ def artist(index: int) -> Artist:
 def album(index: int, number: int) -> Album:
     """The artist's album of this number, from 0."""
     rng = Rng("album", index, number)
+    named = _box if classical(index) else _album_name
     return Album(
         id=spotify_id("album", index, number),
-        name="" if rng.percent(2) else f"{rng.pick(ADJECTIVES)} {rng.pick(NOUNS)}",
+        name="" if rng.percent(2) else named(rng),
         kind=rng.pick(("album", "album", "album", "single", "compilation", "ep")),
         released=_released(rng),
         tracks=TRACKS_AN_ALBUM + rng.below(8),
@@ -131,12 +143,13 @@ def track(key: TrackKey) -> Track:
     """The track that this key names."""
     index, number = key
     rng = Rng("track", index, number)
+    named, joined = (_work, _performers) if classical(index) else (_title, _guest)
     return Track(
         key=key,
         id=spotify_id("track", index, number),
-        name=_title(rng),
+        name=named(rng),
         album=album(index, number // TRACKS_AN_ALBUM),
-        guest=rng.below(ARTISTS) if rng.percent(20) else None,
+        guests=joined(rng),
         duration_ms=90_000 + rng.below(270_000),
         explicit=rng.percent(15),
         draw=rng.below(100),
@@ -167,6 +180,32 @@ def _title(rng: Rng) -> str:
     if rng.percent(2):
         return rng.pick(ODD_TITLES)
     return f"{rng.pick(ADJECTIVES)} {rng.pick(NOUNS)}{rng.pick(TITLE_ENDS)}"
+
+
+def _album_name(rng: Rng) -> str:
+    return f"{rng.pick(ADJECTIVES)} {rng.pick(NOUNS)}"
+
+
+def _guest(rng: Rng) -> tuple[int, ...]:
+    return (rng.below(ARTISTS),) if rng.percent(20) else ()
+
+
+def _work(rng: Rng) -> str:
+    """A movement's title: 80 to 150 characters, as players of such music know them."""
+    work = f"{rng.pick(FORMS)} No. {1 + rng.below(41)} in {rng.pick(KEYS)}"
+    opus = f"Op. {1 + rng.below(130)} No. {1 + rng.below(6)}"
+    forces = f'"{rng.pick(ADJECTIVES)} {rng.pick(NOUNS)}" for {rng.pick(FORCES)}'
+    return f"{work}, {opus}, {forces}: {rng.pick(NUMERALS)}. {rng.pick(TEMPOS)}"
+
+
+def _box(rng: Rng) -> str:
+    hall = f"{rng.pick(ADJECTIVES)} {rng.pick(NOUNS)} Hall"
+    return f"The Complete {rng.pick(FORMS)}s, Vol. {1 + rng.below(12)} (Live at the {hall}, 1987)"
+
+
+def _performers(rng: Rng) -> tuple[int, ...]:
+    """A soloist, an orchestra, a conductor: all of them credited beside the composer."""
+    return tuple(rng.below(ARTISTS) for _ in range(1 + rng.below(3)))
 
 
 def _released(rng: Rng) -> str:

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import struct
+import zlib
+from functools import cache
 
 from aiohttp import web
 
 from lyra.sandbox.spotify_errors import JSON
 
 HUGE_BYTES = 9 * 2**20
+BOMB_BYTES = 64 * 2**20
 
 _DRIP_S = 0.1
 _CHUNK = b"a" * 2**16
@@ -71,6 +74,39 @@ async def huge(request: web.BaseRequest) -> web.StreamResponse:
         await response.write(_CHUNK)
     await response.write(b'"}')
     return response
+
+
+def gzipped(body: bytes) -> web.Response:
+    """The whole body, compressed whether the client asked for it or not."""
+    return _compressed(_gzip(body))
+
+
+async def bomb() -> web.Response:
+    """64 MiB of valid JSON in about 300 kB."""
+    return _compressed(await asyncio.to_thread(_bomb))
+
+
+def elsewhere(request: web.BaseRequest) -> web.Response:
+    """A 302 to this server under another host name, where it is seen who follows and with what."""
+    # The name is not the address that the client was given, so to a client it is a stranger.
+    target = f"http://localhost:{request.url.port}/__sandbox/elsewhere"
+    return web.Response(status=302, headers={"Location": target})
+
+
+def _compressed(body: bytes) -> web.Response:
+    headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}
+    return web.Response(body=body, headers=headers)
+
+
+def _gzip(*parts: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return b"".join([*map(packer.compress, parts), packer.flush()])
+
+
+@cache
+def _bomb() -> bytes:
+    fill = [_CHUNK] * (BOMB_BYTES // len(_CHUNK))
+    return _gzip(b'{"items":[],"padding":"', *fill, b'"}')
 
 
 async def _opened(request: web.BaseRequest, length: int | None) -> web.StreamResponse:

@@ -18,17 +18,21 @@ K = TypeVar("K", bound=Hashable)
 TIME_RANGES = {"short_term": 28, "medium_term": 180, "long_term": 365}
 
 RECENT_PLAYS = 50
+HUGE_LIBRARY = 1_200
 LISTENERS_KEPT = 512
 
 # Shorter lists of playlists would be nothing but oddities.
-ODDITIES_FROM = 10
+ODDITIES_FROM = 12
 
 Owner = Literal["listener", "friend", "spotify", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Playlist:
-    """`closed` is the owner whose account is gone; a `total` of None is sent as null."""
+    """`closed` is the owner whose account is gone; a `total` of None is sent as null.
+
+    With an `artist` it holds all that the listener knows of this artist.
+    """
 
     id: str
     name: str
@@ -38,12 +42,14 @@ class Playlist:
     public: bool | None
     collaborative: bool = False
     pictured: bool = True
+    artist: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Ranked lists are most played first, by time range; `recent` is newest first.
 
+    `library` is every track that the listener knows, best loved first.
     A None among the playlists is sent as null, as Spotify does for some of its own lists.
     """
 
@@ -54,6 +60,7 @@ class Listener:
     tracks: dict[str, tuple[TrackKey, ...]]
     recent: tuple[Play, ...]
     playlists: tuple[Playlist | None, ...]
+    library: tuple[TrackKey, ...]
 
     @property
     def id(self) -> str:
@@ -93,14 +100,17 @@ def build_listener(seed: int, persona: str, now: datetime = SANDBOX_NOW) -> List
     name = f"{rng.pick(FIRST_NAMES)} {rng.pick('ABDEFHKLMNRSTV')}."
     ranges = {name: _since(log, now, days) for name, days in TIME_RANGES.items()}
     artists = {name: _ranked(key[0] for key in keys) for name, keys in ranges.items()}
+    known = library(seed, persona)
     return Listener(
         seed=seed,
         persona=persona,
         display_name=None if seed % 11 == 0 else name,
         artists=artists,
         tracks={name: _ranked(keys) for name, keys in ranges.items()},
-        recent=log[:RECENT_PLAYS],
-        playlists=_playlists(seed, persona, artists["long_term"]),
+        # What is played in a private session is ranked in the end, but never listed as recent.
+        recent=() if persona == "private_session" else log[:RECENT_PLAYS],
+        playlists=_playlists(seed, persona, artists["long_term"], known),
+        library=known,
     )
 
 
@@ -117,15 +127,20 @@ def _ranked(keys: Iterable[K]) -> tuple[K, ...]:
     return tuple(key for key, count in ranked if count > 1)
 
 
-def _playlists(seed: int, persona: str, favourites: tuple[int, ...]) -> tuple[Playlist | None, ...]:
+def _playlists(
+    seed: int, persona: str, favourites: tuple[int, ...], known: tuple[TrackKey, ...]
+) -> tuple[Playlist | None, ...]:
     rng = Rng("playlists", seed, persona)
     wanted = {"empty": 0, "new": 1, "one_artist": 2, "heavy": 60 + rng.below(40)}
+    # One is listed twice, which makes them 1,200.
+    wanted["huge_library"] = HUGE_LIBRARY - 1
     count = wanted.get(persona, 14 + rng.below(24))
     lists = [_playlist(rng, seed, persona, place) for place in range(count)]
-    known = Counter(key[0] for key in library(seed, persona))
+    tracks = Counter(key[0] for key in known)
     for place, index in zip(range(0, count, 4), favourites, strict=False):
+        name = f"Mostly {artist(index).name}"
         lists[place] = replace(
-            lists[place], name=f"Mostly {artist(index).name}", owner="listener", total=known[index]
+            lists[place], name=name, owner="listener", total=tracks[index], artist=index
         )
     return _with_oddities(lists)
 
@@ -155,5 +170,7 @@ def _with_oddities(lists: list[Playlist]) -> tuple[Playlist | None, ...]:
     odd[6] = replace(lists[6], owner="friend", total=0, description=None)
     odd[7] = replace(lists[7], owner="closed", name="From a closed account")
     odd[9] = replace(lists[9], name=ODD_ARTISTS[11], description=anchor)
+    odd[10] = replace(lists[10], name="\u202eReversed\u0000 list", description="\u2067a\nb")
+    odd[11] = replace(lists[11], name="")
     odd.append(lists[1])  # a playlist listed twice
     return tuple(odd)

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import orjson
 
-from lyra.sandbox import spotify_shapes as shapes
+from lyra.sandbox import spotify_rows as rows, spotify_shapes as shapes
 from lyra.sandbox.listeners import TIME_RANGES, Listener
 
-Endpoint = Literal["me", "artists", "tracks", "recent", "playlists"]
+Endpoint = Literal["me", "artists", "tracks", "recent", "playlists", "items", "search"]
 
 # In the order in which they answer under a `lat` fault: `me` first, `recent` last.
 ENDPOINTS: dict[Endpoint, str] = {
@@ -19,9 +19,11 @@ ENDPOINTS: dict[Endpoint, str] = {
     "playlists": "/v1/me/playlists",
     "recent": "/v1/me/player/recently-played",
 }
+# Beyond the five: the contents of a playlist, and the search.
+MORE_ENDPOINTS: tuple[Endpoint, ...] = ("items", "search")
 
-_MAX_LIMIT = 50
-_MAX_OFFSET = 100_000
+MAX_LIMIT = 50
+MAX_OFFSET = 100_000
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
@@ -42,17 +44,14 @@ def render(endpoint: Endpoint, query: Mapping[str, str], listener: Listener, reg
     return orjson.dumps(_page(endpoint, query, listener, regime))
 
 
-def _page(
-    endpoint: Endpoint, query: Mapping[str, str], listener: Listener, regime: str
+def page(
+    path: str, window: range, total: int, items: Sequence[Any], extra: str = ""
 ) -> shapes.Json:
-    limit = _number(query, "limit", 20, (1, _MAX_LIMIT))
-    offset = _number(query, "offset", 0, (0, _MAX_OFFSET))
-    window = slice(offset, offset + limit)
-    extra = "" if endpoint == "playlists" else f"&time_range={_time_range(query)}"
-    total, items = _items(endpoint, _time_range(query), window, listener, regime)
+    """Spotify's paging object: the items in the window, and where the others are."""
+    offset, limit = window.start, len(window)
 
     def link(at: int) -> str:
-        return f"{shapes.API}{ENDPOINTS[endpoint][3:]}?offset={at}&limit={limit}{extra}"
+        return f"{shapes.API}{path}?offset={at}&limit={limit}{extra}"
 
     return {
         "href": link(offset),
@@ -65,6 +64,29 @@ def _page(
     }
 
 
+def window_of(
+    query: Mapping[str, str], *, most: int = MAX_LIMIT, default: int = 20, last: int = MAX_OFFSET
+) -> range:
+    """The places that `limit` and `offset` ask for.
+
+    Raises:
+        BadQueryError: One of them is out of bounds.
+    """
+    limit = _number(query, "limit", default, (1, most))
+    offset = _number(query, "offset", 0, (0, last))
+    return range(offset, offset + limit)
+
+
+def _page(
+    endpoint: Endpoint, query: Mapping[str, str], listener: Listener, regime: str
+) -> shapes.Json:
+    places = window_of(query)
+    window = slice(places.start, places.stop)
+    extra = "" if endpoint == "playlists" else f"&time_range={_time_range(query)}"
+    total, items = _items(endpoint, _time_range(query), window, listener, regime)
+    return page(ENDPOINTS[endpoint][3:], places, total, items, extra)
+
+
 def _items(
     endpoint: Endpoint, time_range: str, window: slice, listener: Listener, regime: str
 ) -> tuple[int, Sequence[Any]]:
@@ -74,14 +96,14 @@ def _items(
         return len(artists), [shapes.full_artist(each, regime) for each in artists[window]]
     if endpoint == "tracks":
         tracks = listener.tracks[time_range]
-        return len(tracks), [shapes.full_track(each, regime) for each in tracks[window]]
+        return len(tracks), [rows.ranked_track(each, listener, regime) for each in tracks[window]]
     lists = listener.playlists
     return len(lists), [shapes.playlist(each, listener, regime) for each in lists[window]]
 
 
 def _recent(query: Mapping[str, str], listener: Listener, regime: str) -> shapes.Json:
     """A cursor page. Only 50 plays exist: past them there are no items and no cursors."""
-    limit = _number(query, "limit", 20, (1, _MAX_LIMIT))
+    limit = _number(query, "limit", 20, (1, MAX_LIMIT))
     if "before" in query and "after" in query:
         raise BadQueryError("Only one of before and after may be given")
     before = _number(query, "before", 2**63, (0, 2**63))
@@ -95,7 +117,7 @@ def _recent(query: Mapping[str, str], listener: Listener, regime: str) -> shapes
         "limit": limit,
         "next": f"{path}?before={plays[-1][0]}&limit={limit}" if len(plays) == limit else None,
         "cursors": cursors,
-        "items": [shapes.play(each, listener, regime) for each in plays],
+        "items": [rows.play(each, listener, regime) for each in plays],
     }
 
 

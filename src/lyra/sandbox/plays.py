@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lyra.sandbox.catalogue import ODD_INDEXES, TrackKey, artist, families
+from lyra.sandbox.names import GENRES
 from lyra.sandbox.rng import Rng, cumulative
 
 SANDBOX_NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -26,15 +27,27 @@ class Habits:
     library: int
 
 
+_USUAL = Habits(14, 365, 400)
+
 HABITS = {
-    "typical": Habits(14, 365, 400),
+    "typical": _USUAL,
     "heavy": Habits(60, 365, 400),
     "new": Habits(4, 6, 60),
     "empty": Habits(0, 0, 0),
     "one_artist": Habits(6, 365, 60),
     "odd": Habits(10, 365, 200),
+    "classical": Habits(8, 365, 400),
+    "podcast": _USUAL,
+    "local_files": _USUAL,
+    "private_session": _USUAL,
+    "huge_library": _USUAL,
+    "no_scope_top": _USUAL,
+    "no_scope_recent": _USUAL,
+    "no_scope_playlists": _USUAL,
+    "revoked_midway": _USUAL,
 }
 
+_CLASSICAL = tuple(GENRES).index("classical")
 _RANKS = cumulative([1_000_000 // rank for rank in range(1, 401)])
 _MORNING = (20, 10, 5, 5, 10, 30, 70, 120, 150, 130, 110, 100)
 _EVENING = (110, 100, 100, 110, 130, 160, 170, 160, 140, 110, 80, 40)
@@ -73,6 +86,9 @@ def library(seed: int, persona: str) -> tuple[TrackKey, ...]:
 def _an_artist(rng: Rng, persona: str, tastes: tuple[int, ...]) -> int:
     if persona == "odd":
         return rng.pick(ODD_INDEXES)
+    if persona == "classical":
+        # Evenly, and not by fame: such a listener knows many composers.
+        return rng.pick(families()[_CLASSICAL].artists)
     family = families()[rng.weighted(tastes)]
     return family.artists[rng.weighted(family.fame)]
 

@@ -2,30 +2,35 @@
 
 import asyncio
 import ipaddress
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from aiohttp import web
 
+from lyra.sandbox.accounts import CLIENTS, SCOPE_OF, Accounts
+from lyra.sandbox.accounts_server import AccountsServer
+from lyra.sandbox.clock import Clock
+from lyra.sandbox.faults import Faults, Latency
 from lyra.sandbox.listeners import Listeners
 from lyra.sandbox.model_server import ModelServer
-from lyra.sandbox.pages import ENDPOINTS
 from lyra.sandbox.plays import SANDBOX_NOW
 from lyra.sandbox.replay import read_recorded
-from lyra.sandbox.spotify_api import Latency, SpotifyApi
-from lyra.sandbox.spotify_errors import NO_SERVICE
+from lyra.sandbox.spotify_api import PATHS, SpotifyApi
+from lyra.sandbox.spotify_errors import JSON, NO_SERVICE, Reply
 from lyra.sandbox.stats import Stats
+from lyra.sandbox.tokens import sandbox_token
 
 _MAX_BODY = 8 * 2**20
 _SHUTDOWN_S = 1.0
 
 
 class Sandbox:
-    """An invented Spotify Web API and an invented Anthropic Messages server on one port.
+    """An invented Spotify (Web API and accounts) and Anthropic Messages server on one port.
 
-    Use it as an asynchronous context manager; `url`, `api_url` and `llm_url` hold inside.
+    Use it as an asynchronous context manager; the addresses hold inside.
 
     Args:
         port: 0 takes a free one.
@@ -34,10 +39,12 @@ class Sandbox:
         token_ms: Milliseconds between two words of the model.
         replay: A folder of recorded answers to serve in place of invented listeners.
         host: A loopback address.
-        now: The moment at which the listeners' play logs end.
+        now: The moment at which the listeners' play logs end and `clock` starts.
+        clients: The redirect addresses that each client id may be sent back to.
 
     Raises:
-        ValueError: The host is not a loopback address; or, on entering, the folder is of no use.
+        ValueError: The host is not a loopback address, or a redirect address is one that Spotify
+            would refuse; or, on entering, the folder is of no use.
     """
 
     def __init__(
@@ -49,12 +56,15 @@ class Sandbox:
         replay: Path | None = None,
         host: str = "127.0.0.1",
         now: datetime = SANDBOX_NOW,
+        clients: Mapping[str, Sequence[str]] = CLIENTS,
     ) -> None:
         self._host = _loopback(host)
         self._port = port
-        self._latency = latency
         self._replay = replay
         self._stopping = asyncio.Event()
+        self.clock = Clock(now)
+        self._accounts = Accounts(self.clock, clients)
+        self._faults = Faults(self._stopping, self.clock, latency)
         self._listeners = Listeners(now)
         self._runner: web.AppRunner | None = None
         self.stats = Stats()
@@ -72,9 +82,24 @@ class Sandbox:
         return f"{self.url}/v1"
 
     @property
+    def accounts_url(self) -> str:
+        """The base URL of the invented accounts service: `/authorize` and `/api/token` follow."""
+        return f"{self.url}/accounts"
+
+    @property
     def llm_url(self) -> str:
         """The base URL of the invented Messages API, as Anthropic's clients take it."""
         return self.url
+
+    def log_in(
+        self, listener: str | None = None, scope: str = " ".join(sorted(set(SCOPE_OF.values())))
+    ) -> dict[str, Any]:
+        """Tokens for this listener (a sandbox token) as after a login, in the form of its answer.
+
+        Raises:
+            ValueError: The listener is not a sandbox token, or one of the scopes is unknown.
+        """
+        return self._accounts.log_in(listener or sandbox_token(), scope)
 
     async def model_closed(self, count: int = 1) -> None:
         """Return once this many model calls have ended, in whatever way."""
@@ -84,7 +109,7 @@ class Sandbox:
         recorded = None
         if self._replay is not None:
             recorded = await asyncio.to_thread(read_recorded, self._replay)
-        api = SpotifyApi(self.stats, self._listeners, self._stopping, self._latency, recorded)
+        api = SpotifyApi(self.stats, self._listeners, self._accounts, self._faults, recorded)
         # Without handler_cancellation a silent stream would not notice that its client left.
         runner = web.AppRunner(
             self._application(api),
@@ -109,11 +134,17 @@ class Sandbox:
 
     def _application(self, api: SpotifyApi) -> web.Application:
         application = web.Application(client_max_size=_MAX_BODY)
-        for path in ENDPOINTS.values():
+        for path in PATHS:
             application.router.add_get(path, api.answer)
+        accounts = AccountsServer(self._accounts, self._faults, self.stats)
+        application.router.add_get("/accounts/authorize", accounts.authorize)
+        application.router.add_post("/accounts/api/token", accounts.token)
         application.router.add_post("/v1/messages", self._model.answer)
         application.router.add_get("/__sandbox/stats", self._show_stats)
         application.router.add_delete("/__sandbox/stats", self._reset_stats)
+        application.router.add_get("/__sandbox/clock", self._show_clock)
+        application.router.add_post("/__sandbox/clock", self._advance_clock)
+        application.router.add_get("/__sandbox/elsewhere", self._elsewhere)
         application.router.add_route("*", "/{path:.*}", _nothing_here)
         return application
 
@@ -124,6 +155,22 @@ class Sandbox:
     async def _reset_stats(self, _: web.Request) -> web.Response:
         self.stats.reset()
         return web.Response(status=204)
+
+    async def _show_clock(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=orjson.dumps({"now": self.clock.now}), content_type="application/json"
+        )
+
+    async def _advance_clock(self, request: web.Request) -> web.Response:
+        try:
+            self.clock.advance(float(request.query.get("advance", "")))
+        except ValueError:
+            return web.Response(status=400, text="advance: give a number of seconds, 0 or more")
+        return await self._show_clock(request)
+
+    async def _elsewhere(self, request: web.Request) -> web.Response:
+        self.stats.count_followed(with_token="Authorization" in request.headers)
+        return Reply(200, b'{"id":"elsewhere","items":[]}', JSON).response()
 
 
 async def _nothing_here(_: web.Request) -> web.Response:

@@ -4,27 +4,24 @@
 from item to item; `genres_null` and `genres_empty` are `restricted` with that one key added.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from lyra.sandbox.catalogue import Album, Track, TrackKey, album, artist, fame, track
+from lyra.sandbox.catalogue import Album, Track, TrackKey, artist, fame, track
 from lyra.sandbox.listeners import Listener, Playlist
-from lyra.sandbox.plays import Play
-from lyra.sandbox.rng import Rng, hexadecimal, spotify_id
+from lyra.sandbox.rng import hexadecimal, spotify_id
 
 Json = dict[str, Any]
 
 API = "https://api.spotify.com/v1"
 
 _LETTERS = "ABCDEFGHIJKLMN"
-_MARKETS = [first + second for first in _LETTERS for second in _LETTERS[:13]]
+MARKETS = [first + second for first in _LETTERS for second in _LETTERS[:13]]
 _MIXED_ARTISTS = ("restricted", "genres_null", "genres_empty", "legacy")
 
 
 def profile(listener: Listener, regime: str) -> Json:
     """The object that `GET /me` answers."""
-    user = {**_link("user", listener.id), "display_name": listener.display_name}
+    user = {**link("user", listener.id), "display_name": listener.display_name}
     user["images"] = _user_images(listener)
     if regime != "legacy":
         user["account_id"] = spotify_id("account", listener.id)[:10]
@@ -43,7 +40,7 @@ def full_artist(index: int, regime: str) -> Json:
     if regime == "mixed":
         regime = _MIXED_ARTISTS[index % 4]
     one = artist(index)
-    pictures = [] if index % 17 == 0 else _images("ab6761610000e5eb", one.id)
+    pictures = [] if index % 17 == 0 else images("ab6761610000e5eb", one.id)
     shape = {**simple_artist(index), "images": pictures}
     if regime == "legacy":
         shape["followers"] = {"href": None, "total": 3_000 * fame(index)}
@@ -57,23 +54,22 @@ def full_artist(index: int, regime: str) -> Json:
 def simple_artist(index: int) -> Json:
     """An artist as tracks and albums hold it."""
     one = artist(index)
-    return {**_link("artist", one.id), "name": one.name}
+    return {**link("artist", one.id), "name": one.name}
 
 
 def full_track(key: TrackKey, regime: str) -> Json:
-    """An item of the top tracks, and the track of a recent play."""
+    """A track as lists hold it, with its album and artists."""
     one = track(key)
     old = regime == "legacy" or (regime == "mixed" and one.draw % 2 == 0)
     index, number = key
-    guests = [] if one.guest is None else [one.guest]
     shape = {
         "album": _album(index, one.album, old=old),
-        "artists": [simple_artist(each) for each in (index, *guests)],
+        "artists": [simple_artist(each) for each in (index, *one.guests)],
         "disc_number": 1,
         "duration_ms": one.duration_ms,
         "explicit": one.explicit,
         "external_ids": {"isrc": f"QZABC{index:04}{number:03}"},
-        **_link("track", one.id),
+        **link("track", one.id),
         "is_local": False,
         "name": one.name,
         "preview_url": None,
@@ -81,18 +77,8 @@ def full_track(key: TrackKey, regime: str) -> Json:
     }
     if old:
         shape["popularity"] = one.draw
-        shape["available_markets"] = _MARKETS
+        shape["available_markets"] = MARKETS
     return _with_rare_gaps(shape, one, old=old)
-
-
-def play(item: Play, listener: Listener, regime: str) -> Json:
-    """An item of the recently played tracks."""
-    at, key = item
-    return {
-        "track": full_track(key, regime),
-        "played_at": _rfc3339(at),
-        "context": _context(listener, at, key),
-    }
 
 
 def playlist(item: Playlist | None, listener: Listener, regime: str) -> Json | None:
@@ -102,10 +88,10 @@ def playlist(item: Playlist | None, listener: Listener, regime: str) -> Json | N
     shape = {
         "collaborative": item.collaborative,
         "description": item.description,
-        **_link("playlist", item.id),
+        **link("playlist", item.id),
         "images": _mosaic(item.id) if item.pictured else None,
         "name": item.name,
-        "owner": _owner(item.owner, listener),
+        "owner": owner(item.owner, listener),
         "primary_color": None,
         "public": item.public,
         "snapshot_id": "AAAAAgWl" + hexadecimal(40, "snapshot", item.id),
@@ -118,7 +104,8 @@ def playlist(item: Playlist | None, listener: Listener, regime: str) -> Json | N
     return shape
 
 
-def _link(kind: str, identifier: str) -> Json:
+def link(kind: str, identifier: str) -> Json:
+    """What all of Spotify's objects begin with."""
     return {
         "external_urls": {"spotify": f"https://open.spotify.com/{kind}/{identifier}"},
         "href": f"{API}/{kind}s/{identifier}",
@@ -132,14 +119,14 @@ def _album(index: int, one: Album, *, old: bool) -> Json:
     shape = {
         "album_type": one.kind,
         "total_tracks": one.tracks,
-        **_link("album", one.id),
-        "images": _images("ab67616d0000b273", one.id) if one.pictured else [],
+        **link("album", one.id),
+        "images": images("ab67616d0000b273", one.id) if one.pictured else [],
         "name": one.name,
         "release_date": one.released,
         "release_date_precision": {4: "year", 7: "month", 10: "day"}[len(one.released)],
         "artists": [simple_artist(index)],
     }
-    return {**shape, "available_markets": _MARKETS} if old else shape
+    return {**shape, "available_markets": MARKETS} if old else shape
 
 
 def _with_rare_gaps(shape: Json, one: Track, *, old: bool) -> Json:
@@ -148,36 +135,12 @@ def _with_rare_gaps(shape: Json, one: Track, *, old: bool) -> Json:
     if one.draw in (20, 21, 22):
         del shape["preview_url"]
     if old and one.draw in (30, 32):
-        shape["linked_from"] = _link("track", spotify_id("linked", one.id))
+        shape["linked_from"] = link("track", spotify_id("linked", one.id))
     return shape
 
 
-def _context(listener: Listener, at: int, key: TrackKey) -> Json | None:
-    rng = Rng("context", listener.id, at)
-    kind = rng.pick(("playlist", "playlist", "playlist", "album", "artist", "collection", None))
-    if kind is None:
-        return None
-    if kind == "collection":
-        return {
-            "type": kind,
-            "href": f"{API}/me/tracks",
-            "external_urls": {"spotify": "https://open.spotify.com/collection"},
-            "uri": f"spotify:user:{listener.id}:collection",
-        }
-    links = _link(kind, _context_id(rng, kind, listener, key))
-    return {name: links[name] for name in ("type", "href", "external_urls", "uri")}
-
-
-def _context_id(rng: Rng, kind: str, listener: Listener, key: TrackKey) -> str:
-    if kind == "artist":
-        return artist(key[0]).id
-    own: Sequence[Playlist] = [each for each in listener.playlists if each]
-    if kind == "playlist" and own:
-        return rng.pick(own).id
-    return album(key[0], 0).id if kind == "album" else spotify_id("radio", key[0])
-
-
-def _owner(kind: str, listener: Listener) -> Json:
+def owner(kind: str, listener: Listener) -> Json:
+    """Who made a playlist, or added a row to it."""
     if kind == "closed":
         return {
             "display_name": None,
@@ -188,12 +151,13 @@ def _owner(kind: str, listener: Listener) -> Json:
             "uri": None,
         }
     if kind == "listener":
-        return {"display_name": listener.display_name, **_link("user", listener.id)}
+        return {"display_name": listener.display_name, **link("user", listener.id)}
     name = "Spotify" if kind == "spotify" else None
-    return {"display_name": name, **_link("user", "spotify" if name else "harbourmaster")}
+    return {"display_name": name, **link("user", "spotify" if name else "harbourmaster")}
 
 
-def _images(prefix: str, identifier: str) -> list[Json]:
+def images(prefix: str, identifier: str) -> list[Json]:
+    """Three sizes of one picture; the addresses lead nowhere."""
     return [
         {
             "url": f"https://i.scdn.co/image/{prefix}{hexadecimal(24, size, identifier)}",
@@ -207,15 +171,10 @@ def _images(prefix: str, identifier: str) -> list[Json]:
 def _user_images(listener: Listener) -> list[Json]:
     if listener.seed % 3 == 0:
         return []
-    large, _, small = _images("ab67757000003b82", listener.id)
+    large, _, small = images("ab67757000003b82", listener.id)
     return [{**large, "height": None, "width": None}, small]
 
 
 def _mosaic(identifier: str) -> list[Json]:
     url = f"https://mosaic.scdn.co/640/{hexadecimal(40, 'mosaic', identifier)}"
     return [{"url": url, "height": 640, "width": 640}]
-
-
-def _rfc3339(at: int) -> str:
-    second = datetime.fromtimestamp(at // 1000, UTC)
-    return f"{second:%Y-%m-%dT%H:%M:%S}.{at % 1000:03}Z"

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lyra.sandbox.pages import ENDPOINTS, Endpoint
+from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS, Endpoint
 
 TOKENS_KEPT = 10_000
 
 
 class Stats:
-    """Requests by endpoint and by token, and model calls by how they ended.
+    """Requests by endpoint and by token, logins, and model calls by how they ended.
 
     `by_token` holds the 10,000 tokens seen last, by the first 12 digits of their SHA-256.
+    `logins` counts what the accounts server was asked for: `authorize`, `code`, `refresh`.
+    `followed` counts requests that came by way of a redirect, `followed_with_token` those of them
+    that brought their Authorization along.
     `model_closed` counts ended model calls; of these `model_cancelled` were left by the client.
     """
 
@@ -26,8 +29,11 @@ class Stats:
     def reset(self) -> None:
         """Set every counter to zero but `model_open`, which is a state and not a count."""
         self.total = 0
-        self.by_endpoint: dict[str, int] = dict.fromkeys(ENDPOINTS, 0)
+        self.by_endpoint: dict[str, int] = dict.fromkeys((*ENDPOINTS, *MORE_ENDPOINTS), 0)
         self.by_token: OrderedDict[str, int] = OrderedDict()
+        self.logins = dict.fromkeys(("authorize", "code", "refresh"), 0)
+        self.followed = 0
+        self.followed_with_token = 0
         self.model_calls = 0
         self.model_closed = 0
         self.model_cancelled = 0
@@ -40,6 +46,17 @@ class Stats:
             self.by_token[digest] = self.by_token.pop(digest, 0) + 1
             if len(self.by_token) > TOKENS_KEPT:
                 self.by_token.popitem(last=False)
+        self._tell()
+
+    def count_login(self, step: str) -> None:
+        """Count a request to the accounts server: `authorize`, `code` or `refresh`."""
+        self.logins[step] += 1
+        self._tell()
+
+    def count_followed(self, *, with_token: bool) -> None:
+        """Count a client that followed a redirect to another host."""
+        self.followed += 1
+        self.followed_with_token += with_token
         self._tell()
 
     @contextmanager
@@ -69,6 +86,9 @@ class Stats:
             "total": self.total,
             "by_endpoint": self.by_endpoint,
             "by_token": self.by_token,
+            "logins": self.logins,
+            "followed": self.followed,
+            "followed_with_token": self.followed_with_token,
             "model_calls": self.model_calls,
             "model_open": self.model_open,
             "model_cancelled": self.model_cancelled,

@@ -3,9 +3,10 @@
     sandbox.<seed>.<persona>.<regime>[.<fault>...]
     sandbox.7.typical.legacy.lat-80-400.503-artists
 
-A fault is `<name>[-<number>...][-<endpoint>]`; without an endpoint it is in force at all five.
-`once` before a fault that answers (`once503`, `once429-1-me`) makes it strike the first request
-of each endpoint only. docs/SANDBOX.md has the tables.
+A fault is `<name>[-<number>...][-<endpoint>][~<first>[+<count>]]`; without an endpoint it is in
+force at all of the Web API. `~3+2` makes it strike the third and the fourth request of each
+endpoint, `~3` the third and all that follow; `once` before the name is short for `~1+1`.
+docs/SANDBOX.md has the tables.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from lyra.sandbox.pages import ENDPOINTS, Endpoint
+from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS
 from lyra.sandbox.plays import HABITS
 
 REFUSED_PERSONAS = ("not_registered", "owner_not_premium", "expired")
@@ -24,34 +25,48 @@ TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]{8,1024}=*", re.ASCII)
 
 _SEED = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _PARTS = 4  # scheme, seed, persona, regime; the rest are faults
-_ALIASES = "|".join(ENDPOINTS)
+_ALIASES = "|".join((*ENDPOINTS, *MORE_ENDPOINTS, "token"))
 _FAULT = re.compile(
-    rf"(?P<once>once)?(?P<name>[a-z]+[a-z0-9]*|[0-9]{{3}})"
-    rf"(?P<numbers>(?:-[0-9]{{1,9}})*)(?:-(?P<endpoint>{_ALIASES}))?",
+    rf"(?P<once>once)?(?P<name>[a-z]+[a-z0-9]*|[0-9]{{3}}[a-z]*)"
+    rf"(?P<numbers>(?:-[0-9]{{1,9}})*)(?:-(?P<endpoint>{_ALIASES}))?"
+    r"(?:~(?P<first>[1-9][0-9]{0,8})(?:\+(?P<count>[1-9][0-9]{0,8}))?)?",
     re.ASCII,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How many numbers a fault takes, whether it names an endpoint, whether `once` may precede."""
+    """How many numbers a fault takes, whether it names an endpoint, whether it can be timed."""
 
     numbers: tuple[int, ...] = (0,)
     endpoint: Literal["optional", "required", "never"] = "optional"
-    once: bool = True
+    timed: bool = True
 
 
 RULES = {
-    "lat": Rule((2,), "never", once=False),
-    "slow": Rule((1,), once=False),
-    "revoked": Rule((1,), "never", once=False),
-    "down": Rule((1,), "never", once=False),
+    "lat": Rule((2,), "never", timed=False),
+    "slow": Rule((1,)),
+    "revoked": Rule((1,), "never", timed=False),
+    "down": Rule((1,), "never", timed=False),
     "scope": Rule(endpoint="required"),
     "perm": Rule(endpoint="required"),
     "401": Rule(),
+    "401old": Rule(),
+    "401missing": Rule(),
+    "403": Rule(),
+    "403text": Rule(),
+    "403check": Rule(),
+    "403premium": Rule(),
     "404": Rule(endpoint="required"),
     "429": Rule((0, 1)),
-    "quota": Rule(),
+    "429bare": Rule(),
+    "429empty": Rule((1,)),
+    "429date": Rule((1,)),
+    "429past": Rule(),
+    "429word": Rule(),
+    "429giant": Rule(),
+    "429two": Rule((2,)),
+    "quota": Rule((0, 1)),
     "500": Rule(),
     "502": Rule(),
     "503": Rule(),
@@ -64,22 +79,44 @@ RULES = {
     "drip": Rule(),
     "reset": Rule(),
     "huge": Rule(),
+    "mislabelled": Rule(),
+    "gzip": Rule(),
+    "bomb": Rule(),
+    "redirect": Rule(),
+}
+# What these personas are is what goes wrong with them.
+_PERSONA_FAULTS = {
+    "no_scope_top": ("scope-artists", "scope-tracks"),
+    "no_scope_recent": ("scope-recent",),
+    "no_scope_playlists": ("scope-playlists",),
+    "revoked_midway": ("revoked-5",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a token; `endpoint` None means all five."""
+    """One fault of a token; `endpoint` None means all of the Web API, `count` None without end."""
 
     text: str
     name: str
     numbers: tuple[int, ...]
-    endpoint: str | None
-    once: bool
+    endpoint: str | None = None
+    first: int = 1
+    count: int | None = None
 
-    def concerns(self, endpoint: Endpoint) -> bool:
-        """Whether this fault is in force at this endpoint."""
-        return self.endpoint is None or self.endpoint == endpoint
+    def concerns(self, endpoint: str) -> bool:
+        """Whether this fault is in force at this endpoint; at `token` only if it names it."""
+        return endpoint == self.endpoint or (self.endpoint is None and endpoint != "token")
+
+    @property
+    def always(self) -> bool:
+        """Whether it strikes every request, so that nobody has to count them."""
+        return self.first == 1 and self.count is None
+
+    def strikes(self, number: int) -> bool:
+        """Whether it strikes the request of this number, from 1."""
+        past = number - self.first
+        return past >= 0 and (self.count is None or past < self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +159,8 @@ def parse_token(text: str) -> SandboxToken:
         raise ValueError(f"persona {persona!r} is none of {', '.join(PERSONAS)}")
     if regime not in REGIMES:
         raise ValueError(f"regime {regime!r} is none of {', '.join(REGIMES)}")
-    parsed = tuple(_fault(each) for each in parts[_PARTS:])
+    texts = (*parts[_PARTS:], *_PERSONA_FAULTS.get(persona, ()))
+    parsed = tuple(_fault(each) for each in texts)
     return SandboxToken(int(seed), persona, regime, parsed, token_digest(text))
 
 
@@ -137,17 +175,26 @@ def _fault(text: str) -> Fault:
     if match is None or rule is None:
         raise ValueError(f"fault {text!r} is none of {', '.join(RULES)}")
     numbers = tuple(int(each) for each in match["numbers"].split("-")[1:])
-    fault = Fault(text, match["name"], numbers, match["endpoint"], bool(match["once"]))
-    if not _obeys(fault, rule):
-        raise ValueError(f"fault {text!r} has the wrong numbers or endpoint")
+    fault = Fault(text, match["name"], numbers, match["endpoint"], *_window(match))
+    timed = bool(match["once"] or match["first"])
+    if not _obeys(fault, rule, timed=timed) or (match["once"] and match["first"]):
+        raise ValueError(f"fault {text!r} has the wrong numbers, endpoint or time")
     return fault
 
 
-def _obeys(fault: Fault, rule: Rule) -> bool:
+def _window(match: re.Match[str]) -> tuple[int, int | None]:
+    """The first request that the fault strikes, and how many; None for all that follow."""
+    if match["once"]:
+        return 1, 1
+    return int(match["first"] or 1), int(match["count"]) if match["count"] else None
+
+
+def _obeys(fault: Fault, rule: Rule, *, timed: bool) -> bool:
     named = fault.endpoint is not None
     return (
         len(fault.numbers) in rule.numbers
-        and (rule.once or not fault.once)
+        and (rule.timed or not timed)
+        and not (fault.name == "quota" and fault.numbers and timed)
         and not (rule.endpoint == "required" and not named)
         and not (rule.endpoint == "never" and named)
         and (fault.name != "lat" or fault.numbers[0] <= fault.numbers[1])

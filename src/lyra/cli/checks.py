@@ -1,0 +1,288 @@
+"""What can be checked before a start, without starting anything: one finding a line."""
+
+import asyncio
+import errno
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Literal
+
+import aiohttp
+import msgspec
+from aiohttp import http_parser
+
+from lyra.redis.address import Address, parse_address
+from lyra.settings import SettingError, Settings
+
+CLOCK_TOLERANCE_S = 60
+ANTHROPIC_URL = "https://api.anthropic.com"
+_NETWORK = "check the network and the address"
+_OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
+_NEEDS_TOKEN = 401
+_CALLS_PER_FETCH = 5
+_VARIABLE = re.compile(r"LYRA_\w+", re.ASCII)
+_ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line: `do` is empty where there is nothing to do."""
+
+    check: str
+    mark: Literal["ok", "note", "fault"]
+    found: str
+    do: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """How an address answered: `seconds_off` is its clock's lead over ours, where it told."""
+
+    status: int
+    seconds_off: float | None
+
+
+def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
+    """The settings, with defaults in place of what cannot be read, and a fault for each of those."""
+    left, faults = dict(given), []
+    while True:
+        try:
+            settings = Settings.from_environ(left)
+        except SettingError as wrong:
+            faults.append(
+                Finding("settings", "fault", str(wrong), "correct it; .env.example explains each")
+            )
+            kept = _without(left, str(wrong))
+            if kept == left:
+                return Settings(), faults
+            left = kept
+        else:
+            return settings, faults or [_all_readable(left)]
+
+
+def _without(given: Mapping[str, str], wrong: str) -> dict[str, str]:
+    """These variables without the one that the complaint names."""
+    found = _VARIABLE.match(wrong)
+    named = found[0] if found else ""
+    return {name: given[name] for name in given if name not in (named, _ALIASES.get(named))}
+
+
+def _all_readable(given: Mapping[str, str]) -> Finding:
+    count = sum(name.startswith("LYRA_") and bool(value) for name, value in given.items())
+    return Finding("settings", "ok", f"readable: {count} set, the others have their defaults")
+
+
+async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding:
+    """Whether the service can listen, or does already."""
+    where = f"{settings.host}:{settings.port}"
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(http.timeout.total):
+            server = await loop.create_server(
+                asyncio.Protocol, settings.host, settings.port, start_serving=False
+            )
+    except TimeoutError:
+        return Finding("port", "fault", f"{settings.host} is not found in time", _OTHER_PORT)
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            return await _user_of_port(http, settings, where)
+        return Finding("port", "fault", f"cannot listen on {where} ({_why(failure)})", _OTHER_PORT)
+    server.close()
+    await server.wait_closed()
+    told = f"{where} is free" if settings.port else "any free one will be taken"
+    return Finding("port", "ok", told)
+
+
+async def _user_of_port(http: aiohttp.ClientSession, settings: Settings, where: str) -> Finding:
+    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    try:
+        async with http.get(f"http://{host}:{settings.port}/healthz") as answer:
+            lyra = answer.status == 200 and answer.headers.get("Server") == "lyra"  # noqa: PLR2004
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        lyra = False
+    if lyra:
+        return Finding("port", "note", f"Lyra itself answers on {where}", "stop it before a start")
+    return Finding("port", "fault", f"another program uses {where}", f"stop it, or {_OTHER_PORT}")
+
+
+async def check_spotify(
+    http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
+) -> list[Finding]:
+    """Whether Spotify's address answers, and whether its clock and ours agree."""
+    url = settings.spotify_api_url
+    answered = await _ask(http, f"{url}/me", now)
+    if isinstance(answered, str):
+        return [
+            Finding("spotify", "fault", f"{url}: {answered}", f"{_NETWORK} (LYRA_SPOTIFY_API_URL)"),
+            Finding("clock", "note", "not compared, since Spotify does not answer"),
+        ]
+    return [_spotify_answers(url, answered.status), _clock(answered.seconds_off)]
+
+
+def _spotify_answers(url: str, status: int) -> Finding:
+    if status == _NEEDS_TOKEN:
+        return Finding("spotify", "ok", f"{url} answers, and asks for a token as it should")
+    return Finding(
+        "spotify",
+        "note",
+        f"{url} answers {status} where 401 is expected",
+        "check LYRA_SPOTIFY_API_URL; if it is right, try again later",
+    )
+
+
+def _clock(seconds_off: float | None) -> Finding:
+    if seconds_off is None:
+        return Finding("clock", "note", "not compared, since Spotify's answer has no Date")
+    if abs(seconds_off) > CLOCK_TOLERANCE_S:
+        way = "behind" if seconds_off > 0 else "ahead of"
+        told = f"{abs(seconds_off):.0f} s {way} Spotify's"
+        return Finding("clock", "note", told, "set it, and let it be kept by NTP")
+    return Finding("clock", "ok", f"within {CLOCK_TOLERANCE_S} s of Spotify's")
+
+
+async def check_model(
+    http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
+) -> list[Finding]:
+    """What answers: its name, the shape of its key, its address. The key is not sent or shown."""
+    if settings.llm == "offline":
+        return [Finding("model", "ok", "none: LYRA_LLM=offline answers by fixed rules")]
+    if not settings.uses_model:
+        do = "set LYRA_LLM_API_KEY, or LYRA_LLM=offline; `lyra serve` wants one of them"
+        return [Finding("model key", "note", "none is set, so `lyra run` serves the demo", do)]
+    name = Finding("model", "ok", f"{settings.model} (LYRA_MODEL)")
+    return [name, _model_key(settings), await _model_url(http, settings, now)]
+
+
+def _model_key(settings: Settings) -> Finding:
+    key = settings.llm_api_key
+    if not key:
+        if settings.llm_base_url:
+            return Finding("model key", "ok", "none is set; your own server may not want one")
+        return Finding("model key", "fault", "none is set", "set LYRA_LLM_API_KEY")
+    if not (key.isascii() and key.isprintable()) or set(key) & set(" \"'"):
+        wrong = "it holds a space, a quote or a character that no key has"
+        return Finding("model key", "fault", wrong, "copy LYRA_LLM_API_KEY again, without quotes")
+    if not settings.llm_base_url and not re.fullmatch(r"sk-ant-\S{16,}", key):
+        told = "set, but it does not look like a key of Anthropic's (sk-ant-…)"
+        return Finding(
+            "model key", "note", told, "check LYRA_LLM_API_KEY, or set LYRA_LLM_BASE_URL"
+        )
+    return Finding("model key", "ok", "set, and of a plausible shape; not tried")
+
+
+async def _model_url(
+    http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
+) -> Finding:
+    url = (settings.llm_base_url or ANTHROPIC_URL).rstrip("/")
+    if url.endswith("/v1"):
+        told = f"{url} ends in /v1, which is added once more"
+        return Finding("model server", "fault", told, "leave /v1 out of LYRA_LLM_BASE_URL")
+    answered = await _ask(http, f"{url}/v1/models", now)
+    if isinstance(answered, str):
+        do = f"{_NETWORK} (LYRA_LLM_BASE_URL)"
+        return Finding("model server", "fault", f"{url}: {answered}", do)
+    return Finding("model server", "ok", f"{url} answers")
+
+
+async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
+    """Whether somebody is at the address of the shared cache, if there is to be one."""
+    if settings.redis_url is None:
+        return []
+    try:
+        address = parse_address(settings.redis_url)
+    except ValueError as wrong:
+        return [Finding("redis", "fault", str(wrong), "correct LYRA_REDIS_URL")]
+    missing = [name for name in ("redis", "cryptography") if find_spec(name) is None]
+    if missing:
+        told = f"{' and '.join(missing)} not installed"
+        return [Finding("redis", "fault", told, "pip install 'lyra[redis]'")]
+    where = address.path or f"{address.host}:{address.port}"
+    why = await _unconnected(address, within_s)
+    if why:
+        return [Finding("redis", "fault", f"{where}: {why}", f"{_NETWORK} (LYRA_REDIS_URL)")]
+    return [Finding("redis", "ok", f"{where} accepts connections; no password was tried")]
+
+
+async def _unconnected(address: Address, within_s: float) -> str:
+    """Why there is no connection to this address; empty if there is one."""
+    try:
+        async with asyncio.timeout(within_s):
+            if address.path:
+                _, writer = await asyncio.open_unix_connection(address.path)
+            else:
+                _, writer = await asyncio.open_connection(address.host, address.port)
+    except TimeoutError:
+        return "no answer in time"
+    except OSError as failure:
+        return _why(failure)
+    writer.transport.abort()
+    return ""
+
+
+async def _ask(
+    http: aiohttp.ClientSession, url: str, now: Callable[[], datetime]
+) -> Answered | str:
+    """How this address answers a GET without any credential, or why it does not."""
+    try:
+        async with http.get(url, allow_redirects=False) as answer:
+            return Answered(answer.status, _seconds_off(answer.headers.get("Date"), now()))
+    except TimeoutError:
+        return "no answer in time"
+    except aiohttp.ClientConnectorDNSError:
+        return "no such host name is known"
+    except aiohttp.ClientSSLError:
+        return "its certificate is not accepted"
+    except aiohttp.ClientConnectorError as failure:
+        return _why(failure.os_error)
+    except (aiohttp.ClientError, ValueError) as failure:
+        return f"no HTTP answer ({type(failure).__name__})"
+
+
+def _why(failure: OSError) -> str:
+    known = errno.errorcode.get(failure.errno or 0)
+    return os.strerror(failure.errno or 0) if known else failure.strerror or "no connection"
+
+
+def _seconds_off(date: str | None, now: datetime) -> float | None:
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return (told.replace(tzinfo=told.tzinfo or UTC) - now).total_seconds()
+
+
+def check_uvloop() -> Finding:
+    """Whether the faster event loop is there."""
+    try:
+        return Finding("uvloop", "ok", f"{version('uvloop')} is installed")
+    except PackageNotFoundError:
+        if platform.system() == "Windows":
+            return Finding("uvloop", "ok", "there is none for Windows")
+        return Finding("uvloop", "note", "not installed", "install it: a fifth less CPU a request")
+
+
+def check_parser() -> Finding:
+    """Whether aiohttp parses HTTP in C."""
+    if http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy:
+        return Finding("http parser", "ok", "aiohttp's C parser is in use")
+    do = "unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel: it is several times faster"
+    return Finding("http parser", "note", "aiohttp's Python parser is in use", do)
+
+
+def check_files(settings: Settings) -> Finding:
+    """Whether as many files may be open as the settings let connections be."""
+    try:
+        import resource  # noqa: PLC0415 - absent on Windows
+    except ImportError:
+        return Finding("open files", "ok", "this system has no such limit")
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    calls = _CALLS_PER_FETCH * settings.spotify_max_fetches
+    needed = settings.max_streams + settings.max_in_flight + calls
+    if limit == resource.RLIM_INFINITY or limit >= needed:
+        return Finding("open files", "ok", f"the settings may need {needed}; the limit allows them")
+    do = f"`ulimit -n {needed}`, or lower LYRA_MAX_STREAMS and LYRA_MAX_IN_FLIGHT"
+    return Finding("open files", "note", f"{limit} allowed, the settings may need {needed}", do)

@@ -1,0 +1,172 @@
+"""A client of Lyra's public API, for the terminal: what the server sends is not trusted."""
+
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from lyra.spotify.token import Token
+
+MAX_ANSWER_BYTES = 16_777_216
+_LINE_BYTES = 1_048_576  # Lyra's longest answer is 64 KiB, which JSON may make six times as long
+_CONNECT_S = 5
+_SILENCE_S = 60  # Lyra sends a comment every 15 s
+_ORDINARY_S = 30
+_REFUSED = 400
+# What a terminal obeys or what turns the direction of reading; ZWJ and the like only join.
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DROPPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+Turn = dict[str, str]
+Part = Mapping[str, Any]
+
+
+class ChatError(Exception):
+    """Something to tell the person at the terminal, in one sentence."""
+
+
+class UnreachableError(ChatError):
+    """Nobody answers at this address."""
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey; line breaks and tabs stay."""
+    return "".join(char for char in text if char in "\n\t" or not _obeyed(char))
+
+
+def _obeyed(char: str) -> bool:
+    return unicodedata.category(char) in _DROPPED or char in _BIDI
+
+
+class Client:
+    """One server, spoken to for one listener at a time."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+
+    async def is_demo(self) -> bool:
+        """Whether the server is there, and its listeners are invented.
+
+        Raises:
+            UnreachableError: nobody answers.
+            ChatError: what answers is not a Lyra.
+        """
+        async with self._call("GET", "/readyz") as answer:
+            told = await _json(answer)
+        if not isinstance(told, dict) or "demo" not in told:
+            raise ChatError(f"What answers at {self.url} is not a Lyra.")
+        return bool(told["demo"])
+
+    async def forget(self, token: Token) -> None:
+        """Make the server forget the listener."""
+        async with self._call("DELETE", "/lyra/session", token) as answer:
+            await _raise_refusal(answer)
+
+    async def ask(
+        self, token: Token, message: str, history: Sequence[Turn]
+    ) -> AsyncGenerator[Part, None]:
+        """The parts of the answer as they come; leaving early closes the connection.
+
+        Raises:
+            ChatError: the server refused, left, or sent what is no answer.
+        """
+        body = {"message": message, "history": list(history)}
+        async with self._call("POST", "/lyra/chat", token, body) as answer:
+            await _raise_refusal(answer)
+            received = 0
+            async for line in answer.content:
+                received = _within(received + len(line))
+                data = line.removeprefix(b"data:").strip()
+                if data == b"[DONE]":
+                    return
+                if line.startswith(b"data:"):
+                    yield _part(data)
+        raise ChatError("The connection was lost. What you see may be incomplete.")
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, path: str, token: Token | None = None, body: Any = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = orjson.dumps(body)
+        timeout = aiohttp.ClientTimeout(
+            total=None if body else _ORDINARY_S, sock_connect=_CONNECT_S, sock_read=_SILENCE_S
+        )
+        try:
+            async with self._http.request(
+                method,
+                f"{self.url}{path}",
+                headers=headers,
+                data=data,
+                timeout=timeout,
+                # A redirect would carry the token to another address.
+                allow_redirects=False,
+            ) as answer:
+                yield answer
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as failure:
+            raise self._absent(failure) from None
+        except TimeoutError:
+            raise ChatError("The server did not answer in time.") from None
+        except (aiohttp.ClientError, ValueError):
+            raise ChatError(
+                "The connection was lost, or what came is no answer of Lyra's."
+            ) from None
+
+    def _absent(self, failure: Exception) -> ChatError:
+        if isinstance(failure, aiohttp.SocketTimeoutError):
+            return ChatError(f"The server has been silent for {_SILENCE_S} s.")
+        return UnreachableError(f"Nobody answers at {self.url}.")
+
+
+@asynccontextmanager
+async def open_client(url: str) -> AsyncIterator[Client]:
+    """A client whose connections close at the end of the block."""
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # The loop stands still between two questions, so a kept connection could be a dead one.
+        connector=aiohttp.TCPConnector(force_close=True),
+        read_bufsize=_LINE_BYTES,
+    ) as http:
+        yield Client(url, http)
+
+
+def _part(data: bytes) -> Part:
+    part = orjson.loads(data)
+    if not isinstance(part, dict):
+        raise ChatError("The server sent what is no answer of Lyra's.")
+    return part
+
+
+def _within(received: int) -> int:
+    if received > MAX_ANSWER_BYTES:
+        raise ChatError("The answer does not end; it was cut off.")
+    return received
+
+
+async def _json(answer: aiohttp.ClientResponse) -> Any:
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        _within(len(body))
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+async def _raise_refusal(answer: aiohttp.ClientResponse) -> None:
+    if answer.status < _REFUSED:
+        return
+    told = await _json(answer)
+    error = told.get("error") if isinstance(told, dict) else None
+    sentence = error.get("message") if isinstance(error, dict) else None
+    if not isinstance(sentence, str):
+        sentence = f"The server answers {answer.status}, and not as Lyra does."
+    raise ChatError(harmless(sentence))

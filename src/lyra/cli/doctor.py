@@ -1,0 +1,97 @@
+"""`lyra doctor`: looks at what a start would need, and says what to do."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any
+
+import aiohttp
+import msgspec
+import orjson
+
+from lyra import __version__
+from lyra.cli.checks import (
+    Finding,
+    check_files,
+    check_model,
+    check_parser,
+    check_port,
+    check_redis,
+    check_spotify,
+    check_uvloop,
+    settings_of,
+)
+from lyra.settings import Settings
+
+_COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
+
+
+def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float) -> int:
+    """Print a line for each check; 0 when there is no fault, else 1."""
+    settings, findings = settings_of(given)
+    findings += asyncio.run(_look(settings, within_s))
+    findings += [check_uvloop(), check_parser(), check_files(settings)]
+    sound = all(finding.mark != "fault" for finding in findings)
+    if as_json:
+        told = {"lyra": __version__, "ok": sound, "checks": msgspec.to_builtins(findings)}
+        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _show(findings)
+    return 0 if sound else 1
+
+
+async def _look(settings: Settings, within_s: float) -> list[Finding]:
+    """The checks that wait, all at the same time."""
+    asyncio.get_running_loop().set_default_executor(_NobodyWaits())
+    timeout = aiohttp.ClientTimeout(total=within_s)
+    async with (
+        # As Lyra asks Spotify: past any proxy of the environment.
+        aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
+        asyncio.TaskGroup() as group,
+    ):
+        port = group.create_task(check_port(http, settings))
+        spotify = group.create_task(check_spotify(http, settings, _now))
+        model = group.create_task(check_model(http, settings, _now))
+        redis = group.create_task(check_redis(settings, within_s))
+    return [port.result(), *spotify.result(), *model.result(), *redis.result()]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - not needed for JSON
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for finding in findings:
+        line = Text.assemble(
+            (f"{finding.mark:<7}", _COLOURS[finding.mark]),
+            f"{finding.check:<14}{finding.found}",
+            (f" → {finding.do}" if finding.do else "", "bold"),
+        )
+        console.print(line, soft_wrap=True)
+
+
+class _NobodyWaits(ThreadPoolExecutor):
+    """Threads that the process does not wait for at its end.
+
+    A name server that does not answer holds a thread for half a minute, past every deadline.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `fn` in a thread of its own."""
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as failure:  # noqa: BLE001 - the waiter gets it, as from any pool
+                future.set_exception(failure)
+
+        future.set_running_or_notify_cancel()
+        Thread(target=work, daemon=True).start()
+        return future

@@ -1,0 +1,103 @@
+"""How an answer is shown while it grows: as Markdown on a terminal, as plain words in a pipe."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.segment import Segment
+from rich.text import Text
+
+from lyra.cli.client import harmless
+
+_A_SECOND = 12
+_ROOM = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
+
+
+class Shown(Protocol):
+    """An answer on the screen; `text` is all of it."""
+
+    text: str
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def add(self, words: str) -> None:
+        """Show more words."""
+
+    def tell(self, doing: str) -> None:
+        """Show what is being done until words come."""
+
+
+class Piped:
+    """Words as they come, nothing else."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        print(flush=True)
+
+    def add(self, words: str) -> None:
+        """Print the words at once."""
+        self.text += words
+        print(words, end="", flush=True)
+
+    def tell(self, doing: str) -> None:
+        """Print nothing: a program reads this."""
+
+
+class Drawn:
+    """Markdown, redrawn while it grows; of a long answer the end is seen, and in the end all."""
+
+    def __init__(self, console: Console) -> None:
+        self.text = ""
+        self._doing = ""
+        self._console = console
+        self._live = Live(
+            self, console=console, refresh_per_second=_A_SECOND, transient=True, screen=False
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+        for line in self._lines(self._console, self._console.options):
+            self._console.print(line, soft_wrap=True)
+
+    def add(self, words: str) -> None:
+        """Show the words at the next redrawing."""
+        self.text += words
+
+    def tell(self, doing: str) -> None:
+        """Show this, dimmed, until there are words."""
+        self._doing = doing
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw as much of the answer's end as the terminal has room for."""
+        if not self.text:
+            yield Text(self._doing, style="dim")
+            return
+        yield from self._lines(console, options)[-max(1, console.height - _ROOM) :]
+
+    def _lines(self, console: Console, options: ConsoleOptions) -> list[Text]:
+        # Links would hide where they lead to.
+        markdown = Markdown(self.text, hyperlinks=False)
+        return [_line(line) for line in console.render_lines(markdown, options, pad=False)]
+
+
+def _line(segments: list[Segment]) -> Text:
+    """One line made harmless once more: Markdown has entities (&#27;) of its own."""
+    return Text.assemble(*((harmless(each.text), each.style or "") for each in segments))

@@ -1,0 +1,46 @@
+"""Real processes of the command line, each with an empty folder and an empty environment."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+Launch = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
+    """Starts `lyra ...` in an empty folder with an empty environment."""
+    started: list[Process] = []
+
+    async def begin(*arguments: str, **environ: str) -> Process:
+        command = (sys.executable, "-W", "error", "-m", "lyra", *arguments)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=tmp_path,
+            env={"PYTHONUNBUFFERED": "1", **environ},
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def greeting(process: Process) -> str:
+    """What the process prints until it serves."""
+    assert process.stdout is not None
+    lines = []
+    async for line in process.stdout:
+        lines.append(line.decode())
+        if "Ctrl-C" in lines[-1] or "counters" in lines[-1]:
+            break
+    return "".join(lines)

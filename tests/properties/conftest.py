@@ -1,0 +1,42 @@
+"""Two sizes of the property tests.
+
+Few examples, always the same ones, unless asked for more:
+
+    pytest tests/properties --hypothesis-profile=fuzz
+"""
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+settings.register_profile(
+    "small",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    database=None,
+    suppress_health_check=_SLOW,
+)
+settings.register_profile(
+    "fuzz", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=_SLOW
+)
+
+
+def _asked_for(config: pytest.Config) -> str | None:
+    profile: str | None = config.getoption("--hypothesis-profile")
+    return profile
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the small profile where the command line names none."""
+    if not _asked_for(config):
+        settings.load_profile("small")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give a test of thousands of examples the time that it takes."""
+    if _asked_for(config) == "fuzz":
+        for item in items:
+            item.add_marker(pytest.mark.timeout(1_800))
