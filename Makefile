@@ -33,6 +33,9 @@ fix: .venv/.dev ## let ruff repair and format
 bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
 	@$(BIN)/python scripts/bench.py
 
+bench-cache: .venv/.run ## the cache beside five others (those that are installed)
+	@$(BIN)/python scripts/bench_cache.py
+
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
@@ -57,4 +60,4 @@ clean: ## remove what make made
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help run demo serve test check lint type fix bench lock clean
+.PHONY: help run demo serve test check lint type fix bench bench-cache lock clean

@@ -82,6 +82,7 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
         print(f"Lyra sandbox: {kind} and an invented model\n")
         print(f"  LYRA_SPOTIFY_API_URL={invented.api_url}")
         print(f"  LYRA_LLM_BASE_URL={invented.llm_url}")
+        print(f"  accounts (log-in): {invented.accounts_url}")
         print(f"  a token: {sandbox_token()}")
         print(f"  counters: {invented.url}/__sandbox/stats", flush=True)
         await stop.wait()

@@ -42,7 +42,7 @@ def _overview(listening: Listening, summary: str) -> dict[str, Any]:
         "genre_source": found.source,
         "genre_coverage": f"{found.artists_known} of {found.artists_considered} artists",
         "missing": {
-            section.name: section.message or section.status
+            section.name: clean(section.message or section.status, _SUMMARY_CAP)
             for section in listening.sections
             if section.status != "ok"
         },
