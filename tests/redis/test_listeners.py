@@ -107,6 +107,18 @@ async def test_two_processes_that_start_together_agree_on_the_epoch(join: Join) 
     assert first == second != Generation()
 
 
+async def test_a_generation_that_is_about_to_expire_is_prolonged_for_the_next_fetch(
+    join: Join, admin: Redis
+) -> None:
+    one, two = await join(), await join()
+    await one.shared.generation(KEY)
+    (name,) = await names_of(admin, "g")
+    await admin.pexpire(name, 60_000)
+    await two.shared.generation(KEY)
+
+    assert await admin.pttl(name) > 60_000
+
+
 async def test_a_fetch_that_knows_no_generation_publishes_nothing(join: Join) -> None:
     one = await join()
 
@@ -120,6 +132,7 @@ async def test_a_value_without_a_future_is_not_kept(join: Join, ttl_ms: int) -> 
 
     assert not await one.shared.publish(KEY, BLOB, ttl_ms, await one.shared.generation(KEY))
     assert await one.shared.read(KEY) is None
+    assert one.door.stats()["refused_total"] == 0
 
 
 async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join: Join) -> None:

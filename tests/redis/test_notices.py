@@ -12,7 +12,7 @@ from lyra.redis.breaker import Breaker
 from lyra.redis.listeners import Generation
 from lyra.redis.names import channel
 from lyra.redis.notices import Notices, Subscriber, Subscription
-from lyra.redis.replies import RefusedError
+from lyra.redis.replies import RefusedError, UnansweredError
 from tests.redis.conftest import KEY, PATIENT, Clock, Join
 from tests.redis.servers import RedisServer, set_user
 
@@ -138,6 +138,38 @@ async def test_a_refused_subscription_is_logged_once_and_is_an_answer_all_the_sa
     assert caplog.text.count("refuses Lyra its channel (NOPERM)") == 1
     assert not breaker.open
     assert not notices.hearing
+
+
+class Counted(Random):
+    """Sets `ten` when the tenth pause begins."""
+
+    def __init__(self) -> None:
+        super().__init__(7)
+        self.pauses = 0
+        self.ten = asyncio.Event()
+
+    def uniform(self, a: float, b: float) -> float:
+        self.pauses += 1
+        if self.pauses == 10:
+            self.ten.set()
+        return super().uniform(a, b)
+
+
+async def test_the_subscriber_rests_while_the_breaker_does() -> None:
+    clock, rng, attempts = Clock(), Counted(), []
+
+    def subscribe() -> AbstractAsyncContextManager[Subscription]:
+        attempts.append(clock.now)
+        raise UnansweredError("ConnectionError", timed_out=False)
+
+    breaker = Breaker(clock, rest_s=5)
+    subscriber = Subscriber(subscribe, Notices("me", lambda _: None), breaker, PATIENT, rng)
+    task = asyncio.get_running_loop().create_task(subscriber.run())
+    await rng.ten.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert len(attempts) == 3
 
 
 class FirstLine(logging.Handler):

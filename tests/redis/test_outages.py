@@ -34,7 +34,7 @@ async def is_away(member: Member) -> bool:
         and await member.shared.generation(KEY) == Generation()
         and await member.shared.lead(KEY) is None
         and await member.shared.wait(KEY, until) == "unknown"
-        and not await member.shared.publish(KEY, BLOB, TTL_MS, Generation("e", "t"))
+        and not await member.shared.publish(KEY, BLOB, TTL_MS, Generation("ticket"))
     )
 
 
@@ -244,14 +244,24 @@ async def test_two_hundred_reads_survive_a_kill_in_their_midst(
     assert set(answers) <= {BLOB, None}
 
 
+async def hang_until_the_breaker_is_open(server: RedisServer, member: Member) -> None:
+    """From now on nothing is sent, that the server could do when it goes on."""
+    server.hang()
+    for _ in range(3):
+        await member.shared.read(OTHER)
+    assert member.door.stats()["breaker_open"] == 1
+
+
 async def test_a_forget_during_an_outage_is_made_up_for(server: RedisServer, join: Join) -> None:
     clock = Clock()
     one, two = await join(clock=clock, timing=HASTY), await join()
     await one.keep(KEY, BLOB)
     await one.keep(OTHER, BLOB)
-    server.hang()
+    await hang_until_the_breaker_is_open(server, one)
     assert not await one.shared.forget(KEY)
     server.go_on()
+    assert await two.shared.read(KEY) == BLOB
+    clock.now += REST_S
 
     assert await one.shared.read(KEY) is None
     assert await two.shared.read(KEY) is None
@@ -261,14 +271,33 @@ async def test_a_forget_during_an_outage_is_made_up_for(server: RedisServer, joi
 async def test_forgetting_all_during_an_outage_is_made_up_for(
     server: RedisServer, join: Join
 ) -> None:
-    one, two = await join(timing=HASTY), await join()
+    clock = Clock()
+    one, two = await join(clock=clock, timing=HASTY), await join()
     await two.keep(KEY, BLOB)
     began = await one.shared.generation(OTHER)
-    server.hang()
+    await hang_until_the_breaker_is_open(server, one)
     assert not await one.shared.forget_all()
     server.go_on()
+    assert await two.shared.read(KEY) == BLOB
+    clock.now += REST_S
 
     assert not await one.shared.publish(OTHER, BLOB, TTL_MS, began)
+    assert await two.shared.read(KEY) is None
+
+
+async def test_more_owed_forgets_than_are_remembered_become_all(
+    server: RedisServer, join: Join
+) -> None:
+    clock = Clock()
+    one, two = await join(clock=clock, timing=HASTY), await join()
+    await two.keep(KEY, BLOB)
+    await hang_until_the_breaker_is_open(server, one)
+    for number in range(1001):
+        assert not await one.shared.forget(f"{number:040x}")
+    server.go_on()
+    clock.now += REST_S
+
+    assert await one.shared.read(OTHER) is None
     assert await two.shared.read(KEY) is None
 
 

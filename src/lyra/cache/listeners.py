@@ -260,6 +260,8 @@ class ListenerCache:
             if self.is_fresh(found.entry):
                 return await self._adopt(flight, found)
             old = found.entry
+        if not shared.reachable:
+            return await self._fetch(flight, old)  # asking it more would only cost time
         until = asyncio.get_running_loop().time() + self._settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
         while lease is None:

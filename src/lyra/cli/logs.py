@@ -9,7 +9,7 @@ import orjson
 from lyra.web.answers import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
-_QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2")
+_QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
 
 
 def configure_logs(style: Literal["text", "json"]) -> None:

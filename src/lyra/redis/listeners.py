@@ -28,7 +28,6 @@ Standing = Literal["arrived", "vacant", "unknown"]
 class Generation:
     """Proof of when a fetch began; without a ticket nothing can be published with it."""
 
-    epoch: str = ""
     ticket: str = ""
 
 
@@ -83,7 +82,7 @@ class SharedListeners:
             ],
         )
         ticket = word(replies[-1]) if replies else None
-        return Generation(self._epoch, ticket) if ticket else Generation()
+        return Generation(ticket) if ticket else Generation()
 
     async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> bool:
         """Keep the value unless the key was forgotten since; wakes who waits for it."""
@@ -93,15 +92,18 @@ class SharedListeners:
             self._door.count("oversized_total")
             return False
         notice = self._door.notices.compose("kept", key)
-
-        def publish(names: Names) -> list[Command]:
-            # Under the names of its own epoch: those of a later one it must not touch.
-            then = Names(generation.epoch, names.key)
-            keys = (then.entry, then.generation)
-            last = (self._door.channel, notice)
-            return [("EVAL", scripts.PUBLISH, 2, *keys, generation.ticket, blob, ttl_ms, *last)]
-
-        return await self._ask(key, publish) == [1] and self._epoch == generation.epoch
+        # Under another epoch's names there is no such ticket: it is refused there too.
+        replies = await self._ask(
+            key,
+            lambda names: [
+                (
+                    *("EVAL", scripts.PUBLISH, 2, names.entry, names.generation),
+                    *(generation.ticket, blob, ttl_ms),
+                    *(self._door.channel, notice),
+                )
+            ],
+        )
+        return replies == [1]
 
     async def forget(self, key: str) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.
