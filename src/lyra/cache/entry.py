@@ -24,12 +24,13 @@ _unpack = msgspec.msgpack.Decoder(Listening).decode
 
 
 class Life(NamedTuple):
-    """The moments of an entry's life, in the order in which they come."""
+    """The moments of an entry's life in order, and when its token was first accepted."""
 
     fetched_at: float
     refresh_at: float
     expires_at: float
     dies_at: float
+    token_seen_at: float
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -47,11 +48,18 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     refresh_at: float
     expires_at: float
     dies_at: float
+    token_seen_at: float
     top_artists_count: int
 
     def listening(self) -> Listening:
         """The typed data, decoded anew: about 250 microseconds."""
         return unpack(self.packed)
+
+    def life(self) -> Life:
+        """The moments of its life."""
+        return Life(
+            self.fetched_at, self.refresh_at, self.expires_at, self.dies_at, self.token_seen_at
+        )
 
     def ages(self, now: float) -> tuple[int, int]:
         """Seconds since it was fetched and seconds until it expires, whole and not negative."""
@@ -84,5 +92,6 @@ def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entr
         refresh_at=life.refresh_at,
         expires_at=life.expires_at,
         dies_at=life.dies_at,
+        token_seen_at=life.token_seen_at,
         top_artists_count=len(listening.top_artists),
     )

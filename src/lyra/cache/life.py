@@ -36,12 +36,17 @@ def life_of(
         refresh_at=now + REFRESH_PART * (expires_at - now),
         expires_at=expires_at,
         dies_at=min(stops_at + settings.cache_stale_s, token_dies_at),
+        token_seen_at=token_seen_at,
     )
 
 
 def worth_keeping(held: Entry | None, now: float, settings: Settings) -> Listening | None:
     """Data of which only the gaps have to be fetched again; None where all has to be."""
-    if held is None or now >= held.fetched_at + REFRESH_PART * settings.cache_ttl_s:
+    if held is None:
+        return None
+    # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.
+    stops_at = held.fetched_at + settings.cache_ttl_s * (1 - JITTER)
+    if now + settings.spotify_timeout_s >= stops_at:
         return None
     listening = held.listening()
     return listening if has_gap(listening) else None

@@ -6,7 +6,6 @@ model as much as its own settings allow.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,18 +20,7 @@ from lyra.spotify.token import Token
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
     packed: bytes
-    fetched_at: float
-    refresh_at: float
-    expires_at: float
-    dies_at: float
-    token_seen_at: float
-
-
-class Found(NamedTuple):
-    """An entry of another process, and when its token was first accepted anywhere."""
-
-    entry: Entry
-    token_seen_at: float
+    life: Life
 
 
 class SharedTier:
@@ -62,7 +50,7 @@ class SharedTier:
         """See SharedListeners.on_invalidate."""
         self._shared.on_invalidate(invalidate, replaced=replaced)
 
-    async def find(self, key: Key, token: Token) -> Found | None:
+    async def find(self, key: Key, token: Token) -> Entry | None:
         """What is kept for this token, fresh or stale; what cannot be understood is deleted."""
         sealed = await self._shared.read(key)
         if sealed is None:
@@ -75,30 +63,17 @@ class SharedTier:
             await self._shared.discard(key)
             return None
 
-    def _restored(self, stored: _Stored) -> Found | None:
+    def _restored(self, stored: _Stored) -> Entry | None:
         ahead = self._wall_clock() - self._clock()
-        life = Life(
-            stored.fetched_at - ahead,
-            stored.refresh_at - ahead,
-            stored.expires_at - ahead,
-            stored.dies_at - ahead,
-        )
+        life = Life(*(moment - ahead for moment in stored.life))
         if life.dies_at <= self._clock():
             return None
-        entry = make_entry(unpack(stored.packed), level=self._level, life=life)
-        return Found(entry, stored.token_seen_at - ahead)
+        return make_entry(unpack(stored.packed), level=self._level, life=life)
 
-    async def keep(self, key: Key, token: Token, found: Found, generation: Generation) -> bool:
+    async def keep(self, key: Key, token: Token, entry: Entry, generation: Generation) -> bool:
         """Keep an entry for all processes; False when it was forgotten since, or Redis is away."""
-        entry, ahead = found.entry, self._wall_clock() - self._clock()
-        stored = _Stored(
-            entry.packed,
-            entry.fetched_at + ahead,
-            entry.refresh_at + ahead,
-            entry.expires_at + ahead,
-            entry.dies_at + ahead,
-            found.token_seen_at + ahead,
-        )
+        ahead = self._wall_clock() - self._clock()
+        stored = _Stored(entry.packed, Life(*(moment + ahead for moment in entry.life())))
         plain = msgspec.msgpack.encode(stored)
         sealed = seal(self._secret, token.reveal(), key, plain)
         ttl_ms = int((entry.dies_at - self._clock()) * 1000)

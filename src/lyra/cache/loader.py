@@ -1,0 +1,187 @@
+"""Brings listeners in: from Spotify, or from the other processes if one of them has them."""
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+from random import Random
+from typing import Protocol
+
+from lyra.cache.entry import Entry, make_entry
+from lyra.cache.flights import Flight, Flights, Outcome
+from lyra.cache.keys import Key
+from lyra.cache.life import has_gap, life_of, worth_keeping
+from lyra.cache.shared import SharedTier
+from lyra.cache.shelf import Shelf
+from lyra.errors import LyraError, SpotifyTokenRejectedError, TryLaterError
+from lyra.listening.fetch import SpotifyReader, fetch_listening
+from lyra.listening.models import Listening
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.spotify.token import Token
+
+MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
+
+
+class Source(Protocol):
+    """Where listeners come from: gives a reader bound to one token and one deadline."""
+
+    def reader(self, token: Token) -> SpotifyReader: ...
+
+
+class Loader:
+    """Starts flights and lands them on the shelf, unless a clear has fenced them meanwhile."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        shelf: Shelf,
+        flights: Flights,
+        metrics: Metrics,
+        *,
+        rng: Random,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        shared: SharedTier | None,
+    ) -> None:
+        self.settings = settings
+        self.adopted = 0  # entries that came from other processes
+        self._source = source
+        self._shelf = shelf
+        self._flights = flights
+        self._metrics = metrics
+        self._rng = rng
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._shared = shared
+
+    def start(self, key: Key, token: Token, old: Entry | None) -> Flight:
+        """Begin the one flight of this key; `old` is what there is of the listener already.
+
+        Raises:
+            OverloadedError: as many flights are under way as there may be.
+        """
+
+        async def fetch(flight: Flight) -> Entry:
+            if self._shared is None:
+                return await self._fetch(flight, old)
+            return await self._bring(self._shared, flight, old, token)
+
+        return self._flights.start(key, self._source.reader(token), fetch)
+
+    async def _bring(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+    ) -> Entry:
+        """From the other processes if one of them has it or gets it, else from Spotify."""
+        found = await shared.find(flight.key, token)
+        if found is not None and (old is None or found.fetched_at > old.fetched_at):
+            if self._fresh(found):
+                return await self._adopt(flight, found)
+            old = found
+        if not shared.reachable:
+            return await self._fetch(flight, old)  # asking it more would only cost time
+        until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
+        lease = await shared.lead(flight.key, refresh=old is not None)
+        while lease is None:
+            if await shared.wait(flight.key, until) == "unknown":
+                return await self._ask(shared, flight, old, token)
+            found = await shared.find(flight.key, token)
+            if found is not None and self._fresh(found):
+                return await self._adopt(flight, found)
+            if old is not None:
+                flight.outcome = Outcome("stale", "slow")
+                return old
+            lease = await shared.lead(flight.key, refresh=found is not None)
+        async with lease:
+            return await self._ask(shared, flight, old, token)
+
+    async def _adopt(self, flight: Flight, found: Entry) -> Entry:
+        """Take over what another process has fetched."""
+        self.adopted += 1
+        flight.outcome = Outcome("hit")
+        for section in found.listening().sections:
+            flight.report(section)
+        await self._land(flight, found)
+        return found
+
+    async def _ask(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+    ) -> Entry:
+        """Ask Spotify, and keep the answer for all processes."""
+        generation = await shared.generation(flight.key)
+        flight.reader = self._source.reader(token)  # waiting for others cost it no time
+        try:
+            entry = await self._fetch(flight, old)
+        except SpotifyTokenRejectedError:
+            await shared.forget(flight.key)
+            raise
+        except TryLaterError as failure:
+            if old is None:
+                raise
+            flight.outcome = Outcome("stale", failure.code)
+            return old
+        if entry is not old and not flight.fenced:
+            kept = await shared.keep(flight.key, token, entry, generation)
+            if not kept and shared.reachable:
+                self._shelf.entries.drop(flight.key)  # forgotten elsewhere meanwhile
+        return entry
+
+    async def _fetch(self, flight: Flight, old: Entry | None) -> Entry:
+        """Ask Spotify, and land the answer."""
+        began = self._clock()
+        held = worth_keeping(old, began, self.settings)
+        try:
+            listening = await fetch_listening(
+                flight.reader, now=self._wall_clock(), report=flight.report, held=held
+            )
+        except LyraError as failure:
+            await self._note_failure(flight, failure)
+            raise
+        self._metrics.fetch_seconds.observe(self._clock() - began)
+        if old is not None and held is None and has_gap(listening) and self._fresh(old):
+            # A renewal that lost a section which the entry still holds fresh is none.
+            await self._throttle(flight, "partial", passes=True)
+            return old
+        fetched_at = old.fetched_at if held and old else self._clock()
+        entry = await self._entry(flight, listening, fetched_at, old)
+        await self._land(flight, entry)
+        return entry
+
+    def _fresh(self, entry: Entry) -> bool:
+        return self._clock() < entry.expires_at
+
+    async def _entry(
+        self, flight: Flight, listening: Listening, fetched_at: float, old: Entry | None
+    ) -> Entry:
+        life = life_of(
+            listening,
+            settings=self.settings,
+            now=self._clock(),
+            fetched_at=fetched_at,
+            token_seen_at=await self._shelf.seen_at(flight.key, old),
+            rng=self._rng,
+        )
+        return make_entry(listening, level=self.settings.llm_context, life=life)
+
+    async def _land(self, flight: Flight, entry: Entry) -> None:
+        """Keep the entry unless a clear came in between, and let no newcomer join any more.
+
+        Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
+        """
+        if not flight.fenced:
+            longest_s = inf if self._shared is None else MEMORY_TTL_S
+            await self._shelf.put(flight.key, entry, longest_s=longest_s)
+        self._flights.leave_table(flight)
+
+    async def _note_failure(self, flight: Flight, failure: LyraError) -> None:
+        if isinstance(failure, SpotifyTokenRejectedError):
+            if not flight.fenced:
+                await self._shelf.reject(flight.key)
+            self._flights.leave_table(flight)
+        else:
+            await self._throttle(flight, failure.code, passes=isinstance(failure, TryLaterError))
+
+    async def _throttle(self, flight: Flight, reason: str, *, passes: bool) -> None:
+        if not flight.fenced:
+            await self._shelf.throttle(flight.key, reason, passes=passes)
+        self._flights.leave_table(flight)

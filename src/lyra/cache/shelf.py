@@ -1,0 +1,95 @@
+"""What one process holds in memory: entries, and marks about tokens. Every table is bounded."""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from lyra.cache.entry import Entry
+from lyra.cache.keys import Key
+from lyra.cache.life import TOKEN_LIFE_S
+from lyra.cache.store import BoundedMemoryCache
+from lyra.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REJECTED_TTL_S = 30.0
+REJECTED_ENTRIES = 1024
+THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
+
+
+class Mark(NamedTuple):
+    """Why Spotify is not asked again just now, and whether old data may stand in for that."""
+
+    reason: str
+    passes: bool
+
+
+class Shelf:
+    """Entries by key, tokens rejected lately, failures lately, and when a token first came."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.entries = BoundedMemoryCache(
+            max_entries=settings.cache_max_entries,
+            max_weight=settings.cache_max_bytes,
+            weigh=Entry.weight,
+            clock=clock,
+        )
+        self.rejected = self._marks(REJECTED_ENTRIES)
+        self.throttled = self._marks(settings.cache_max_entries)
+        self.first_seen = self._marks(settings.cache_max_entries)
+        self._stores = (self.entries, self.rejected, self.throttled, self.first_seen)
+        self.faults = 0
+
+    def _marks(self, entries: int) -> BoundedMemoryCache:
+        return BoundedMemoryCache(
+            max_entries=entries, max_weight=entries, weigh=lambda _: 1, clock=self._clock
+        )
+
+    async def look_up(self, key: Key) -> Entry | None:
+        """The entry, fresh or stale. A fault of the store is a counted miss."""
+        try:
+            found: Entry | None = await self.entries.get(key)
+        except Exception:
+            self.faults += 1
+            log.exception("the cache failed to read; fetching instead")
+            return None
+        return found
+
+    async def put(self, key: Key, entry: Entry, *, longest_s: float) -> None:
+        """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits."""
+        try:
+            now = self._clock()
+            await self.entries.set(key, entry, ttl=min(entry.dies_at - now, longest_s))
+            await self.throttled.delete(key)
+            if not await self.first_seen.exists(key):
+                life_s = entry.token_seen_at + TOKEN_LIFE_S - now
+                await self.first_seen.set(key, entry.token_seen_at, ttl=life_s)
+        except Exception:
+            self.faults += 1
+            log.exception("the cache failed to keep a listener; answering all the same")
+
+    async def seen_at(self, key: Key, old: Entry | None) -> float:
+        """When this token was first accepted, as far as anything here remembers; else now."""
+        marked: float | None = await self.first_seen.get(key)
+        known = self._clock() if marked is None else marked
+        return known if old is None else min(known, old.token_seen_at)
+
+    async def reject(self, key: Key) -> None:
+        """Purge a listener whose token Spotify refuses, and remember that for a while."""
+        self.entries.drop(key)
+        await self.rejected.set(key, value=True, ttl=REJECTED_TTL_S)
+
+    async def throttle(self, key: Key, reason: str, *, passes: bool) -> None:
+        """Let nobody ask in vain for a while, as long as there is old data."""
+        await self.throttled.set(key, Mark(reason, passes), ttl=THROTTLE_S)
+
+    def forget(self, key: str | None) -> None:
+        """Forget one key, or all, at once."""
+        for store in self._stores:
+            store.drop(key)
+
+    async def sweep(self) -> None:
+        """Remove what has expired in every table."""
+        for store in self._stores:
+            await store.sweep()
