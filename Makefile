@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## serve on 127.0.0.1:8080: the demo unless keys are set
 	@$(BIN)/lyra run
@@ -18,6 +18,15 @@ serve: .venv/.run ## serve real listeners (see .env.example)
 
 test: .venv/.dev ## the tests; T=tests/cache to choose
 	@$(BIN)/pytest -q $(T)
+
+test-interop: .venv/.dev ## other people's clients read the stream: needs Node 20, npm and curl
+	@for program in node npm curl; do command -v $$program >/dev/null \
+	  || { echo "make test-interop needs $$program, which is not installed"; exit 1; }; done
+	@$(BIN)/pytest -q -m interop tests/interop
+
+fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests for FUZZ_S=60 seconds, then strange answers of Spotify (6 minutes)
+	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60)
+	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz
 
 check: lint type test ## everything that has to pass before a commit
 
@@ -60,4 +69,10 @@ clean: ## remove what make made
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.PHONY: help run demo serve test check lint type fix bench bench-cache lock clean
+# Not in the lock: only `make fuzz` needs it.
+.venv/fuzz/.ready: scripts/fuzz-requirements.txt | .venv/.run
+	@$(PY) -m venv .venv/fuzz
+	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
+	@touch $@
+
+.PHONY: help run demo serve test test-interop fuzz check lint type fix bench bench-cache lock clean

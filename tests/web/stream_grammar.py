@@ -140,7 +140,7 @@ def _check_ending(parts: list[dict[str, Any]], kinds: list[str]) -> None:
     require(kinds[-1] == "finish", "finish or abort is the last part")
     reason = parts[-1]["finishReason"]
     require(reason in _REASONS, f"finish reason {reason!r}")
-    wanted = ["error", "data-error", "finish"] if reason == "error" else ["finish"]
+    wanted = ["data-error", "error", "finish"] if reason == "error" else ["finish"]
     require(endings == wanted, f"one ending, not {endings}")
     require(kinds[-len(wanted) :] == wanted, "the ending is in one piece")
 

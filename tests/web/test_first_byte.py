@@ -148,7 +148,7 @@ async def test_an_init_that_breaks_after_its_first_byte_says_so(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the cause, with a secret")
 
-    monkeypatch.setattr("lyra.cache.listeners.make_entry", broken)
+    monkeypatch.setattr("lyra.cache.loader.make_entry", broken)
     token = sandbox_token(7, "typical", "legacy", "slow-200-recent")
 
     *_, last = events(await init(service, token, Accept=EVENTS))

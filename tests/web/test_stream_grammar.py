@@ -30,7 +30,7 @@ def frames(*parts: Part) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "ending", [(FINISH,), (ERROR, DATA_ERROR, FAILED), (ABORT,)], ids=["finish", "error", "abort"]
+    "ending", [(FINISH,), (DATA_ERROR, ERROR, FAILED), (ABORT,)], ids=["finish", "error", "abort"]
 )
 def test_the_checker_accepts_each_of_the_three_endings(ending: tuple[Part, ...]) -> None:
     stream = read_body(b": ka\n\n" + frames(START, BEGIN, DELTA, END, *ending) + DONE)
@@ -48,7 +48,8 @@ def test_the_checker_accepts_each_of_the_three_endings(ending: tuple[Part, ...])
         frames(START, FINISH, ABORT) + DONE,
         frames(START, FAILED) + DONE,
         frames(START, ERROR, FAILED) + DONE,
-        frames(START, ERROR, DATA_ERROR) + DONE,
+        frames(START, ERROR, DATA_ERROR, FAILED) + DONE,
+        frames(START, DATA_ERROR, ERROR) + DONE,
         frames(START, START, FINISH) + DONE,
         frames(START, DELTA, FINISH) + DONE,
         frames(START, BEGIN, DELTA, FINISH) + DONE,

@@ -153,8 +153,8 @@ class _Answer:
         encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
         self._bytes += len(encoded)
-        if room > 0:
-            self._run.say(encoded[:room].decode("utf-8", "ignore"))
+        if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
+            self._run.say(fitting)
         return len(encoded) <= room
 
     def _finish(self, done: Done) -> None:

@@ -46,7 +46,9 @@ class Question(msgspec.Struct, frozen=True):
     chat_id: str | None = None
 
 
-class _Piece(msgspec.Struct):
+class Piece(msgspec.Struct):
+    """One part of a message; only those of type `text` are read."""
+
     type: str = "text"
     text: str | None = None
 
@@ -55,8 +57,9 @@ class Message(msgspec.Struct):
     """One message as any of the accepted protocols sends it."""
 
     role: Role
-    content: str | list[_Piece] | None = None
-    parts: list[_Piece] | None = None
+    # An object is what AG-UI's activity messages hold; it has no words.
+    content: str | list[Piece] | dict[str, Any] | None = None
+    parts: list[Piece] | None = None
 
     def words(self) -> str:
         """The texts of the message; some kits send them as `content` and as `parts`."""
@@ -79,14 +82,18 @@ class WithMessages(Protocol):
 Shape = TypeVar("Shape", bound=WithMessages)
 
 
-class _Contract(msgspec.Struct):
+class Contract(msgspec.Struct):
+    """A message, and what was said before it."""
+
     message: str
     history: Messages = []
     stream: bool = True
     id: Id | None = None
 
 
-class _Kit(msgspec.Struct):
+class Kit(msgspec.Struct):
+    """The whole conversation, as useChat and assistant-ui send it."""
+
     messages: Messages
     stream: bool = True
     id: Id | None = None
@@ -101,9 +108,9 @@ def parse_question(body: bytes) -> Question:
     """
     document = _load(body)
     if "messages" in document and "message" not in document:
-        kit: _Kit = _shaped(document, _Kit)
+        kit: Kit = _shaped(document, Kit)
         return Question(turns(kit.messages, "$.messages"), kit.stream, kit.id)
-    asked: _Contract = _shaped(document, _Contract)
+    asked: Contract = _shaped(document, Contract)
     messages = [*asked.history, Message("user", asked.message)]
     return Question(turns(messages, "$.message"), asked.stream, asked.id)
 

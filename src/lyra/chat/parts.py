@@ -84,5 +84,6 @@ def status(phase: str, **more: Any) -> Status:
 
 
 def failure_parts(failure: LyraError, request_id: str) -> tuple[Part, Part]:
-    """A failure in the middle of a stream, for people and for programs."""
-    return Failure(str(failure)), FailureData(failure.describe(request_id), transient=True)
+    """A failure in the middle of a stream, for programs and for people."""
+    # In this order: useChat reads nothing that comes after `error`.
+    return FailureData(failure.describe(request_id), transient=True), Failure(str(failure))

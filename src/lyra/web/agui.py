@@ -12,6 +12,7 @@ from aiohttp import web
 
 from lyra.chat.bodies import Messages, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
+from lyra.errors import DrainingError
 from lyra.web.intake import bearer, read_json_body
 from lyra.web.sse import frame
 from lyra.web.talk import answering, streamed
@@ -65,7 +66,8 @@ class Events:
                 told = part.data
                 yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
             case Abort():
-                yield {"type": "RUN_ERROR", "message": "The answer was ended.", "code": "abort"}
+                ended = DrainingError
+                yield {"type": "RUN_ERROR", "message": ended.sentence, "code": ended.code}
             case Finish() if part.finish_reason != "error":
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:

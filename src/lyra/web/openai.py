@@ -14,7 +14,8 @@ from aiohttp import web
 
 from lyra.chat.bodies import Messages, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
-from lyra.web.answers import json_answer
+from lyra.errors import DrainingError
+from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import bearer, read_json_body
 from lyra.web.sse import DONE, frame
 from lyra.web.talk import answering, streamed, whole
@@ -23,7 +24,9 @@ MODEL = "lyra"
 _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filter"}
 
 
-class _Options(msgspec.Struct):
+class StreamOptions(msgspec.Struct):
+    """What a stream holds beside the words."""
+
     include_usage: bool = False
 
 
@@ -31,8 +34,8 @@ class Completion(msgspec.Struct):
     """The members of a completion request that matter here; the others are ignored."""
 
     messages: Messages
-    stream: bool = False
-    stream_options: _Options | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
 
 
 async def models(_: web.Request) -> web.StreamResponse:
@@ -79,19 +82,24 @@ class Chunks:
             case TextDelta():
                 yield self._chunk({"content": part.delta})
             case FailureData():
-                yield {"error": {**part.data, "type": part.data["code"]}}
+                yield _error(part.data)
             case Finish() if part.finish_reason != "error":
                 yield self._chunk({}, _reason(part))
                 if self._include_usage:
                     yield {**self._envelope, "choices": [], "usage": _usage(part)}
             case Abort():
-                yield self._chunk({}, "stop")
+                # No finish reason: an answer that was cut must not look complete.
+                yield _error(DrainingError().describe(request_id.get()))
             case _:
                 return
 
     def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return {**self._envelope, "choices": [choice]}
+
+
+def _error(told: dict[str, Any]) -> dict[str, Any]:
+    return {"error": {**told, "type": told["code"]}}
 
 
 def _named(kind: str, run_id: str, created: int) -> dict[str, Any]:

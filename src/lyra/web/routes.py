@@ -18,6 +18,10 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/metrics", admin.metrics),
     web.get("/admin/cache", admin.cache_stats),
     web.delete("/admin/cache", admin.clear_cache),
+    web.get("/openapi.json", house.openapi),
+    web.get("/docs", house.docs),
     web.get("/", house.page),
     web.get("/static/page.css", house.style),
+    web.get("/static/docs.css", house.docs_style),
+    web.get("/static/docs.js", house.docs_script),
 )

@@ -1,0 +1,266 @@
+"""The bodies of answers as types, for /openapi.json alone: nothing is encoded with them.
+
+The answers themselves are written where they are made, some of them once per listener and as bytes.
+Tests hold what the service sends against these types.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lyra.cache.visit import State
+from lyra.chat.model import Usage
+from lyra.chat.parts import FinishReason
+from lyra.errors import LyraError
+from lyra.listening.models import (
+    Artist,
+    Genre,
+    Play,
+    Playlist,
+    SectionName,
+    SectionStatus,
+    Track,
+)
+
+
+def error_kinds(root: type[LyraError] = LyraError) -> dict[str, type[LyraError]]:
+    """Every error that a caller can tell apart, by code; of several with one code the widest."""
+    found = {root.code: root}
+    for kind in root.__subclasses__():
+        found = {**error_kinds(kind), **found}
+    return found
+
+
+Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
+No = Annotated[bool, Meta(extra_json_schema={"const": False})]
+Code = Annotated[str, Meta(extra_json_schema={"enum": sorted(error_kinds())})]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Hours = Annotated[tuple[Count, ...], Meta(min_length=24, max_length=24)]
+
+
+class ErrorDetail(Struct):
+    """What failed: `code` for programs, `message` for people. `reason` tells cases of one code apart."""
+
+    code: Code
+    message: str
+    retryable: bool
+    request_id: str
+    action: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    retry_after_s: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+
+
+class ErrorAnswer(Struct):
+    """The shape of every error."""
+
+    success: No
+    error: ErrorDetail
+
+
+class CacheState(Struct):
+    """Where the listener came from. `miss`: this request fetched; `joined`: another one did."""
+
+    state: State
+    spotify_calls: Count
+    reason: str | UnsetType = UNSET
+    age_s: Count | UnsetType = UNSET
+    expires_in_s: Count | UnsetType = UNSET
+
+
+class ListenerProfile(Struct):
+    """Who listens."""
+
+    id: str
+    display_name: str | None
+    image: str | None
+
+
+class GenreShares(Struct):
+    """Genres by share, largest first; `coverage` is the part of the artists with known genres."""
+
+    genres: tuple[Genre, ...]
+    coverage: Share
+    source: Literal["spotify", "none"]
+    artists_known: Count
+    artists_considered: Count
+
+
+class SectionState(Struct):
+    """How one of the five Spotify calls went."""
+
+    status: SectionStatus
+    count: Count | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+
+
+Sections = dict[SectionName, SectionState]
+
+
+class InitAnswer(Struct):
+    """A loaded listener. A section that could not be read is named, and the rest stays usable."""
+
+    success: Yes
+    message: str
+    summary: str
+    profile: ListenerProfile
+    genre_analysis: GenreShares
+    sections: Sections
+    cache: CacheState
+
+
+class InitSection(Struct, tag_field="type", tag="section"):
+    """One Spotify call has ended; `ms` is how long it took."""
+
+    name: SectionName
+    status: SectionStatus
+    ms: Count
+    count: Count | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+
+
+class InitReady(Struct, tag_field="type", tag="ready"):
+    """The listener is loaded: the JSON answer's members."""
+
+    success: Yes
+    message: str
+    summary: str
+    profile: ListenerProfile
+    genre_analysis: GenreShares
+    sections: Sections
+    cache: CacheState
+
+
+class InitError(Struct, tag_field="type", tag="error"):
+    """Loading failed after the first byte."""
+
+    success: No
+    error: ErrorDetail
+
+
+InitFrame = InitSection | InitReady | InitError
+
+
+class StatusAnswer(Struct):
+    """What is held for a token. The last three are told where something is held."""
+
+    cache_ready: bool
+    cache_status: Literal["fresh", "stale", "empty"]
+    has_user_data: bool
+    age_s: Count | UnsetType = UNSET
+    expires_in_s: Count | UnsetType = UNSET
+    top_artists_count: Count | UnsetType = UNSET
+
+
+class ProfileAnswer(Struct):
+    """The listening data. Hours are UTC, `fetched_at` is seconds since the epoch."""
+
+    success: Yes
+    profile: ListenerProfile
+    top_artists: tuple[Artist, ...]
+    top_tracks: tuple[Track, ...]
+    recently_played: tuple[Play, ...]
+    plays_by_hour: Hours
+    playlists: tuple[Playlist, ...]
+    genre_analysis: GenreShares
+    suggestions: tuple[str, ...]
+    sections: Sections
+    summary: str
+    fetched_at: float
+    cache: CacheState
+
+
+class ChatAnswer(Struct):
+    """A whole answer in one piece."""
+
+    success: Yes
+    response: str
+    tracks: tuple[dict[str, Any], ...]
+    model: str
+    usage: Usage
+    finish_reason: FinishReason
+    cache: CacheState
+
+
+class StartCache(CacheState, kw_only=True):
+    """`CacheState`, and how long the look-up took."""
+
+    lookup_ms: float
+
+
+class StartMetadata(Struct):
+    """What is known when the answer begins. `demo` is told where the listener is invented."""
+
+    model: str
+    offline: bool
+    cache: StartCache
+    demo: Yes | UnsetType = UNSET
+
+
+class FinishMetadata(Struct):
+    """What the answer took. `first_token_ms` is null where no word came."""
+
+    usage: Usage
+    first_token_ms: float | None
+    duration_ms: float
+    cache: CacheState
+
+
+class StatusData(Struct):
+    """What is being done; `section`, `status` and `ms` come as each Spotify call ends."""
+
+    phase: Literal["loading_listening", "thinking"]
+    section: SectionName | UnsetType = UNSET
+    status: SectionStatus | UnsetType = UNSET
+    ms: Count | UnsetType = UNSET
+
+
+class Alive(Struct):
+    """The process answers."""
+
+    alive: Yes
+
+
+class SpotifyState(Struct):
+    """How the calls to Spotify have gone lately."""
+
+    state: Literal["ok", "failing", "paused"]
+    failing: tuple[str, ...] | UnsetType = UNSET
+    paused_s: Count | UnsetType = UNSET
+
+
+class ModelState(Struct):
+    """Who writes the answers; `offline` means no language model does."""
+
+    name: str
+    offline: bool
+
+
+class RedisState(Struct):
+    """Without it answers are slower and never fewer."""
+
+    state: Literal["ok", "degraded"]
+
+
+class Dependencies(Struct):
+    """The state of each thing that answers depend on; `redis` where it is set."""
+
+    spotify: SpotifyState
+    model: ModelState
+    redis: RedisState | UnsetType = UNSET
+
+
+class Readiness(Struct):
+    """Whether new listeners are welcome. `demo` means that every listener is invented."""
+
+    ready: bool
+    demo: bool
+    dependencies: Dependencies
+
+
+class CacheStatistics(Struct):
+    """Counters (their names end in `_total`) and sizes of the cache."""
+
+    success: Yes
+    cache: dict[str, int]

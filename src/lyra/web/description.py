@@ -1,0 +1,200 @@
+"""The OpenAPI 3.1 description of the service, made from the types that read its requests."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import orjson
+
+from lyra import __version__
+from lyra.chat.parts import Part
+from lyra.web.answer_shapes import (
+    ErrorAnswer,
+    ErrorDetail,
+    FinishMetadata,
+    StartMetadata,
+    StatusData,
+    error_kinds,
+)
+from lyra.web.operations import JSON, OPERATIONS, Events, Operation
+
+_ABOUT = (
+    "A chat assistant that already knows what you listen to. Send a Spotify access token as "
+    "`Authorization: Bearer <token>`; `POST /lyra/chat` streams the answer as the AI SDK UI "
+    "message stream, version 1. Every answer carries `X-Request-Id`."
+)
+_RETRY_STATUSES = (429, 503, 504)
+_UNAUTHORIZED, _NO_CONTENT, _UNREADY = 401, 204, 503
+
+# Members of parts that are plain objects in the code, and what they hold.
+_REFINED: dict[tuple[str, str], Any] = {
+    ("Start", "messageMetadata"): StartMetadata,
+    ("Finish", "messageMetadata"): FinishMetadata,
+    ("Status", "data"): StatusData,
+    ("FailureData", "data"): ErrorDetail,
+}
+
+
+def api_description() -> bytes:
+    """The description as JSON; it is the same for the whole life of a process."""
+    schemas = _Schemas()
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Lyra",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": _paths(schemas),
+        "components": {
+            "schemas": schemas.components,
+            "responses": {f"Error{status}": _error(status) for status in _codes_by_status()},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "listener": _bearer("The listener's Spotify access token."),
+                "operator": _bearer("The operator's LYRA_ADMIN_TOKEN."),
+            },
+        },
+    }
+    return orjson.dumps(document)
+
+
+class _Schemas:
+    """The schema of every type that an operation names."""
+
+    def __init__(self) -> None:
+        types = list(dict.fromkeys(_types()))
+        schemas, self.components = msgspec.json.schema_components(
+            types, ref_template="#/components/schemas/{name}"
+        )
+        self._by_type = dict(zip(types, schemas, strict=True))
+        for (struct, member), told in _REFINED.items():
+            self.components[struct]["properties"][member] = self._by_type[told]
+        parts = [self._by_type[part] for part in Part.__subclasses__()]
+        self.components["StreamPart"] = {
+            "description": "One frame of the stream that `POST /lyra/chat` answers with.",
+            "anyOf": parts,
+        }
+
+    def of(self, *types: Any) -> dict[str, Any]:
+        """The schema of whatever is one of these types."""
+        found = [self._one(each) for each in types]
+        return found[0] if len(found) == 1 else {"anyOf": found}
+
+    def _one(self, kind: Any) -> dict[str, Any]:
+        if kind is Part:
+            return {"$ref": "#/components/schemas/StreamPart"}
+        schema: dict[str, Any] = self._by_type[kind]
+        return schema
+
+
+def _types() -> Iterator[Any]:
+    yield ErrorAnswer
+    yield from _REFINED.values()
+    yield from Part.__subclasses__()
+    for operation in OPERATIONS:
+        yield from operation.bodies
+        for told in (*operation.answers.values(), operation.unready):
+            frames = told.frames if isinstance(told, Events) else (told,)
+            yield from (each for each in frames if each not in (None, Part))
+
+
+def _paths(schemas: _Schemas) -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(
+            operation, schemas
+        )
+    return paths
+
+
+def _described(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.group],
+        "responses": _responses(operation, schemas),
+    }
+    if operation.caller is not None:
+        told["security"] = [{operation.caller: []}]
+    if operation.bodies:
+        content = {"schema": schemas.of(*operation.bodies), "example": operation.example}
+        told["requestBody"] = {"required": True, "content": {JSON: content}}
+    return told
+
+
+def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    content = {media: _content(told, schemas) for media, told in operation.answers.items()}
+    done: dict[str, Any] = {
+        "description": "Done." if operation.status == _NO_CONTENT else "The answer.",
+        "headers": _header_refs("X-Request-Id"),
+    }
+    if content:
+        done["content"] = content
+    responses = {str(operation.status): done}
+    for status in sorted(operation.errors):
+        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    if operation.unready is not None:
+        responses[str(_UNREADY)] = {
+            **_error(_UNREADY),
+            "content": {JSON: {"schema": schemas.of(operation.unready, ErrorAnswer)}},
+        }
+    return responses
+
+
+def _content(told: Any, schemas: _Schemas) -> dict[str, Any]:
+    if told is None:
+        return {"schema": {"type": "string"}}
+    if not isinstance(told, Events):
+        return {"schema": schemas.of(told)}
+    last = " The last frame is `data: [DONE]`." if told.ends_with_done else ""
+    about = f"Frames `data: <one line of JSON>`; comments fill silence.{last}"
+    # OpenAPI 3.1 has no word for the frames of a stream; 3.2 calls this itemSchema. No type for the
+    # whole: some tools hold it against the text, others against each event.
+    return {
+        "schema": {"description": about},
+        "x-item-schema": schemas.of(*told.frames),
+    }
+
+
+def _codes_by_status() -> dict[int, list[str]]:
+    codes: dict[int, list[str]] = {}
+    for code, kind in sorted(error_kinds().items()):
+        codes.setdefault(kind.status, []).append(code)
+    return dict(sorted(codes.items()))
+
+
+def _error(status: int) -> dict[str, Any]:
+    codes = ", ".join(f"`{code}`" for code in _codes_by_status()[status])
+    headers = ["X-Request-Id"]
+    headers += ["Retry-After"] * (status in _RETRY_STATUSES)
+    headers += ["WWW-Authenticate"] * (status == _UNAUTHORIZED)
+    return {
+        "description": f"Error: {codes}.",
+        "headers": _header_refs(*headers),
+        "content": {JSON: {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
+    }
+
+
+def _header_refs(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+_HEADERS: dict[str, Any] = {
+    "X-Request-Id": {
+        "description": "Names this request in the log; the caller's own where it sent one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Retry-After": {
+        "description": "Whole seconds, where they are known.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}},
+}
+
+
+def _bearer(about: str) -> dict[str, Any]:
+    return {"type": "http", "scheme": "bearer", "description": about}

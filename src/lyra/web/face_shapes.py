@@ -1,0 +1,142 @@
+"""The answers of the OpenAI and AG-UI faces as types, for /openapi.json alone."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from lyra.web.answer_shapes import Code, Count, ErrorDetail, StartMetadata
+
+StopReason = Literal["stop", "length", "content_filter"]
+
+
+class ModelEntry(Struct):
+    """One model, as OpenAI lists it."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(Struct):
+    """Every model that there is."""
+
+    object: Literal["list"]
+    data: tuple[ModelEntry, ...]
+
+
+class CompletionUsage(Struct):
+    """Tokens; `prompt_tokens` holds those that the model's server had cached."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count
+
+
+class CompletionMessage(Struct):
+    role: Literal["assistant"]
+    content: str
+
+
+class CompletionChoice(Struct):
+    index: int
+    message: CompletionMessage
+    finish_reason: StopReason
+
+
+class CompletionAnswer(Struct):
+    """A whole chat completion."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: tuple[CompletionChoice, ...]
+    usage: CompletionUsage
+
+
+class ChunkDelta(Struct):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+
+
+class ChunkChoice(Struct):
+    index: int
+    delta: ChunkDelta
+    finish_reason: StopReason | None
+
+
+class CompletionChunk(Struct):
+    """One piece of a chat completion; `usage` is in the last one, where it was asked for."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: tuple[ChunkChoice, ...]
+    usage: CompletionUsage | UnsetType = UNSET
+
+
+class ChunkErrorDetail(ErrorDetail, kw_only=True):
+    """An error as OpenAI's clients read it: `type` is the code once more."""
+
+    type: Code
+
+
+class ChunkError(Struct):
+    """The answer failed, or was ended by the server."""
+
+    error: ChunkErrorDetail
+
+
+class _Event(Struct, tag_field="type", rename="camel"):
+    pass
+
+
+class RunStarted(_Event, tag="RUN_STARTED"):
+    thread_id: str
+    run_id: str
+
+
+class Custom(_Event, tag="CUSTOM"):
+    """What Lyra tells beside the protocol: the metadata of the answer."""
+
+    name: Literal["lyra.start"]
+    value: StartMetadata
+
+
+class TextMessageStart(_Event, tag="TEXT_MESSAGE_START"):
+    message_id: str
+    role: Literal["assistant"]
+
+
+class TextMessageContent(_Event, tag="TEXT_MESSAGE_CONTENT"):
+    message_id: str
+    delta: str
+
+
+class TextMessageEnd(_Event, tag="TEXT_MESSAGE_END"):
+    message_id: str
+
+
+class RunFinished(_Event, tag="RUN_FINISHED"):
+    thread_id: str
+    run_id: str
+
+
+class RunError(_Event, tag="RUN_ERROR"):
+    """The answer failed, or was ended by the server."""
+
+    message: str
+    code: Code
+
+
+AguiEvent = (
+    RunStarted
+    | Custom
+    | TextMessageStart
+    | TextMessageContent
+    | TextMessageEnd
+    | RunFinished
+    | RunError
+)

@@ -1,0 +1,204 @@
+"""What each route takes and gives, as data. Tests hold it against the table of routes."""
+
+from typing import Any, Literal, NamedTuple
+
+from lyra.chat.bodies import Contract, Kit
+from lyra.chat.parts import Part
+from lyra.web import answer_shapes as answers, face_shapes as faces
+from lyra.web.agui import RunAgentInput
+from lyra.web.openai import Completion
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+# The statuses that an error can have, by what the route does before it answers.
+_ANY = (400, 421, 500, 503)
+_TOKEN = (*_ANY, 401)
+_FETCH = (*_TOKEN, 403, 504)
+_CHAT = (*_FETCH, 408, 413, 415, 429)
+_ADMIN = (*_ANY, 404)
+
+_QUESTION = {"message": "Which artists do I listen to most?"}
+_MESSAGES = [{"id": "m1", "role": "user", "content": _QUESTION["message"]}]
+
+
+class Events(NamedTuple):
+    """A stream of server-sent events: the shapes of its frames, and what ends it."""
+
+    frames: tuple[Any, ...]
+    ends_with_done: bool = True
+
+
+class Operation(NamedTuple):
+    """One method of one path. `answers` is by media type; None there is a text of its own."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answers: dict[str, Any]
+    group: Literal["listener", "chat", "service", "operator", "pages"]
+    errors: tuple[int, ...] = _ANY
+    bodies: tuple[Any, ...] = ()
+    example: dict[str, Any] | None = None
+    caller: Literal["listener", "operator"] | None = None  # whose bearer token it needs
+    status: int = 200
+    unready: Any = None  # what 503 says beside an error
+
+
+def _page(path: str, media: str, summary: str) -> Operation:
+    name = path.strip("/").replace("/", "_").replace(".", "_") or "page"
+    return Operation("GET", path, name, summary, {media: None}, "pages")
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        "/lyra/init",
+        "init",
+        "Load the listener, or find what was loaded. As events: one for each Spotify call.",
+        {JSON: answers.InitAnswer, EVENTS: Events((answers.InitFrame,))},
+        "listener",
+        errors=_FETCH,
+        caller="listener",
+    ),
+    Operation(
+        "POST",
+        "/lyra/chat",
+        "chat",
+        "Answer one message. No init is needed first; an unknown listener is loaded on the way.",
+        {EVENTS: Events((Part,)), JSON: answers.ChatAnswer},
+        "chat",
+        errors=_CHAT,
+        bodies=(Contract, Kit),
+        example=_QUESTION,
+        caller="listener",
+    ),
+    Operation(
+        "GET",
+        "/lyra/status",
+        "status",
+        "Tell what is held for this token. Spotify is never asked.",
+        {JSON: answers.StatusAnswer},
+        "listener",
+        errors=_TOKEN,
+        caller="listener",
+    ),
+    Operation(
+        "GET",
+        "/lyra/profile",
+        "profile",
+        "Give the listening data for a page, loaded if need be.",
+        {JSON: answers.ProfileAnswer},
+        "listener",
+        errors=_FETCH,
+        caller="listener",
+    ),
+    Operation(
+        "DELETE",
+        "/lyra/session",
+        "forget",
+        "Forget everything held for this token, at once.",
+        {},
+        "listener",
+        errors=_TOKEN,
+        caller="listener",
+        status=204,
+    ),
+    Operation(
+        "POST",
+        "/lyra/agui",
+        "agui",
+        "Answer as AG-UI events.",
+        {EVENTS: Events((faces.AguiEvent,), ends_with_done=False)},
+        "chat",
+        errors=_CHAT,
+        bodies=(RunAgentInput,),
+        example={"threadId": "t1", "runId": "r1", "messages": _MESSAGES},
+        caller="listener",
+    ),
+    Operation(
+        "POST",
+        "/v1/chat/completions",
+        "completions",
+        "Answer as an OpenAI chat completion; in chunks where `stream` is true.",
+        {
+            JSON: faces.CompletionAnswer,
+            EVENTS: Events((faces.CompletionChunk, faces.ChunkError)),
+        },
+        "chat",
+        errors=_CHAT,
+        bodies=(Completion,),
+        example={"model": "lyra", "messages": _MESSAGES},
+        caller="listener",
+    ),
+    Operation(
+        "GET",
+        "/v1/models",
+        "models",
+        "List the one model, for OpenAI's clients.",
+        {JSON: faces.ModelList},
+        "chat",
+    ),
+    Operation(
+        "GET",
+        "/healthz",
+        "healthz",
+        "Tell that the process answers.",
+        {JSON: answers.Alive},
+        "service",
+    ),
+    Operation(
+        "GET",
+        "/readyz",
+        "readyz",
+        "Tell whether new listeners are welcome, and how each dependency does.",
+        {JSON: answers.Readiness},
+        "service",
+        unready=answers.Readiness,
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Give everything counted and timed, as Prometheus text.",
+        {"text/plain": None},
+        "operator",
+        errors=_ADMIN,
+        caller="operator",
+    ),
+    Operation(
+        "GET",
+        "/admin/cache",
+        "cache_stats",
+        "Give the cache's counters and sizes.",
+        {JSON: answers.CacheStatistics},
+        "operator",
+        errors=_ADMIN,
+        caller="operator",
+    ),
+    Operation(
+        "DELETE",
+        "/admin/cache",
+        "clear_cache",
+        "Forget every listener.",
+        {},
+        "operator",
+        errors=_ADMIN,
+        caller="operator",
+        status=204,
+    ),
+    Operation(
+        "GET",
+        "/openapi.json",
+        "openapi",
+        "Give this description.",
+        {JSON: dict[str, Any]},
+        "service",
+    ),
+    _page("/", "text/html", "Show what runs here."),
+    _page("/docs", "text/html", "Show the routes, with a console that streams."),
+    _page("/static/page.css", "text/css", "The style of the first page."),
+    _page("/static/docs.css", "text/css", "The style of the console."),
+    _page("/static/docs.js", "text/javascript", "The console's script."),
+)

@@ -1,0 +1,53 @@
+// The class behind useChat: what a component would show.
+
+import { codeIn, headers, load, question, report, rest, textOf, url, wordsCame } from "./shared.mjs";
+
+const { AbstractChat, DefaultChatTransport } = await load(rest[0]);
+
+class State {
+  status = "ready";
+  error = undefined;
+  messages = [];
+  pushMessage = (message) => { this.messages = [...this.messages, message]; };
+  popMessage = () => { this.messages = this.messages.slice(0, -1); };
+  replaceMessage = (index, message) => {
+    this.messages = this.messages.with(index, message);
+    if (textOf(message.parts)) wordsCame();
+  };
+  snapshot = (thing) => structuredClone(thing);
+}
+
+class Chat extends AbstractChat {
+  constructor(options) {
+    super({ ...options, state: new State() });
+  }
+}
+
+const data = [];
+const codes = [];
+const endings = [];
+const chat = new Chat({
+  id: "c1",
+  transport: new DefaultChatTransport({ api: `${url}/lyra/chat`, headers }),
+  onData: (part) => {
+    data.push(part.type);
+    if (part.type === "data-error") codes.push(part.data.code);
+  },
+  onFinish: ({ isAbort, isDisconnect, isError, finishReason }) => endings.push({ isAbort, isDisconnect, isError, finishReason }),
+});
+await chat.sendMessage({ text: question });
+const turns = Number(rest[1] ?? 1);
+for (let turn = 1; turn < turns; turn += 1) await chat.sendMessage({ text: "And after that?" });
+
+const last = chat.messages.at(-1);
+report({
+  status: chat.status,
+  error: chat.error ? codeIn(chat.error) : null,
+  messages: chat.messages.map((message) => message.role),
+  text: last.role === "assistant" ? textOf(last.parts) : "",
+  kinds: last.parts.map((part) => part.type),
+  metadata: last.metadata ?? null,
+  data,
+  codes,
+  endings,
+});
