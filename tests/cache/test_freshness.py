@@ -7,7 +7,8 @@ import asyncio
 
 import pytest
 
-from lyra.cache.listeners import THROTTLE_S, ListenerCache
+from lyra.cache.listeners import ListenerCache
+from lyra.cache.shelf import THROTTLE_S
 from lyra.cache.visit import Visit
 from lyra.errors import SpotifyTokenRejectedError, SpotifyUnavailableError
 from lyra.listening.models import SectionName

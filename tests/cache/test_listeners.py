@@ -167,7 +167,7 @@ async def test_a_store_that_breaks_costs_a_fetch_and_no_error(
         raise RuntimeError
 
     for name in ("_get", "_set"):
-        monkeypatch.setattr(cache._entries, name, broken)
+        monkeypatch.setattr(cache._shelf.entries, name, broken)
 
     assert (await (await cache.visit(ANNA)).entry()).top_artists_count == 1
     assert (await cache.visit(ANNA)).state == "miss"
