@@ -25,8 +25,8 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 	@$(BIN)/pytest -q -m interop tests/interop
 
 fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests for FUZZ_S=60 seconds, then strange answers of Spotify (6 minutes)
-	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60)
-	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz
+	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
+	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED))
 
 check: lint type test ## everything that has to pass before a commit
 

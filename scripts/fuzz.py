@@ -42,7 +42,7 @@ async def own_service() -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-async def fuzz(program: Path, seconds: int) -> int:
+async def fuzz(program: Path, seconds: int, seed: str) -> int:
     """Schemathesis' exit code: 0 when every answer was as described."""
     # It writes examples and reports where it runs.
     with TemporaryDirectory() as folder:
@@ -52,6 +52,7 @@ async def fuzz(program: Path, seconds: int) -> int:
                 *("run", f"{url}/openapi.json"),
                 *("--header", f"Authorization: Bearer {sandbox_token()}"),
                 *("--max-time", str(seconds)),
+                *(("--seed", seed) if seed else ()),
                 *("--exclude-checks", NOT_HELD),
                 *("--suppress-health-check", "all"),
                 *("--warnings", "off"),
@@ -68,8 +69,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--st", type=Path, default=Path(".venv/fuzz/bin/st"))
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", default="", help="to have the same requests again")
     given = parser.parse_args()
-    return asyncio.run(fuzz(given.st.absolute(), given.seconds))
+    return asyncio.run(fuzz(given.st.absolute(), given.seconds, given.seed))
 
 
 if __name__ == "__main__":
