@@ -24,9 +24,13 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 	  || { echo "make test-interop needs $$program, which is not installed"; exit 1; }; done
 	@$(BIN)/pytest -q -m interop tests/interop
 
-fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests for FUZZ_S=60 seconds, then strange answers of Spotify (6 minutes)
+fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers, storms over the cache; SEED=1 repeats
 	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED))
+	@$(BIN)/pytest -q tests/cache/test_storm.py --storms $(or $(STORMS),2000)
+
+mutants: .venv/.dev ## break the cache in 23 ways, one at a time: the tests have to notice
+	@$(BIN)/python scripts/mutants.py
 
 check: lint type test ## everything that has to pass before a commit
 
@@ -75,4 +79,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop fuzz check lint type fix bench bench-cache lock clean
+.PHONY: help run demo serve test test-interop fuzz mutants check lint type fix bench bench-cache lock clean

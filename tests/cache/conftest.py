@@ -16,6 +16,12 @@ from lyra.spotify.token import Token
 
 T = TypeVar("T")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/cache/test_storm.py --storms 20000` runs that many seeds."""
+    parser.addoption("--storms", type=int, default=60, help="seeds for the cache's storm")
+
+
 BODIES: dict[SectionName, bytes] = {
     "profile": b'{"id": "vesna", "display_name": "Vesna K.", "images": []}',
     "top_artists": b'{"items": [{"id": "a1", "name": "Kalorda Wenmi", "genres": ["dream pop"]}]}',

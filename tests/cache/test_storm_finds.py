@@ -1,0 +1,119 @@
+"""Faults that the storm, and reading for it, have found in the cache: one small test each."""
+
+import asyncio
+
+from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.token import Token
+
+from .conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
+
+CHIARA = Token("chiara-token-0003")
+
+
+async def turns(count: int = 50) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_who_joins_after_the_expiry_never_gets_expired_data_as_fresh(
+    make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    """The renewal begins in time, is slow, and loses a section."""
+    cache = make_cache(cache_ttl_s=100, cache_stale_s=0)
+    await (await cache.visit(ANNA)).entry()
+    spotify.gate.clear()
+    spotify.fails = {"playlists": SpotifyFailure("server_error")}
+    clock.now += 99
+    await cache.visit(ANNA)
+    await turns()
+    clock.now += 2
+    joiner = await cache.visit(ANNA)
+    spotify.gate.set()
+    entry = await joiner.entry()
+
+    assert joiner.state == "joined"
+    assert clock.now < entry.expires_at
+
+
+async def test_a_listener_who_is_asked_for_keeps_the_end_of_the_tokens_hour(
+    make_cache: CacheMaker, clock: Clock
+) -> None:
+    """Hits keep the entry in a full store, but not the mark of when its token came."""
+    cache = make_cache(cache_max_entries=2)
+    first = await (await cache.visit(ANNA)).entry()
+    for other in (BORIS, CHIARA):
+        await (await cache.visit(other)).entry()
+        await cache.visit(ANNA)
+    clock.now += 3000
+    await cache.visit(ANNA)
+    await turns()
+    renewed = await cache.peek(ANNA)
+
+    assert renewed is not None
+    assert renewed.fetched_at == clock.now
+    assert renewed.dies_at == first.dies_at
+
+
+async def test_a_renewal_that_spotify_forbids_is_throttled_too(
+    make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    """Otherwise every message of a listener who was struck off the app's list asks again."""
+    cache = make_cache()
+    await (await cache.visit(ANNA)).entry()
+    spotify.fails = {"profile": SpotifyFailure("not_registered")}
+    clock.now += 3000
+    for _ in range(5):
+        await cache.visit(ANNA)
+        await turns()
+
+    assert spotify.fetches == 2
+
+
+async def test_a_full_table_of_fetches_lets_old_data_stand_in(
+    make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    """An answer is at hand, and no fetch that could make it better."""
+    cache = make_cache(cache_ttl_s=100, spotify_max_fetches=1)
+    await (await cache.visit(ANNA)).entry()
+    clock.now += 110
+    spotify.gate.clear()
+    await cache.visit(BORIS)
+    found = await cache.visit(ANNA)
+    spotify.gate.set()
+
+    assert (found.state, found.reason) == ("stale", "overloaded")
+
+
+async def test_data_whose_gap_is_filled_is_not_past_its_ttl_when_it_answers(
+    make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    """Only where a fetch may take longer than a tenth of the TTL."""
+    cache = make_cache(cache_ttl_s=80, cache_stale_s=0, spotify_timeout_s=30)
+    spotify.fails = {"playlists": SpotifyFailure("server_error")}
+    await (await cache.visit(ANNA)).entry()
+    spotify.fails = {}
+    spotify.gate.clear()
+    clock.now += 61
+    visit = await cache.visit(ANNA)
+    await turns()
+    clock.now += 29
+    spotify.gate.set()
+    entry = await visit.entry()
+
+    assert visit.state == "miss"
+    assert clock.now < entry.expires_at
+
+
+async def test_a_failure_of_everything_is_throttled_where_there_is_old_data(
+    make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    """The counterpart of the refused renewal."""
+    cache = make_cache()
+    await (await cache.visit(ANNA)).entry()
+    spotify.fails = dict.fromkeys(BODIES, SpotifyFailure("server_error"))
+    clock.now += 3000
+    for _ in range(5):
+        await cache.visit(ANNA)
+        await turns()
+
+    assert spotify.fetches == 2
