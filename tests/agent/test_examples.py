@@ -1,4 +1,4 @@
-"""docs/PYTHON.md shows programs and what they print; both are true."""
+"""README and docs/PYTHON.md show programs and what they print; both are true."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -12,15 +12,19 @@ from lyra.sandbox import Sandbox
 
 from .conftest import Outcome
 
-PAGE = (Path(__file__).parents[2] / "docs" / "PYTHON.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "PYTHON.md").read_text("utf-8")
+PRINTING = re.compile(r"```python\n([^`]*)```\n\n```text\n([^`]*)```")
+EXAMPLES = PRINTING.findall(PAGE)
+README = PRINTING.findall((ROOT / "README.md").read_text("utf-8"))
 
 
 def test_every_example_on_the_page_shows_its_output() -> None:
     assert len(EXAMPLES) == PAGE.count("```python") > 0
+    assert len(README) == 2
 
 
-@pytest.mark.parametrize(("program", "printed"), EXAMPLES)
+@pytest.mark.parametrize(("program", "printed"), [*EXAMPLES, *README])
 async def test_an_example_prints_what_the_page_says_and_nothing_else(
     program: str, printed: str, run: Callable[..., Awaitable[Outcome]]
 ) -> None:

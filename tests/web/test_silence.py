@@ -22,18 +22,17 @@ async def test_a_silent_models_reader_gets_heartbeats_and_then_the_deadlines_err
     answer = await chat(service)
 
     stream = read_stream(answer)
-    assert stream.comments == answer.body.count(b": ka\n\n") >= 3
+    assert stream.comments == answer.body.count(b": ka\n\n") >= 1
     assert stream.ending == "llm_timeout"
 
 
 async def test_a_slow_load_gets_heartbeats_too(start: Start) -> None:
-    service = await start(heartbeat_s=0.02)
+    service = await start(heartbeat_s=0.02, spotify_timeout_s=1.5)
 
-    stream = read_stream(
-        await chat(service, sandbox_token(7, "typical", "legacy", "slow-300-recent"))
-    )
+    # One section never comes: a long silence, however busy the machine is.
+    stream = read_stream(await chat(service, sandbox_token(7, "typical", "legacy", "hang-recent")))
 
-    assert stream.comments >= 3
+    assert stream.comments >= 1
     assert stream.ending == "stop"
 
 
