@@ -46,8 +46,8 @@ fix: .venv/.dev ## let ruff repair and format
 bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
 	@$(BIN)/python scripts/bench.py
 
-bench-cache: .venv/.run ## the cache beside five others (those that are installed)
-	@$(BIN)/python scripts/bench_cache.py
+bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
+	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
@@ -73,7 +73,11 @@ clean: ## remove what make made
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Not in the lock: only `make fuzz` needs it.
+# Not in the locks: only `make bench-cache` and `make fuzz` need them.
+.venv/peers/.ready: | .venv/.run
+	@$(PIP) install --target .venv/peers async-lru cachebox cashews theine
+	@touch $@
+
 .venv/fuzz/.ready: scripts/fuzz-requirements.txt | .venv/.run
 	@$(PY) -m venv .venv/fuzz
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
