@@ -37,13 +37,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """One listener, immutable. Times are of the cache's monotonic clock, in seconds.
 
     `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
-    caller, as JSON without the braces. `context` is what the model is told, byte-stable.
+    caller, as JSON without the braces. `context_utf8` is what the model is told, byte-stable; as
+    text it would take two to four bytes a letter as soon as one of them is not Latin.
     Fresh until `expires_at`; from then to `dies_at` it may stand in when Spotify cannot be asked.
     """
 
     packed: bytes
     init_members: bytes
-    context: str
+    context_utf8: bytes
     fetched_at: float
     refresh_at: float
     expires_at: float
@@ -54,6 +55,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     def listening(self) -> Listening:
         """The typed data, decoded anew: about 250 microseconds."""
         return unpack(self.packed)
+
+    @property
+    def context(self) -> str:
+        """What the model is told, as text."""
+        return self.context_utf8.decode()
 
     def life(self) -> Life:
         """The moments of its life."""
@@ -67,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def weight(self) -> int:
         """Bytes that this entry occupies in memory, roughly."""
-        return len(self.packed) + len(self.init_members) + len(self.context.encode()) + _OVERHEAD
+        return len(self.packed) + len(self.init_members) + len(self.context_utf8) + _OVERHEAD
 
 
 def unpack(packed: bytes) -> Listening:
@@ -87,7 +93,7 @@ def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entr
     return Entry(
         packed=zlib.compress(_pack(listening), _QUICKLY),
         init_members=orjson.dumps(init_view(listening))[1:-1],
-        context=listening_context(listening, level),
+        context_utf8=listening_context(listening, level).encode(),
         fetched_at=life.fetched_at,
         refresh_at=life.refresh_at,
         expires_at=life.expires_at,
