@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from random import Random
@@ -77,7 +78,11 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def begin(
-            *, demo_token: str | None = None, rng: Random | None = None, **changes: object
+            *,
+            demo_token: str | None = None,
+            rng: Random | None = None,
+            clock: Callable[[], float] = time.monotonic,
+            **changes: object,
         ) -> Service:
             given = {
                 "port": 0,
@@ -89,7 +94,7 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "drain_s": 0,
             }
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(create_app(settings, demo_token=demo_token, rng=rng))
+            runner = Runner(create_app(settings, demo_token=demo_token, rng=rng, clock=clock))
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()

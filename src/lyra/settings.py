@@ -1,6 +1,5 @@
 """Every setting of the service: its variable, default and limits, read once from a mapping."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -108,14 +107,6 @@ class Settings(
         """Whether answers come from a language model rather than the offline responder."""
         wanted = self.llm == "anthropic"
         return wanted or (self.llm == "auto" and bool(self.llm_api_key or self.llm_base_url))
-
-    @property
-    def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
 
 def _refuse_unknown(cls: type[Settings], given: dict[str, Any]) -> None:

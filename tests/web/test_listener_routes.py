@@ -6,7 +6,8 @@ import pytest
 
 from lyra.listening.models import SECTIONS
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import Service
+from tests.cache.conftest import Clock, MiddleOfRange
+from tests.conftest import Service, Start
 from tests.web.calls import Answer, call, chat, init
 from tests.web.stream_grammar import read_stream
 
@@ -186,3 +187,19 @@ async def test_every_kind_of_listener_can_be_loaded_shown_and_answered(
         assert (await init(service, token)).status == 200
         assert (await profile(service, token)).status == 200
         assert read_stream(await chat(service, token)).ending == "stop"
+
+
+async def test_an_entry_is_fresh_to_its_last_fraction_of_a_second_and_then_stale(
+    start: Start,
+) -> None:
+    clock = Clock()
+    service = await start(rng=MiddleOfRange(), clock=clock, cache_ttl_s=100)
+    await init(service)
+
+    clock.now += 99.6
+    nearly = (await status(service)).json
+    clock.now += 0.4
+    over = (await status(service)).json
+
+    assert (nearly["cache_status"], nearly["expires_in_s"]) == ("fresh", 0)
+    assert (over["cache_status"], over["cache_ready"]) == ("stale", True)

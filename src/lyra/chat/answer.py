@@ -18,7 +18,7 @@ from lyra.chat.model import ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import Abort, Finish, Part, Start, failure_parts, status
 from lyra.chat.prompt import make_prompt
 from lyra.chat.run import Run
-from lyra.errors import LlmTimeoutError, LyraError, TryLaterError
+from lyra.errors import LlmTimeoutError, LlmTruncatedError, LyraError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 
@@ -114,8 +114,10 @@ class _Answer:
                         piece = await anext(pieces, None)
                 except TimeoutError:
                     raise LlmTimeoutError from None
-                if not isinstance(piece, str):
-                    self._finish(piece or Done("other"))
+                if piece is None:
+                    raise LlmTruncatedError  # a cut answer never looks complete
+                if isinstance(piece, Done):
+                    self._finish(piece)
                     return
                 if not self._say(piece):
                     self._finish(Done("length"))
@@ -162,7 +164,8 @@ class _Answer:
 
     def fail(self, failure: LyraError) -> None:
         """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
-        log.warning("an answer failed: %s", failure.code)
+        if self._run.begun:  # otherwise the request's own line tells the status
+            log.warning("an answer failed: %s", failure.code)
         parts = failure_parts(failure, self._request_id)
         finish = Finish("error", self._measured(Usage()))
         self._end(*parts, finish, ending=failure.code, failure=failure)

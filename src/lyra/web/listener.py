@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
 
 import orjson
 from aiohttp import web
@@ -44,8 +45,9 @@ async def _init_stream(request: web.Request, visit: Visit) -> web.StreamResponse
         await visit.entry()  # a failure that is known already has an HTTP status
     stream = EventStream(request, settings)
     await stream.open()
-    async for section in visit.sections():
-        await stream.send(_section_event(section))
+    async with aclosing(visit.sections()) as sections:
+        async for section in sections:
+            await stream.send(_section_event(section))
     await stream.send(await _outcome(visit))
     return await stream.close()
 
@@ -87,7 +89,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     return json_answer(
         {
             "cache_ready": True,
-            "cache_status": "fresh" if expires_in_s > 0 else "stale",
+            "cache_status": "fresh" if listeners.is_fresh(entry) else "stale",
             "has_user_data": True,
             "age_s": age_s,
             "expires_in_s": expires_in_s,

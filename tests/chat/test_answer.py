@@ -1,0 +1,46 @@
+"""What an answer makes of a model that does not keep to its port."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+from lyra.cache.entry import Life, make_entry
+from lyra.cache.visit import Visit
+from lyra.chat.answer import Speaker
+from lyra.chat.bodies import Turn
+from lyra.chat.model import Done, Pieces, Prompt
+from lyra.chat.run import Run
+from lyra.listening.models import Listening, Profile
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+
+ENTRY = make_entry(
+    Listening(Profile("vesna"), ()), level="full", life=Life(0.0, 80.0, 100.0, 150.0, 0.0)
+)
+
+
+class Forgetful:
+    """Speaks, and ends without saying that it has ended."""
+
+    name = "forgetful"
+    offline = False
+
+    @asynccontextmanager
+    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+        async def pieces() -> AsyncGenerator[str | Done, None]:
+            yield prompt.turns[-1].text
+
+        yield pieces()
+
+
+async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
+    speaker = Speaker(Settings(), Forgetful(), Metrics(), Random(7))
+    run = Run("run_1")
+    visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+    await speaker.answer(run, visit, (Turn("user", "Half an answer"),), "request-1")
+
+    assert run.text() == "Half an answer"
+    assert run.failure is not None
+    assert run.failure.code == "llm_truncated"
+    assert run.finish is not None
+    assert run.finish.finish_reason == "error"
