@@ -10,7 +10,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
-_LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS")
+_LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS", "LYRA_TRUSTED_PROXIES")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
@@ -31,6 +31,10 @@ class Settings(
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     log: Literal["text", "json"] = "text"
+    admin_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    trusted_proxies: tuple[str, ...] = ()
+    public_url: Url | None = None
 
     cache_ttl_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 3600
     cache_max_entries: PositiveInt = 10_000
@@ -41,7 +45,9 @@ class Settings(
     cache_patience_s: Seconds = 0.5
 
     spotify_api_url: Url = "https://api.spotify.com/v1"
+    spotify_accounts_url: Url = "https://accounts.spotify.com"
     spotify_client_id: str | None = None
+    max_sessions: PositiveInt = 10_000
     spotify_timeout_s: Seconds = 10
     spotify_max_fetches: PositiveInt = 256
 
@@ -65,6 +71,14 @@ class Settings(
     streams_per_token: PositiveInt = 8
     rate_per_minute: PositiveInt = 60
     max_in_flight: PositiveInt = 4000
+    max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 500
+    waiting_s: Seconds = 1
+    max_connections: PositiveInt = 20_000
+    header_timeout_s: Seconds = 10
+    daily_tokens: Annotated[int, msgspec.Meta(ge=0)] = 200_000
+    resume_grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 15
+    run_keep_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120
+    runs_max_bytes: PositiveInt = 67_108_864
 
     def __repr__(self) -> str:
         """Every setting but the secrets, of which it is only told whether they are set."""
