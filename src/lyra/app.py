@@ -8,11 +8,13 @@ from random import Random
 
 from aiohttp import web
 
-from lyra.agent import open_lyra
+from lyra.agent import Lyra, open_lyra
 from lyra.chat.answer import Speaker
+from lyra.chat.elsewhere import Elsewhere
 from lyra.chat.model import open_model
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
+from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
@@ -20,6 +22,7 @@ from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Services
+from lyra.web.sse import Ticker
 
 
 def create_app(
@@ -41,13 +44,16 @@ def create_app(
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
             open_model(settings) as model,
+            _open_runs(settings, lyra, metrics) as runs,
+            _ticking(settings) as ticker,
         ):
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
                 lyra=lyra,
                 speaker=Speaker(settings, model, metrics, rng, demo=demo_token is not None),
-                runs=Runs(settings),
+                runs=runs,
+                ticker=ticker,
                 chats=RateLimit(
                     settings.rate_per_minute, entries=settings.cache_max_entries, clock=clock
                 ),
@@ -63,6 +69,35 @@ def create_app(
     app.on_shutdown.append(_drain)
     app.add_routes(ROUTES)
     return app
+
+
+@asynccontextmanager
+async def _open_runs(settings: Settings, lyra: Lyra, metrics: Metrics) -> AsyncIterator[Runs]:
+    elsewhere = None
+    if lyra.redis is not None and settings.secret is not None:
+        elsewhere = Elsewhere(
+            SharedRuns(lyra.redis),
+            settings.secret,
+            keep_s=settings.run_keep_s,
+            grace_s=settings.resume_grace_s,
+        )
+    runs = Runs(settings, elsewhere)
+    metrics.watch("lyra_runs", runs.stats)
+    try:
+        yield runs
+    finally:
+        await runs.close()
+
+
+@asynccontextmanager
+async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
+    ticker = Ticker(settings)
+    task = asyncio.get_running_loop().create_task(ticker.run())
+    try:
+        yield ticker
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _drain(app: web.Application) -> None:

@@ -43,6 +43,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.resumes = Counter(
+            "lyra_runs_resumed", "Readers who came back to an answer.", registry=self.registry
+        )
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
 
     def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -83,16 +84,35 @@ def test_what_was_done_before_the_beginning_is_shown_after_it() -> None:
     ]
 
 
+async def read_through(run: Run) -> None:
+    async with aclosing(run.changes()) as changes:
+        async for _ in changes:
+            pass
+
+
 async def test_whoever_waits_for_an_ending_is_woken_by_each_kind() -> None:
     for end in ENDINGS.values():
         run = Run("run_1")
         async with asyncio.TaskGroup() as tasks:
             waiting = [
-                tasks.create_task(wait) for wait in (run.ready(), run.finished(), run.grown(9))
+                tasks.create_task(wait) for wait in (run.ready(), run.finished(), read_through(run))
             ]
             await asyncio.sleep(0)
             assert not any(task.done() for task in waiting)
             end(run)
+
+
+@given(st.lists(st.sampled_from(sorted(STEPS))), st.sampled_from(sorted(ENDINGS)))
+def test_a_packed_run_tells_the_same_lines_from_every_place(steps: list[str], last: str) -> None:
+    run = Run("run_1")
+    for step in ["begin", *steps, last]:
+        STEPS[step](run)
+    told = [run.lines(place) for place in range(len(run.lines(0)) + 2)]
+
+    run.pack()
+
+    assert [run.lines(place) for place in range(len(told))] == told
+    assert told[0]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

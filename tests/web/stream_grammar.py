@@ -24,6 +24,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "finish": {"finishReason": str, "messageMetadata": dict},
     "error": {"errorText": str},
     "data-error": {"data": dict, "transient": bool},
+    "message-metadata": {"messageMetadata": dict},
     "abort": {"reason": str},
 }
 _OPTIONAL = {"data-because": {"id"}}

@@ -3,22 +3,30 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
 from lyra.cache.visit import Visit
 from lyra.chat.bodies import Turn
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
-from lyra.chat.parts import Abort, Finish, Part, Start, failure_parts, status
+from lyra.chat.parts import Abort, Finish, MessageMetadata, Part, Start, failure_parts, status
 from lyra.chat.prompt import make_prompt
 from lyra.chat.run import Run
-from lyra.errors import LlmTimeoutError, LlmTruncatedError, LyraError, TryLaterError
+from lyra.chat.runs import Runs
+from lyra.errors import (
+    LlmInterruptedError,
+    LlmTimeoutError,
+    LlmTruncatedError,
+    LyraError,
+    TryLaterError,
+)
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 
@@ -26,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_WAIT_S = 3.0  # an upstream that asks for a longer pause is not waited for
 _RETRY_JITTER_S = 0.3
+_BYTES_A_TOKEN = 4  # of English; only for what the model had no time to count
+LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
 
 
 @dataclass(frozen=True)
@@ -38,28 +48,19 @@ class Speaker:
     rng: Random
     demo: bool = False
 
-    async def answer(
-        self, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
+    def start(
+        self, runs: Runs, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
     ) -> None:
-        """Fill the run up to its ending, whatever happens; cancelling closes the model's call."""
+        """Begin to fill the run up to its ending, whatever happens."""
+        runs.fill(run, self.answer(run, visit, turns, request_id))
+
+    def answer(
+        self, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
+    ) -> Coroutine[Any, Any, None]:
+        """The work that fills the run; cancelling it closes the model's call."""
         answer = _Answer(self, run, visit, request_id)
-        # A reader sees nothing before the listener or the model has agreed, but never waits
-        # longer than this for the first byte.
-        timer = asyncio.get_running_loop().call_later(self.settings.first_byte_s, answer.begin)
-        try:
-            async with asyncio.timeout(self.settings.answer_timeout_s):
-                await answer.speak(turns)
-        except LyraError as failure:
-            answer.fail(failure)
-        except TimeoutError:
-            answer.fail(LlmTimeoutError())
-        except Exception:
-            log.exception("an answer broke: this is a fault in Lyra")
-            answer.fail(LyraError())
-        finally:
-            timer.cancel()
-            # Cancelled: by the reader who left, who will not see this, or by a stop.
-            answer.abort("interrupted")
+        run.closing = answer.closing
+        return answer.make(turns)
 
 
 class _Answer:
@@ -74,7 +75,29 @@ class _Answer:
         self._began = time.monotonic()
         self._first_token_s: float | None = None
         self._bytes = 0
+        self._usage = Usage()
         self._over = False
+
+    async def make(self, turns: tuple[Turn, ...]) -> None:
+        """Fill the run up to its ending."""
+        # A reader sees nothing before the listener or the model has agreed, but never waits
+        # longer than this for the first byte.
+        timer = asyncio.get_running_loop().call_later(self._settings.first_byte_s, self.begin)
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_s):
+                await self.speak(turns)
+        except LyraError as failure:
+            self.fail(failure)
+        except TimeoutError:
+            self.fail(LlmTimeoutError())
+        except Exception:
+            log.exception("an answer broke: this is a fault in Lyra")
+            self.fail(LyraError())
+        finally:
+            timer.cancel()
+            # Cancelled: by a stop, which has ended the run, or because its reader has left. One
+            # who comes back for the rest has to see that the rest was never made.
+            self.fail(LlmInterruptedError(LEFT), ending="left")
 
     def begin(self) -> None:
         """Show the run to its reader."""
@@ -116,15 +139,18 @@ class _Answer:
                     raise LlmTimeoutError from None
                 if piece is None:
                     raise LlmTruncatedError  # a cut answer never looks complete
+                if isinstance(piece, Usage):
+                    self._usage = piece
+                    continue
                 if isinstance(piece, Done):
                     self._finish(piece)
                     return
                 if not self._say(piece):
-                    self._finish(Done("length"))
+                    self._finish(Done("length", self._so_far()))
                     return
                 deadline = loop.time() + self._settings.token_timeout_s
 
-    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[str | Done, None]:
+    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[str | Usage | Done, None]:
         """The model's pieces; a call that fails before its first word is tried once more."""
         spoken = False
         for last in (False, True):
@@ -132,7 +158,7 @@ class _Answer:
                 async with self._speaker.model.open(prompt) as pieces:
                     self.begin()
                     async for piece in pieces:
-                        spoken = True
+                        spoken = spoken or isinstance(piece, str)
                         yield piece
             except TryLaterError as failure:
                 if last or spoken or not self._worth_a_retry(failure):
@@ -162,23 +188,34 @@ class _Answer:
     def _finish(self, done: Done) -> None:
         self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
 
-    def fail(self, failure: LyraError) -> None:
+    def fail(self, failure: LyraError, *, ending: str | None = None) -> None:
         """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
-        if self._run.begun:  # otherwise the request's own line tells the status
+        if self._over:
+            return
+        if self._run.begun and ending is None:  # else the request's own line tells the status
             log.warning("an answer failed: %s", failure.code)
         parts = failure_parts(failure, self._request_id)
-        finish = Finish("error", self._measured(Usage()))
-        self._end(*parts, finish, ending=failure.code, failure=failure)
+        finish = Finish("error", self._measured(self._so_far()))
+        self._end(*parts, finish, ending=ending or failure.code, failure=failure)
 
-    def abort(self, reason: str) -> None:
-        """End here and now; nothing happens if the run has its ending."""
-        self._end(Abort(reason), ending="abort")
+    def closing(self, reason: str) -> tuple[Part, ...]:
+        """How the run ends when it is stopped here and now, with what it has cost so far."""
+        self._over = True
+        self._speaker.metrics.answers.labels("abort").inc()
+        if reason == "stopped":
+            self.begin()  # who asked for the end is told of it, also before the first word
+        return MessageMetadata(self._measured(self._so_far())), Abort(reason)
+
+    def _so_far(self) -> Usage:
+        """What the model has told of its usage; the words are estimated until it tells."""
+        told = self._usage
+        estimate = -(-self._bytes // _BYTES_A_TOKEN)
+        return replace(told, output_tokens=max(told.output_tokens, estimate))
 
     def _end(self, *parts: Part, ending: str, failure: LyraError | None = None) -> None:
         if self._over:
             return
         self._over = True
-        # A run that was stopped has its ending already; it is counted here all the same.
         self._speaker.metrics.answers.labels(ending).inc()
         self._run.end(*parts, failure=failure)
 

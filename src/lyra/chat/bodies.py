@@ -44,6 +44,7 @@ class Question(msgspec.Struct, frozen=True):
     turns: tuple[Turn, ...]
     stream: bool = True
     chat_id: str | None = None
+    resumable: bool = False
 
 
 class Piece(msgspec.Struct):
@@ -89,6 +90,7 @@ class Contract(msgspec.Struct):
     history: Messages = []
     stream: bool = True
     id: Id | None = None
+    resumable: bool = False
 
 
 class Kit(msgspec.Struct):
@@ -97,6 +99,7 @@ class Kit(msgspec.Struct):
     messages: Messages
     stream: bool = True
     id: Id | None = None
+    resumable: bool = False
 
 
 def parse_question(body: bytes) -> Question:
@@ -109,10 +112,10 @@ def parse_question(body: bytes) -> Question:
     document = _load(body)
     if "messages" in document and "message" not in document:
         kit: Kit = _shaped(document, Kit)
-        return Question(turns(kit.messages, "$.messages"), kit.stream, kit.id)
+        return Question(turns(kit.messages, "$.messages"), kit.stream, kit.id, kit.resumable)
     asked: Contract = _shaped(document, Contract)
     messages = [*asked.history, Message("user", asked.message)]
-    return Question(turns(messages, "$.message"), asked.stream, asked.id)
+    return Question(turns(messages, "$.message"), asked.stream, asked.id, asked.resumable)
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:

@@ -113,7 +113,7 @@ class Claude:
         }
 
 
-async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Done, None]:
+async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Done, None]:
     """Words as they come, then Done; pings and unknown events are passed over.
 
     Raises:
@@ -129,6 +129,7 @@ async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Done, None]
                     yield str(words)
             case {"type": "message_start", "message": {"usage": dict(told)}}:
                 usage |= _known(told)
+                yield _usage(usage)
             case {"type": "message_delta", "delta": dict(delta), **rest}:
                 reason = delta.get("stop_reason")
                 usage |= _known(rest.get("usage"))

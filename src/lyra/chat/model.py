@@ -39,13 +39,14 @@ class Done(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
-Pieces = AsyncIterator[str | Done]
+Pieces = AsyncIterator[str | Usage | Done]
 
 
 class ChatModel(Protocol):
     """Answers prompts. `open` is entered when the model has accepted the prompt.
 
     Inside, words come as they are made, then one `Done`; leaving the block early closes the call.
+    A `Usage` among them tells what has been counted so far, for an answer that is cut.
     Every failure is a LyraError, an end without the end mark included.
     """
 

@@ -61,6 +61,12 @@ class Finish(Part, frozen=True, tag="finish"):
     message_metadata: dict[str, Any]
 
 
+class MessageMetadata(Part, frozen=True, tag="message-metadata"):
+    """What is known of an answer that will have no `finish`: the same as that would tell."""
+
+    message_metadata: dict[str, Any]
+
+
 class Failure(Part, frozen=True, tag="error"):
     """The sentence for people; `FailureData` is the same for programs."""
 
@@ -73,7 +79,7 @@ class FailureData(Part, frozen=True, tag="data-error"):
 
 
 class Abort(Part, frozen=True, tag="abort"):
-    """The server ended the answer on purpose: `draining`."""
+    """The answer was ended on purpose: `stopped` or `draining`."""
 
     reason: str
 

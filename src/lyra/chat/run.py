@@ -5,27 +5,70 @@ because the answer is (`answer_max_bytes`), so a slow reader costs no more than 
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from lyra.chat.parts import Abort, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import LyraError
 
 _TEXT_ID = "t1"
+_OVERHEAD = 1024  # bytes of the objects themselves and of their places in the tables
+
+Closing = Callable[[str], tuple[Part, ...]]
+
+
+class Log(Protocol):
+    """What a reader follows: this process's run, or another's as Redis tells of it."""
+
+    id: str
+    ended: bool
+    delivered: bool  # whether a reader of this process has been given the ending
+
+    def lines(self, position: int) -> list[bytes]:
+        """The parts from `position` on, each as one line of JSON."""
+        ...
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Yields at once, then whenever there may be more, and a last time after the ending."""
+        ...
+
+
+class Follower:
+    """One reader of a run, asleep until the run has grown."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def woken(self) -> None:
+        """Return at the next change, or at once after one that was not waited for."""
+        await self._event.wait()
+        self._event.clear()
 
 
 class Run:
     """The log of one answer. Nothing is visible before `begin`; nothing is added after `end`."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, *, resumable: bool = False) -> None:
         self.id = run_id
+        self.resumable = resumable
         self.failure: LyraError | None = None
-        self._producer: asyncio.Task[None] | None = None
         self.begun = False
         self.ended = False
+        self.delivered = False  # whether a reader has been given the ending
+        self.lost = False  # whether its listener has had everything forgotten
+        self.readers = 0
+        # How an ending on purpose looks; whoever fills the run knows more than the run does.
+        self.closing: Closing = lambda reason: (Abort(reason),)
+        self._producer: asyncio.Task[None] | None = None
         self._parts: list[Part] = []
+        self._lines: list[bytes] = []
+        self._packed: bytes | None = None
         self._talking = False
-        self._changed = asyncio.Event()
+        self._followers: set[Follower] = set()
 
     def begin(self, start: Start) -> None:
         """Make the run visible, with `start` as its first part."""
@@ -59,25 +102,45 @@ class Run:
         self.ended = True
         self._wake()
 
-    def fill(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin the work that fills this run; whoever made the run calls `give_up` in the end."""
+    def fill(self, work: Coroutine[Any, Any, None], done: Callable[[], None]) -> None:
+        """Begin the work that fills this run; `done` is called when it has let go of the model."""
         self._producer = asyncio.get_running_loop().create_task(work)
+        self._producer.add_done_callback(lambda _: done())
+
+    @property
+    def filled(self) -> bool:
+        """Whether the work that fills this run has been begun."""
+        return self._producer is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether that work is still going on, or somebody reads."""
+        working = self._producer is not None and not self._producer.done()
+        return working or self.readers > 0
 
     def stop(self, reason: str) -> None:
         """End the run now with `abort`, and the work that fills it."""
-        self.end(Abort(reason))
+        if not self.ended:
+            self.end(*self.closing(reason))
+        self.cancel()
+
+    def cancel(self) -> None:
+        """End the work that fills this run, which then closes the model's call."""
         if self._producer is not None:
             self._producer.cancel()
 
-    async def give_up(self) -> None:
-        """End the work that fills this run, and wait until it has let go of the model."""
+    async def over(self) -> None:
+        """Wait until the work that fills this run has let go of the model."""
         if self._producer is not None:
-            self._producer.cancel()
-            await asyncio.gather(self._producer, return_exceptions=True)
+            await asyncio.wait([self._producer])
 
     def text(self) -> str:
         """All words so far."""
         return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
+
+    def said(self, kind: type[Part]) -> list[Part]:
+        """The parts of one kind, in order."""
+        return [part for part in self._parts if isinstance(part, kind)]
 
     @property
     def finish(self) -> Finish | None:
@@ -86,24 +149,54 @@ class Run:
         return last if isinstance(last, Finish) else None
 
     def since(self, position: int) -> list[Part]:
-        """The visible parts from `position` on."""
+        """The visible parts from `position` on, of a run that is not packed."""
         return self._parts[position:] if self.begun else []
+
+    def lines(self, position: int) -> list[bytes]:
+        """The visible parts from `position` on, each as one line of JSON, encoded only once."""
+        if self._packed is not None:
+            return self._packed.split(b"\n")[position:]
+        if not self.begun:
+            return []
+        self._lines.extend([part.encode() for part in self._parts[len(self._lines) :]])
+        return self._lines[position:]
+
+    def pack(self) -> int:
+        """Keep an ended run as one piece of bytes; how many it takes."""
+        self._packed = b"\n".join(self.lines(0))
+        self._parts, self._lines = [], []
+        return len(self._packed) + _OVERHEAD
+
+    @contextmanager
+    def followed(self) -> Iterator[Follower]:
+        """A follower who is woken whenever the run has changed."""
+        follower = Follower()
+        self._followers.add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.discard(follower)
 
     async def ready(self) -> None:
         """Wait until the run has become visible, or has ended without."""
-        while not (self.begun or self.ended):
-            await self._changed.wait()
+        with self.followed() as follower:
+            while not (self.begun or self.ended):
+                await follower.woken()
 
-    async def grown(self, position: int) -> None:
-        """Wait until there is a part at `position`, or the run has ended."""
-        while len(self._parts) <= position and not self.ended:
-            await self._changed.wait()
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """See Log.changes; to be read under `aclosing`."""
+        with self.followed() as follower:
+            while not self.ended:
+                yield
+                await follower.woken()
+        yield
 
     async def finished(self) -> None:
         """Wait until the run has its ending."""
-        while not self.ended:
-            await self._changed.wait()
+        with self.followed() as follower:
+            while not self.ended:
+                await follower.woken()
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for follower in self._followers:
+            follower.wake()

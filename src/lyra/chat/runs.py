@@ -1,72 +1,265 @@
-"""The running answers: how many there may be, and how they end when the process must."""
+"""The answers of this process: how many there may be, who may come back to one, and how they end.
+
+A run belongs to this table, not to the request that began it. It is live while it is being filled
+or read; then it is kept for a while, packed, for a reader who lost the connection.
+"""
 
 import asyncio
+import hashlib
+import logging
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from lyra.cache.keys import Key
-from lyra.chat.run import Run
+from lyra.chat.bodies import Question
+from lyra.chat.elsewhere import Elsewhere, RemoteRun
+from lyra.chat.run import Log, Run
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
+from lyra.redis.notices import RunVerb
 from lyra.settings import Settings
+from lyra.spotify.token import Token
 
+log = logging.getLogger(__name__)
+
+_PREFIX = "run_"
 _STOP_S = 1.0
+_READERS = 4  # of one run: a page in two tabs, and one that has not noticed that it is gone
+
+
+def run_name(owner: Key, name: str) -> str:
+    """What a run is called in tables: nobody can guess it without the owner's token."""
+    return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
 
 class Runs:
-    """The table of running answers, bounded for the process and for every listener."""
+    """The table of answers, bounded for the process and for every listener."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
         self._settings = settings
-        self._running: set[Run] = set()
+        self._elsewhere = elsewhere
+        if elsewhere is not None:
+            elsewhere.on_notice(self._noticed)
+        self._live: dict[Run, Key] = {}
         self._by_owner: Counter[Key] = Counter()
+        # By run id and by the client's own chat id; as many as there are live and kept runs.
+        self._named: dict[str, Run] = {}
+        self._names: dict[Run, tuple[str, ...]] = {}
+        # Ended runs, oldest first: when each goes, and how many bytes it takes.
+        self._kept: OrderedDict[Run, tuple[float, int]] = OrderedDict()
+        self._kept_bytes = 0
+        self._purge: asyncio.TimerHandle | None = None
+        self._graces: dict[Run, asyncio.TimerHandle] = {}
+        self._copies: set[asyncio.Task[None]] = set()  # at most one for each run
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._live)
+
+    def stats(self) -> dict[str, int]:
+        """Sizes at this moment."""
+        return {
+            "live": len(self._live),
+            "unread": len(self._graces),
+            "readers": sum(run.readers for run in self._live),
+            "kept": len(self._kept),
+            "kept_bytes": self._kept_bytes,
+        }
 
     @asynccontextmanager
-    async def running(self, owner: Key) -> AsyncIterator[Run]:
-        """A new run of this listener; leaving the block ends it and the work that fills it.
+    async def running(self, owner: Key, token: Token, question: Question) -> AsyncIterator[Run]:
+        """A new run of this listener with its first reader.
+
+        When the last reader leaves, the run and the work that fills it end: at once, or after
+        `resume_grace_s` if it is resumable.
 
         Raises:
             DrainingError: the process is going down.
             TooManyRequestsError: this listener has as many answers running as one may.
             OverloadedError: the process has.
         """
-        run = self._admit(owner)
-        try:
+        run = self._admit(owner, question)
+        if self._elsewhere is not None and run.resumable:
+            copying = self._elsewhere.copy(run, owner, token, self._names[run])
+            self._own(asyncio.get_running_loop().create_task(copying))
+        with self._reading(run):
             yield run
-        finally:
-            try:
-                await run.give_up()
-            finally:
-                # aiohttp may cancel a handler twice; a run that stayed would hold its place for ever.
-                self._leave(run, owner)
 
-    def _admit(self, owner: Key) -> Run:
+    def _own(self, copy: asyncio.Task[None]) -> None:
+        self._copies.add(copy)
+        copy.add_done_callback(self._copied)
+
+    def _copied(self, copy: asyncio.Task[None]) -> None:
+        self._copies.discard(copy)
+        if not copy.cancelled() and copy.exception() is not None:
+            log.error("the copy of an answer broke: this is a fault in Lyra")
+
+    def _admit(self, owner: Key, question: Question) -> Run:
         if self.draining:
             raise DrainingError(retry_after_s=1)
         if self._by_owner[owner] >= self._settings.streams_per_token:
             raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        if len(self._running) >= self._settings.max_streams:
+        if len(self._live) >= self._settings.max_streams:
             raise OverloadedError(retry_after_s=1)
-        run = Run(f"run_{secrets.token_hex(8)}")
-        self._running.add(run)
+        run = Run(f"{_PREFIX}{secrets.token_hex(8)}", resumable=question.resumable)
+        self._live[run] = owner
         self._by_owner[owner] += 1
         self._idle.clear()
+        names = (run.id,) if question.chat_id is None else (run.id, question.chat_id)
+        self._names[run] = tuple(run_name(owner, name) for name in names)
+        self._named.update(dict.fromkeys(self._names[run], run))
         return run
 
-    def _leave(self, run: Run, owner: Key) -> None:
-        self._running.discard(run)
+    def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
+        """Begin the work that fills this run; the table ends it when nobody wants it any more."""
+        run.fill(work, lambda: self._settle(run))
+
+    @asynccontextmanager
+    async def reading(self, log: Log) -> AsyncIterator[None]:
+        """Read this log for the length of the block.
+
+        Raises:
+            TooManyRequestsError: it has as many readers as one run may.
+        """
+        if isinstance(log, RemoteRun):
+            async with log.attended():
+                yield
+        elif isinstance(log, Run):
+            with self._reading(log):
+                yield
+
+    @contextmanager
+    def _reading(self, run: Run) -> Iterator[None]:
+        if run.readers >= _READERS:
+            raise TooManyRequestsError(retry_after_s=1, reason="streams")
+        run.readers += 1
+        if grace := self._graces.pop(run, None):
+            grace.cancel()
+        try:
+            yield
+        finally:
+            run.readers -= 1
+            if not run.readers:
+                self._unread(run)
+
+    def _unread(self, run: Run) -> None:
+        if run.ended or not run.filled:
+            self._settle(run)
+        elif not run.resumable or self.draining:
+            run.cancel()
+        else:
+            self.grant(run)
+
+    def grant(self, run: Run) -> None:
+        """Let a run without a reader go on for `resume_grace_s`, counted from now."""
+        if old := self._graces.pop(run, None):
+            old.cancel()
+        if not run.readers and run in self._live:
+            loop = asyncio.get_running_loop()
+            grace = loop.call_later(self._settings.resume_grace_s, self._abandon, run)
+            self._graces[run] = grace
+
+    def _abandon(self, run: Run) -> None:
+        self._graces.pop(run, None)
+        run.cancel()
+
+    def _settle(self, run: Run) -> None:
+        """Keep a run that is neither filled nor read any more; one that was never shown goes."""
+        if run.busy or run not in self._live:
+            return
+        owner = self._live.pop(run)
         self._by_owner[owner] -= 1
         if not self._by_owner[owner]:
             del self._by_owner[owner]
-        if not self._running:
+        if grace := self._graces.pop(run, None):
+            grace.cancel()
+        if run.begun and not run.lost and self._settings.run_keep_s > 0:
+            self._keep(run)
+        else:
+            self._forget(run)
+        if not self._live:
             self._idle.set()
+
+    def _keep(self, run: Run) -> None:
+        size = run.pack()
+        goes_at = asyncio.get_running_loop().time() + self._settings.run_keep_s
+        self._kept[run] = (goes_at, size)
+        self._kept_bytes += size
+        self._purge_kept()
+
+    def _purge_kept(self) -> None:
+        """Forget ended runs whose time has come, and the oldest while they are too many bytes."""
+        loop = asyncio.get_running_loop()
+        while self._kept:
+            run, (goes_at, _) = next(iter(self._kept.items()))
+            if goes_at > loop.time() and self._kept_bytes <= self._settings.runs_max_bytes:
+                break
+            self._forget(run)
+        if self._purge is not None:
+            self._purge.cancel()
+            self._purge = None
+        if self._kept:
+            first, _ = next(iter(self._kept.values()))
+            self._purge = loop.call_at(first, self._purge_kept)
+
+    def _forget(self, run: Run) -> None:
+        _, size = self._kept.pop(run, (0.0, 0))
+        self._kept_bytes -= size
+        for name in self._names.pop(run, ()):
+            if self._named.get(name) is run:  # a chat id means its newest run
+                del self._named[name]
+
+    async def find(self, owner: Key, token: Token, name: str) -> Log | None:
+        """The answer with this run id, or the newest of this chat, if it is this listener's."""
+        as_run = run_name(owner, name)
+        run = self._named.get(as_run)
+        if run is not None and (run.filled or run.ended):
+            return run
+        if self._elsewhere is None:
+            return None
+        return await self._elsewhere.find(token, as_run, is_chat=not name.startswith(_PREFIX))
+
+    async def stop(self, owner: Key, name: str) -> bool:
+        """End this listener's running answer; whether there is one, as far as is known."""
+        as_run = run_name(owner, name)
+        run = self._named.get(as_run)
+        if run is not None and (run.filled or run.ended):
+            run.stop("stopped")
+            return True
+        if self._elsewhere is not None:
+            # Whoever makes it will hear of it; nobody but the owner can know its name.
+            await self._elsewhere.stop(as_run)
+        return self._elsewhere is not None
+
+    def _noticed(self, verb: RunVerb, name: str) -> None:
+        run = self._named.get(name)
+        if run is None:
+            return
+        if verb == "stop":
+            run.stop("stopped")
+        elif verb == "lose":
+            self._lose(run)
+        elif run.resumable:
+            self.grant(run)
+
+    def _lose(self, run: Run) -> None:
+        run.resumable = False
+        run.lost = True
+        if not run.readers:
+            run.cancel()
+
+    async def forget(self, owner: Key) -> None:
+        """Forget this listener's ended answers, and let the running ones be lost at their end."""
+        for run in [run for run, whose in self._live.items() if whose == owner]:
+            self._lose(run)
+        for run in [run for run in self._kept if run_name(owner, run.id) in self._names[run]]:
+            self._forget(run)
+        if self._elsewhere is not None:
+            await self._elsewhere.forget(owner)
 
     async def drain(self) -> None:
         """Admit no more; give the running ones `drain_s` to finish, then stop them."""
@@ -78,10 +271,24 @@ class Runs:
             await self._stop_all()
 
     async def _stop_all(self) -> None:
-        for run in list(self._running):
+        for run in list(self._live):
             run.stop("draining")
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
         except TimeoutError:
             return  # readers who do not read; their connections are cut with the server
+
+    async def close(self) -> None:
+        """End all work that fills runs, and forget every run."""
+        for run in list(self._live):
+            run.stop("draining")
+        for run in list(self._live):
+            await run.over()
+        for copy in list(self._copies):
+            copy.cancel()
+        await asyncio.gather(*self._copies, return_exceptions=True)
+        if self._purge is not None:
+            self._purge.cancel()
+        self._kept.clear()
+        self._named.clear()

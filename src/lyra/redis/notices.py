@@ -18,7 +18,8 @@ from lyra.redis.timing import Timing
 
 log = logging.getLogger(__name__)
 
-Verb = Literal["kept", "gone", "free", "all"]
+RunVerb = Literal["stop", "lose", "read"]
+Verb = Literal["kept", "gone", "free", "all", RunVerb]
 Invalidate = Callable[[str | None], None]
 Replaced = Callable[[str], None]
 
@@ -64,10 +65,15 @@ class Notices:
         self._bells: dict[str, set[Bell]] = {}
         self._told: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
+        self._on_runs: list[Callable[[RunVerb, str], None]] = []
 
     def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
         self._told.append((invalidate, replaced))
+
+    def tell_of_runs(self, act: Callable[[RunVerb, str], None]) -> None:
+        """Call `act` with what other processes say of running answers, and the answer's name."""
+        self._on_runs.append(act)
 
     def on_joined(self, act: Callable[[], Awaitable[object]]) -> None:
         """Await `act` whenever the subscription is there again."""
@@ -120,6 +126,10 @@ class Notices:
                 if sender != self._me:
                     self._pass_on(verb, key)
                 self._ring(key)
+            case ["stop" | "lose" | "read" as verb, sender, key] if _is_key(key):
+                if sender != self._me:
+                    for act in self._on_runs:
+                        _call(act, verb, key)
             case _:
                 self._count("foreign_total")
 
@@ -201,9 +211,9 @@ def _is_key(text: str) -> bool:
         return False
 
 
-def _call(callback: Callable[..., None], key: str | None) -> None:
+def _call(callback: Callable[..., None], *told: str | None) -> None:
     try:
-        callback(key)
+        callback(*told)
     except Exception:
         # One listener's fault must not stop the notices to the others.
         log.exception("a callback for notices broke: this is a fault in Lyra")

@@ -10,11 +10,11 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, parse_messages
+from lyra.chat.bodies import Messages, Question, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import DrainingError
 from lyra.web.intake import bearer, read_json_body
-from lyra.web.sse import frame
+from lyra.web.sse import Translated, frame
 from lyra.web.talk import answering, streamed
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -32,8 +32,9 @@ async def agui(request: web.Request) -> web.StreamResponse:
     """The answer as a stream of AG-UI events."""
     token = bearer(request)
     asked, turns = parse_messages(await read_json_body(request), RunAgentInput)
-    async with answering(request, token, turns) as (run, _):
-        return await streamed(request, run, Events(asked.thread_id, asked.run_id, run.id))
+    async with answering(request, token, Question(turns)) as (run, _):
+        events = Events(asked.thread_id, asked.run_id, run.id)
+        return await streamed(request, run, Translated(run, events))
 
 
 class Events:
@@ -62,13 +63,21 @@ class Events:
                 yield {"type": "TEXT_MESSAGE_CONTENT", **self._message, "delta": part.delta}
             case TextEnd():
                 yield {"type": "TEXT_MESSAGE_END", **self._message}
-            case FailureData():
-                told = part.data
+            case FailureData() | Abort() | Finish():
+                yield from self._ending(part)
+            case _:
+                return
+
+    def _ending(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
+        match part:
+            case FailureData(data=told):
                 yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
+            case Abort(reason="stopped"):
+                yield {"type": "RUN_FINISHED", **self._ids}
             case Abort():
                 ended = DrainingError
                 yield {"type": "RUN_ERROR", "message": ended.sentence, "code": ended.code}
             case Finish() if part.finish_reason != "error":
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:
-                return
+                return  # the failure has been told already

@@ -30,6 +30,7 @@ _UNAUTHORIZED, _NO_CONTENT, _UNREADY = 401, 204, 503
 _REFINED: dict[tuple[str, str], Any] = {
     ("Start", "messageMetadata"): StartMetadata,
     ("Finish", "messageMetadata"): FinishMetadata,
+    ("MessageMetadata", "messageMetadata"): FinishMetadata,
     ("Status", "data"): StatusData,
     ("FailureData", "data"): ErrorDetail,
 }
@@ -119,6 +120,8 @@ def _described(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     }
     if operation.caller is not None:
         told["security"] = [{operation.caller: []}]
+    if parameters := [_PARAMETERS[name] for name in _PARAMETERS if name in operation.path]:
+        told["parameters"] = parameters
     if operation.bodies:
         content = {"schema": schemas.of(*operation.bodies), "example": operation.example}
         told["requestBody"] = {"required": True, "content": {JSON: content}}
@@ -136,6 +139,11 @@ def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     responses = {str(operation.status): done}
     for status in sorted(operation.errors):
         responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    if operation.may_be_empty:
+        responses[str(_NO_CONTENT)] = {
+            "description": "There is nothing to send.",
+            "headers": _header_refs("X-Request-Id"),
+        }
     if operation.unready is not None:
         responses[str(_UNREADY)] = {
             **_error(_UNREADY),
@@ -181,6 +189,22 @@ def _error(status: int) -> dict[str, Any]:
 def _header_refs(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
+
+_PARAMETERS: dict[str, Any] = {
+    "{run}": {
+        "name": "run",
+        "in": "path",
+        "required": True,
+        "description": "The answer's id (`messageId`), or the `id` of the chat: its newest answer.",
+        "schema": {"type": "string"},
+    },
+    "/stream": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The id of the last frame that was received: `<run>.<number>`.",
+        "schema": {"type": "string"},
+    },
+}
 
 _HEADERS: dict[str, Any] = {
     "X-Request-Id": {

@@ -43,13 +43,13 @@ async def _init_stream(request: web.Request, visit: Visit) -> web.StreamResponse
         pass  # the reader is not kept waiting; a rejected token is then an event
     if visit.settled:
         await visit.entry()  # a failure that is known already has an HTTP status
-    stream = EventStream(request, settings)
-    await stream.open()
-    async with aclosing(visit.sections()) as sections:
-        async for section in sections:
-            await stream.send(_section_event(section))
-    await stream.send(await _outcome(visit))
-    return await stream.close()
+    async with EventStream(request, request.app[SERVICES].ticker) as stream:
+        await stream.open()
+        async with aclosing(visit.sections()) as sections:
+            async for section in sections:
+                await stream.send(_section_event(section))
+        await stream.send(await _outcome(visit))
+        return await stream.close()
 
 
 def _section_event(section: Section) -> bytes:
@@ -108,5 +108,7 @@ async def profile(request: web.Request) -> web.StreamResponse:
 
 async def forget(request: web.Request) -> web.StreamResponse:
     """Forget everything held for this token, a running fetch's result included."""
-    await request.app[SERVICES].lyra.listeners.clear(bearer(request))
+    services, token = request.app[SERVICES], bearer(request)
+    await services.lyra.listeners.clear(token)
+    await services.runs.forget(services.lyra.listeners.key(token))
     return web.Response(status=204)

@@ -12,12 +12,12 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, parse_messages
+from lyra.chat.bodies import Messages, Question, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.errors import DrainingError
 from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import bearer, read_json_body
-from lyra.web.sse import DONE, frame
+from lyra.web.sse import DONE, Translated, frame
 from lyra.web.talk import answering, streamed, whole
 
 MODEL = "lyra"
@@ -49,10 +49,11 @@ async def completions(request: web.Request) -> web.StreamResponse:
     token = bearer(request)
     asked, turns = parse_messages(await read_json_body(request), Completion)
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
-    async with answering(request, token, turns) as (run, _):
+    async with answering(request, token, Question(turns)) as (run, _):
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
-            return await streamed(request, run, Chunks(run.id, created, include_usage=usage))
+            chunks = Chunks(run.id, created, include_usage=usage)
+            return await streamed(request, run, Translated(run, chunks))
         finish = await whole(run)
         message = {"role": "assistant", "content": run.text()}
         choice = {"index": 0, "message": message, "finish_reason": _reason(finish)}
@@ -87,6 +88,8 @@ class Chunks:
                 yield self._chunk({}, _reason(part))
                 if self._include_usage:
                     yield {**self._envelope, "choices": [], "usage": _usage(part)}
+            case Abort(reason="stopped"):
+                yield self._chunk({}, "stop")
             case Abort():
                 # No finish reason: an answer that was cut must not look complete.
                 yield _error(DrainingError().describe(request_id.get()))

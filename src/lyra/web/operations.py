@@ -44,6 +44,7 @@ class Operation(NamedTuple):
     caller: Literal["listener", "operator"] | None = None  # whose bearer token it needs
     status: int = 200
     unready: Any = None  # what 503 says beside an error
+    may_be_empty: bool = False  # 204 when there is nothing to answer
 
 
 def _page(path: str, media: str, summary: str) -> Operation:
@@ -73,6 +74,28 @@ OPERATIONS: tuple[Operation, ...] = (
         bodies=(Contract, Kit),
         example=_QUESTION,
         caller="listener",
+    ),
+    Operation(
+        "POST",
+        "/lyra/chat/{run}/stop",
+        "stop",
+        "End a running answer, in whatever phase it is. Its stream ends with `abort`.",
+        {},
+        "chat",
+        errors=(*_TOKEN, 404),
+        caller="listener",
+        status=204,
+    ),
+    Operation(
+        "GET",
+        "/lyra/chat/{run}/stream",
+        "resume",
+        "Give the rest of an answer after `Last-Event-ID`, else all of it.",
+        {EVENTS: Events((Part,))},
+        "chat",
+        errors=(*_TOKEN, 429),
+        caller="listener",
+        may_be_empty=True,
     ),
     Operation(
         "GET",

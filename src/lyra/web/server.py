@@ -33,6 +33,8 @@ class _Protocol(RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature; it quotes the request
     ) -> web.StreamResponse:
         """Answer a request that never reached the application; received bytes stay unsaid."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the reader has left: aiohttp closes what is left, without a word
         if isinstance(exc, HttpProcessingError):
             log.info("malformed request: %s", type(exc).__name__)
         else:

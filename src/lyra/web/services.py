@@ -11,6 +11,7 @@ from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.limits import RateLimit
+from lyra.web.sse import Ticker
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Services:
     speaker: Speaker
     runs: Runs
     chats: RateLimit
+    ticker: Ticker
     files: Files
     demo_token: str | None
 

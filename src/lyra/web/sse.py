@@ -1,13 +1,14 @@
-"""Server-sent events on aiohttp: frames, heartbeats, and a deadline on every write."""
+"""Server-sent events on aiohttp: frames, and one ticker that keeps all open streams honest."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from contextlib import aclosing
+from typing import Protocol, Self
 
 from aiohttp import web
 
 from lyra.chat.parts import Part
-from lyra.chat.run import Run
+from lyra.chat.run import Log, Run
 from lyra.settings import Settings
 
 HEADERS = {
@@ -18,6 +19,7 @@ HEADERS = {
 }
 DONE = b"data: [DONE]\n\n"
 _HEARTBEAT = b": ka\n\n"
+_LONGEST_TICK_S = 1.0
 
 
 def frame(data: bytes) -> bytes:
@@ -37,28 +39,101 @@ class Face(Protocol):
 
 
 class UiMessages:
-    """The AI SDK UI message stream, version 1: the parts as they are."""
+    """The AI SDK UI message stream, version 1: the parts as they are, each with its place."""
 
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
     last = DONE
 
-    def frames(self, parts: list[Part]) -> bytes:
-        """One frame for each part."""
-        return b"".join([frame(part.encode()) for part in parts])
+    def __init__(self, log: Log, position: int = 0) -> None:
+        self._log = log
+        self._name = log.id.encode()
+        self._position = position
+
+    def more(self) -> bytes:
+        """The frames since the last call; their ids say where a reader may go on."""
+        lines = self._log.lines(self._position)
+        first = self._position + 1
+        self._position += len(lines)
+        frames = [
+            b"id: %b.%d\ndata: %b\n\n" % (self._name, number, line)
+            for number, line in enumerate(lines, first)
+        ]
+        return b"".join(frames)
+
+
+class Translated:
+    """A run in another protocol's frames."""
+
+    def __init__(self, run: Run, face: Face) -> None:
+        self.headers = face.headers
+        self.last = face.last
+        self._run = run
+        self._face = face
+        self._position = 0
+
+    def more(self) -> bytes:
+        """The frames since the last call; none when all these parts are passed over."""
+        parts = self._run.since(self._position)
+        self._position += len(parts)
+        return self._face.frames(parts)
+
+
+class Ticker:
+    """Watches every open stream: comments in silence, the end for a reader who does not read.
+
+    One task for all of them costs nothing for each token, unlike a timeout around each write.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._heartbeat_s = settings.heartbeat_s
+        self._write_timeout_s = settings.write_timeout_s
+        self._streams: set[EventStream] = set()
+
+    def add(self, stream: "EventStream") -> None:
+        self._streams.add(stream)
+
+    def remove(self, stream: "EventStream") -> None:
+        self._streams.discard(stream)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        tick_s = min(self._heartbeat_s / 4, self._write_timeout_s / 4, _LONGEST_TICK_S)
+        while True:
+            await asyncio.sleep(tick_s)
+            for stream in tuple(self._streams):
+                await self._look(stream, loop.time())
+
+    async def _look(self, stream: "EventStream", now: float) -> None:
+        if stream.writing:
+            if now - stream.active_at >= self._write_timeout_s:
+                stream.abort()
+        elif now - stream.active_at >= self._heartbeat_s:
+            await stream.beat()
 
 
 class EventStream:
     """An open event stream to one reader, who is cut off when nothing can be written in time."""
 
-    def __init__(self, request: web.Request, settings: Settings) -> None:
+    def __init__(self, request: web.Request, ticker: Ticker) -> None:
         self._request = request
-        self._settings = settings
+        self._ticker = ticker
         self._response = web.StreamResponse(headers=HEADERS)
+        self._clock = asyncio.get_running_loop().time
+        self.writing = False
+        self.active_at = self._clock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ticker.remove(self)
 
     async def open(self, headers: Mapping[str, str] | None = None) -> None:
         """Send the status line and the headers; from here on errors are events."""
         self._response.headers.update(headers or {})
         await self._response.prepare(self._request)
+        self._ticker.add(self)
 
     async def send(self, *payloads: bytes) -> None:
         """Send one frame for each JSON document, all in one write."""
@@ -66,38 +141,41 @@ class EventStream:
 
     async def close(self, last: bytes = DONE) -> web.StreamResponse:
         """Send what ends the stream, and end it."""
-        if last:
-            await self._write(last)
-        await self._response.write_eof()
+        self._writes()
+        await self._response.write_eof(last)
+        self.writing = False
+        self._ticker.remove(self)
         return self._response
 
-    async def relay(self, run: Run, face: Face) -> web.StreamResponse:
-        """Send the run's parts as they come, up to its ending. Silence is filled by comments."""
-        position = 0
-        while True:
-            parts = run.since(position)
-            if parts:
-                position += len(parts)
-                if frames := face.frames(parts):
-                    await self._write(frames)
-            elif run.ended:
-                return await self.close(face.last)
-            else:
-                await self._await_growth(run, position)
+    async def relay(self, log: Log, frames: UiMessages | Translated) -> web.StreamResponse:
+        """Send the log as it grows, up to its ending."""
+        async with aclosing(log.changes()) as changes:
+            async for _ in changes:
+                more = frames.more()
+                if log.ended:
+                    return await self.close(more + frames.last)
+                if more:
+                    await self._write(more)
+        raise AssertionError("a log ends")
 
-    async def _await_growth(self, run: Run, position: int) -> None:
+    async def beat(self) -> None:
+        """Send a comment, so that proxies and readers see that the stream is alive."""
         try:
-            async with asyncio.timeout(self._settings.heartbeat_s):
-                await run.grown(position)
-        except TimeoutError:
             await self._write(_HEARTBEAT)
+        except ConnectionError:
+            self._ticker.remove(self)  # the reader is gone; the handler is told by aiohttp
+
+    def abort(self) -> None:
+        """Cut the connection of a reader who does not read."""
+        # Closing politely would wait for this reader as well; only abort frees the socket.
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _write(self, data: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._settings.write_timeout_s):
-                await self._response.write(data)
-        except TimeoutError:
-            # Closing politely would wait for this reader as well; only abort frees the socket.
-            if self._request.transport is not None:
-                self._request.transport.abort()
-            raise ConnectionResetError("the reader does not read") from None
+        self._writes()
+        await self._response.write(data)
+        self.writing = False
+
+    def _writes(self) -> None:
+        self.writing = True
+        self.active_at = self._clock()

@@ -1,29 +1,38 @@
-"""`POST /lyra/chat`: one question, one answer, streamed or whole."""
+"""`POST /lyra/chat`: one question, one answer, streamed or whole; and the ways to stop and resume it."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from lyra.cache.keys import Key
 from lyra.cache.visit import Visit
-from lyra.chat.bodies import Turn, parse_question
-from lyra.chat.parts import Finish
-from lyra.chat.run import Run
-from lyra.errors import DrainingError
+from lyra.chat.bodies import Question, parse_question
+from lyra.chat.parts import Abort, Finish, MessageMetadata
+from lyra.chat.run import Log, Run
+from lyra.errors import DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import bearer, read_json_body, wants_json
 from lyra.web.services import SERVICES
-from lyra.web.sse import EventStream, Face, UiMessages
+from lyra.web.sse import EventStream, Translated, UiMessages
+
+_PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer in the AI SDK UI message stream, or as JSON where that is asked for."""
     token = bearer(request)
-    question = parse_question(await read_json_body(request))
-    async with answering(request, token, question.turns) as (run, visit):
+    body = await read_json_body(request)
+    place = _place(request)
+    # A reader who lost the connection asks again: the rest of that answer, not another one.
+    if place is not None and (log := await _found(request, token, place[0])):
+        return await _resumed(request, log, place[1])
+    question = parse_question(body)
+    async with answering(request, token, question) as (run, visit):
         if question.stream and not wants_json(request):
-            return await streamed(request, run, UiMessages())
+            return await streamed(request, run, UiMessages(run))
         finish = await whole(run)
         return json_answer(
             {
@@ -38,9 +47,53 @@ async def chat(request: web.Request) -> web.StreamResponse:
         )
 
 
+async def stop(request: web.Request) -> web.StreamResponse:
+    """End a running answer of this listener, in whatever phase it is."""
+    services = request.app[SERVICES]
+    owner = services.lyra.listeners.key(bearer(request))
+    if not await services.runs.stop(owner, request.match_info["run"]):
+        raise NotFoundError("There is no such answer of this listener.")
+    return web.Response(status=204)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """The rest of an answer after `Last-Event-ID`, else all of it; 204 when there is nothing."""
+    token = bearer(request)
+    name = request.match_info["run"]
+    log = await _found(request, token, name)
+    if log is None:
+        return web.Response(status=204)
+    run_id, position = _place(request) or ("", 0)
+    if run_id != log.id:
+        position = 0
+        if name != log.id and log.delivered:
+            return web.Response(status=204)  # a chat that nothing was lost of
+    if log.ended and not log.lines(position):
+        return web.Response(status=204)
+    return await _resumed(request, log, position)
+
+
+def _place(request: web.Request) -> tuple[str, int] | None:
+    """The run and the number of parts that a reader has had of it, as its last event id says."""
+    match = _PLACE.fullmatch(request.headers.get("Last-Event-ID", ""))
+    return (match[1], int(match[2])) if match else None
+
+
+async def _found(request: web.Request, token: Token, name: str) -> Log | None:
+    services = request.app[SERVICES]
+    return await services.runs.find(services.lyra.listeners.key(token), token, name)
+
+
+async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:
+    request.app[SERVICES].metrics.resumes.inc()
+    runs = request.app[SERVICES].runs
+    async with runs.reading(log):
+        return await _relayed(request, log, UiMessages(log, position))
+
+
 @asynccontextmanager
 async def answering(
-    request: web.Request, token: Token, turns: tuple[Turn, ...]
+    request: web.Request, token: Token, question: Question
 ) -> AsyncIterator[tuple[Run, Visit]]:
     """A run that is being filled with this listener's answer, whatever wire it leaves on.
 
@@ -48,25 +101,35 @@ async def answering(
         LyraError: the listener may not ask now, or Spotify is known to refuse the token.
     """
     services = request.app[SERVICES]
-    owner = services.lyra.listeners.key(token)
+    owner: Key = services.lyra.listeners.key(token)
     services.chats.spend(owner)
-    async with services.runs.running(owner) as run:
+    async with services.runs.running(owner, token, question) as run:
         visit = await services.lyra.listeners.visit(token)
-        run.fill(services.speaker.answer(run, visit, turns, request_id.get()))
+        services.speaker.start(services.runs, run, visit, question.turns, request_id.get())
         yield run, visit
 
 
-async def streamed(request: web.Request, run: Run, face: Face) -> web.StreamResponse:
-    """The run as a stream in this face's frames; a failure before its first part is raised."""
-    services = request.app[SERVICES]
+async def streamed(
+    request: web.Request, run: Run, frames: UiMessages | Translated
+) -> web.StreamResponse:
+    """The run as a stream; a failure before its first part is raised."""
     await run.ready()
     if not run.begun:
         raise run.failure or DrainingError(retry_after_s=1)
-    stream = EventStream(request, services.settings)
+    return await _relayed(request, run, frames)
+
+
+async def _relayed(
+    request: web.Request, log: Log, frames: UiMessages | Translated
+) -> web.StreamResponse:
+    services = request.app[SERVICES]
     services.metrics.streams.inc()
     try:
-        await stream.open(face.headers)
-        return await stream.relay(run, face)
+        async with EventStream(request, services.ticker) as stream:
+            await stream.open(frames.headers)
+            answer = await stream.relay(log, frames)
+            log.delivered = True
+            return answer
     finally:
         services.metrics.streams.dec()
 
@@ -74,6 +137,10 @@ async def streamed(request: web.Request, run: Run, face: Face) -> web.StreamResp
 async def whole(run: Run) -> Finish:
     """How the run finished, waited for; a failure at any time is raised."""
     await run.finished()
-    if run.failure is not None or run.finish is None:
-        raise run.failure or DrainingError(retry_after_s=1)
-    return run.finish
+    if run.finish is not None and run.failure is None:
+        return run.finish
+    match run.since(0)[-2:]:
+        case [MessageMetadata() as told, Abort(reason="stopped")]:
+            return Finish("other", told.message_metadata)  # half an answer was asked for
+        case _:
+            raise run.failure or DrainingError(retry_after_s=1)
