@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _COPY_S = 0.2  # words that are this old can be read elsewhere
 _SIGN_S = 1.0
 _LOOK_S = 0.1
+_LOOKS_FOR_THE_FIRST = 20  # longer than a stream may take for its first byte
 _LOOKS_WITHOUT_REDIS = 50
 
 
@@ -75,7 +76,7 @@ class Elsewhere:
         if found is None:
             return None
         remote = RemoteRun(self._shared, self._secret, token, found, grace_s=self._grace_s)
-        return remote if await remote.look() and remote.lines(0) else None
+        return remote if await remote.begun() else None
 
 
 async def _grown(run: Run, position: int) -> None:
@@ -138,6 +139,16 @@ class RemoteRun:
         while True:
             await self._shared.tell("read", [self._name])
             await asyncio.sleep(self._grace_s / 3)
+
+    async def begun(self) -> bool:
+        """Whether there is anything to read, waited for while somebody makes it."""
+        for _ in range(_LOOKS_FOR_THE_FIRST):
+            if not await self.look() or self.ended:
+                break
+            if self._lines:
+                return True
+            await asyncio.sleep(_LOOK_S)
+        return bool(self._lines)
 
     async def look(self) -> bool:
         """Take over what has come; whether Redis answered."""

@@ -59,7 +59,7 @@ class Run:
         self.begun = False
         self.ended = False
         self.delivered = False  # whether a reader has been given the ending
-        self.lost = False  # whether its listener has had everything forgotten
+        self.lost = False  # whether nobody may come back to it
         self.readers = 0
         # How an ending on purpose looks; whoever fills the run knows more than the run does.
         self.closing: Closing = lambda reason: (Abort(reason),)
@@ -123,6 +123,11 @@ class Run:
         if not self.ended:
             self.end(*self.closing(reason))
         self.cancel()
+
+    def lose(self) -> None:
+        """Let nobody find this run any more, here or elsewhere."""
+        self.lost = True
+        self._wake()
 
     def cancel(self) -> None:
         """End the work that fills this run, which then closes the model's call."""

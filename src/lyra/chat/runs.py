@@ -207,6 +207,8 @@ class Runs:
             self._purge = loop.call_at(first, self._purge_kept)
 
     def _forget(self, run: Run) -> None:
+        if not run.ended:
+            run.lose()  # it was never filled
         _, size = self._kept.pop(run, (0.0, 0))
         self._kept_bytes -= size
         for name in self._names.pop(run, ()):
@@ -248,16 +250,16 @@ class Runs:
 
     def _lose(self, run: Run) -> None:
         run.resumable = False
-        run.lost = True
-        if not run.readers:
+        run.lose()
+        if run in self._kept:
+            self._forget(run)
+        elif not run.readers:
             run.cancel()
 
     async def forget(self, owner: Key) -> None:
         """Forget this listener's ended answers, and let the running ones be lost at their end."""
-        for run in [run for run, whose in self._live.items() if whose == owner]:
+        for run in [run for run in self._names if run_name(owner, run.id) in self._names[run]]:
             self._lose(run)
-        for run in [run for run in self._kept if run_name(owner, run.id) in self._names[run]]:
-            self._forget(run)
         if self._elsewhere is not None:
             await self._elsewhere.forget(owner)
 

@@ -111,7 +111,7 @@ class SharedRuns:
 def _pieces(found: Sequence[Reply]) -> Iterable[Piece]:
     for each in found:
         match each:
-            case [bytes(at), [b"n", bytes(n), b"d", bytes(sealed), b"e", bytes(e)]] if n.isdigit():
+            case [bytes(at), {b"n": bytes(n), b"d": bytes(sealed), b"e": bytes(e)}] if n.isdigit():
                 yield Piece(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
 
 
