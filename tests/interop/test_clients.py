@@ -132,7 +132,7 @@ async def test_usechat_is_ready_again_after_a_drain_and_the_answer_is_not_finish
 
     assert (seen["status"], seen["error"], seen["text"]) == ("ready", None, "One")
     assert [ending.get("finishReason") for ending in seen["endings"]] == [None]
-    assert "duration_ms" not in seen["metadata"]
+    assert seen["metadata"]["aborted"] == "draining"
 
 
 async def test_assistant_ui_finds_the_protocol_and_completes(service: Service, run: Run) -> None:

@@ -204,7 +204,9 @@ class _Answer:
         self._speaker.metrics.answers.labels("abort").inc()
         if reason == "stopped":
             self.begin()  # who asked for the end is told of it, also before the first word
-        return MessageMetadata(self._measured(self._so_far())), Abort(reason)
+        # useChat passes `abort` over in silence; what it keeps of it is this.
+        told = {**self._measured(self._so_far()), "aborted": reason}
+        return MessageMetadata(told), Abort(reason)
 
     def _so_far(self) -> Usage:
         """What the model has told of its usage; the words are estimated until it tells."""

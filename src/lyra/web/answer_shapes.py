@@ -207,6 +207,12 @@ class FinishMetadata(Struct):
     cache: CacheState
 
 
+class AbortMetadata(FinishMetadata):
+    """What a cut answer took, and why it was cut; output tokens are estimated."""
+
+    aborted: Literal["stopped", "draining"]
+
+
 class StatusData(Struct):
     """What is being done; `section`, `status` and `ms` come as each Spotify call ends."""
 

@@ -9,6 +9,7 @@ import orjson
 from lyra import __version__
 from lyra.chat.parts import Part
 from lyra.web.answer_shapes import (
+    AbortMetadata,
     ErrorAnswer,
     ErrorDetail,
     FinishMetadata,
@@ -30,7 +31,7 @@ _UNAUTHORIZED, _NO_CONTENT, _UNREADY = 401, 204, 503
 _REFINED: dict[tuple[str, str], Any] = {
     ("Start", "messageMetadata"): StartMetadata,
     ("Finish", "messageMetadata"): FinishMetadata,
-    ("MessageMetadata", "messageMetadata"): FinishMetadata,
+    ("MessageMetadata", "messageMetadata"): AbortMetadata,
     ("Status", "data"): StatusData,
     ("FailureData", "data"): ErrorDetail,
 }

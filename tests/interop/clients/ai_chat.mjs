@@ -1,21 +1,6 @@
 // The class behind useChat: what a component would show.
 
-import { codeIn, headers, load, question, report, rest, textOf, url, wordsCame } from "./shared.mjs";
-
-const { AbstractChat, DefaultChatTransport } = await load(rest[0]);
-
-class State {
-  status = "ready";
-  error = undefined;
-  messages = [];
-  pushMessage = (message) => { this.messages = [...this.messages, message]; };
-  popMessage = () => { this.messages = this.messages.slice(0, -1); };
-  replaceMessage = (index, message) => {
-    this.messages = this.messages.with(index, message);
-    if (textOf(message.parts)) wordsCame();
-  };
-  snapshot = (thing) => structuredClone(thing);
-}
+import { AbstractChat, DefaultChatTransport, State, codeIn, headers, question, report, rest, textOf, url } from "./chat_state.mjs";
 
 class Chat extends AbstractChat {
   constructor(options) {
