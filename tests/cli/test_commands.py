@@ -149,6 +149,7 @@ async def test_a_second_signal_ends_it_at_once_with_exit_code_1(launch: Launch) 
         aiohttp.ClientSession() as http,
         http.post(url, headers=headers, json={"message": "Hello?"}) as live,
     ):
+        assert (await live.content.readline()).startswith(b"id: ")
         assert (await live.content.readline()).startswith(b'data: {"type":"start"')
         process.terminate()
         assert process.stdout is not None

@@ -279,13 +279,13 @@ async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
 
 
 async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:
-    service = await start(runs_max_bytes=16_000)
+    service = await start(runs_max_bytes=8_000)
     answers = [await chat(service) for _ in range(8)]
     found = [(await resume(service, run_of(answer.body))).status for answer in answers]
 
     stats = service.services.runs.stats()
     assert 0 < stats["kept"] < 8
-    assert stats["kept_bytes"] <= 16_000
+    assert stats["kept_bytes"] <= 8_000
     assert found == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
@@ -17,6 +17,7 @@ from lyra.cache.visit import Visit
 from lyra.chat.bodies import Turn
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import Abort, Finish, MessageMetadata, Part, Start, failure_parts, status
+from lyra.chat.patience import Patience
 from lyra.chat.prompt import make_prompt
 from lyra.chat.run import Run
 from lyra.chat.runs import Runs
@@ -128,46 +129,44 @@ class _Answer:
         return await self._visit.entry()
 
     async def _relay(self, prompt: Prompt) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.first_token_timeout_s
-        async with aclosing(self._pieces(prompt)) as pieces:
-            while True:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        piece = await anext(pieces, None)
-                except TimeoutError:
-                    raise LlmTimeoutError from None
-                if piece is None:
-                    raise LlmTruncatedError  # a cut answer never looks complete
-                if isinstance(piece, Usage):
-                    self._usage = piece
-                    continue
-                if isinstance(piece, Done):
-                    self._finish(piece)
-                    return
-                if not self._say(piece):
-                    self._finish(Done("length", self._so_far()))
-                    return
-                deadline = loop.time() + self._settings.token_timeout_s
+        """Pass the model's words on; a call that fails before the first one is tried once more."""
+        try:
+            await self._call(prompt)
+        except TryLaterError as failure:
+            if self._first_token_s is not None or not self._worth_a_retry(failure):
+                raise
+            pause = _RETRY_JITTER_S * self._speaker.rng.random()
+            await asyncio.sleep((failure.retry_after_s or 0) + pause)
+            await self._call(prompt)
 
-    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[str | Usage | Done, None]:
-        """The model's pieces; a call that fails before its first word is tried once more."""
-        spoken = False
-        for last in (False, True):
-            try:
-                async with self._speaker.model.open(prompt) as pieces:
-                    self.begin()
-                    async for piece in pieces:
-                        spoken = spoken or isinstance(piece, str)
-                        yield piece
-            except TryLaterError as failure:
-                if last or spoken or not self._worth_a_retry(failure):
-                    raise
-                await asyncio.sleep(
-                    (failure.retry_after_s or 0) + _RETRY_JITTER_S * self._speaker.rng.random()
-                )
-            else:
-                return
+    async def _call(self, prompt: Prompt) -> None:
+        try:
+            async with (
+                Patience(self._settings.first_token_timeout_s) as patience,
+                self._speaker.model.open(prompt) as pieces,
+            ):
+                self.begin()
+                async for piece in pieces:
+                    if self._took(piece):
+                        return
+                    if self._first_token_s is not None:
+                        patience.renew(self._settings.token_timeout_s)
+        except TimeoutError:
+            raise LlmTimeoutError from None
+        raise LlmTruncatedError  # a cut answer never looks complete
+
+    def _took(self, piece: str | Usage | Done) -> bool:
+        """Take the model's next piece; whether it was the last."""
+        if isinstance(piece, str):
+            if self._say(piece):
+                return False
+            self._finish(Done("length", self._so_far()))
+        elif isinstance(piece, Usage):
+            self._usage = piece
+            return False
+        else:
+            self._finish(piece)
+        return True
 
     def _worth_a_retry(self, failure: TryLaterError) -> bool:
         slow = isinstance(failure, LlmTimeoutError)
@@ -181,7 +180,9 @@ class _Answer:
         encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
         self._bytes += len(encoded)
-        if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
+        if words.isascii() and len(words) <= room:
+            self._run.say(words)
+        elif fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
             self._run.say(fitting)
         return len(encoded) <= room
 

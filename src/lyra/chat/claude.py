@@ -7,7 +7,7 @@ Retry-After of any length, silently. Import this module lazily, it takes about a
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import anthropic
 import httpx2
 import orjson
-from anthropic import AsyncAnthropic, AsyncStream, DefaultAioHttpClient
+from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
+from lyra.chat.events import EventData
 from lyra.chat.model import Done, Pieces, Prompt, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
@@ -114,33 +115,83 @@ class Claude:
 
 
 async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Done, None]:
-    """Words as they come, then Done; pings and unknown events are passed over.
+    """Words as they come, then Done; those that came in one read leave as one piece.
 
     Raises:
         LlmTruncatedError: the stream ended cleanly without its end mark.
         LyraError: the server reported an error in the middle.
     """
-    usage: dict[str, Any] = {}
-    reason: str | None = None
-    async for raw in AsyncStream.raw_events(response):
-        match orjson.loads(raw.data) if raw.data else None:
-            case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": words}}:
-                if words:
-                    yield str(words)
-            case {"type": "message_start", "message": {"usage": dict(told)}}:
-                usage |= _known(told)
-                yield _usage(usage)
-            case {"type": "message_delta", "delta": dict(delta), **rest}:
-                reason = delta.get("stop_reason")
-                usage |= _known(rest.get("usage"))
-            case {"type": "message_stop"}:
-                yield Done(_FINISH.get(reason or "", "other"), _usage(usage))
+    told, events = _Told(), EventData()
+    plain = "content-encoding" not in response.headers
+    async with aclosing(response.aiter_raw() if plain else response.aiter_bytes()) as arriving:
+        async for read in arriving:
+            for data in events.feed(read):
+                told.take(data)
+            for piece in told.pieces():
+                yield piece
+            if told.ending is not None:
                 return
-            case {"type": "error", **rest}:
-                raise _reported(rest.get("error"))
-            case _:
-                continue  # pings, thinking, and whatever is added to the API later
     raise LlmTruncatedError
+
+
+class _Told:
+    """What the events of one answer add up to; pings and unknown ones are passed over."""
+
+    def __init__(self) -> None:
+        self.ending: Done | LyraError | None = None
+        self._words = ""
+        self._reason: str | None = None
+        self._counts: dict[str, Any] = {}
+        self._counted = False
+
+    def take(self, data: bytes) -> None:
+        """Take one event's data. Nothing counts after the end."""
+        if self.ending is not None:
+            return
+        try:
+            self._take(orjson.loads(data))
+        except orjson.JSONDecodeError:
+            self.ending = LlmInterruptedError()  # what was said before it is kept
+
+    def _take(self, event: Any) -> None:
+        match event:
+            case {
+                "type": "content_block_delta",
+                "delta": {"type": "text_delta", "text": str(words)},
+            }:
+                self._words += words
+            case {"type": "message_start", "message": {"usage": dict(counts)}}:
+                self._count(counts)
+            case {"type": "message_delta", "delta": dict(delta), **rest}:
+                self._reason = delta.get("stop_reason")
+                self._count(rest.get("usage"))
+            case {"type": "message_stop"}:
+                self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
+            case {"type": "error", **rest}:
+                self.ending = _reported(rest.get("error"))
+            case _:
+                return  # pings, thinking, and whatever is added to the API later
+
+    def _count(self, counts: Any) -> None:
+        self._counts |= _known(counts)
+        self._counted = True
+
+    def pieces(self) -> Iterator[str | Usage | Done]:
+        """What has been taken since the last call.
+
+        Raises:
+            LyraError: that is how the answer ended.
+        """
+        if self._counted:
+            self._counted = False
+            yield _usage(self._counts)
+        if self._words:
+            yield self._words
+            self._words = ""
+        if isinstance(self.ending, LyraError):
+            raise self.ending
+        if self.ending is not None:
+            yield self.ending
 
 
 def _known(usage: Any) -> dict[str, Any]:

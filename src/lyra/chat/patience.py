@@ -1,0 +1,45 @@
+"""A deadline that is put off for nothing."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class Patience:
+    """Ends its block with TimeoutError `seconds` after the latest `renew`.
+
+    The clock is looked at only when the deadline may have come, so that putting it off for every
+    token of an answer costs no timer each.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(None)
+        self._due = self._loop.time() + seconds
+        self._look = self._loop.call_at(self._due, self._looked)
+
+    def renew(self, seconds: float) -> None:
+        """Wait for so long from now."""
+        self._due = self._loop.time() + seconds
+        if self._due < self._look.when():
+            self._look.cancel()
+            self._look = self._loop.call_at(self._due, self._looked)
+
+    def _looked(self) -> None:
+        if self._loop.time() >= self._due:
+            self._timeout.reschedule(self._due)
+        else:
+            self._look = self._loop.call_at(self._due, self._looked)
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._look.cancel()
+        await self._timeout.__aexit__(kind, failure, trace)
