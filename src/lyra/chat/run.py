@@ -34,8 +34,16 @@ class Log(Protocol):
         ...
 
 
-class Follower:
-    """One reader of a run, asleep until the run has grown."""
+class Follower(Protocol):
+    """Who is told of every change of a run."""
+
+    def wake(self) -> None:
+        """Something has changed; called often, so to be done in no time."""
+        ...
+
+
+class Sleeper:
+    """A follower that sleeps until the run has changed."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -173,14 +181,20 @@ class Run:
         return len(self._packed) + _OVERHEAD
 
     @contextmanager
-    def followed(self) -> Iterator[Follower]:
-        """A follower who is woken whenever the run has changed."""
-        follower = Follower()
+    def told(self, follower: Follower) -> Iterator[None]:
+        """Wake this follower whenever the run has changed, for the length of the block."""
         self._followers.add(follower)
         try:
-            yield follower
+            yield
         finally:
             self._followers.discard(follower)
+
+    @contextmanager
+    def followed(self) -> Iterator[Sleeper]:
+        """One who sleeps until the run has changed."""
+        sleeper = Sleeper()
+        with self.told(sleeper):
+            yield sleeper
 
     async def ready(self) -> None:
         """Wait until the run has become visible, or has ended without."""

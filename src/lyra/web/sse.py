@@ -149,6 +149,8 @@ class EventStream:
 
     async def relay(self, log: Log, frames: UiMessages | Translated) -> web.StreamResponse:
         """Send the log as it grows, up to its ending."""
+        if isinstance(log, Run):
+            return await self._follow(log, frames)
         async with aclosing(log.changes()) as changes:
             async for _ in changes:
                 more = frames.more()
@@ -157,6 +159,35 @@ class EventStream:
                 if more:
                     await self._write(more)
         raise AssertionError("a log ends")
+
+    async def _follow(self, run: Run, frames: UiMessages | Translated) -> web.StreamResponse:
+        pump = _Pump(self, run, frames)
+        with run.told(pump):
+            pump.wake()
+            while not run.ended:
+                await pump.stuck.wait()
+                pump.stuck.clear()
+                await self._write(frames.more())
+                await self._drain()
+            return await self.close(frames.more() + frames.last)
+
+    def push(self, data: bytes) -> bool:
+        """Write without waiting; whether that was possible. What could not leave stays queued."""
+        if not data:
+            return True
+        self._writes()
+        writing = self._response.write(data)
+        try:
+            writing.send(None)
+        except StopIteration:
+            self.writing = False
+            return True
+        except ConnectionError:
+            return False  # the task that has the stream will meet it too
+        # It waits for the reader, with the data in the buffer: whoever writes next will wait.
+        writing.close()
+        self.writing = False
+        return False
 
     async def beat(self) -> None:
         """Send a comment, so that proxies and readers see that the stream is alive."""
@@ -172,10 +203,45 @@ class EventStream:
             self._request.transport.abort()
 
     async def _write(self, data: bytes) -> None:
+        if data:
+            self._writes()
+            await self._response.write(data)
+            self.writing = False
+
+    async def _drain(self) -> None:
+        """Wait until the reader has read most of what was written."""
         self._writes()
-        await self._response.write(data)
+        await self._request.writer.drain()
         self.writing = False
 
     def _writes(self) -> None:
         self.writing = True
         self.active_at = self._clock()
+
+
+class _Pump:
+    """Writes what is new of a run in the same turn of the loop in which it was made.
+
+    Waking a task for each token costs more than the token. What several events of one read add
+    leaves in one write. The stream's own task is woken only when its reader does not keep up, and
+    at the end.
+    """
+
+    def __init__(self, stream: EventStream, run: Run, frames: UiMessages | Translated) -> None:
+        self.stuck = asyncio.Event()
+        self._stream = stream
+        self._run = run
+        self._frames = frames
+        self._soon = asyncio.get_running_loop().call_soon
+        self._due = False
+
+    def wake(self) -> None:
+        """See Follower.wake."""
+        if not self._due:
+            self._due = True
+            self._soon(self._pump)
+
+    def _pump(self) -> None:
+        self._due = False
+        if self._run.ended or self._stream.writing or not self._stream.push(self._frames.more()):
+            self.stuck.set()
