@@ -193,5 +193,5 @@ async def test_the_context_and_the_init_body_are_made_once(cache: ListenerCache)
     first = await (await cache.visit(ANNA)).entry()
     second = await (await cache.visit(ANNA)).entry()
 
-    assert first.context_utf8 is second.context_utf8
+    assert first.packed_context is second.packed_context
     assert first.init_members is second.init_members

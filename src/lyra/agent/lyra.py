@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 import orjson
 
-from lyra.cache.entry import Entry
+from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.shared import SharedTier
 from lyra.errors import (
@@ -25,7 +25,7 @@ from lyra.errors import (
 )
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
-from lyra.listening.views import profile_view
+from lyra.listening.views import data_view
 from lyra.metrics import Metrics
 from lyra.redis.door import RedisDoor, open_redis
 from lyra.redis.listeners import SharedListeners
@@ -82,7 +82,7 @@ class Lyra:
         except LyraError as failure:
             return failed(failure)
         fresh = entry is not None and self.listeners.is_fresh(entry)
-        return _data(entry.listening()) if entry is not None and fresh else None
+        return data_view(entry.plain()) if entry is not None and fresh else None
 
     async def get_comprehensive_user_data(self, token: str) -> Answer:
         """Return the data that is held, else fetch and keep it."""
@@ -90,12 +90,12 @@ class Lyra:
             entry = await (await self.listeners.visit(_checked(token))).entry()
         except LyraError as failure:
             return failed(failure)
-        return _data(entry.listening())
+        return data_view(entry.plain())
 
     async def get_full_spotify_profile(self, token: str) -> Answer:
         """Return data that is fetched now; nothing of it is kept."""
         try:
-            return _data(await self._read(_checked(token)))
+            return data_view(as_plain(await self._read(_checked(token))))
         except LyraError as failure:
             return failed(failure)
 
@@ -150,7 +150,7 @@ class Lyra:
 
     def _shown(self, entry: Entry) -> CacheEntry:
         return {
-            "data": _data(entry.listening()),
+            "data": data_view(entry.plain()),
             "timestamp": datetime.fromtimestamp(self.epoch + entry.fetched_at, UTC),
             "expires": datetime.fromtimestamp(self.epoch + entry.expires_at, UTC),
         }
@@ -240,20 +240,6 @@ def _checked(token: str) -> Token:
         pass
     # Not in the block above: what was passed may be a secret, and hangs on that error's frames.
     raise MalformedTokenError(_MALFORMED)
-
-
-def _data(listening: Listening) -> Answer:
-    # Through JSON, so that all of it is builtins: lists where the models have tuples.
-    seen = orjson.loads(orjson.dumps(profile_view(listening)))
-    return {
-        "profile": seen["profile"],
-        "top_artists": {"medium_term": seen["top_artists"]},
-        "top_tracks": {"medium_term": seen["top_tracks"]},
-        "recently_played": seen["recently_played"],
-        "playlists": seen["playlists"],
-        "genre_analysis": seen["genre_analysis"],
-        "summary": seen["summary"],
-    }
 
 
 def _wall_clock() -> float:

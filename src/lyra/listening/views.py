@@ -10,6 +10,8 @@ from lyra.listening.text import clean
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
+_PROFILE = {"id": "", "display_name": None, "image": None}
+_NO_GENRES = {"coverage": 0.0, "source": "none", "artists_known": 0, "artists_considered": 0}
 _FALLBACK = (
     "What can you tell about my taste?",
     "Which parts of my listening can you see?",
@@ -42,6 +44,23 @@ def profile_view(listening: Listening) -> dict[str, Any]:
         "sections": _sections(listening),
         "summary": listening.summary,
         "fetched_at": listening.fetched_at,
+    }
+
+
+def data_view(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return what the Python functions give, of a listening as dicts and lists.
+
+    These become part of the answer. What has its default is missing in them, and filled in here.
+    """
+    profile, genres = plain["profile"], plain.get("genre_analysis", {})
+    return {
+        "profile": {name: profile.get(name, none) for name, none in _PROFILE.items()},
+        "top_artists": {"medium_term": plain.get("top_artists", [])},
+        "top_tracks": {"medium_term": plain.get("top_tracks", [])},
+        "recently_played": plain.get("recently_played", []),
+        "playlists": plain.get("playlists", []),
+        "genre_analysis": {"genres": [], **_NO_GENRES, **genres},
+        "summary": plain.get("summary", ""),
     }
 
 
