@@ -49,6 +49,12 @@ bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
 bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
 	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
 
+bench-tier: .venv/.dev ## two processes over one Redis: hits, races, dead leaders, a dead Redis
+	@$(BIN)/python scripts/bench_tier.py
+
+bench-kept: .venv/.run ## what kept listeners cost: memory, collector pauses
+	@$(BIN)/python scripts/bench_kept.py
+
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
@@ -83,4 +89,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop fuzz mutants check lint type fix bench bench-cache lock clean
+.PHONY: help run demo serve test test-interop fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept lock clean

@@ -25,7 +25,7 @@ async def waiting(admin: Redis, member: Member, key: str) -> asyncio.Task[str]:
     """A task that has looked once, as the server saw, and now waits."""
     async with admin.monitor() as seen:
         task = asyncio.get_running_loop().create_task(member.shared.wait(key, in_ages()))
-        while not (await seen.next_command())["command"].startswith("EXISTS lyra:v1:l:"):
+        while not (await seen.next_command())["command"].startswith("EXISTS lyra:v2:l:"):
             pass
     return task
 
@@ -157,7 +157,7 @@ async def test_a_lease_that_was_taken_away_is_not_given_back(join: Join) -> None
 async def test_a_lease_that_is_no_lease_of_ours_blocks_nobody(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
     assert await one.shared.lead(KEY) is not None
-    (name,) = [name async for name in admin.scan_iter("lyra:v1:l:*")]
+    (name,) = [name async for name in admin.scan_iter("lyra:v2:l:*")]
     await admin.set(name, "poison")  # for ever, as none of ours is
 
     assert await two.shared.lead(KEY) is not None

@@ -11,7 +11,7 @@ BLOB = b"a sealed listener"
 
 
 async def names_of(admin: Redis, what: str) -> list[bytes]:
-    return [name async for name in admin.scan_iter(f"lyra:v1:{what}:*")]
+    return [name async for name in admin.scan_iter(f"lyra:v2:{what}:*")]
 
 
 async def test_what_one_process_publishes_another_reads(join: Join) -> None:

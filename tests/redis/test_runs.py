@@ -142,7 +142,7 @@ async def test_an_answer_whose_process_has_died_does_not_look_complete(
                 await until(lambda: streams(second) == 1)
                 # What a dead process leaves behind: pieces without an end, and no sign of life.
                 first.services.runs._copies.pop().cancel()
-                await admin.delete(*await admin.keys("lyra:v1:run-alive:*"))
+                await admin.delete(*await admin.keys("lyra:v2:run-alive:*"))
             model.go_on.set()
 
     stream = read_body(reading.result().body)
@@ -158,7 +158,7 @@ async def test_forgetting_reaches_the_answers_of_every_process(
     await until_copied(second, run_of(answer.body))
     await call(second, "DELETE", "/lyra/session", headers=second.headers())
 
-    assert await admin.keys("lyra:v1:run:*") == []
+    assert await admin.keys("lyra:v2:run:*") == []
     await until(lambda: not first.services.runs.stats()["kept"])
     assert (await resume(second, run_of(answer.body))).status == 204
 
@@ -170,7 +170,7 @@ async def test_nothing_readable_of_an_answer_is_in_redis(
     token = sandbox_token()
     answer = await chat(first, token, CHAT)
     await until_copied(second, run_of(answer.body))
-    [stream] = await admin.keys("lyra:v1:run:*")
+    [stream] = await admin.keys("lyra:v2:run:*")
     assert isinstance(stream, bytes)
     held = repr(await admin.xrange(stream)).encode() + stream
 

@@ -79,7 +79,7 @@ async def test_every_name_and_channel_is_within_the_documented_pattern(
 
     names = [name async for name in admin.scan_iter("*")] + await admin.pubsub_channels()
     assert len(names) == 5
-    assert all(name.startswith(b"lyra:v1:") for name in names)
+    assert all(name.startswith(b"lyra:v2:") for name in names)
 
 
 async def test_all_but_the_epoch_expire_by_themselves(join: Join, admin: Redis) -> None:
@@ -88,7 +88,7 @@ async def test_all_but_the_epoch_expire_by_themselves(join: Join, admin: Redis) 
     await one.keep(KEY, BLOB)
 
     lasting = [name async for name in admin.scan_iter("*") if await admin.pttl(name) < 0]
-    assert lasting == [b"lyra:v1:epoch"]
+    assert lasting == [b"lyra:v2:epoch"]
 
 
 @pytest.mark.parametrize("password", ["right", "wrong"])

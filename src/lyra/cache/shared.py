@@ -1,8 +1,8 @@
 """The second tier: what the processes of one service keep together, each value sealed.
 
-A value is the packed listening and the moments of its life on the wall clock, since every process
-counts its own seconds. What is ready-made is made anew from it, so that each process tells the
-model as much as its own settings allow.
+A value is an entry with the moments of its life on the wall clock, since every process counts its
+own seconds. What the model is told is made anew where another process's settings allow it more or
+less than this one's.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,12 @@ from lyra.spotify.token import Token
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
-    packed: bytes
     life: Life
+    level: ContextLevel
+    packed: bytes
+    init_members: bytes
+    packed_context: bytes
+    top_artists_count: int
 
 
 class SharedTier:
@@ -68,12 +72,27 @@ class SharedTier:
         life = Life(*(moment - ahead for moment in stored.life))
         if life.dies_at <= self._clock():
             return None
-        return make_entry(unpack(stored.packed), level=self._level, life=life)
+        if stored.level != self._level:
+            return make_entry(unpack(stored.packed), level=self._level, life=life)
+        return Entry(
+            packed=stored.packed,
+            init_members=stored.init_members,
+            packed_context=stored.packed_context,
+            top_artists_count=stored.top_artists_count,
+            **life._asdict(),
+        )
 
     async def keep(self, key: Key, token: Token, entry: Entry, generation: Generation) -> bool:
         """Keep an entry for all processes; False when it was forgotten since, or Redis is away."""
         ahead = self._wall_clock() - self._clock()
-        stored = _Stored(entry.packed, Life(*(moment + ahead for moment in entry.life())))
+        stored = _Stored(
+            life=Life(*(moment + ahead for moment in entry.life())),
+            level=self._level,
+            packed=entry.packed,
+            init_members=entry.init_members,
+            packed_context=entry.packed_context,
+            top_artists_count=entry.top_artists_count,
+        )
         plain = msgspec.msgpack.encode(stored)
         sealed = seal(self._secret, token.reveal(), key, plain)
         ttl_ms = int((entry.dies_at - self._clock()) * 1000)

@@ -9,14 +9,15 @@ recently used. `timeout=None` keeps every operation free of a task switch, also 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+import msgspec
 from aiocache import SimpleMemoryCache
 
 _SWEEP_SLICE = 1000
 
 
-class _Held(NamedTuple):
+class _Held(msgspec.Struct, frozen=True, gc=False):  # values never hold their own cache
     value: Any
     expires_at: float
     weight: int

@@ -9,7 +9,7 @@ fetch that began before still wants to publish, is out of everybody's reach in o
 import re
 from dataclasses import dataclass
 
-EPOCH = "lyra:v1:epoch"
+EPOCH = "lyra:v2:epoch"
 _WORD = re.compile(rb"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9a-f]{16,128}")
 
@@ -23,20 +23,20 @@ class Names:
 
     @property
     def entry(self) -> str:
-        return f"lyra:v1:e:{self.epoch}:{{{self.key}}}"
+        return f"lyra:v2:e:{self.epoch}:{{{self.key}}}"
 
     @property
     def generation(self) -> str:
-        return f"lyra:v1:g:{self.epoch}:{{{self.key}}}"
+        return f"lyra:v2:g:{self.epoch}:{{{self.key}}}"
 
     @property
     def lease(self) -> str:
-        return f"lyra:v1:l:{self.epoch}:{{{self.key}}}"
+        return f"lyra:v2:l:{self.epoch}:{{{self.key}}}"
 
 
 def channel(db: int) -> str:
     """The channel of one database: Redis itself does not keep channels of databases apart."""
-    return f"lyra:v1:notices:{db}"
+    return f"lyra:v2:notices:{db}"
 
 
 def checked(key: str) -> str:

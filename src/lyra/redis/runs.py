@@ -120,16 +120,16 @@ def _ms(seconds: float) -> int:
 
 
 def _stream(name: str) -> str:
-    return f"lyra:v1:run:{{{checked(name)}}}"
+    return f"lyra:v2:run:{{{checked(name)}}}"
 
 
 def _alive(name: str) -> str:
-    return f"lyra:v1:run-alive:{{{checked(name)}}}"
+    return f"lyra:v2:run-alive:{{{checked(name)}}}"
 
 
 def _chat(chat: str) -> str:
-    return f"lyra:v1:chat:{{{checked(chat)}}}"
+    return f"lyra:v2:chat:{{{checked(chat)}}}"
 
 
 def _owned(owner: str) -> str:
-    return f"lyra:v1:runs:{{{checked(owner)}}}"
+    return f"lyra:v2:runs:{{{checked(owner)}}}"

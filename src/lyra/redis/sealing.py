@@ -41,5 +41,5 @@ def _derived(secret: str, token_text: str) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 
-    hkdf = HKDF(algorithm=SHA256(), length=32, salt=secret.encode(), info=b"lyra:v1:entry")
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=secret.encode(), info=b"lyra:v2:entry")
     return hkdf.derive(token_text.encode())
