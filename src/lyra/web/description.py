@@ -199,6 +199,19 @@ _PARAMETERS: dict[str, Any] = {
         "description": "The answer's id (`messageId`), or the `id` of the chat: its newest answer.",
         "schema": {"type": "string"},
     },
+    "{version}": {
+        "name": "version",
+        "in": "path",
+        "required": True,
+        "description": "The hash of all files, as the pages name it.",
+        "schema": {"type": "string"},
+    },
+    "{name}": {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "/stream": {
         "name": "Last-Event-ID",
         "in": "header",

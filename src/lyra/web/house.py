@@ -6,19 +6,19 @@ from string import Template
 
 from aiohttp import web
 
-from lyra import __version__
+from lyra.errors import NotFoundError
 from lyra.web.answers import json_answer, json_bytes
+from lyra.web.assets import read_assets
+from lyra.web.covers import cover
 from lyra.web.description import api_description
 from lyra.web.services import SERVICES, Files, Services
 
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+_COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."
 _KEPT_HERE = "It stays in this page, and goes nowhere but to this server."
-_DOCS_POLICY = (
-    f"{_PAGE_POLICY}; script-src 'self'; connect-src 'self'; "
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'{covers}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
@@ -43,27 +43,60 @@ async def readyz(request: web.Request) -> web.StreamResponse:
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """What runs here and how to call it."""
+    """The listener's page: the sky, and a chat."""
     services = request.app[SERVICES]
     html = services.files.page.substitute(
-        version=escape(__version__),
-        what=escape(_what_runs(services)),
+        state=_state(services),
+        assets=services.files.assets.prefix,
+        who="Demo listener" if services.demo else "Not connected",
         model=escape(services.speaker.model.name),
         origin=escape(f"{request.scheme}://{request.host}"),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
-    return _html(html, _PAGE_POLICY)
+    # In a demo every cover is drawn here: nothing is asked of another host.
+    return _html(html, "" if services.demo else f" {_COVERS}")
+
+
+def _state(services: Services) -> str:
+    """What the page's scripts need to know, as attributes of its root."""
+    told = {"model": services.speaker.model.name}
+    if services.demo_token is not None:
+        told["demo"] = services.demo_token
+    if services.speaker.model.offline:
+        told["offline"] = "yes"
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in told.items())
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
     """The routes, and a console that shows a stream while it streams."""
     services = request.app[SERVICES]
     html = services.files.docs.substitute(
+        assets=services.files.assets.prefix,
         kind="text" if services.demo else "password",
         token=escape(services.demo_token or ""),
         note=_INVENTED if services.demo else _KEPT_HERE,
     )
-    return _html(html, _DOCS_POLICY)
+    return _html(html)
+
+
+async def asset(request: web.Request) -> web.StreamResponse:
+    """A style sheet or picture of the pages."""
+    return request.app[SERVICES].files.assets.answer(request, request.match_info["name"])
+
+
+async def script(request: web.Request) -> web.StreamResponse:
+    """A script of the listener's page, as it was written."""
+    name = f"js/{request.match_info['name']}"
+    return request.app[SERVICES].files.assets.answer(request, name)
+
+
+async def demo_cover(request: web.Request) -> web.StreamResponse:
+    """A cover of invented music; in a demo alone."""
+    if not request.app[SERVICES].demo:
+        raise NotFoundError
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    body = cover(request.match_info["name"])
+    return web.Response(body=body, content_type="image/svg+xml", headers=headers)
 
 
 async def openapi(request: web.Request) -> web.StreamResponse:
@@ -71,43 +104,17 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     return json_bytes(request.app[SERVICES].files.description)
 
 
-async def style(request: web.Request) -> web.StreamResponse:
-    """The style sheet of both pages."""
-    return web.Response(text=request.app[SERVICES].files.style, content_type="text/css")
-
-
-async def docs_style(request: web.Request) -> web.StreamResponse:
-    """The style sheet of the console."""
-    return web.Response(text=request.app[SERVICES].files.docs_style, content_type="text/css")
-
-
-async def docs_script(request: web.Request) -> web.StreamResponse:
-    """The console's script, as it was written."""
-    text = request.app[SERVICES].files.docs_script
-    return web.Response(text=text, content_type="text/javascript")
-
-
 def read_files() -> Files:
     """What the pages need, read from the package or made once."""
     static = files("lyra.web") / "static"
     return Files(
         page=Template((static / "index.html").read_text("utf-8")),
-        style=(static / "page.css").read_text("utf-8"),
         docs=Template((static / "docs.html").read_text("utf-8")),
-        docs_style=(static / "docs.css").read_text("utf-8"),
-        docs_script=(static / "docs.js").read_text("utf-8"),
+        assets=read_assets(),
         description=api_description(),
     )
 
 
-def _html(text: str, policy: str) -> web.Response:
-    headers = {"Content-Security-Policy": policy}
+def _html(text: str, covers: str = "") -> web.Response:
+    headers = {"Content-Security-Policy": _POLICY.format(covers=covers)}
     return web.Response(text=text, content_type="text/html", headers=headers)
-
-
-def _what_runs(services: Services) -> str:
-    if services.demo:
-        return "Demo: an invented listener on an invented Spotify. No account is involved."
-    if services.speaker.model.offline:
-        return "Offline mode: real Spotify data, no language model configured."
-    return "Real Spotify data, answered by a language model."

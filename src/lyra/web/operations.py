@@ -52,6 +52,11 @@ def _page(path: str, media: str, summary: str) -> Operation:
     return Operation("GET", path, name, summary, {media: None}, "pages")
 
 
+def _file(path: str, name: str, media: dict[str, Any]) -> Operation:
+    summary = f"Give a file of the pages: {name.replace('_', ' ')}."
+    return Operation("GET", path, name, summary, media, "pages", errors=(*_ANY, 404))
+
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST",
@@ -219,9 +224,9 @@ OPERATIONS: tuple[Operation, ...] = (
         {JSON: dict[str, Any]},
         "service",
     ),
-    _page("/", "text/html", "Show what runs here."),
+    _page("/", "text/html", "Show the listener's page: a sky of what was played, and a chat."),
     _page("/docs", "text/html", "Show the routes, with a console that streams."),
-    _page("/static/page.css", "text/css", "The style of the first page."),
-    _page("/static/docs.css", "text/css", "The style of the console."),
-    _page("/static/docs.js", "text/javascript", "The console's script."),
+    _file("/static/{version}/{name}", "style", {"text/css": None, "text/javascript": None}),
+    _file("/static/{version}/js/{name}", "script", {"text/javascript": None}),
+    _file("/demo/cover/{name}.svg", "demo_cover", {"image/svg+xml": None}),
 )

@@ -23,7 +23,7 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/openapi.json", house.openapi),
     web.get("/docs", house.docs),
     web.get("/", house.page),
-    web.get("/static/page.css", house.style),
-    web.get("/static/docs.css", house.docs_style),
-    web.get("/static/docs.js", house.docs_script),
+    web.get("/static/{version}/{name}", house.asset),
+    web.get("/static/{version}/js/{name}", house.script),
+    web.get("/demo/cover/{name}.svg", house.demo_cover),
 )

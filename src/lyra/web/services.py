@@ -10,6 +10,7 @@ from lyra.chat.answer import Speaker
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.sse import Ticker
 
@@ -19,10 +20,8 @@ class Files:
     """What the pages need, made once at start-up."""
 
     page: Template
-    style: str
     docs: Template
-    docs_style: str
-    docs_script: str
+    assets: Assets
     description: bytes
 
 

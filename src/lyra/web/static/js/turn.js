@@ -1,0 +1,147 @@
+/* One question and its answer: from the first word to the receipt, or to what went wrong. */
+
+import { button, cover, el, link } from "./dom.js";
+import { Paper } from "./markdown.js";
+
+const SENTENCES = {
+  draining: "The server is being restarted. Ask again; another one will answer.",
+  connection_lost: "The connection to Lyra was lost. What you see may be incomplete.",
+};
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
+/* `deeds` is what the page does for a turn: ask(turn), edit(text), connect(). */
+export class Turn {
+  constructor(kept, deeds) {
+    Object.assign(this, { question: "", answer: "", cards: [], facts: [], receipt: null, cut: null, last: null }, kept);
+    this.deeds = deeds;
+    this.body = el("div", { class: "a" });
+    this.foot = el("div", { class: "foot" });
+    this.node = el("li", { class: "turn" }, el("h2", { class: "q", dir: "auto" }, this.question), this.body, this.foot);
+  }
+
+  /* What a reload needs. */
+  get kept() {
+    const { question, answer, cards, facts, receipt, cut, last } = this;
+    return { question, answer, cards, facts, receipt, cut, last };
+  }
+
+  get ended() {
+    return Boolean(this.receipt || this.cut);
+  }
+
+  /* Shows a turn of before the reload, as far as it had come. */
+  restore() {
+    new Paper(this.body).push(this.answer);
+    if (this.ended) this.#close();
+  }
+
+  wait() {
+    this.body.replaceChildren(el("p", { class: "wait" }, el("span", { class: "vh" }, "Waiting for the first word"), el("i"), el("i"), el("i")));
+    this.foot.replaceChildren();
+    this.body.setAttribute("aria-busy", "true");
+  }
+
+  /* Reads the parts of an answer; how it ended, in one sentence for a screen reader. */
+  async read(parts, { painted, began = performance.now() } = {}) {
+    let paper = null;
+    this.cut = null;
+    try {
+      for await (const part of parts) {
+        this.last = part.event;
+        if (part.type === "text-delta") {
+          if (!paper) {
+            this.body.replaceChildren();
+            paper = new Paper(this.body, painted);
+            if (this.answer) paper.push(this.answer);
+          }
+          this.answer += part.delta;
+          paper.push(part.delta);
+        } else this.#take(part, began);
+      }
+      if (!this.ended) this.cut = { code: "connection_lost", retryable: true };
+    } catch (failure) {
+      this.cut = told(failure);
+    }
+    paper?.end(Boolean(this.cut));
+    if (!this.answer) this.body.replaceChildren();
+    this.#close();
+  }
+
+  #take(part, began) {
+    const { type, data, messageMetadata } = part;
+    if (type === "data-status") this.deeds.status(data);
+    else if (type === "data-track") this.cards.push(data);
+    else if (type === "data-because") this.facts = data.facts;
+    else if (type === "data-error") this.cut = { ...data, wait: data.retry_after_s };
+    else if (type === "error") this.cut ??= { message: part.errorText, retryable: true };
+    else if (type === "abort") this.cut = { code: part.reason };
+    else if (type === "start") this.deeds.began(part);
+    else if (type === "finish" && !this.cut) this.receipt = receipt(messageMetadata, performance.now() - began);
+  }
+
+  #close() {
+    this.body.setAttribute("aria-busy", "false");
+    const below = [];
+    if (this.cards.length) below.push(shelf(this.cards));
+    if (this.facts.length) below.push(why(this.facts));
+    if (this.cut) below.push(this.#trouble());
+    if (this.answer) below.push(this.#offers());
+    this.foot.replaceChildren(...below);
+  }
+
+  #trouble() {
+    const { code, message, action, retryable, wait } = this.cut;
+    if (code === "stopped") return el("p", { class: "dim" }, "Stopped.");
+    const text = message ?? SENTENCES[code] ?? "The answer broke off before its end.";
+    const act = action === "reauthorize"
+      ? button("Connect again", () => this.deeds.connect(this))
+      : retryable !== false && button("Try again", () => this.deeds.ask(this));
+    if (act && wait) countdown(act, wait);
+    return el("div", { class: "oops" }, el("p", {}, text), ...(act ? [act] : []));
+  }
+
+  #offers() {
+    const copy = button("Copy", async () => {
+      await navigator.clipboard.writeText(this.answer);
+      copy.textContent = "Copied";
+      setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+    });
+    const again = button("Ask again", () => this.deeds.ask(this));
+    const edit = button("Edit", () => this.deeds.edit(this.question));
+    return el("p", { class: "deeds" }, copy, again, edit, el("span", { class: "receipt num" }, this.receipt ?? ""));
+  }
+}
+
+function told({ name, code, message, action, retryable, wait }) {
+  return name === "AbortError" ? { code: "stopped" } : { code, message, action, retryable: retryable ?? true, wait };
+}
+
+function receipt({ cache, first_token_ms: first, usage }, took) {
+  const calls = cache.spotify_calls === 1 ? "1 Spotify call" : `${cache.spotify_calls} Spotify calls`;
+  const word = first === null ? "" : `, first word ${Math.round(first)} ms`;
+  const words = usage.outputTokens ? `, ${usage.outputTokens} tokens` : "";
+  return `${calls}${word}, ${seconds(took)}${words}`;
+}
+
+function shelf(cards) {
+  return el("ul", { class: "shelf" }, ...cards.map(({ uri, url, name, artists = [], image }) => {
+    const under = artists.length ? [el("span", { class: "dim" }, artists.join(", "))] : [];
+    return el("li", {}, cover(image, 64), el("div", {}, link(url ?? uri, { dir: "auto" }, name), ...under));
+  }));
+}
+
+function why(facts) {
+  return el("details", { class: "why" }, el("summary", {}, "Why this?"), el("ul", {}, ...facts.map((fact) => el("li", {}, fact))));
+}
+
+function countdown(act, wait) {
+  const label = act.textContent;
+  const due = Date.now() + wait * 1000;
+  const tick = () => {
+    const left = Math.ceil((due - Date.now()) / 1000);
+    act.disabled = left > 0;
+    act.textContent = left > 0 ? `${label} in ${left} s` : label;
+    if (left > 0) setTimeout(tick, 250);
+  };
+  tick();
+}
