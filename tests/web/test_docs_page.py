@@ -74,7 +74,8 @@ async def test_a_service_with_real_listeners_shows_no_token(service: Service) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "media"), [("/static/any/docs.js", "text/javascript"), ("/static/any/docs.css", "text/css")]
+    ("path", "media"),
+    [("/static/any/docs.js", "text/javascript"), ("/static/any/docs.css", "text/css")],
 )
 async def test_its_files_have_the_type_that_nosniff_demands(
     service: Service, path: str, media: str

@@ -14,9 +14,20 @@ from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
 from lyra.cache.visit import Visit
+from lyra.chat.because import facts
 from lyra.chat.bodies import Turn
+from lyra.chat.cards import card, named_items
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
-from lyra.chat.parts import Abort, Finish, MessageMetadata, Part, Start, failure_parts, status
+from lyra.chat.parts import (
+    Abort,
+    Because,
+    Finish,
+    MessageMetadata,
+    Part,
+    Start,
+    failure_parts,
+    status,
+)
 from lyra.chat.patience import Patience
 from lyra.chat.prompt import make_prompt
 from lyra.chat.run import Run
@@ -77,6 +88,7 @@ class _Answer:
         self._first_token_s: float | None = None
         self._bytes = 0
         self._usage = Usage()
+        self._entry: Entry | None = None
         self._over = False
 
     async def make(self, turns: tuple[Turn, ...]) -> None:
@@ -113,9 +125,9 @@ class _Answer:
         self._run.begin(Start(self._run.id, about))
 
     async def speak(self, turns: tuple[Turn, ...]) -> None:
-        entry = self._visit.at_hand or await self._load()
+        self._entry = self._visit.at_hand or await self._load()
         self._run.add(status("thinking"))
-        await self._relay(make_prompt(entry, turns))
+        await self._relay(make_prompt(self._entry, turns))
 
     async def _load(self) -> Entry:
         """The listener of a cold token, with a status for every section that arrives."""
@@ -186,7 +198,18 @@ class _Answer:
             self._run.say(fitting)
         return len(encoded) <= room
 
+    def _ground(self) -> None:
+        """Add what the answer names of the listener's data, and what it rests on."""
+        assert self._entry is not None  # noqa: S101 - the model was asked about it
+        listening = self._entry.listening()
+        named = named_items(self._run.text(), listening)
+        for each in named:
+            self._run.add(card(each))
+        if told := facts(listening, named):
+            self._run.add(Because({"facts": told}))
+
     def _finish(self, done: Done) -> None:
+        self._ground()
         self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
 
     def fail(self, failure: LyraError, *, ending: str | None = None) -> None:

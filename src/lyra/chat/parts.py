@@ -56,6 +56,19 @@ class TextEnd(Part, frozen=True, tag="text-end"):
     id: str
 
 
+class TrackCard(Part, frozen=True, tag="data-track"):
+    """An item of the listener's own data that the answer names; `id` is its Spotify URI."""
+
+    id: str
+    data: dict[str, Any]
+
+
+class Because(Part, frozen=True, tag="data-because"):
+    """The facts that the answer rests on: `{"facts": [sentence, …]}`."""
+
+    data: dict[str, Any]
+
+
 class Finish(Part, frozen=True, tag="finish"):
     finish_reason: FinishReason
     message_metadata: dict[str, Any]

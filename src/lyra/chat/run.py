@@ -7,7 +7,7 @@ because the answer is (`answer_max_bytes`), so a slow reader costs no more than 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lyra.chat.parts import Abort, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import LyraError
@@ -15,6 +15,7 @@ from lyra.errors import LyraError
 _TEXT_ID = "t1"
 _OVERHEAD = 1024  # bytes of the objects themselves and of their places in the tables
 
+Kind = TypeVar("Kind", bound=Part)
 Closing = Callable[[str], tuple[Part, ...]]
 
 
@@ -151,7 +152,7 @@ class Run:
         """All words so far."""
         return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
 
-    def said(self, kind: type[Part]) -> list[Part]:
+    def said(self, kind: type[Kind]) -> list[Kind]:
         """The parts of one kind, in order."""
         return [part for part in self._parts if isinstance(part, kind)]
 

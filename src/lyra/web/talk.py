@@ -9,7 +9,7 @@ from aiohttp import web
 from lyra.cache.keys import Key
 from lyra.cache.visit import Visit
 from lyra.chat.bodies import Question, parse_question
-from lyra.chat.parts import Abort, Finish, MessageMetadata
+from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
 from lyra.chat.run import Log, Run
 from lyra.errors import DrainingError, NotFoundError
 from lyra.spotify.token import Token
@@ -38,7 +38,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
             {
                 "success": True,
                 "response": run.text(),
-                "tracks": [],
+                "tracks": [part.data for part in run.said(TrackCard)],
                 "model": request.app[SERVICES].speaker.model.name,
                 "usage": finish.message_metadata["usage"],
                 "finish_reason": finish.finish_reason,

@@ -1,0 +1,101 @@
+"""A real browser on a real Lyra. After every test: nothing broke the policy, nothing left the origin."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from lyra.sandbox import sandbox_token
+from tests.conftest import Service
+
+HERE = Path(__file__).parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+REQUIRED = os.environ.get("LYRA_TEST_BROWSER") == "required"  # noqa: TID251 - of tests alone
+DEMO = sandbox_token(7, "typical", "legacy")
+_QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+_WATCH = """
+window.broken = [];
+addEventListener("securitypolicyviolation", (e) => broken.push(`${e.violatedDirective} ${e.blockedURI}`));
+addEventListener("error", (e) => e.message && broken.push(e.message));
+addEventListener("unhandledrejection", (e) => broken.push(String(e.reason)));
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder: it needs Chromium."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(60))
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, or a skip that says what is missing; CI makes it a failure."""
+    if CHROMIUM is None:
+        told = "no chromium on the PATH: apt-get install chromium"
+        pytest.fail(told) if REQUIRED else pytest.skip(told)
+    async with async_playwright() as driver:
+        launched = await driver.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
+        yield launched
+        await launched.close()
+
+
+Open = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def visit(browser: Browser) -> AsyncIterator[Open]:
+    """Opens the page of a service: `page = await visit(service, width=390, dark=True)`."""
+    opened: list[tuple[Page, str, list[str]]] = []
+
+    async def open_page(
+        service: Service,
+        path: str = "/",
+        *,
+        width: int = 1280,
+        height: int = 860,
+        dark: bool = False,
+        **more: Any,
+    ) -> Page:
+        context = await browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            **more,
+        )
+        await context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = await context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.add_init_script(_WATCH)
+        page.set_default_timeout(8000)
+        await page.goto(f"{service.url}{path}")
+        opened.append((page, service.url, asked))
+        return page
+
+    yield open_page
+    for page, url, asked in opened:
+        assert await page.evaluate("window.broken") == []
+        assert [each for each in asked if not each.startswith((url, "data:"))] == []
+        await page.context.close()
+
+
+async def filled(page: Page) -> Page:
+    """The page once the listener's sky is drawn."""
+    await page.locator(".rows li").first.wait_for(state="attached")
+    return page
+
+
+async def asked(page: Page, question: str = "Which artists do I listen to most?") -> None:
+    """Send this question."""
+    await page.locator("#ask").fill(question)
+    await page.keyboard.press("Enter")
+
+
+async def answered(page: Page) -> None:
+    """Wait until the newest answer has its receipt, or its trouble."""
+    await page.locator(".turn:last-child .deeds, .turn:last-child .oops").first.wait_for()
