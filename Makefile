@@ -24,6 +24,9 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 	  || { echo "make test-interop needs $$program, which is not installed"; exit 1; }; done
 	@$(BIN)/pytest -q -m interop tests/interop
 
+test-browser: .venv/.dev ## the page in a real browser: needs chromium
+	@$(BIN)/pytest -q -m browser tests/browser
+
 fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers, storms over the cache; SEED=1 repeats
 	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED))
@@ -89,4 +92,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept lock clean
+.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept lock clean

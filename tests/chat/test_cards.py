@@ -97,7 +97,8 @@ def test_facts_are_counted_from_the_data() -> None:
 def test_every_card_is_of_the_data_and_comes_once(
     listening: Listening, data: st.DataObject
 ) -> None:
-    items = [*listening.top_tracks, *listening.top_artists, *listening.playlists]
+    items: list[Track | Artist | Playlist] = [*listening.top_tracks, *listening.top_artists]
+    items += listening.playlists
     names = [item.name for item in items] or ["nobody"]
     said = data.draw(st.lists(st.sampled_from(names) | st.text(max_size=20), max_size=30))
     found = named_items(" and “".join(said), listening)

@@ -124,9 +124,9 @@ function receipt({ cache, first_token_ms: first, usage }, took) {
 }
 
 function shelf(cards) {
-  return el("ul", { class: "shelf" }, ...cards.map(({ uri, url, name, artists = [], image }) => {
-    const under = artists.length ? [el("span", { class: "dim" }, artists.join(", "))] : [];
-    return el("li", {}, cover(image, 64), el("div", {}, link(url ?? uri, { dir: "auto" }, name), ...under));
+  return el("ul", { class: "shelf" }, ...cards.map(({ uri, url, kind, name, artists = [], image }) => {
+    const under = el("span", { class: "dim", dir: "auto" }, artists.join(", ") || kind);
+    return el("li", {}, cover(image, 64), el("div", {}, link(url ?? uri, { dir: "auto" }, name), under));
   }));
 }
 
