@@ -16,6 +16,7 @@ from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
+from lyra.web.address import trusted_networks
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
@@ -23,6 +24,9 @@ from lyra.web.limits import RateLimit
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Services
 from lyra.web.sse import Ticker
+
+_CHATS_OF_AN_ADDRESS = 5  # times what one token may
+_NEW_TOKENS_OF_AN_ADDRESS = 20
 
 
 def create_app(
@@ -36,6 +40,11 @@ def create_app(
 
     With a `demo_token` every answer is labelled as being about an invented listener.
     """
+
+    def limit(times: int, reason: str) -> RateLimit:
+        per_minute, entries = times * settings.rate_per_minute, settings.cache_max_entries
+        return RateLimit(per_minute, entries=entries, clock=clock, reason=reason)
+
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
 
     @asynccontextmanager
@@ -54,15 +63,17 @@ def create_app(
                 speaker=Speaker(settings, model, metrics, rng, demo=demo_token is not None),
                 runs=runs,
                 ticker=ticker,
-                chats=RateLimit(
-                    settings.rate_per_minute, entries=settings.cache_max_entries, clock=clock
-                ),
+                chats=limit(1, "rate"),
+                addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
+                newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
+                trusted=trusted_networks(settings.trusted_proxies),
                 files=await asyncio.to_thread(read_files),
                 demo_token=demo_token,
             )
             yield
 
     edge = Edge(settings)
+    trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
     app.on_response_prepare.append(dress_answer)

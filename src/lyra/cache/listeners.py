@@ -148,6 +148,11 @@ class ListenerCache:
             return await self._shared.find(key, token)
         return entry
 
+    def knows(self, token: Token) -> bool:
+        """Whether this process holds anything of this token, or is fetching it."""
+        key = self._keys.key(token)
+        return self._shelf.entries.holds(key) or self._flights.current(key) is not None
+
     def is_fresh(self, entry: Entry) -> bool:
         """Whether the entry's time has not come yet."""
         return self._clock() < entry.expires_at

@@ -14,11 +14,11 @@ from lyra.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
     NotFoundError,
-    OverloadedError,
     RequestError,
 )
 from lyra.settings import Settings
 from lyra.web.answers import allow_origin, dress, error_answer, request_id
+from lyra.web.places import PLACE, Places
 from lyra.web.services import SERVICES, Services
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _BY_STATUS: dict[int, type[RequestError]] = {
     405: MethodNotAllowedError,
     413: BodyTooLargeError,
 }
+_NEVER_QUEUED = frozenset({"/healthz", "/readyz", "/metrics"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
@@ -37,13 +38,13 @@ _PREFLIGHT = {
 
 
 class Edge:
-    """Wraps every request once. Counts what is in flight, so that overload is refused early."""
+    """Wraps every request once. Overload is refused before any work is done."""
 
     def __init__(self, settings: Settings) -> None:
+        self.places = Places(settings)
         self._settings = settings
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host, own)}
-        self._in_flight = 0
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -52,21 +53,22 @@ class Edge:
         rid = sent if _CLIENT_ID.fullmatch(sent) else secrets.token_hex(8)
         request_id.set(rid)
         began = time.monotonic()
-        self._in_flight += 1
         status = 499  # what the log says of a reader who left before an answer
         try:
             answer = await self._answer(request, handler, rid)
             status = answer.status
         finally:
-            self._in_flight -= 1
             self._note(request, status, time.monotonic() - began)
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
+        place = None
         try:
             self._admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
+            if request.path not in _NEVER_QUEUED:
+                place = request[PLACE] = await self.places.take()
             return await handler(request)
         except LyraError as error:
             return _refusal(request, error, rid)
@@ -77,12 +79,13 @@ class Edge:
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
             return _refusal(request, LyraError(), rid)
+        finally:
+            if place is not None:
+                place.release()
 
     def _admit(self, request: web.Request) -> None:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
             raise MisdirectedRequestError
-        if self._in_flight > self._settings.max_in_flight:
-            raise OverloadedError(retry_after_s=1)
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)

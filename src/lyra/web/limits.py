@@ -14,7 +14,15 @@ class RateLimit:
     A caller who is forgotten starts afresh, which errs in the caller's favour.
     """
 
-    def __init__(self, per_minute: int, *, entries: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        entries: int,
+        clock: Callable[[], float],
+        reason: str = "rate",
+    ) -> None:
+        self._reason = reason
         self._step = _WINDOW_S / per_minute
         self._entries = entries
         self._clock = clock
@@ -29,7 +37,7 @@ class RateLimit:
         now = self._clock()
         paid = max(self._paid_until.get(caller, now), now) + self._step
         if paid - now > _WINDOW_S + 1e-9:
-            raise TooManyRequestsError(retry_after_s=paid - now - _WINDOW_S, reason="rate")
+            raise TooManyRequestsError(retry_after_s=paid - now - _WINDOW_S, reason=self._reason)
         self._paid_until[caller] = paid
         self._paid_until.move_to_end(caller)
         if len(self._paid_until) > self._entries:

@@ -12,8 +12,11 @@ from lyra.cache.visit import Visit
 from lyra.errors import LyraError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
+from lyra.spotify.token import Token
+from lyra.web.address import address_of
 from lyra.web.answers import json_answer, json_bytes, request_id
 from lyra.web.intake import bearer, wants_stream
+from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream
 
@@ -22,11 +25,27 @@ log = logging.getLogger(__name__)
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    visit = await request.app[SERVICES].lyra.listeners.visit(bearer(request))
+    visit = await look_up(request, bearer(request))
     if wants_stream(request):
         return await _init_stream(request, visit)
     entry = await visit.entry()
     return json_bytes(b'{"success":true,%b}' % _init_members(entry, visit))
+
+
+async def look_up(request: web.Request, token: Token) -> Visit:
+    """The look-up of this listener; one that waits for Spotify gives its place to others.
+
+    Raises:
+        TooManyRequestsError: too many unknown tokens come from this address.
+    """
+    services = request.app[SERVICES]
+    listeners = services.lyra.listeners
+    if not listeners.knows(token):
+        services.newcomers.spend(address_of(request, services.trusted))
+    visit = await listeners.visit(token)
+    if visit.at_hand is None:
+        leave_place(request)
+    return visit
 
 
 def _init_members(entry: Entry, visit: Visit) -> bytes:
@@ -100,7 +119,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 async def profile(request: web.Request) -> web.StreamResponse:
     """The listening data for a page; loads it if cold."""
-    visit = await request.app[SERVICES].lyra.listeners.visit(bearer(request))
+    visit = await look_up(request, bearer(request))
     entry = await visit.entry()
     view = profile_view(entry.listening())
     return json_answer({"success": True, **view, "cache": visit.describe()})

@@ -10,6 +10,7 @@ from lyra.chat.answer import Speaker
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.sse import Ticker
@@ -35,6 +36,9 @@ class Services:
     speaker: Speaker
     runs: Runs
     chats: RateLimit
+    addresses: RateLimit
+    newcomers: RateLimit
+    trusted: tuple[Network, ...]
     ticker: Ticker
     files: Files
     demo_token: str | None

@@ -13,8 +13,11 @@ from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
 from lyra.chat.run import Log, Run
 from lyra.errors import DrainingError, NotFoundError
 from lyra.spotify.token import Token
+from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import bearer, read_json_body, wants_json
+from lyra.web.listener import look_up
+from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream, Translated, UiMessages
 
@@ -87,6 +90,7 @@ async def _found(request: web.Request, token: Token, name: str) -> Log | None:
 async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:
     request.app[SERVICES].metrics.resumes.inc()
     runs = request.app[SERVICES].runs
+    leave_place(request)
     async with runs.reading(log):
         return await _relayed(request, log, UiMessages(log, position))
 
@@ -103,9 +107,11 @@ async def answering(
     services = request.app[SERVICES]
     owner: Key = services.lyra.listeners.key(token)
     services.chats.spend(owner)
+    services.addresses.spend(address_of(request, services.trusted))
     async with services.runs.running(owner, token, question) as run:
-        visit = await services.lyra.listeners.visit(token)
+        visit = await look_up(request, token)
         services.speaker.start(services.runs, run, visit, question.turns, request_id.get())
+        leave_place(request)
         yield run, visit
 
 
