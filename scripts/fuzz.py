@@ -34,7 +34,7 @@ async def own_service() -> AsyncIterator[str]:
             model="sandbox-model",
             rate_per_minute=1_000_000,
         )
-        runner = Runner(create_app(settings, demo_token=sandbox_token()))
+        runner = Runner(create_app(settings, demo_token=sandbox_token()), settings)
         try:
             await runner.setup()
             yield f"http://127.0.0.1:{await listen(runner, '127.0.0.1', 0)}"

@@ -94,7 +94,9 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "drain_s": 0,
             }
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(create_app(settings, demo_token=demo_token, rng=rng, clock=clock))
+            runner = Runner(
+                create_app(settings, demo_token=demo_token, rng=rng, clock=clock), settings
+            )
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()

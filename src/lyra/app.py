@@ -56,6 +56,7 @@ def create_app(
             _open_runs(settings, lyra, metrics) as runs,
             _ticking(settings) as ticker,
         ):
+            metrics.watch("lyra_places", edge.places.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,

@@ -1,12 +1,18 @@
 """Runs the service until a signal, and tells the person at the terminal what runs and why."""
 
 import asyncio
+import gc
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
 
 from lyra import __version__
 from lyra.app import create_app
 from lyra.settings import SettingError, Settings
+from lyra.web.admin import admin_app
 from lyra.web.server import Runner, listen
 from lyra.web.services import SERVICES, Services
 
@@ -19,17 +25,42 @@ async def serve_until_stopped(
     """Serve; on the first signal let live answers finish, on the second leave at once."""
     stop = stop_signal()
     app = create_app(settings, demo_token=demo_token)
-    runner = Runner(app)
+    runner = Runner(app, settings)
     await runner.setup()
     try:
-        port = await _listen(runner, settings)
-        print(_greeting(app[SERVICES], port, why), flush=True)
-        await stop.wait()
-        print("lyra: stopping; live answers may finish", flush=True)
-        app[SERVICES].runs.draining = True
+        async with _admin_port(app[SERVICES], settings):
+            port = await _listen(runner, settings)
+            # What start-up made stays: the collector need not search it again and again.
+            gc.collect()
+            gc.freeze()
+            print(_greeting(app[SERVICES], port, why), flush=True)
+            await stop.wait()
+            print("lyra: stopping; live answers may finish", flush=True)
+            app[SERVICES].runs.draining = True
     finally:
         await runner.cleanup()
     return 0
+
+
+@asynccontextmanager
+async def _admin_port(services: Services, settings: Settings) -> AsyncIterator[None]:
+    """The operator's own port, if there is one: on this machine alone, without a token."""
+    if settings.admin_port is None:
+        yield
+        return
+    runner = web.AppRunner(admin_app(services), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, "127.0.0.1", settings.admin_port).start()
+        except OSError as failure:
+            raise SettingError(
+                f"LYRA_ADMIN_PORT: cannot listen on 127.0.0.1:{settings.admin_port} "
+                f"({os.strerror(failure.errno or 0)}). Set another one."
+            ) from None
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def stop_signal() -> asyncio.Event:

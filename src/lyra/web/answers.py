@@ -18,6 +18,7 @@ _API_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Permitted-Cross-Domain-Policies": "none",
 }
 _API_DEFAULTS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -50,6 +51,12 @@ def dress(answer: web.StreamResponse, rid: str) -> None:
     answer.headers["X-Request-Id"] = rid
     for name, value in _API_DEFAULTS.items():
         answer.headers.setdefault(name, value)
+
+
+def strict_transport(answer: web.StreamResponse, settings: Settings) -> None:
+    """Bind browsers to TLS, where that is how the public reaches this service."""
+    if settings.public_url is not None and settings.public_url.startswith("https:"):
+        answer.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
 
 
 def allow_origin(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:

@@ -17,7 +17,7 @@ from lyra.errors import (
     RequestError,
 )
 from lyra.settings import Settings
-from lyra.web.answers import allow_origin, dress, error_answer, request_id
+from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
 from lyra.web.places import PLACE, Places
 from lyra.web.services import SERVICES, Services
 
@@ -103,6 +103,7 @@ async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None
     """An on_response_prepare signal: headers for streams and ordinary answers alike."""
     services: Services = request.app[SERVICES]
     dress(answer, request_id.get())
+    strict_transport(answer, services.settings)
     allow_origin(answer, request.headers.get("Origin"), services.settings)
 
 

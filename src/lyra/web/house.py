@@ -22,6 +22,12 @@ _POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
+_ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "credentialless",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
 
 async def healthz(_: web.Request) -> web.StreamResponse:
     """The process is alive."""
@@ -116,5 +122,5 @@ def read_files() -> Files:
 
 
 def _html(text: str, covers: str = "") -> web.Response:
-    headers = {"Content-Security-Policy": _POLICY.format(covers=covers)}
+    headers = {"Content-Security-Policy": _POLICY.format(covers=covers), **_ISOLATION}
     return web.Response(text=text, content_type="text/html", headers=headers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import secrets
 
 from aiohttp import web
 
@@ -9,10 +10,12 @@ from lyra.errors import (
     BodyTooLargeError,
     MalformedTokenError,
     MissingTokenError,
+    RequestError,
     RequestTimeoutError,
     UnsupportedMediaTypeError,
 )
 from lyra.spotify.token import Token
+from lyra.web.answers import error_answer, request_id
 from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
@@ -60,6 +63,25 @@ async def read_json_body(request: web.Request) -> bytes:
     if body and request.content_type != "application/json":
         raise UnsupportedMediaTypeError
     return body
+
+
+async def expected(request: web.Request) -> web.StreamResponse | None:
+    """What `Expect` asks for before the body is sent: to go on, or a refusal of this body.
+
+    aiohttp's own answers text, and bids a body welcome that is refused right after.
+    """
+    rid = secrets.token_hex(8)
+    request_id.set(rid)  # the edge, which gives requests their ids, comes after this
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return error_answer(RequestError("This server meets no such Expect."), rid)
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        answer = error_answer(BodyTooLargeError(), rid)
+        answer.force_close()
+        return answer
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # What was written is no part of the answer's own size.
+    request.writer.output_size = 0
+    return None
 
 
 def wants_stream(request: web.Request) -> bool:

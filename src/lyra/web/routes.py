@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from lyra.web import admin, agui, house, listener, openai, talk
+from lyra.web.intake import expected
 
-ROUTES: tuple[web.RouteDef, ...] = (
+_ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/init", listener.init),
     web.post("/lyra/chat", talk.chat),
     web.post("/lyra/chat/{run}/stop", talk.stop),
@@ -26,4 +27,9 @@ ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/static/{version}/{name}", house.asset),
     web.get("/static/{version}/js/{name}", house.script),
     web.get("/demo/cover/{name}.svg", house.demo_cover),
+)
+
+ROUTES = tuple(
+    web.RouteDef(each.method, each.path, each.handler, {**each.kwargs, "expect_handler": expected})
+    for each in _ROUTES
 )

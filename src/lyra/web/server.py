@@ -4,15 +4,19 @@ aiohttp's own `handle_error` writes a malformed header, token included, into the
 answer, and its default settings inflate strangers' bodies on the event loop.
 """
 
+import asyncio
 import logging
 import secrets
+import socket
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from lyra.errors import LyraError, RequestError
+from lyra.settings import Settings
 from lyra.web.answers import dress, error_answer
 
 log = logging.getLogger(__name__)
@@ -20,10 +24,47 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 _KEEPALIVE_S = 75
 _SHUTDOWN_S = 5
+_SEND_BUFFER = 65_536  # left to itself the kernel keeps megabytes for one who does not read
+_TCP_OPTIONS = {
+    "TCP_USER_TIMEOUT": 20_000,  # ms: what was sent and not acknowledged for so long never will be
+    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+}
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ()
+    __slots__ = ("_head_timeout_s", "_head_timer")
+
+    def __init__(self, *arguments: Any, head_timeout_s: float, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._head_timeout_s = head_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a request's head has to come whole within its time."""
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._forget_head()
+        elif self._head_timer is None and not self._request_in_progress and not self._messages:
+            self._await_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._head_timeout_s, self.force_close)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def handle_error(
         self,
@@ -52,14 +93,38 @@ class _Protocol(RequestHandler):
 
 
 class _Server(web.Server):
+    max_connections: int
+    head_timeout_s: float
+
     def __call__(self) -> RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
+        return _Protocol(self, loop=self._loop, head_timeout_s=self.head_timeout_s, **self._kwargs)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self._connections) > self.max_connections:
+            # Who is here already is served; a polite answer would cost what there is no room for.
+            transport.abort()
+            return
+        _harden(transport)
+
+
+def _harden(transport: asyncio.Transport) -> None:
+    """Notice peers who vanished, and let one who does not read hold little of the kernel's memory."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    for name, value in _TCP_OPTIONS.items():
+        option = getattr(socket, name, None)  # not every system has each of them
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Runner(web.AppRunner):
     """Runs an application as Lyra runs it everywhere: in production, in tests, in benchmarks."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, settings: Settings) -> None:
+        self._settings = settings
         super().__init__(
             app,
             access_log=None,
@@ -77,6 +142,9 @@ class Runner(web.AppRunner):
         server = await super()._make_server()
         # aiohttp has no argument for the protocol's class. A test holds that this still works.
         server.__class__ = _Server
+        assert isinstance(server, _Server)  # noqa: S101 - as of the line above
+        server.max_connections = self._settings.max_connections
+        server.head_timeout_s = self._settings.header_timeout_s
         return server
 
 
