@@ -19,9 +19,18 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
-        self.requests = Counter(
+        self._requests = Counter(
             "lyra_requests", "Answered requests.", ("route", "status"), registry=self.registry
         )
+        self._request_seconds = Histogram(
+            "lyra_request_seconds",
+            "From the request's head to the end of its answer, streams included.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        # As many as there are routes and statuses; looking labels up costs more than counting.
+        self._by_answer: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.spotify_calls = Counter(
             "lyra_spotify_calls",
             "Calls sent to Spotify, retries included.",
@@ -47,6 +56,16 @@ class Metrics:
             "lyra_runs_resumed", "Readers who came back to an answer.", registry=self.registry
         )
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer of this route, and the time that it took."""
+        found = self._by_answer.get((route, status))
+        if found is None:
+            counted = self._requests.labels(route, str(status))
+            found = self._by_answer[route, status] = (counted, self._request_seconds.labels(route))
+        count, took = found
+        count.inc()
+        took.observe(seconds)
 
     def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Report `read()` at every scrape; names that end in `_total` are counters."""

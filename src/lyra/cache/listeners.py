@@ -65,8 +65,10 @@ class ListenerCache:
             shared.on_invalidate(self._invalidated, self._shelf.entries.drop)
         metrics.watch("lyra_cache", self.stats)
 
-    async def visit(self, token: Token) -> Visit:
+    async def visit(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Visit:
         """Look this token's listener up; begin or join the one fetch if it is not here.
+
+        `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
 
         Raises:
             SpotifyTokenRejectedError: Spotify refused this token less than 30 s ago.
@@ -81,13 +83,15 @@ class ListenerCache:
             return self._hit(entry, asked_at)
         # The lock is held over look-up and start only; nobody holds it while a fetch runs.
         async with self._locks.hold(key):
-            return await self._join_or_start(key, token, asked_at)
+            return await self._join_or_start(key, token, asked_at, newcomer)
 
     def _hit(self, entry: Entry, asked_at: float) -> Visit:
         self._counts["hits_total"] += 1
         return Visit("hit", entry=entry, asked_at=asked_at, clock=self._clock)
 
-    async def _join_or_start(self, key: Key, token: Token, asked_at: float) -> Visit:
+    async def _join_or_start(
+        self, key: Key, token: Token, asked_at: float, newcomer: Callable[[], None]
+    ) -> Visit:
         old = await self._shelf.look_up(key)
         if old is not None and asked_at < old.expires_at:
             return self._hit(old, asked_at)
@@ -101,6 +105,8 @@ class ListenerCache:
         mark: Mark | None = await self._shelf.throttled.get(key)
         if old is not None and mark is not None and mark.passes:
             return self._stale(old, mark.reason, asked_at)
+        if old is None:
+            newcomer()
         try:
             flight = self._loader.start(key, token, old)
         except OverloadedError as busy:
@@ -147,11 +153,6 @@ class ListenerCache:
         if entry is None and self._shared is not None:
             return await self._shared.find(key, token)
         return entry
-
-    def knows(self, token: Token) -> bool:
-        """Whether this process holds anything of this token, or is fetching it."""
-        key = self._keys.key(token)
-        return self._shelf.entries.holds(key) or self._flights.current(key) is not None
 
     def is_fresh(self, entry: Entry) -> bool:
         """Whether the entry's time has not come yet."""

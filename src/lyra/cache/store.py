@@ -76,10 +76,6 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             await asyncio.sleep(0)
         return self.evictions["expired"] - before
 
-    def holds(self, key: str) -> bool:
-        """Whether something unexpired is held; looking makes nobody recently used."""
-        return self._live(key) is not None
-
     def _live(self, key: str) -> _Held | None:
         held = self._held.get(key)
         if held is not None and held.expires_at <= self._clock():

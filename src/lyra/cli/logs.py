@@ -1,8 +1,16 @@
-"""How the process logs: a line a record, as text or JSON, with the request's id."""
+"""How the process logs: a line a record, as text or JSON, with the request's id.
 
+Lines are collected and written by a thread of their own, a few times a second: a slow terminal, or
+a pipe that nobody reads, never holds a listener up. What there is no room for is dropped, counted
+and told.
+"""
+
+import atexit
 import logging
 import sys
-from typing import Literal
+import threading
+from collections import deque
+from typing import Any, Literal, TextIO
 
 import orjson
 
@@ -10,15 +18,76 @@ from lyra.web.answers import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
+_MOST_LINES = 10_000
+_GATHER_S = 0.02
+_LAST_WORDS_S = 1.0
 
 
 def configure_logs(style: Literal["text", "json"]) -> None:
     """Send every record of this process to stderr in one style."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Lines(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
+    # Nothing here shows them, and they cost more than the line: see "Optimization" in the
+    # standard library's documentation of logging.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001 - documented, as said above
+
+
+class Lines(logging.Handler):
+    """Collects lines, at most `most`, and writes them in the background."""
+
+    def __init__(self, out: TextIO, most: int = _MOST_LINES) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._out = out
+        self._most = most
+        self._lines: deque[str] = deque()
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
+        self._writer.start()
+        atexit.register(self.close)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line; formatted here, where the request's id is known."""
+        if len(self._lines) >= self._most:
+            self.dropped += 1
+            return
+        self._lines.append(self.format(record))
+        if not self._news.is_set():
+            self._news.set()
+
+    def close(self) -> None:
+        """Write what is left, if it can be written in a second."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._news.set()
+            self._writer.join(_LAST_WORDS_S)
+        super().close()
+
+    def _write_on(self) -> None:
+        told = 0
+        while not (self._closing.is_set() and not self._lines):
+            self._news.wait()
+            self._closing.wait(_GATHER_S)  # more lines come in bursts: one write for all of them
+            self._news.clear()
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            if self.dropped > told:
+                lines.append(f"{self.dropped - told} lines of the log were dropped")
+                told = self.dropped
+            if not self._written("".join(f"{line}\n" for line in lines)):
+                return
+
+    def _written(self, text: str) -> bool:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError):
+            return False  # nobody listens any more; the service goes on without a log
+        return True
 
 
 class _Text(logging.Formatter):
@@ -35,12 +104,14 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        told: dict[str, Any] = {
             "at": record.created,
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
+            # Members of their own for programs: method, route, status, ms.
+            **getattr(record, "told", {}),
         }
         if record.exc_info:
             told["trace"] = self.formatException(record.exc_info)

@@ -95,8 +95,12 @@ class Edge:
 
     def _note(self, request: web.Request, status: int, seconds: float) -> None:
         route = _route(request)
-        request.app[SERVICES].metrics.requests.labels(route, str(status)).inc()
-        log.info("%s %s %d %.1f ms", request.method, route, status, seconds * 1000)
+        request.app[SERVICES].metrics.answered(route, status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            ms = round(seconds * 1000, 1)
+            told = {"method": request.method, "route": route, "status": status, "ms": ms}
+            line = "%s %s %d %.1f ms"
+            log.info(line, request.method, route, status, ms, extra={"told": told})
 
 
 async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:

@@ -39,10 +39,11 @@ async def look_up(request: web.Request, token: Token) -> Visit:
         TooManyRequestsError: too many unknown tokens come from this address.
     """
     services = request.app[SERVICES]
-    listeners = services.lyra.listeners
-    if not listeners.knows(token):
+
+    def newcomer() -> None:
         services.newcomers.spend(address_of(request, services.trusted))
-    visit = await listeners.visit(token)
+
+    visit = await services.lyra.listeners.visit(token, newcomer)
     if visit.at_hand is None:
         leave_place(request)
     return visit
