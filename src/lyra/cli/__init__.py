@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lyra import __version__
 from lyra.cli.environment import settings_from_environment, variables
-from lyra.settings import SettingError
+from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
 _LONGEST_WAIT_S = 60
@@ -39,13 +39,28 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _serve(asked: argparse.Namespace) -> int:
+    if asked.command == "serve" and asked.fd is None:
+        code = _supervise(variables(host=asked.host, port=asked.port, workers=asked.workers))
+        if code is not None:
+            return code
     from lyra.cli import commands  # noqa: PLC0415
 
     if asked.command == "sandbox":
         return commands.sandbox(asked.host, asked.port, asked.replay)
     settings = settings_from_environment(host=asked.host, port=asked.port)
-    command = {"serve": commands.serve, "demo": commands.demo, "run": commands.run}[asked.command]
-    return command(settings)
+    if asked.command == "serve":
+        return commands.serve(settings, inherited=asked.fd, lifeline=asked.lifeline)
+    return {"demo": commands.demo, "run": commands.run}[asked.command](settings)
+
+
+def _supervise(given: dict[str, str]) -> int | None:
+    """The exit code of the supervisor, or None where this process is to serve itself."""
+    settings = Settings.from_environ(given)
+    if settings.workers == 1:
+        return None
+    from lyra.cli.workers import supervise  # noqa: PLC0415
+
+    return supervise(settings, given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=told, description=told)
         command.add_argument("--host", help="address to listen on (LYRA_HOST)")
         command.add_argument("--port", type=int, help="port to listen on (LYRA_PORT)")
+    _add_serves_own(commands.choices["serve"])
     _add_doctors_own(commands.choices["doctor"])
     _add_chats_own(commands.add_parser("chat", help="talk to a running Lyra, in this terminal"))
     _add_sandboxs_own(
@@ -71,6 +87,21 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     return parser
+
+
+def _add_serves_own(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--workers", type=int, metavar="N", help="processes that share the port (LYRA_WORKERS)"
+    )
+    serve.add_argument(
+        "--fd", type=int, metavar="FD", help="serve on this inherited, listening TCP socket"
+    )
+    # The supervisor's own: a pipe that closes when it is gone.
+    serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    serve.epilog = (
+        "Exit codes: 0 stopped by a signal, 1 a crash or a second signal, 2 a wrong setting. "
+        "SIGHUP replaces the workers one by one."
+    )
 
 
 def _add_doctors_own(doctor: argparse.ArgumentParser) -> None:

@@ -19,14 +19,22 @@ BAD_SETTING = 2
 _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
 
 
-def serve(settings: Settings, why: str = "") -> int:
-    """Real Spotify; a model, or the offline responder where LYRA_LLM=offline says so."""
+def serve(
+    settings: Settings, why: str = "", *, inherited: int | None = None, lifeline: int | None = None
+) -> int:
+    """Real Spotify; a model, or the offline responder where LYRA_LLM=offline says so.
+
+    A process manager hands over its listening socket as `inherited`; a `lifeline` is a pipe that
+    closes when the manager is gone.
+    """
     if settings.llm != "offline" and not (settings.llm_api_key or settings.llm_base_url):
         raise SettingError(
             "LYRA_LLM_API_KEY: no model key is set. Set it (or ANTHROPIC_API_KEY), or say "
             "LYRA_LLM=offline to answer without a language model. `lyra demo` needs neither."
         )
-    return _loop(serve_until_stopped(settings, why=why), settings)
+    greeting = None if lifeline is not None else why
+    work = serve_until_stopped(settings, why=greeting, inherited=inherited, lifeline=lifeline)
+    return _loop(work, settings)
 
 
 def demo(settings: Settings, why: str = "") -> int:

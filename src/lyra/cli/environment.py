@@ -8,24 +8,27 @@ from dotenv import dotenv_values
 from lyra.settings import Settings
 
 
-def settings_from_environment(*, host: str | None = None, port: int | None = None) -> Settings:
+def settings_from_environment(**given: str | int | None) -> Settings:
     """The settings of this process: the command line over the environment over `.env`."""
-    return Settings.from_environ(variables(host=host, port=port))
+    return Settings.from_environ(variables(**given))
 
 
-def variables(*, host: str | None = None, port: int | None = None) -> dict[str, str]:
-    """What the settings are made of, not looked at yet."""
-    given = dict(_environment())
-    if host is not None:
-        given["LYRA_HOST"] = host
-    if port is not None:
-        given["LYRA_PORT"] = str(port)
-    return given
+def variables(**given: str | int | None) -> dict[str, str]:
+    """What the settings are made of, not looked at yet; `port=1` stands for LYRA_PORT."""
+    told = {
+        f"LYRA_{name.upper()}": str(value) for name, value in given.items() if value is not None
+    }
+    return {**_environment(), **told}
 
 
 def spotify_token() -> str | None:
     """The listener's token for `lyra chat`: a variable, unlike an argument, is not seen in `ps`."""
     return _environment().get("SPOTIFY_TOKEN") or None
+
+
+def process_manager() -> str | None:
+    """The socket on which systemd, or Lyra's own supervisor, hears how the service is."""
+    return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as below
 
 
 def _environment() -> Mapping[str, str]:

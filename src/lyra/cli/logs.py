@@ -86,7 +86,11 @@ class Lines(logging.Handler):
             self._out.write(text)
             self._out.flush()
         except (OSError, ValueError):
-            return False  # nobody listens any more; the service goes on without a log
+            # Nobody listens any more; the service goes on without a log. What stderr still holds
+            # would make the exit code 120.
+            if self._out is sys.stderr:
+                sys.stderr = None  # type: ignore[assignment] - what Python has where there is none
+            return False
         return True
 
 

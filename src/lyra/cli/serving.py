@@ -4,67 +4,93 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from lyra import __version__
 from lyra.app import create_app
+from lyra.cli.environment import process_manager
+from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
 from lyra.web.admin import admin_app
-from lyra.web.server import Runner, listen
+from lyra.web.server import Runner, listen, listen_on
 from lyra.web.services import SERVICES, Services
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_until_stopped(
-    settings: Settings, *, demo_token: str | None = None, why: str = ""
+    settings: Settings,
+    *,
+    demo_token: str | None = None,
+    why: str | None = "",
+    inherited: int | None = None,
+    lifeline: int | None = None,
 ) -> int:
-    """Serve; on the first signal let live answers finish, on the second leave at once."""
-    stop = stop_signal()
+    """Serve; on the first signal let live answers finish, on the second leave at once.
+
+    Without a `why` nothing is printed: a supervisor speaks for its workers.
+    """
+    stop = stop_signal(lifeline)
     app = create_app(settings, demo_token=demo_token)
     runner = Runner(app, settings)
     await runner.setup()
     try:
-        async with _admin_port(app[SERVICES], settings):
-            port = await _listen(runner, settings)
+        async with _admin_port(app[SERVICES], settings) as admin:
+            port = await _listen(runner, settings, inherited)
             # What start-up made stays: the collector need not search it again and again.
             gc.collect()
             gc.freeze()
-            print(_greeting(app[SERVICES], port, why), flush=True)
+            _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
+            notify(process_manager(), "READY=1")
             await stop.wait()
-            print("lyra: stopping; live answers may finish", flush=True)
+            notify(process_manager(), "STOPPING=1")
+            _say(why, lambda _: "lyra: stopping; live answers may finish")
+            await runner.leave()
             app[SERVICES].runs.draining = True
     finally:
         await runner.cleanup()
     return 0
 
 
+def _say(why: str | None, words: Callable[[str], str]) -> None:
+    if why is not None:
+        print(words(why), flush=True)
+
+
 @asynccontextmanager
-async def _admin_port(services: Services, settings: Settings) -> AsyncIterator[None]:
+async def _admin_port(services: Services, settings: Settings) -> AsyncIterator[int | None]:
     """The operator's own port, if there is one: on this machine alone, without a token."""
     if settings.admin_port is None:
-        yield
+        yield None
         return
     runner = web.AppRunner(admin_app(services), access_log=None)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, "127.0.0.1", settings.admin_port).start()
+            # A worker and its successor both listen while the one replaces the other.
+            shared = settings.workers > 1
+            await web.TCPSite(
+                runner, "127.0.0.1", settings.admin_port, reuse_port=shared or None
+            ).start()
         except OSError as failure:
             raise SettingError(
                 f"LYRA_ADMIN_PORT: cannot listen on 127.0.0.1:{settings.admin_port} "
                 f"({os.strerror(failure.errno or 0)}). Set another one."
             ) from None
-        yield
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 
 
-def stop_signal() -> asyncio.Event:
-    """Set at the first SIGINT or SIGTERM from now on; the one after ends the process at once."""
+def stop_signal(lifeline: int | None = None) -> asyncio.Event:
+    """Set at the first SIGINT or SIGTERM from now on; the one after ends the process at once.
+
+    A lifeline that closes is a signal too.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def told() -> None:
@@ -74,10 +100,25 @@ def stop_signal() -> asyncio.Event:
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told)
+    if lifeline is not None:
+
+        def alone() -> None:
+            loop.remove_reader(lifeline)
+            stop.set()
+
+        loop.add_reader(lifeline, alone)
     return stop
 
 
-async def _listen(runner: Runner, settings: Settings) -> int:
+async def _listen(runner: Runner, settings: Settings, inherited: int | None) -> int:
+    if inherited is not None:
+        try:
+            return await listen_on(runner, socket.socket(fileno=inherited))
+        except OSError as failure:
+            raise SettingError(
+                f"--fd: {inherited} is no listening socket ({os.strerror(failure.errno or 0)}). "
+                "The process manager has to open it and hand it over."
+            ) from None
     try:
         return await listen(runner, settings.host, settings.port)
     except OSError as failure:
@@ -87,7 +128,7 @@ async def _listen(runner: Runner, settings: Settings) -> int:
         ) from None
 
 
-def _greeting(services: Services, port: int, why: str) -> str:
+def _greeting(services: Services, port: int, admin: int | None, why: str) -> str:
     url = f"http://{_shown_host(services.settings)}:{port}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
@@ -99,6 +140,7 @@ def _greeting(services: Services, port: int, why: str) -> str:
     lines += [
         f"  model:  {model.name}{' (no language model)' if model.offline else ''}",
         f"  page:   {url}/",
+        *([f"  admin:  http://127.0.0.1:{admin}/metrics"] if admin else []),
         "",
         "Load the listener once, then ask:",
         f'  curl -s -X POST {url}/lyra/init -H "{bearer}"',

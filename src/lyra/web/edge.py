@@ -109,6 +109,9 @@ async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None
     dress(answer, request_id.get())
     strict_transport(answer, services.settings)
     allow_origin(answer, request.headers.get("Origin"), services.settings)
+    if services.leaving.is_set():
+        answer.force_close()
+        answer.headers["Connection"] = "close"
 
 
 def _route(request: web.Request) -> str:

@@ -37,7 +37,7 @@ async def healthz(_: web.Request) -> web.StreamResponse:
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Whether new listeners are welcome, with the state of each dependency."""
     services = request.app[SERVICES]
-    ready = not services.runs.draining
+    ready = not (services.leaving.is_set() or services.runs.draining)
     dependencies = {
         "spotify": services.lyra.spotify.describe(),
         "model": {"name": services.speaker.model.name, "offline": services.speaker.model.offline},

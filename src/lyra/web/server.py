@@ -18,12 +18,14 @@ from aiohttp.web_protocol import RequestHandler
 from lyra.errors import LyraError, RequestError
 from lyra.settings import Settings
 from lyra.web.answers import dress, error_answer
+from lyra.web.services import SERVICES
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 _KEEPALIVE_S = 75
 _SHUTDOWN_S = 5
+_LAST_REQUESTS_S = 0.3  # how long what is on its way may still arrive
 _SEND_BUFFER = 65_536  # left to itself the kernel keeps megabytes for one who does not read
 _TCP_OPTIONS = {
     "TCP_USER_TIMEOUT": 20_000,  # ms: what was sent and not acknowledged for so long never will be
@@ -147,6 +149,17 @@ class Runner(web.AppRunner):
         server.head_timeout_s = self._settings.header_timeout_s
         return server
 
+    async def leave(self) -> None:
+        """Accept no more, and let who is connected finish: not ready, and each answer is the last.
+
+        A connection closed at once would lose the request that is on its way to it.
+        """
+        self.app[SERVICES].leaving.set()
+        for site in list(self.sites):
+            await site.stop()
+        if self.server is not None and self.server.connections:
+            await asyncio.sleep(_LAST_REQUESTS_S)
+
 
 async def listen(runner: web.AppRunner, host: str, port: int) -> int:
     """Accept connections on host:port (0: any free port) and say which port it is.
@@ -154,7 +167,15 @@ async def listen(runner: web.AppRunner, host: str, port: int) -> int:
     Raises:
         OSError: the port is in use, or the address is not this machine's.
     """
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    return await _started(runner, web.TCPSite(runner, host, port, backlog=BACKLOG))
+
+
+async def listen_on(runner: web.AppRunner, sock: socket.socket) -> int:
+    """Accept connections on a socket that another process listens on too; its port."""
+    return await _started(runner, web.SockSite(runner, sock, backlog=BACKLOG))
+
+
+async def _started(runner: web.AppRunner, site: web.BaseSite) -> int:
     await site.start()
     bound: int = runner.addresses[-1][1]
     return bound

@@ -1,6 +1,7 @@
 """What the handlers need, built once by `lyra.app` and frozen."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from string import Template
 
 from aiohttp import web
@@ -28,7 +29,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of one service. `demo_token` is an invented listener's, in a demo alone."""
+    """The parts of one service. `demo_token` is an invented listener's, in a demo alone.
+
+    `leaving` is set once the process is told to end: it is not ready any more, and every answer
+    closes its connection.
+    """
 
     settings: Settings
     metrics: Metrics
@@ -42,6 +47,7 @@ class Services:
     ticker: Ticker
     files: Files
     demo_token: str | None
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def demo(self) -> bool:

@@ -1,0 +1,19 @@
+"""Tells the process manager how the service is: systemd's protocol, `sd_notify(3)`."""
+
+import os
+import socket
+
+
+def notify(manager: str | None, state: str) -> None:
+    """Say `state` (such as `READY=1`) to the manager's datagram socket, if there is a manager.
+
+    A manager that does not listen is none of the service's business.
+    """
+    if not manager:
+        return
+    address = f"\0{manager[1:]}" if manager.startswith("@") else manager
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        try:
+            sock.sendto(f"{state}\nMAINPID={os.getpid()}".encode(), address)
+        except OSError:
+            return
