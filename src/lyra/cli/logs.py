@@ -89,7 +89,7 @@ class Lines(logging.Handler):
             # Nobody listens any more; the service goes on without a log. What stderr still holds
             # would make the exit code 120.
             if self._out is sys.stderr:
-                sys.stderr = None  # type: ignore[assignment] - what Python has where there is none
+                sys.stderr = None  # as Python has it where there is none
             return False
         return True
 
