@@ -40,6 +40,53 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
+class CanaryWatch(logging.Handler):
+    """Sees every byte that a client receives and every line that Lyra logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+        self.tokens: set[str] = set()
+        self.seen: list[str] = []
+        self.tracing = aiohttp.TraceConfig()
+        self.tracing.on_request_start.append(self._sent)
+        self.tracing.on_response_chunk_received.append(self._received)
+
+    async def _sent(self, _: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        # A token of a few letters may stand in any answer by chance.
+        for sent in params.headers.getall("Authorization", []):
+            kind, _, token = sent.partition(" ")
+            if kind == "Bearer" and len(token) > 20:
+                self.tokens.add(token)
+
+    async def _received(
+        self, _: object, __: object, params: aiohttp.TraceResponseChunkReceivedParams
+    ) -> None:
+        self.look(f"the answer of {params.url.path}", params.chunk.decode("latin-1"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.look("the log", self.format(record))
+
+    def look(self, where: str, text: str) -> None:
+        """Keep what must not be there, for the end of the test."""
+        for secret in (CANARY_KEY, *self.tokens):
+            if secret in text:
+                self.seen.append(f"{secret} in {where}: {text[:200]}")
+
+
+@pytest.fixture
+def canaries() -> Iterator[CanaryWatch]:
+    """No key and no listener's token is in an answer, a line of the log or a metric."""
+    watch, root = CanaryWatch(), logging.getLogger("lyra")
+    level = root.level
+    root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
+    yield watch
+    root.removeHandler(watch)
+    root.setLevel(level)
+    assert watch.seen == []
+
+
 Closing = Callable[[], Awaitable[None]]
 
 
@@ -73,7 +120,7 @@ def _once(close: Closing) -> Closing:
 
 
 @pytest.fixture
-async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
+async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]:
     """Starts services against the sandbox: `await start(model="fault:eof", heartbeat_s=1)`."""
     async with AsyncExitStack() as stack:
 
@@ -100,12 +147,18 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()
+            metrics = runner.app[SERVICES].metrics
+            stack.callback(lambda: canaries.look("a metric", metrics.render().decode()))
             port = await listen(runner, "127.0.0.1", 0)
             timeout = aiohttp.ClientTimeout(total=LONG_S)
             connector = aiohttp.TCPConnector(limit=0)
             http = await stack.enter_async_context(
                 aiohttp.ClientSession(
-                    f"http://127.0.0.1:{port}", timeout=timeout, connector=connector
+                    f"http://127.0.0.1:{port}",
+                    timeout=timeout,
+                    connector=connector,
+                    # The demo's token is no secret: the page shows it.
+                    trace_configs=[] if demo_token else [canaries.tracing],
                 )
             )
             return Service(f"http://127.0.0.1:{port}", runner.app[SERVICES], http, stop)

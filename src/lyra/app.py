@@ -4,16 +4,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from random import Random
 
 from aiohttp import web
 
 from lyra.agent import Lyra, open_lyra
+from lyra.breaker import Breaker
 from lyra.chat.answer import Speaker
+from lyra.chat.budget import Budget
 from lyra.chat.elsewhere import Elsewhere
-from lyra.chat.model import open_model
+from lyra.chat.guard import ModelGuard
+from lyra.chat.model import ChatModel, open_model
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
+from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
 from lyra.web.address import trusted_networks
@@ -24,9 +29,14 @@ from lyra.web.limits import RateLimit
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Services
 from lyra.web.sse import Ticker
+from lyra.web.watchdog import Watchdog
 
 _CHATS_OF_AN_ADDRESS = 5  # times what one token may
 _NEW_TOKENS_OF_AN_ADDRESS = 20
+
+
+def _wall_clock() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 def create_app(
@@ -34,6 +44,7 @@ def create_app(
     *,
     demo_token: str | None = None,
     clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
@@ -50,20 +61,24 @@ def create_app(
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
         metrics = Metrics()
+        watchdog = Watchdog(metrics)
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
             open_model(settings) as model,
             _open_runs(settings, lyra, metrics) as runs,
             _ticking(settings) as ticker,
+            _budgeting(settings, lyra, wall_clock) as budget,
+            watchdog.watching(),
         ):
             metrics.watch("lyra_places", edge.places.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
                 lyra=lyra,
-                speaker=Speaker(settings, model, metrics, rng, demo=demo_token is not None),
+                speaker=_speaker(settings, model, lyra, budget, rng, demo=demo_token is not None),
                 runs=runs,
                 ticker=ticker,
+                watchdog=watchdog,
                 chats=limit(1, "rate"),
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
@@ -81,6 +96,32 @@ def create_app(
     app.on_shutdown.append(_drain)
     app.add_routes(ROUTES)
     return app
+
+
+def _speaker(
+    settings: Settings, model: ChatModel, lyra: Lyra, budget: Budget, rng: Random, *, demo: bool
+) -> Speaker:
+    breaker = Breaker("the model", time.monotonic)
+    lyra.metrics.watch("lyra_model_breaker", breaker.stats)
+    guard = ModelGuard(breaker, lyra.metrics)
+    keys = lyra.listeners.keys
+    return Speaker(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
+
+
+@asynccontextmanager
+async def _budgeting(
+    settings: Settings, lyra: Lyra, wall_clock: Callable[[], float]
+) -> AsyncIterator[Budget]:
+    budget = Budget(
+        settings.daily_tokens,
+        entries=settings.cache_max_entries,
+        wall_clock=wall_clock,
+        shared=SharedCounters(lyra.redis) if lyra.redis is not None else None,
+    )
+    try:
+        yield budget
+    finally:
+        await budget.close()
 
 
 @asynccontextmanager

@@ -43,6 +43,41 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.spotify_seconds = Histogram(
+            "lyra_spotify_seconds",
+            "Time of one call to Spotify, by section and outcome.",
+            ("section", "outcome"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.model_seconds = Histogram(
+            "lyra_model_seconds",
+            "Time of one call to the model up to its last word, by outcome.",
+            ("outcome",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.tokens = Counter(
+            "lyra_tokens",
+            "The model's tokens; those of cut answers are estimated.",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.longest_gap_seconds = Histogram(
+            "lyra_longest_gap_seconds",
+            "The longest pause between two words of an answer.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.loop_lag_seconds = Histogram(
+            "lyra_loop_lag_seconds",
+            "How much later than due the event loop came round, ten times a second.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "lyra_errors", "Requests answered with an error.", ("code",), registry=self.registry
+        )
         self.answers = Counter(
             "lyra_answers", "Chat answers by how they ended.", ("ending",), registry=self.registry
         )

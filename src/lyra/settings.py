@@ -116,6 +116,11 @@ class Settings(
         except msgspec.ValidationError as wrong:
             raise SettingError(_blame(str(wrong))) from None
 
+    def secrets(self) -> tuple[str, ...]:
+        """The values that nobody may see, for the log to blacken."""
+        values = (getattr(self, name) for name in sorted(_SECRETS))
+        return tuple(value for value in values if value)
+
     @property
     def uses_model(self) -> bool:
         """Whether answers come from a language model rather than the offline responder."""

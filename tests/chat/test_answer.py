@@ -4,10 +4,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
+from lyra.breaker import Breaker
 from lyra.cache.entry import Life, make_entry
+from lyra.cache.keys import KeyMaker
 from lyra.cache.visit import Visit
 from lyra.chat.answer import Speaker
 from lyra.chat.bodies import Turn
+from lyra.chat.budget import Budget
+from lyra.chat.guard import ModelGuard
 from lyra.chat.model import Done, Pieces, Prompt
 from lyra.chat.run import Run
 from lyra.listening.models import Listening, Profile
@@ -34,10 +38,21 @@ class Forgetful:
 
 
 async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
-    speaker = Speaker(Settings(), Forgetful(), Metrics(), Random(7))
+    metrics, keys = Metrics(), KeyMaker()
+    speaker = Speaker(
+        Settings(),
+        Forgetful(),
+        metrics,
+        Random(7),
+        ModelGuard(Breaker("the model", lambda: 0.0), metrics),
+        Budget(0, entries=1, wall_clock=lambda: 0.0),
+        keys,
+    )
     run = Run("run_1")
     visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-    await speaker.answer(run, visit, (Turn("user", "Half an answer"),), "request-1")
+    await speaker.answer(
+        run, visit, (Turn("user", "Half an answer"),), owner=keys.account("1"), request_id="1"
+    )
 
     assert run.text() == "Half an answer"
     assert run.failure is not None

@@ -135,7 +135,11 @@ async def test_no_model_is_asked(offline: Service, sandbox: Sandbox) -> None:
 async def test_readiness_says_that_there_is_no_model(offline: Service) -> None:
     ready = (await call(offline, "GET", "/readyz")).json
 
-    assert ready["dependencies"]["model"] == {"name": "lyra-offline", "offline": True}
+    assert ready["dependencies"]["model"] == {
+        "name": "lyra-offline",
+        "offline": True,
+        "state": "ok",
+    }
 
 
 @INTENTS

@@ -24,7 +24,7 @@ async def test_without_a_drain_time_live_streams_are_aborted_at_once(start: Star
     for body in bodies:
         stream = read_body(body)
         assert (stream.ending, stream.text) == ("abort", "One")
-    assert b'lyra_answers_total{ending="abort"} 2.0' in service.services.metrics.render()
+    assert b'lyra_answers_total{ending="draining"} 2.0' in service.services.metrics.render()
 
 
 async def test_a_stream_that_can_finish_in_time_does(

@@ -275,7 +275,8 @@ async def test_health_and_readiness_are_open(service: Service) -> None:
 
     assert (alive.status, alive.json) == (200, {"alive": True})
     assert (ready.status, ready.json["ready"]) == (200, True)
-    assert ready.json["dependencies"]["model"] == {"name": "sandbox-model", "offline": False}
+    model = {"name": "sandbox-model", "offline": False, "state": "ok"}
+    assert ready.json["dependencies"]["model"] == model
 
 
 async def test_a_draining_process_is_alive_but_not_ready(service: Service) -> None:

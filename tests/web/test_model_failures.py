@@ -250,7 +250,7 @@ async def test_no_word_of_a_vendors_error_reaches_the_reader(
     error = {"type": "error", "error": {"type": "api_error", "message": vendor_text}}
 
     async def refused(_: web.Request) -> web.StreamResponse:
-        return web.json_response(error, status=401, reason=vendor_text)
+        return web.json_response(error, status=404, reason=vendor_text)
 
     async def failed(request: web.Request) -> web.StreamResponse:
         response = await opened(request)

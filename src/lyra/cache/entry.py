@@ -44,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
     caller, as JSON without the braces. `packed_context` is what the model is told, byte-stable.
+    `account` is Spotify's id of the listener, empty when the profile is missing.
     Fresh until `expires_at`; from then to `dies_at` it may stand in when Spotify cannot be asked.
     """
 
@@ -56,6 +57,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     dies_at: float
     token_seen_at: float
     top_artists_count: int
+    account: str = ""
 
     def listening(self) -> Listening:
         """The typed data, decoded anew: about 150 microseconds."""
@@ -114,4 +116,9 @@ def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entr
         dies_at=life.dies_at,
         token_seen_at=life.token_seen_at,
         top_artists_count=len(listening.top_artists),
+        account=_account(listening),
     )
+
+
+def _account(listening: Listening) -> str:
+    return listening.profile.id or listening.profile.account_id or ""

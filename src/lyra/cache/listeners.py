@@ -45,7 +45,7 @@ class ListenerCache:
         self._settings = settings
         self._clock = clock
         self._shared = shared
-        self._keys = KeyMaker(settings.secret)
+        self.keys = KeyMaker(settings.secret)
         self._locks = KeyedLocks()
         self._flights = Flights(settings.spotify_max_fetches)
         self._shelf = Shelf(settings, clock)
@@ -75,7 +75,7 @@ class ListenerCache:
             OverloadedError: too many fetches are running.
         """
         asked_at = self._clock()
-        key = self._keys.key(token)
+        key = self.keys.key(token)
         entry = await self._shelf.look_up(key)
         if entry is not None and asked_at < entry.expires_at:
             if asked_at >= entry.refresh_at:
@@ -148,7 +148,7 @@ class ListenerCache:
 
     async def peek(self, token: Token) -> Entry | None:
         """What is held for this token now, here or by other processes; never fetches."""
-        key = self._keys.key(token)
+        key = self.keys.key(token)
         entry = await self._shelf.look_up(key)
         if entry is None and self._shared is not None:
             return await self._shared.find(key, token)
@@ -160,7 +160,7 @@ class ListenerCache:
 
     async def clear(self, token: Token | None = None) -> None:
         """Forget one listener, or all; a fetch that is running now will not bring it back."""
-        key = None if token is None else self._keys.key(token)
+        key = None if token is None else self.keys.key(token)
         self._invalidated(key)
         if self._shared is not None:
             await self._shared.forget(key)
@@ -176,7 +176,7 @@ class ListenerCache:
 
     def key(self, token: Token) -> Key:
         """The key under which this token's listener is kept, for tables of other rooms."""
-        return self._keys.key(token)
+        return self.keys.key(token)
 
     @property
     def ttl_s(self) -> float:

@@ -25,6 +25,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     init_members: bytes
     packed_context: bytes
     top_artists_count: int
+    account: str = ""
 
 
 class SharedTier:
@@ -79,6 +80,7 @@ class SharedTier:
             init_members=stored.init_members,
             packed_context=stored.packed_context,
             top_artists_count=stored.top_artists_count,
+            account=stored.account,
             **life._asdict(),
         )
 
@@ -92,6 +94,7 @@ class SharedTier:
             init_members=entry.init_members,
             packed_context=entry.packed_context,
             top_artists_count=entry.top_artists_count,
+            account=entry.account,
         )
         plain = msgspec.msgpack.encode(stored)
         sealed = seal(self._secret, token.reveal(), key, plain)

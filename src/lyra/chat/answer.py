@@ -13,10 +13,13 @@ import msgspec
 from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
+from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
 from lyra.chat.because import facts
 from lyra.chat.bodies import Turn
+from lyra.chat.budget import Budget
 from lyra.chat.cards import card, named_items
+from lyra.chat.guard import RESTING, ModelGuard
 from lyra.chat.model import ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import (
     Abort,
@@ -58,19 +61,36 @@ class Speaker:
     model: ChatModel
     metrics: Metrics
     rng: Random
+    guard: ModelGuard
+    budget: Budget
+    keys: KeyMaker
     demo: bool = False
 
+    def describe(self) -> dict[str, Any]:
+        """The model's name, and whether it is `ok` or `resting`, and for how long."""
+        told: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
+        if rest_s := self.guard.rests_s:
+            return told | {"state": "resting", "rests_s": round(rest_s)}
+        return told | {"state": "ok"}
+
     def start(
-        self, runs: Runs, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
+        self,
+        runs: Runs,
+        run: Run,
+        visit: Visit,
+        turns: tuple[Turn, ...],
+        *,
+        owner: Key,
+        request_id: str,
     ) -> None:
         """Begin to fill the run up to its ending, whatever happens."""
-        runs.fill(run, self.answer(run, visit, turns, request_id))
+        runs.fill(run, self.answer(run, visit, turns, owner=owner, request_id=request_id))
 
     def answer(
-        self, run: Run, visit: Visit, turns: tuple[Turn, ...], request_id: str
+        self, run: Run, visit: Visit, turns: tuple[Turn, ...], *, owner: Key, request_id: str
     ) -> Coroutine[Any, Any, None]:
         """The work that fills the run; cancelling it closes the model's call."""
-        answer = _Answer(self, run, visit, request_id)
+        answer = _Answer(self, run, visit, owner, request_id)
         run.closing = answer.closing
         return answer.make(turns)
 
@@ -78,7 +98,9 @@ class Speaker:
 class _Answer:
     """One answer being made: the clock of its parts and what its ending will say."""
 
-    def __init__(self, speaker: Speaker, run: Run, visit: Visit, request_id: str) -> None:
+    def __init__(
+        self, speaker: Speaker, run: Run, visit: Visit, owner: Key, request_id: str
+    ) -> None:
         self._speaker = speaker
         self._settings = speaker.settings
         self._run = run
@@ -89,6 +111,9 @@ class _Answer:
         self._bytes = 0
         self._usage = Usage()
         self._entry: Entry | None = None
+        self._account = owner  # as long as Spotify has not said whose token it is
+        self._last_word_at = 0.0
+        self._longest_gap_s = 0.0
         self._over = False
 
     async def make(self, turns: tuple[Turn, ...]) -> None:
@@ -126,6 +151,9 @@ class _Answer:
 
     async def speak(self, turns: tuple[Turn, ...]) -> None:
         self._entry = self._visit.at_hand or await self._load()
+        if self._entry.account:
+            self._account = self._speaker.keys.account(self._entry.account)
+        self._speaker.budget.check(self._account)
         self._run.add(status("thinking"))
         await self._relay(make_prompt(self._entry, turns))
 
@@ -152,20 +180,22 @@ class _Answer:
             await self._call(prompt)
 
     async def _call(self, prompt: Prompt) -> None:
-        try:
-            async with (
-                Patience(self._settings.first_token_timeout_s) as patience,
-                self._speaker.model.open(prompt) as pieces,
-            ):
-                self.begin()
-                async for piece in pieces:
-                    if self._took(piece):
-                        return
-                    if self._first_token_s is not None:
-                        patience.renew(self._settings.token_timeout_s)
-        except TimeoutError:
-            raise LlmTimeoutError from None
-        raise LlmTruncatedError  # a cut answer never looks complete
+        with self._speaker.guard.call() as call:
+            try:
+                async with (
+                    Patience(self._settings.first_token_timeout_s) as patience,
+                    self._speaker.model.open(prompt) as pieces,
+                ):
+                    self.begin()
+                    async for piece in pieces:
+                        if self._took(piece):
+                            return
+                        if self._first_token_s is not None:
+                            call.ok()
+                            patience.renew(self._settings.token_timeout_s)
+            except TimeoutError:
+                raise LlmTimeoutError from None
+            raise LlmTruncatedError  # a cut answer never looks complete
 
     def _took(self, piece: str | Usage | Done) -> bool:
         """Take the model's next piece; whether it was the last."""
@@ -181,14 +211,19 @@ class _Answer:
         return True
 
     def _worth_a_retry(self, failure: TryLaterError) -> bool:
-        slow = isinstance(failure, LlmTimeoutError)
-        return not slow and (failure.retry_after_s or 0) <= _RETRY_WAIT_S
+        if isinstance(failure, LlmTimeoutError) or failure.reason == RESTING:
+            return False
+        return (failure.retry_after_s or 0) <= _RETRY_WAIT_S
 
     def _say(self, words: str) -> bool:
         """Pass words on; False once the answer has reached its bound, cut there."""
+        now = time.monotonic()
         if self._first_token_s is None:
-            self._first_token_s = time.monotonic() - self._began
+            self._first_token_s = now - self._began
             self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
+        elif now - self._last_word_at > self._longest_gap_s:
+            self._longest_gap_s = now - self._last_word_at
+        self._last_word_at = now
         encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
         self._bytes += len(encoded)
@@ -210,6 +245,7 @@ class _Answer:
 
     def _finish(self, done: Done) -> None:
         self._ground()
+        self._usage = done.usage
         self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
 
     def fail(self, failure: LyraError, *, ending: str | None = None) -> None:
@@ -225,7 +261,7 @@ class _Answer:
     def closing(self, reason: str) -> tuple[Part, ...]:
         """How the run ends when it is stopped here and now, with what it has cost so far."""
         self._over = True
-        self._speaker.metrics.answers.labels("abort").inc()
+        self._count(reason, self._so_far())
         if reason == "stopped":
             self.begin()  # who asked for the end is told of it, also before the first word
         # useChat passes `abort` over in silence; what it keeps of it is this.
@@ -242,8 +278,17 @@ class _Answer:
         if self._over:
             return
         self._over = True
-        self._speaker.metrics.answers.labels(ending).inc()
+        self._count(ending, self._so_far() if failure else self._usage)
         self._run.end(*parts, failure=failure)
+
+    def _count(self, ending: str, usage: Usage) -> None:
+        metrics = self._speaker.metrics
+        metrics.answers.labels(ending).inc()
+        if self._last_word_at:
+            metrics.longest_gap_seconds.observe(self._longest_gap_s)
+        for kind, tokens in msgspec.structs.asdict(usage).items():
+            metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)
+        self._speaker.budget.spent(self._account, usage)
 
     def _measured(self, usage: Usage) -> dict[str, Any]:
         first = self._first_token_s

@@ -18,6 +18,7 @@ import orjson
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
 from lyra.chat.events import EventData
+from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.model import Done, Pieces, Prompt, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
@@ -56,6 +57,7 @@ _MAX_RETRY_AFTER_S = 60.0
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
+_BARRED = (401, 402, 403)
 _TOO_LARGE = 413
 
 
@@ -261,13 +263,13 @@ def _refused(failure: anthropic.APIStatusError) -> LyraError:
     if status == _TOO_MANY:
         spent = failure.error_code == "enforced_spend_limit_reached"
         pause = _MAX_RETRY_AFTER_S if spent else _retry_after(failure.response)
-        return LlmRateLimitedError(retry_after_s=pause)
+        return LlmRateLimitedError(retry_after_s=pause, reason=SPEND_LIMIT if spent else None)
     if status >= _SERVER_FAULT or status in _BUSY:
         return LlmUnavailableError(retry_after_s=_retry_after(failure.response))
     if status == _TOO_LARGE or _too_long(failure):
         return ConversationTooLongError()
     log.error("the model refused the request: status %d, type %s", status, failure.type)
-    return LlmMisconfiguredError()
+    return LlmMisconfiguredError(reason=CREDENTIALS if status in _BARRED else None)
 
 
 def _too_long(failure: anthropic.APIStatusError) -> bool:

@@ -98,7 +98,7 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
 
 
 def _loop(work: Coroutine[Any, Any, int], settings: Settings) -> int:
-    configure_logs(settings.log)
+    configure_logs(settings.log, settings.secrets())
     return _in_loop(work)
 
 

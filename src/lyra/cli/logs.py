@@ -14,6 +14,7 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
+from lyra.cli.redact import Redactor
 from lyra.web.answers import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
@@ -23,10 +24,11 @@ _GATHER_S = 0.02
 _LAST_WORDS_S = 1.0
 
 
-def configure_logs(style: Literal["text", "json"]) -> None:
-    """Send every record of this process to stderr in one style."""
+def configure_logs(style: Literal["text", "json"], secrets: tuple[str, ...] = ()) -> None:
+    """Send every record of this process to stderr in one style, these secrets blackened."""
+    redact = Redactor(secrets)
     handler = Lines(sys.stderr)
-    handler.setFormatter(_Json() if style == "json" else _Text())
+    handler.setFormatter(_Json(redact) if style == "json" else _Text(redact))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
@@ -95,11 +97,14 @@ class Lines(logging.Handler):
 
 
 class _Text(logging.Formatter):
-    def __init__(self) -> None:
+    def __init__(self, redact: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%H:%M:%S")
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{super().format(record)} [{request_id.get()}]"
+        if not hasattr(record, "told"):  # the request's own line is of closed sets and numbers
+            line = self._redact(line)
         if line.isprintable():
             return line
         # A record stays on its lines, whatever a stranger managed to put into it.
@@ -107,6 +112,10 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
             "at": record.created,
@@ -119,4 +128,8 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             told["trace"] = self.formatException(record.exc_info)
+        if not hasattr(record, "told"):
+            told |= {
+                name: self._redact(told[name]) for name in ("message", "trace") if name in told
+            }
         return orjson.dumps(told, default=str).decode()

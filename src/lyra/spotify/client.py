@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from lyra import __version__
+from lyra.breaker import Breaker, Call, RestingError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -26,6 +27,7 @@ T = TypeVar("T")
 # Below the idle timeout that servers commonly have, or requests meet closing connections.
 _KEEPALIVE_S = 15
 _FAULTS = frozenset({"rate_limited", "unavailable", "timeout"})
+_OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
 
 
 class SpotifyClient:
@@ -35,6 +37,8 @@ class SpotifyClient:
         self.wire = wire
         self.gate = Gate(asyncio.get_running_loop().time)
         self.budget = RetryBudget()
+        self.breaker = Breaker("Spotify", asyncio.get_running_loop().time)
+        metrics.watch("lyra_spotify_breaker", self.breaker.stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
@@ -45,12 +49,13 @@ class SpotifyClient:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         return SpotifyReader(self, token, deadline)
 
-    def count(self, endpoint: Endpoint, outcome: str, sent: int) -> None:
-        """Count `sent` calls, of which the last had this outcome."""
+    def count(self, endpoint: Endpoint, outcome: str, sent: int, seconds: float) -> None:
+        """Count `sent` calls, of which the last had this outcome, and their time together."""
         if sent > 1:
             self._metrics.spotify_calls.labels(endpoint, "resent").inc(sent - 1)
         if sent:
             self._metrics.spotify_calls.labels(endpoint, outcome).inc()
+            self._metrics.spotify_seconds.labels(endpoint, outcome).observe(seconds)
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long."""
@@ -58,6 +63,8 @@ class SpotifyClient:
         told: dict[str, Any] = {"state": "ok"}
         if self._failing:
             told |= {"state": "failing", "failing": sorted(self._failing)}
+        if rest_s := self.breaker.rests_s:
+            told |= {"state": "resting", "rests_s": round(rest_s)}
         if paused:
             told |= {"state": "paused", "paused_s": round(max(paused))}
         return told
@@ -118,7 +125,16 @@ class SpotifyReader:
 
     async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         await self._pass_gate(endpoint)
+        try:
+            with self._client.breaker.call(self) as call:
+                return await self._sent(endpoint, parse, call)
+        except RestingError as resting:
+            failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
+        raise failure
+
+    async def _sent(self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call) -> T:
         tally, outcome = Tally(self._count_one), "abandoned"
+        began = asyncio.get_running_loop().time()
         try:
             body = await self._client.wire.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
@@ -127,10 +143,14 @@ class SpotifyReader:
             outcome = "ok"
         except SpotifyFailure as failure:
             outcome = failure.kind
+            if outcome in _OUTAGES:
+                call.failed()
             self._client.gate.close(endpoint, failure)
             raise
         finally:
-            self._client.count(endpoint, outcome, tally.sent)
+            took = asyncio.get_running_loop().time() - began
+            self._client.count(endpoint, outcome, tally.sent, took)
+        call.ok()
         self._client.succeeded(endpoint)
         return value
 

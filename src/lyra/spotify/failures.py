@@ -24,6 +24,7 @@ FailureCode = Literal[
     "unexpected_status",
     "redirected",
     "connection",
+    "resting",
     "tls",
     "truncated",
     "too_large",
@@ -83,6 +84,11 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
         ),
         "connection": _Meaning(
             "unavailable", True, "The connection to Spotify failed. Try again in a moment."
+        ),
+        "resting": _Meaning(
+            "unavailable",
+            False,
+            "Spotify has failed too often a moment ago and is given a rest. Try again in a moment.",
         ),
         "tls": _Meaning(
             "unavailable",

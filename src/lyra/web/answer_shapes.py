@@ -229,10 +229,11 @@ class Alive(Struct):
 
 
 class SpotifyState(Struct):
-    """How the calls to Spotify have gone lately."""
+    """How the calls to Spotify have gone lately; it is paused on its own wish, resting on ours."""
 
-    state: Literal["ok", "failing", "paused"]
+    state: Literal["ok", "failing", "resting", "paused"]
     failing: tuple[str, ...] | UnsetType = UNSET
+    rests_s: Count | UnsetType = UNSET
     paused_s: Count | UnsetType = UNSET
 
 
@@ -241,6 +242,8 @@ class ModelState(Struct):
 
     name: str
     offline: bool
+    state: Literal["ok", "resting"]
+    rests_s: Count | UnsetType = UNSET
 
 
 class RedisState(Struct):

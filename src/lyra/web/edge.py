@@ -71,6 +71,7 @@ class Edge:
                 place = request[PLACE] = await self.places.take()
             return await handler(request)
         except LyraError as error:
+            request.app[SERVICES].metrics.errors.labels(error.code).inc()
             return _refusal(request, error, rid)
         except web.HTTPException as error:
             return _translated(error, rid)

@@ -37,10 +37,11 @@ async def healthz(_: web.Request) -> web.StreamResponse:
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Whether new listeners are welcome, with the state of each dependency."""
     services = request.app[SERVICES]
-    ready = not (services.leaving.is_set() or services.runs.draining)
+    going = services.leaving.is_set() or services.runs.draining
+    ready = not going and services.watchdog.well
     dependencies = {
         "spotify": services.lyra.spotify.describe(),
-        "model": {"name": services.speaker.model.name, "offline": services.speaker.model.offline},
+        "model": services.speaker.describe(),
     }
     if services.lyra.redis is not None:
         dependencies["redis"] = services.lyra.redis.describe()

@@ -15,6 +15,7 @@ from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.sse import Ticker
+from lyra.web.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Services:
     newcomers: RateLimit
     trusted: tuple[Network, ...]
     ticker: Ticker
+    watchdog: Watchdog
     files: Files
     demo_token: str | None
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -110,7 +110,9 @@ async def answering(
     services.addresses.spend(address_of(request, services.trusted))
     async with services.runs.running(owner, token, question) as run:
         visit = await look_up(request, token)
-        services.speaker.start(services.runs, run, visit, question.turns, request_id.get())
+        services.speaker.start(
+            services.runs, run, visit, question.turns, owner=owner, request_id=request_id.get()
+        )
         leave_place(request)
         yield run, visit
 

@@ -1,0 +1,75 @@
+"""Stands before the model's calls: rests it when it fails, and measures it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lyra.breaker import Breaker, Call, RestingError
+from lyra.errors import (
+    LlmInterruptedError,
+    LlmMisconfiguredError,
+    LlmRateLimitedError,
+    LlmTimeoutError,
+    LlmTruncatedError,
+    LlmUnavailableError,
+    LyraError,
+)
+from lyra.metrics import Metrics
+
+RESTING = "resting"
+CREDENTIALS = "credentials"
+SPEND_LIMIT = "spend_limit"
+
+_FAULTS = (LlmUnavailableError, LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)
+_SPENT_REST_S = 600.0  # nobody raises a spend limit within a minute
+
+
+class ModelGuard:
+    """One model's breaker. A refused key or a spent budget opens it at once."""
+
+    def __init__(self, breaker: Breaker, metrics: Metrics) -> None:
+        self._breaker = breaker
+        self._metrics = metrics
+
+    @contextmanager
+    def call(self) -> Iterator[Call]:
+        """Call the model within the block, which raises what went wrong.
+
+        Raises:
+            LyraError: the model is given a rest: what was wrong with it, at once.
+        """
+        began, outcome = time.monotonic(), "abandoned"
+        try:
+            with self._breaker.call() as call:
+                try:
+                    yield call
+                except LyraError as failure:
+                    outcome = failure.code
+                    self._judge(call, failure)
+                    raise
+                outcome = "ok"
+        except RestingError as resting:
+            outcome = RESTING
+            raise _told(resting) from None
+        finally:
+            self._metrics.model_seconds.labels(outcome).observe(time.monotonic() - began)
+
+    @property
+    def rests_s(self) -> float:
+        """Seconds for which the model is not asked."""
+        return self._breaker.rests_s
+
+    def _judge(self, call: Call, failure: LyraError) -> None:
+        if isinstance(failure, LlmMisconfiguredError) and failure.reason == CREDENTIALS:
+            self._breaker.open(0, failure)
+        elif isinstance(failure, LlmRateLimitedError) and failure.reason == SPEND_LIMIT:
+            self._breaker.open(_SPENT_REST_S, failure)
+        elif isinstance(failure, _FAULTS):
+            call.failed()
+
+
+def _told(resting: RestingError) -> LyraError:
+    if isinstance(resting.cause, LlmMisconfiguredError):
+        return resting.cause.again()  # waiting does not mend it
+    kind = type(resting.cause) if isinstance(resting.cause, LyraError) else LlmUnavailableError
+    return kind(retry_after_s=resting.retry_after_s, reason=RESTING)
