@@ -6,12 +6,21 @@ token is never a label.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
+
+_AGES = (1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 86_400)
 
 
 class Metrics:
@@ -19,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
         self._requests = Counter(
             "lyra_requests", "Answered requests.", ("route", "status"), registry=self.registry
         )
@@ -61,6 +71,12 @@ class Metrics:
             "lyra_tokens",
             "The model's tokens; those of cut answers are estimated.",
             ("kind",),
+            registry=self.registry,
+        )
+        self.data_age_seconds = Histogram(
+            "lyra_data_age_seconds",
+            "How old the listening data was that an answer was made from.",
+            buckets=_AGES,
             registry=self.registry,
         )
         self.longest_gap_seconds = Histogram(

@@ -284,6 +284,8 @@ class _Answer:
     def _count(self, ending: str, usage: Usage) -> None:
         metrics = self._speaker.metrics
         metrics.answers.labels(ending).inc()
+        if self._entry is not None:
+            metrics.data_age_seconds.observe(self._visit.describe()["age_s"])
         if self._last_word_at:
             metrics.longest_gap_seconds.observe(self._longest_gap_s)
         for kind, tokens in msgspec.structs.asdict(usage).items():
