@@ -1,0 +1,164 @@
+"""The model fails in every way that is known: before the first word, in the middle, at the end."""
+
+from random import Random
+from typing import NamedTuple
+
+import orjson
+import pytest
+
+from tests.chat.scripted import event, stopped, words
+from tests.conftest import Service, Start
+from tests.faults.conftest import OTHER, others_served
+from tests.faults.kit import Step, Upstream, scripted
+from tests.web.calls import chat
+from tests.web.stream_grammar import read_body
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
+
+
+class Shortest(Random):
+    """Always the shortest wait."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def status(code: int, kind: str, *headers: str, **more: object) -> tuple[Step, ...]:
+    body = orjson.dumps({"type": "error", "error": {"type": kind, "message": "no", **more}})
+    lines = "".join(f"{header}\r\n" for header in headers)
+    head = f"HTTP/1.1 {code} X\r\nContent-Type: application/json\r\n{lines}"
+    return (f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body,)
+
+
+def error(kind: str) -> bytes:
+    return event("error", error={"type": kind, "message": "no"})
+
+
+def stop(reason: str) -> tuple[Step, ...]:
+    return (HEAD, chunk(words("Half.") + stopped(reason)), END)
+
+
+SPENT = {"details": {"error_code": "enforced_spend_limit_reached"}}
+GOOD: tuple[Step, ...] = (HEAD, chunk(words("Whole.") + stopped()), END)
+PING = chunk(event("ping"))
+INDEX = event("content_block_delta", index=7, delta={"type": "text_delta", "text": " and on"})
+UNKNOWN = event("content_block_delta", index=0, delta={"type": "mime", "text": "?"})
+NEW_EVENT = event("something_new", more=1)
+
+
+class Row(NamedTuple):
+    """What the model does, how the answer ends, what is kept of it, and how often it was asked."""
+
+    row: str
+    scripts: tuple[tuple[Step, ...], ...]
+    ending: str
+    text: str = ""
+    calls: int = 1
+
+
+ROWS = (
+    Row("l1-401", (status(401, "authentication_error"),), "llm_misconfigured"),
+    Row("l1-403", (status(403, "permission_error"),), "llm_misconfigured"),
+    Row("l2-none", (status(429, "rate_limit_error"), GOOD), "stop", "Whole.", 2),
+    Row("l2-1", (status(429, "rate_limit_error", "Retry-After: 1"), GOOD), "stop", "Whole.", 2),
+    Row("l2-3600", (status(429, "rate_limit_error", "Retry-After: 3600"),), "llm_rate_limited"),
+    Row("l3", (status(429, "rate_limit_error", **SPENT),), "llm_rate_limited"),
+    Row("l4-once", (status(529, "overloaded_error"), GOOD), "stop", "Whole.", 2),
+    Row("l4", (status(529, "overloaded_error"),), "llm_unavailable", "", 2),
+    Row("l5-reset", (("reset",),), "llm_unavailable", "", 2),
+    Row("l6", (("hang",),), "llm_timeout"),
+    Row("l7", ((HEAD, PING, PING, PING, "hang"),), "llm_timeout"),
+    Row("l8", ((HEAD, chunk(error("overloaded_error")), END), GOOD), "stop", "Whole.", 2),
+    Row("l9", ((HEAD, chunk(words("Half")), chunk(error("overloaded_error"))),), "llm_unavailable", "Half"),
+    Row("l10", ((HEAD, chunk(words("Half")), PING, "hang"),), "llm_timeout", "Half"),
+    Row("l11-fin", ((HEAD, chunk(words("Half")), "close"),), "llm_interrupted", "Half"),
+    Row("l11-reset", ((HEAD, chunk(words("Half")), "reset"),), "llm_interrupted", "Half"),
+    Row("l12", ((HEAD, chunk(words("Half")), END),), "llm_truncated", "Half"),
+    Row("l13-index", ((HEAD, chunk(words("Half") + INDEX + stopped()), END),), "stop", "Half and on"),
+    Row("l13-type", ((HEAD, chunk(words("All.") + UNKNOWN + stopped()), END),), "stop", "All."),
+    Row("l14", ((HEAD, chunk(words("All.") + NEW_EVENT + stopped()), END),), "stop", "All."),
+    Row("l15", (stop("refusal"),), "content-filter", "Half."),
+    Row("l16-max", (stop("max_tokens"),), "length", "Half."),
+    Row("l16-window", (stop("model_context_window_exceeded"),), "length", "Half."),
+    Row("l16-pause", (stop("pause_turn"),), "other", "Half."),
+    Row("l19", ((b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",),), "llm_misconfigured"),
+)  # fmt: skip
+
+
+async def asked(service: Service) -> tuple[str, str]:
+    """How another listener's answer ended, whatever way it took, and its text."""
+    answer = await chat(service, OTHER)
+    if answer.status != 200:
+        return answer.code, ""
+    stream = read_body(answer.body)
+    return stream.ending, stream.text
+
+
+def model(upstream: Upstream) -> dict[str, object]:
+    return {"llm_base_url": upstream.url, "first_token_timeout_s": 0.3, "token_timeout_s": 0.3}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.row)
+async def test_a_failing_model_has_one_honest_ending(start: Start, row: Row) -> None:
+    async with (
+        scripted(*row.scripts) as upstream,
+        others_served(start, rng=Shortest(), **model(upstream)) as service,
+    ):
+        ended = await asked(service)
+        if "hang" in row.scripts[0]:
+            await upstream.left.wait()  # the model's connection is closed
+
+    assert ended == (row.ending, row.text)
+    assert len(upstream.requests) == row.calls
+
+
+async def test_l5_a_model_that_is_not_there_is_a_503(start: Start, unused_tcp_port: int) -> None:
+    gone = f"http://127.0.0.1:{unused_tcp_port}"
+    async with others_served(start, rng=Shortest(), llm_base_url=gone) as service:
+        assert await asked(service) == ("llm_unavailable", "")
+
+
+async def test_l17_one_enormous_delta_is_cut_at_the_bound(start: Start) -> None:
+    flood = (HEAD, chunk(words("x" * 2_000_000) + stopped()), END)
+    async with scripted(flood) as upstream, others_served(start, **model(upstream)) as service:
+        ending, text = await asked(service)
+
+    assert (ending, len(text)) == ("length", 65_536)
+
+
+async def test_l17_very_many_small_deltas_arrive_whole_and_in_order(start: Start) -> None:
+    letters = "".join(chr(97 + n % 26) for n in range(20_000))
+    pieces = [chunk(b"".join(map(words, letters[n : n + 500]))) for n in range(0, 20_000, 500)]
+    script = (HEAD, *pieces, chunk(stopped()), END)
+    async with scripted(script) as upstream, others_served(start, **model(upstream)) as service:
+        assert await asked(service) == ("stop", letters)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\nevent: done\ndata: x", "\0", "\u2028\u2029", "</script>", "\ud800", "id: 7\r\r"]
+)
+async def test_l18_no_word_breaks_the_stream(start: Start, text: str) -> None:
+    escaped = words("PLACE").replace(b"PLACE", "".join(f"\\u{ord(c):04x}" for c in text).encode())
+    script = (HEAD, chunk(escaped + stopped()), END)
+    async with scripted(script) as upstream, others_served(start, **model(upstream)) as service:
+        ending, said = await asked(service)
+
+    assert ending in {"stop", "llm_interrupted"}
+    if ending == "stop":
+        assert said == text.encode("utf-8", "replace").decode()
+
+
+async def test_l20_an_open_breaker_makes_no_connection(start: Start) -> None:
+    async with (
+        scripted(status(401, "authentication_error")) as upstream,
+        others_served(start, **model(upstream)) as service,
+    ):
+        for _ in range(5):
+            assert await asked(service) == ("llm_misconfigured", "")
+
+    assert upstream.connections == len(upstream.requests) == 1
