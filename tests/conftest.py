@@ -15,7 +15,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Persona, Services
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
 
@@ -93,10 +93,9 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "spotify_timeout_s": 5,
                 "drain_s": 0,
             }
+            personas = [Persona("demo", "Demo", demo_token)] if demo_token else []
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(
-                create_app(settings, demo_token=demo_token, rng=rng, clock=clock), settings
-            )
+            runner = Runner(create_app(settings, personas=personas, rng=rng, clock=clock), settings)
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from lyra.cache.entry import Entry
-from lyra.cache.life import TOKEN_LIFE_S
+from lyra.spotify.token import TOKEN_LIFE_S
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.shelf import THROTTLE_S
 from lyra.cache.visit import Visit

@@ -1,4 +1,4 @@
-"""Cache keys: a keyed hash of a listener's token, useless without this server's secret."""
+"""Cache keys: a keyed hash of a listener's identity, useless without this server's secret."""
 
 import hashlib
 import secrets
@@ -15,12 +15,21 @@ class KeyMaker:
     def __init__(self, secret: str | None = None) -> None:
         # Without a secret the keys last as long as the process, which memory alone does too.
         seed = secret.encode() if secret else secrets.token_bytes(32)
-        self._hash = hashlib.blake2b(
-            digest_size=20, key=hashlib.sha256(seed).digest(), person=b"lyra-token"
-        )
+        key = hashlib.sha256(seed).digest()
+        self._hash = hashlib.blake2b(digest_size=20, key=key, person=b"lyra-token")
+        self._accounts = hashlib.blake2b(digest_size=32, key=key, person=b"lyra-account")
 
     def key(self, token: Token) -> Key:
-        """40 hexadecimal digits that stand for this token alone. Costs about a microsecond."""
+        """40 hexadecimal digits that stand for this identity alone. Costs about a microsecond."""
         keyed = self._hash.copy()
-        keyed.update(token.reveal().encode())
+        keyed.update(token.identity.encode())
         return Key(keyed.hexdigest())
+
+    def identity(self, *account: str) -> str:
+        """The secret of the account that these words name, for all its log-ins."""
+        keyed = self._accounts.copy()
+        for word in account:
+            told = word.encode("utf-8", "surrogatepass")
+            # With its length, so that no two lists of words run into the same bytes.
+            keyed.update(b"%d:%b" % (len(told), told))
+        return f"account:{keyed.hexdigest()}"

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -14,17 +14,17 @@ from lyra.app import create_app
 from lyra.settings import SettingError, Settings
 from lyra.web.admin import admin_app
 from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Persona, Services
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_until_stopped(
-    settings: Settings, *, demo_token: str | None = None, why: str = ""
+    settings: Settings, *, personas: Sequence[Persona] = (), why: str = ""
 ) -> int:
     """Serve; on the first signal let live answers finish, on the second leave at once."""
     stop = stop_signal()
-    app = create_app(settings, demo_token=demo_token)
+    app = create_app(settings, personas=personas)
     runner = Runner(app, settings)
     await runner.setup()
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from string import Template
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ from lyra.settings import Settings
 from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
+from lyra.web.logins import Logins
 from lyra.web.sse import Ticker
 
 
@@ -26,9 +28,17 @@ class Files:
     description: bytes
 
 
+class Persona(NamedTuple):
+    """An invented listener to try; the token is no secret."""
+
+    name: str
+    label: str
+    token: str
+
+
 @dataclass(frozen=True)
 class Services:
-    """The parts of one service. `demo_token` is an invented listener's, in a demo alone."""
+    """The parts of one service. `personas` are invented listeners, in a demo alone."""
 
     settings: Settings
     metrics: Metrics
@@ -41,12 +51,18 @@ class Services:
     trusted: tuple[Network, ...]
     ticker: Ticker
     files: Files
-    demo_token: str | None
+    logins: Logins | None
+    personas: tuple[Persona, ...]
 
     @property
     def demo(self) -> bool:
         """Whether the listeners are invented."""
-        return self.demo_token is not None
+        return bool(self.personas)
+
+    @property
+    def demo_token(self) -> str | None:
+        """The first invented listener's token, in a demo alone."""
+        return self.personas[0].token if self.personas else None
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
