@@ -93,7 +93,7 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "spotify_timeout_s": 5,
                 "drain_s": 0,
             }
-            personas = [Persona("demo", "Demo", demo_token)] if demo_token else []
+            personas = [Persona("demo", "Demo listener", demo_token)] if demo_token else []
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
             runner = Runner(create_app(settings, personas=personas, rng=rng, clock=clock), settings)
             stop = _once(runner.cleanup)

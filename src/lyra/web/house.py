@@ -75,7 +75,7 @@ def _who(services: Services) -> str:
         f'<option value="{escape(each.token)}">{escape(each.label)}</option>'
         for each in services.personas
     )
-    return f'<select class="who plain" id="who" aria-label="Listener">{options}</select>'
+    return f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
 
 
 def _state(services: Services, trouble: str) -> str:
