@@ -305,9 +305,11 @@ class Logins:
 
     async def _ended(self, given: str, session: Session) -> Session:
         """The session as another process has renewed it; else its end."""
-        now_kept = await self._sessions.find(given)
-        if now_kept is not None and now_kept.refresh != session.refresh:
-            return now_kept
+        for pause_s in self._sessions.second_looks_s:
+            await asyncio.sleep(pause_s)
+            kept = await self._sessions.find(given)
+            if kept is not None and kept.refresh != session.refresh:
+                return kept
         await self.end(given)
         raise SessionEndedError
 

@@ -87,6 +87,14 @@ class Vault(Generic[Kept]):
         self._secret = secret
         self._wall_clock = wall_clock
 
+    @property
+    def second_looks_s(self) -> tuple[float, ...]:
+        """After which pauses to look whether another process has changed a value, if there are any.
+
+        They take turns; but who lost its turn without noticing may not have written yet.
+        """
+        return (0.0, 0.25, 0.5) if self._secret else (0.0,)
+
     async def add(self, value: Kept) -> str:
         """Keep a value; its id is 256 random bits."""
         given = secrets.token_urlsafe(_ID_BYTES)
