@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from random import Random
 
@@ -80,6 +80,7 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
         async def begin(
             *,
             demo_token: str | None = None,
+            personas: Sequence[Persona] = (),
             rng: Random | None = None,
             clock: Callable[[], float] = time.monotonic,
             **changes: object,
@@ -93,7 +94,8 @@ async def start(sandbox: Sandbox) -> AsyncIterator[Start]:
                 "spotify_timeout_s": 5,
                 "drain_s": 0,
             }
-            personas = [Persona("demo", "Demo listener", demo_token)] if demo_token else []
+            if demo_token:
+                personas = [Persona("demo", "Demo listener", demo_token)]
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
             runner = Runner(create_app(settings, personas=personas, rng=rng, clock=clock), settings)
             stop = _once(runner.cleanup)
