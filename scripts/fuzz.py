@@ -16,6 +16,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.web.server import Runner, listen
+from lyra.web.services import Persona
 
 # What these three expect is not so here, and meant. A body may be refused for reasons that no schema
 # can tell (the last message has to be the user's); `status` and `session` never ask Spotify whether
@@ -34,7 +35,9 @@ async def own_service() -> AsyncIterator[str]:
             model="sandbox-model",
             rate_per_minute=1_000_000,
         )
-        runner = Runner(create_app(settings, demo_token=sandbox_token()), settings)
+        runner = Runner(
+            create_app(settings, personas=[Persona("demo", "Demo", sandbox_token())]), settings
+        )
         try:
             await runner.setup()
             yield f"http://127.0.0.1:{await listen(runner, '127.0.0.1', 0)}"

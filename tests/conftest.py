@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from random import Random
 
@@ -15,7 +15,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Persona, Services
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
 
@@ -130,6 +130,7 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
         async def begin(
             *,
             demo_token: str | None = None,
+            personas: Sequence[Persona] = (),
             rng: Random | None = None,
             clock: Callable[[], float] = time.monotonic,
             **changes: object,
@@ -142,11 +143,12 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
                 "model": "sandbox-model",
                 "spotify_timeout_s": 5,
                 "drain_s": 0,
+                "stall_s": 60,  # the machine of the tests may be busy with other things
             }
+            if demo_token:
+                personas = [Persona("demo", "Demo listener", demo_token)]
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(
-                create_app(settings, demo_token=demo_token, rng=rng, clock=clock), settings
-            )
+            runner = Runner(create_app(settings, personas=personas, rng=rng, clock=clock), settings)
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from lyra.agent import Lyra, open_lyra
 from lyra.breaker import Breaker
@@ -26,8 +27,9 @@ from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
+from lyra.web.open_logins import open_logins
 from lyra.web.routes import ROUTES
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Persona, Services
 from lyra.web.sse import Ticker
 from lyra.web.watchdog import Watchdog
 
@@ -42,26 +44,28 @@ def _wall_clock() -> float:
 def create_app(
     settings: Settings,
     *,
-    demo_token: str | None = None,
+    personas: Sequence[Persona] = (),
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
-    With a `demo_token` every answer is labelled as being about an invented listener.
+    With `personas` every answer is labelled as being about an invented listener.
     """
 
     def limit(times: int, reason: str) -> RateLimit:
         per_minute, entries = times * settings.rate_per_minute, settings.cache_max_entries
         return RateLimit(per_minute, entries=entries, clock=clock, reason=reason)
 
+    # In a demo Spotify is invented: no real listener's token must go there.
+    login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
         metrics = Metrics()
-        watchdog = Watchdog(metrics)
+        watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
             open_model(settings) as model,
@@ -69,13 +73,14 @@ def create_app(
             _ticking(settings) as ticker,
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
+            open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
         ):
             metrics.watch("lyra_places", edge.places.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
                 lyra=lyra,
-                speaker=_speaker(settings, model, lyra, budget, rng, demo=demo_token is not None),
+                speaker=_speaker(settings, model, lyra, budget, rng, demo=bool(personas)),
                 runs=runs,
                 ticker=ticker,
                 watchdog=watchdog,
@@ -84,7 +89,8 @@ def create_app(
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
                 files=await asyncio.to_thread(read_files),
-                demo_token=demo_token,
+                logins=logins,
+                personas=tuple(personas),
             )
             yield
 

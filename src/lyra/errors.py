@@ -1,9 +1,10 @@
 """What can go wrong, told to people and to programs.
 
     LyraError                      code, status, a sentence that says what to do
-    |- RequestError                the request must change: 400, 404, 405, 408, 413, 415, 421
+    |- RequestError                the request must change: 400, 403, 404, 405, 408, 413, 415, 421
     |- TokenError                  a new Spotify token is needed: 401
     |- SpotifyForbiddenError       the Spotify app's owner must act: 403
+    |- ConsentRequiredError        the listener has to agree first: 403
     |- TryLaterError               the same request may succeed later: 429, 503, 504
     `- BrokenError                 the operator must act: 500
 
@@ -71,6 +72,11 @@ class InvalidJsonError(RequestError):
     sentence = "The body is not valid JSON. Send one UTF-8 JSON object."
 
 
+class CrossSiteError(RequestError):
+    code, status = "cross_site", 403
+    sentence = "A log-in is used from this service's own page only. Elsewhere, send a token."
+
+
 class NotFoundError(RequestError):
     code, status = "not_found", 404
     sentence = "There is nothing at this address. See / for the routes."
@@ -126,6 +132,18 @@ class SpotifyTokenRejectedError(TokenError):
     sentence = "Spotify does not accept this token: it has expired or was revoked. Log in again."
 
 
+class SessionEndedError(TokenError):
+    code = "session_ended"
+    sentence = "The connection to Spotify has ended. Connect again."
+
+
+class ConsentRequiredError(LyraError):
+    """The listener has not yet agreed that these data go to this model."""
+
+    code, status, action = "consent_required", 403, "consent"
+    sentence = "Agree first to what is read from Spotify and which model it goes to."
+
+
 class SpotifyForbiddenError(LyraError):
     """Spotify refuses this listener or this app; `reason` says which."""
 
@@ -152,6 +170,11 @@ class TooManyRequestsError(TryLaterError):
 class DrainingError(TryLaterError):
     code = "draining"
     sentence = "This server is shutting down. Try again; another one will answer."
+
+
+class SessionsUnavailableError(TryLaterError):
+    code = "sessions_unavailable"
+    sentence = "Log-ins cannot be looked up right now. Try again in a moment."
 
 
 class SpotifyRateLimitedError(TryLaterError):

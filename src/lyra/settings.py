@@ -73,6 +73,7 @@ class Settings(
     max_in_flight: PositiveInt = 4000
     max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 500
     waiting_s: Seconds = 1
+    stall_s: Seconds = 0.25
     max_connections: PositiveInt = 20_000
     header_timeout_s: Seconds = 10
     daily_tokens: Annotated[int, msgspec.Meta(ge=0)] = 200_000

@@ -82,11 +82,8 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
         url, demo = service.url, service.services.demo
         assert await page.evaluate("window.broken") == []
         # Real listeners' covers are Spotify's; nothing else may be asked for, in a demo not even they.
-        fine = (
-            (url, "data:")
-            if demo
-            else (url, "data:", "https://i.scdn.co/", "https://mosaic.scdn.co/")
-        )
+        own = (url, "data:", service.services.settings.spotify_accounts_url)
+        fine = (url, "data:") if demo else (*own, "https://i.scdn.co/", "https://mosaic.scdn.co/")
         assert [each for each in asked if not each.startswith(fine)] == []
         await page.context.close()
 

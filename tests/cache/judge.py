@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from lyra.cache.entry import Entry
-from lyra.cache.life import PARTIAL_TTL_S, TOKEN_LIFE_S, has_gap
+from lyra.cache.life import PARTIAL_TTL_S, has_gap
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.shelf import REJECTED_TTL_S, THROTTLE_S
 from lyra.cache.visit import Visit
@@ -16,7 +16,7 @@ from lyra.errors import (
     TryLaterError,
 )
 from lyra.settings import Settings
-from lyra.spotify.token import Token
+from lyra.spotify.token import TOKEN_LIFE_S, Token
 
 from .conftest import ANNA, BORIS
 from .virtual_time import now

@@ -1,7 +1,7 @@
 from hypothesis import given, strategies as st
 
 from lyra.cache.keys import KeyMaker
-from lyra.spotify.token import Token
+from lyra.spotify.token import LoginToken, Token
 
 TOKENS = st.from_regex(r"[A-Za-z0-9\-._~+/]{8,60}=*", fullmatch=True)
 
@@ -32,3 +32,20 @@ def test_tokens_that_differ_in_case_or_by_a_letter_have_keys_of_their_own() -> N
     near = ["anna-token-0001", "Anna-token-0001", "anna-token-0001=", "anna-token-00011"]
 
     assert len({maker.key(Token(text)) for text in near}) == len(near)
+
+
+def test_an_accounts_identity_depends_on_every_word_and_on_the_secret() -> None:
+    maker = KeyMaker("s" * 16)
+    near = [("app", "anna"), ("app", "boris"), ("appa", "nna"), ("app", "anna", ""), ("app\ud800",)]
+
+    assert len({maker.identity(*words) for words in near}) == len(near)
+    assert maker.identity("app", "anna") == KeyMaker("s" * 16).identity("app", "anna")
+    assert maker.identity("app", "anna") != KeyMaker("t" * 16).identity("app", "anna")
+
+
+def test_an_accounts_tokens_have_one_key() -> None:
+    maker = KeyMaker("s" * 16)
+    identity = maker.identity("app", "anna")
+
+    first, second = (LoginToken(f"access-token-{n}", identity, 60) for n in range(2))
+    assert maker.key(first) == maker.key(second) != maker.key(Token("access-token-0"))

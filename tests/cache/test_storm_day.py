@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from random import Random
 
 from lyra.cache.entry import Entry
-from lyra.cache.life import TOKEN_LIFE_S
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.shelf import THROTTLE_S
 from lyra.cache.visit import Visit
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
-from lyra.spotify.token import Token
+from lyra.spotify.token import TOKEN_LIFE_S, Token
 
 from .virtual_time import now, pass_time, virtual
 from .weather import Fetched, Forecast, Weather, parts

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
+from lyra.redis.sessions import SharedSessions
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
 
@@ -45,6 +46,14 @@ async def tour(member: Member) -> None:
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
     assert await shared.forget_all()
+    sessions = SharedSessions(member.door, "session", most=1, wall_clock=lambda: 1.0)
+    await sessions.keep(KEY, BLOB, 60)
+    await sessions.keep(OTHER, BLOB, 60)
+    assert await sessions.read(KEY) is None
+    assert await sessions.swap(OTHER, BLOB, BLOB, 60)
+    async with sessions.alone(OTHER):
+        assert await sessions.read(OTHER) == BLOB
+    assert await sessions.take(OTHER) == BLOB
 
 
 async def test_the_documented_user_may_do_all_that_lyra_does(

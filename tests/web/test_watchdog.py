@@ -24,7 +24,7 @@ async def stall(seconds: float) -> None:
 async def test_x7_a_stall_is_logged_with_the_place_where_it_stands(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = await start()
+    service = await start(stall_s=0.25)
     with caplog.at_level(logging.ERROR):
         await stall(0.6)
         await call(service, "GET", "/healthz")
@@ -37,7 +37,7 @@ async def test_x7_a_stall_is_logged_with_the_place_where_it_stands(
 async def test_x7_after_a_stall_of_a_second_the_process_is_not_ready(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = await start()
+    service = await start(stall_s=0.25)
     before = await call(service, "GET", "/readyz")
     with caplog.at_level(logging.CRITICAL):
         await stall(1.3)

@@ -64,6 +64,11 @@ class Lyra:
     epoch: float
     direct_reads: asyncio.Semaphore
     redis: RedisDoor | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def wall_clock(self) -> float:
+        """Return the seconds since 1970, by the cache's clock."""
+        return self.epoch + self.clock()
 
     async def initialize_user_session(self, token: str) -> Answer:
         """Load or find the listener: the answer of POST /lyra/init, as builtins."""
@@ -190,6 +195,7 @@ async def open_lyra(
                 epoch=_wall_clock() - clock(),
                 direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
                 redis=redis,
+                clock=clock,
             )
         finally:
             sweeper.cancel()

@@ -1,4 +1,4 @@
-"""Cache keys: a keyed hash of a listener's token, useless without this server's secret."""
+"""Cache keys: a keyed hash of a listener's identity, useless without this server's secret."""
 
 import hashlib
 import secrets
@@ -15,19 +15,28 @@ class KeyMaker:
     def __init__(self, secret: str | None = None) -> None:
         # Without a secret the keys last as long as the process, which memory alone does too.
         seed = secret.encode() if secret else secrets.token_bytes(32)
-        self._hash = hashlib.blake2b(
-            digest_size=20, key=hashlib.sha256(seed).digest(), person=b"lyra-token"
-        )
+        key = hashlib.sha256(seed).digest()
+        self._hash = hashlib.blake2b(digest_size=20, key=key, person=b"lyra-token")
+        self._accounts = hashlib.blake2b(digest_size=32, key=key, person=b"lyra-account")
 
     def key(self, token: Token) -> Key:
-        """40 hexadecimal digits that stand for this token alone. Costs about a microsecond."""
-        return self._keyed(token.reveal())
+        """40 hexadecimal digits that stand for this identity alone. Costs about a microsecond."""
+        return self._keyed(token.identity)
 
     def account(self, account: str) -> Key:
-        """The same for a Spotify account: no token has this form, so the two never meet."""
+        """The same for Spotify's id of an account: no identity has a space, so they never meet."""
         return self._keyed(f"account {account}")
 
     def _keyed(self, text: str) -> Key:
         keyed = self._hash.copy()
-        keyed.update(text.encode())
+        keyed.update(text.encode("utf-8", "surrogatepass"))
         return Key(keyed.hexdigest())
+
+    def identity(self, *account: str) -> str:
+        """The secret of the account that these words name, for all its log-ins."""
+        keyed = self._accounts.copy()
+        for word in account:
+            told = word.encode("utf-8", "surrogatepass")
+            # With its length, so that no two lists of words run into the same bytes.
+            keyed.update(b"%d:%b" % (len(told), told))
+        return f"account:{keyed.hexdigest()}"

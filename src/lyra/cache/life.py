@@ -6,7 +6,6 @@ from lyra.cache.entry import Entry, Life
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
-TOKEN_LIFE_S = 3600.0  # Spotify's access tokens live an hour
 PARTIAL_TTL_S = 60.0  # a gap that may be filled soon is asked for again soon
 JITTER = 0.1  # downwards only, so that the TTL stays an upper bound
 REFRESH_PART = 0.8
@@ -19,14 +18,16 @@ def life_of(
     now: float,
     fetched_at: float,
     token_seen_at: float,
+    token_life_s: float,
     rng: Random,
 ) -> Life:
     """The life of an entry made now whose oldest part was fetched at `fetched_at`.
 
-    It ends with its token's, an hour after that was first accepted, whatever the TTL says. A gap
+    It ends with its token's, an hour after that was first accepted, whatever the TTL says; of a
+    log-in, with the session's. A gap
     that may pass shortens the fresh part to a minute; what was read stays at hand all the same.
     """
-    token_dies_at = token_seen_at + TOKEN_LIFE_S
+    token_dies_at = token_seen_at + token_life_s
     stops_at = fetched_at + settings.cache_ttl_s * (1 - JITTER * rng.random())
     expires_at = min(stops_at, token_dies_at)
     if has_gap(listening):

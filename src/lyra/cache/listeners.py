@@ -174,6 +174,18 @@ class ListenerCache:
         """How old the entry is and how long it has still, in whole seconds."""
         return entry.ages(self._clock())
 
+    async def refuses(self, token: Token) -> bool:
+        """Whether Spotify refused this listener's token less than 30 s ago."""
+        return bool(await self._shelf.rejected.get(self.keys.key(token)))
+
+    def pardon(self, token: Token) -> None:
+        """Ask Spotify again for a listener whose token has been renewed."""
+        self._shelf.rejected.drop(self.keys.key(token))
+
+    def identity(self, *account: str) -> str:
+        """The secret that a log-in's data are kept under; see KeyMaker.identity."""
+        return self.keys.identity(*account)
+
     def key(self, token: Token) -> Key:
         """The key under which this token's listener is kept, for tables of other rooms."""
         return self.keys.key(token)

@@ -64,7 +64,7 @@ class Loader:
 
         async def fetch(flight: Flight) -> Entry:
             if self._shared is None:
-                return await self._fetch(flight, old)
+                return await self._fetch(flight, old, token)
             return await self._bring(self._shared, flight, old, token)
 
         return self._flights.start(key, self._source.reader(token), fetch)
@@ -79,7 +79,7 @@ class Loader:
                 return await self._adopt(flight, found)
             old = found
         if not shared.reachable:
-            return await self._fetch(flight, old)  # asking it more would only cost time
+            return await self._fetch(flight, old, token)  # asking it more would only cost time
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
         while lease is None:
@@ -111,7 +111,7 @@ class Loader:
         generation = await shared.generation(flight.key)
         flight.reader = self._source.reader(token)  # waiting for others cost it no time
         try:
-            entry = await self._fetch(flight, old)
+            entry = await self._fetch(flight, old, token)
         except SpotifyTokenRejectedError:
             await shared.forget(flight.key)
             raise
@@ -126,7 +126,7 @@ class Loader:
                 self._shelf.entries.drop(flight.key)  # forgotten elsewhere meanwhile
         return entry
 
-    async def _fetch(self, flight: Flight, old: Entry | None) -> Entry:
+    async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         """Ask Spotify, and land the answer."""
         began = self._clock()
         held = worth_keeping(old, began, self.settings)
@@ -143,22 +143,26 @@ class Loader:
             await self._throttle(flight, "partial", passes=True)
             return old
         fetched_at = old.fetched_at if held and old else self._clock()
-        entry = await self._entry(flight, listening, fetched_at, old)
+        seen_at = self._clock()
+        if not token.renewed:
+            seen_at = await self._shelf.seen_at(flight.key, old)
+        entry = self._entry(listening, fetched_at, seen_at, token)
         await self._land(flight, entry)
         return entry
 
     def _fresh(self, entry: Entry) -> bool:
         return self._clock() < entry.expires_at
 
-    async def _entry(
-        self, flight: Flight, listening: Listening, fetched_at: float, old: Entry | None
+    def _entry(
+        self, listening: Listening, fetched_at: float, seen_at: float, token: Token
     ) -> Entry:
         life = life_of(
             listening,
             settings=self.settings,
             now=self._clock(),
             fetched_at=fetched_at,
-            token_seen_at=await self._shelf.seen_at(flight.key, old),
+            token_seen_at=seen_at,
+            token_life_s=token.life_s,
             rng=self._rng,
         )
         return make_entry(listening, level=self.settings.llm_context, life=life)

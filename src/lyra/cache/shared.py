@@ -60,7 +60,7 @@ class SharedTier:
         sealed = await self._shared.read(key)
         if sealed is None:
             return None
-        plain = open_sealed(self._secret, token.reveal(), key, sealed)
+        plain = open_sealed(self._secret, token.identity, key, sealed)
         try:
             stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
             return self._restored(stored)
@@ -97,7 +97,7 @@ class SharedTier:
             account=entry.account,
         )
         plain = msgspec.msgpack.encode(stored)
-        sealed = seal(self._secret, token.reveal(), key, plain)
+        sealed = seal(self._secret, token.identity, key, plain)
         ttl_ms = int((entry.dies_at - self._clock()) * 1000)
         return await self._shared.publish(key, sealed, ttl_ms, generation)
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
-from lyra.cache.life import TOKEN_LIFE_S
 from lyra.cache.store import BoundedMemoryCache
 from lyra.settings import Settings
+from lyra.spotify.token import TOKEN_LIFE_S
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Shelf:
             await self.entries.set(key, entry, ttl=min(entry.dies_at - now, longest_s))
             await self.throttled.delete(key)
             if not await self.first_seen.exists(key):
-                life_s = entry.token_seen_at + TOKEN_LIFE_S - now
+                life_s = max(0, entry.token_seen_at + TOKEN_LIFE_S - now)  # a log-in's may be over
                 await self.first_seen.set(key, entry.token_seen_at, ttl=life_s)
         except Exception:
             self.faults += 1

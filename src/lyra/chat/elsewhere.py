@@ -52,7 +52,7 @@ class Elsewhere:
             ended = run.ended
             lines = run.lines(position)
             if lines or ended:
-                sealed = seal(self._secret, token.reveal(), name, b"\n".join(lines))
+                sealed = seal(self._secret, token.identity, name, b"\n".join(lines))
                 # What Redis did not surely take goes along with what comes next.
                 kept = await self._shared.append(name, position, sealed, last=ended, ttl_s=ttl_s)
                 position += len(lines) if kept else 0
@@ -162,7 +162,7 @@ class RemoteRun:
 
     def _take(self, glimpse: Glimpse) -> None:
         for piece in glimpse.pieces:
-            plain = open_sealed(self._secret, self._token.reveal(), self._name, piece.sealed)
+            plain = open_sealed(self._secret, self._token.identity, self._name, piece.sealed)
             if plain is None:
                 log.warning("a piece of an answer in Redis was not sealed by this service")
                 continue

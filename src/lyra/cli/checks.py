@@ -24,7 +24,7 @@ ANTHROPIC_URL = "https://api.anthropic.com"
 _NETWORK = "check the network and the address"
 _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401
-_CALLS_PER_FETCH = 5
+CALLS_PER_FETCH = 5
 _VARIABLE = re.compile(r"LYRA_\w+", re.ASCII)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
@@ -280,7 +280,7 @@ def check_files(settings: Settings) -> Finding:
     except ImportError:
         return Finding("open files", "ok", "this system has no such limit")
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    calls = _CALLS_PER_FETCH * settings.spotify_max_fetches
+    calls = CALLS_PER_FETCH * settings.spotify_max_fetches
     needed = settings.max_streams + settings.max_in_flight + calls
     if limit == resource.RLIM_INFINITY or limit >= needed:
         return Finding("open files", "ok", f"the settings may need {needed}; the limit allows them")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lyra.cli.demo_listener import DEMO_TOKEN
+from lyra.cli.demo_listener import PERSONAS
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.sandbox import Sandbox, sandbox_token
@@ -75,7 +75,7 @@ async def _demo(settings: Settings, why: str) -> int:
                 "model": "sandbox-model",
             }
         return await serve_until_stopped(
-            msgspec.structs.replace(settings, **changes), demo_token=DEMO_TOKEN, why=why
+            msgspec.structs.replace(settings, **changes), personas=PERSONAS, why=why
         )
 
 

@@ -1,3 +1,11 @@
-"""The listener of every demo: its token is no secret, so that curl lines and pages can show it."""
+"""The listeners of every demo: their tokens are no secret, so that curl lines and pages show them."""
+
+from lyra.web.services import Persona
 
 DEMO_TOKEN = "sandbox.7.typical.legacy.lat-80-400"  # noqa: S105 - invented, as docs/SANDBOX.md says
+
+PERSONAS = (
+    Persona("typical", "Demo listener", DEMO_TOKEN),
+    Persona("classical", "Demo: composers", "sandbox.21.classical.legacy.lat-80-400"),
+    Persona("new", "Demo: new here", "sandbox.3.new.legacy.lat-80-400"),
+)

@@ -2,30 +2,37 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
+from lyra.cli.checks import CALLS_PER_FETCH
 from lyra.cli.environment import process_manager
 from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
 from lyra.web.admin import admin_app
 from lyra.web.server import Runner, listen, listen_on
-from lyra.web.services import SERVICES, Services
+from lyra.web.services import SERVICES, Persona, Services
 
+log = logging.getLogger(__name__)
+
+_SPARE_FILES = 64
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_until_stopped(
     settings: Settings,
     *,
-    demo_token: str | None = None,
+    personas: Sequence[Persona] = (),
     why: str | None = "",
     inherited: int | None = None,
     lifeline: int | None = None,
@@ -35,7 +42,9 @@ async def serve_until_stopped(
     Without a `why` nothing is printed: a supervisor speaks for its workers.
     """
     stop = stop_signal(lifeline)
-    app = create_app(settings, demo_token=demo_token)
+    asyncio.get_running_loop().set_exception_handler(report_unhandled)
+    settings = within_file_limit(settings)
+    app = create_app(settings, personas=personas)
     runner = Runner(app, settings)
     await runner.setup()
     try:
@@ -84,6 +93,31 @@ async def _admin_port(services: Services, settings: Settings) -> AsyncIterator[i
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+def report_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no task has handled: where, and what kind; asyncio's own line quotes objects."""
+    failure = context.get("exception")
+    log.error("unhandled in the background: %s", type(failure).__name__, exc_info=failure)
+
+
+def within_file_limit(settings: Settings) -> Settings:
+    """These settings, with no more connections than this process may have open files for.
+
+    The limit is raised first, as far as that is allowed.
+    """
+    try:
+        import resource  # noqa: PLC0415 - absent on Windows
+    except ImportError:
+        return settings
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return settings
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # At least half is for listeners; the rest for their streams' calls and for fetches.
+    upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
+    room = max(hard - upstream, hard // 2)
+    return replace(settings, max_connections=min(room, settings.max_connections))
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:

@@ -1,7 +1,7 @@
 """What has to happen in one step, as Lua that runs inside Redis.
 
 Sent as a whole each time: they are short, and a Redis that lost its scripts needs no second try.
-The last two arguments of each are the channel and the notice.
+The last two arguments of those that publish are the channel and the notice.
 """
 
 # KEYS entry, generation. ARGV ticket, value, milliseconds.
@@ -48,5 +48,19 @@ RELEASE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+"""
+
+# KEYS anything. Reads it and removes it, so that it serves once.
+TAKE = """
+local held = redis.call('GET', KEYS[1])
+if held then redis.call('UNLINK', KEYS[1]) end
+return held
+"""
+
+# KEYS anything. ARGV what it has to be, the new value, milliseconds.
+SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """

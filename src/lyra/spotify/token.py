@@ -7,10 +7,18 @@ from typing import NoReturn
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]{8,1024}=*", re.ASCII)
 
 
+TOKEN_LIFE_S = 3600.0  # Spotify's access tokens live an hour
+
+
 class Token:
-    """A bearer token that shows itself only to `reveal`: not to repr, str, pickle or JSON."""
+    """A bearer token that shows itself only to `reveal`: not to repr, str, pickle or JSON.
+
+    `life_s` is for how long after it was first accepted what it has fetched may be shown.
+    """
 
     __slots__ = ("_text",)
+    life_s = TOKEN_LIFE_S
+    renewed = False  # whether others take its place, under the same identity
 
     def __init__(self, text: str) -> None:
         if not _TOKEN68.fullmatch(text):
@@ -19,7 +27,12 @@ class Token:
         self._text = text
 
     def reveal(self) -> str:
-        """The token itself, for the Authorization header and the cache key alone."""
+        """The token itself, for the Authorization header alone."""
+        return self._text
+
+    @property
+    def identity(self) -> str:
+        """What the listener's data are kept and sealed under: a secret, as the token is."""
         return self._text
 
     def __repr__(self) -> str:
@@ -27,3 +40,26 @@ class Token:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a token is never pickled or copied")
+
+
+class LoginToken(Token):
+    """The access token of a log-in. Its identity is the account's, so that it outlives a refresh.
+
+    `life_s` is what is left of the session.
+    """
+
+    __slots__ = ("_identity", "life_s")
+    renewed = True
+
+    def __init__(self, text: str, identity: str, life_s: float) -> None:
+        super().__init__(text)
+        if _TOKEN68.fullmatch(identity):
+            # Whoever sent it as a bearer token would have this account's data.
+            raise ValueError("an identity must not look like a token")
+        self._identity = identity
+        self.life_s = life_s
+
+    @property
+    def identity(self) -> str:
+        """The account's own secret."""
+        return self._identity

@@ -13,7 +13,7 @@ from aiohttp import web
 from lyra.chat.bodies import Messages, Question, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import DrainingError
-from lyra.web.intake import bearer, read_json_body
+from lyra.web.intake import caller, read_json_body
 from lyra.web.sse import Translated, frame
 from lyra.web.talk import answering, streamed
 
@@ -30,7 +30,7 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 
 async def agui(request: web.Request) -> web.StreamResponse:
     """The answer as a stream of AG-UI events."""
-    token = bearer(request)
+    token = await caller(request)
     asked, turns = parse_messages(await read_json_body(request), RunAgentInput)
     async with answering(request, token, Question(turns)) as (run, _):
         events = Events(asked.thread_id, asked.run_id, run.id)

@@ -142,6 +142,36 @@ class InitError(Struct, tag_field="type", tag="error"):
 InitFrame = InitSection | InitReady | InitError
 
 
+class PersonaShape(Struct):
+    """An invented listener, in a demo."""
+
+    name: str
+    label: str
+    token: str
+
+
+class Agreement(Struct):
+    """What the listener was shown when they agreed; what is left out is taken to be so."""
+
+    model: str | None = None
+    context: str | None = None
+
+
+class SessionAnswer(Struct):
+    """Who is logged in. `connect`: whether one can be. `context`: what of the data the model gets."""
+
+    signed_in: bool
+    demo: bool
+    connect: bool
+    consented: bool
+    model: str
+    offline: bool
+    context: Literal["full", "minimal", "none"]
+    scopes: tuple[str, ...]
+    name: str | UnsetType = UNSET
+    demo_tokens: tuple[PersonaShape, ...] | UnsetType = UNSET
+
+
 class StatusAnswer(Struct):
     """What is held for a token. The last three are told where something is held."""
 

@@ -9,8 +9,10 @@ from aiohttp import web
 from lyra.errors import NotFoundError
 from lyra.web.answers import json_answer, json_bytes
 from lyra.web.assets import read_assets
+from lyra.web.auth import moved
 from lyra.web.covers import cover
 from lyra.web.description import api_description
+from lyra.web.logins import TROUBLES
 from lyra.web.services import SERVICES, Files, Services
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
@@ -51,11 +53,13 @@ async def readyz(request: web.Request) -> web.StreamResponse:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The listener's page: the sky, and a chat."""
+    if (away := moved(request)) is not None:
+        return away
     services = request.app[SERVICES]
     html = services.files.page.substitute(
-        state=_state(services),
+        state=_state(services, request.query.get("login", "")),
         assets=services.files.assets.prefix,
-        who="Demo listener" if services.demo else "Not connected",
+        who=_who(services),
         model=escape(services.speaker.model.name),
         origin=escape(f"{request.scheme}://{request.host}"),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
@@ -64,11 +68,26 @@ async def page(request: web.Request) -> web.StreamResponse:
     return _html(html, "" if services.demo else f" {_COVERS}")
 
 
-def _state(services: Services) -> str:
+def _who(services: Services) -> str:
+    """Who listens: in a demo one of several, to choose from."""
+    if not services.demo:
+        return '<p class="who" id="who">Not connected</p>'
+    options = "".join(
+        f'<option value="{escape(each.token)}">{escape(each.label)}</option>'
+        for each in services.personas
+    )
+    return f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
+
+
+def _state(services: Services, trouble: str) -> str:
     """What the page's scripts need to know, as attributes of its root."""
     told = {"model": services.speaker.model.name}
     if services.demo_token is not None:
         told["demo"] = services.demo_token
+    if services.logins is not None:
+        told["connect"] = "yes"
+        if trouble in TROUBLES:
+            told["trouble"] = TROUBLES[trouble]
     if services.speaker.model.offline:
         told["offline"] = "yes"
     return "".join(f' data-{name}="{escape(value)}"' for name, value in told.items())

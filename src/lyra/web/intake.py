@@ -16,6 +16,7 @@ from lyra.errors import (
 )
 from lyra.spotify.token import Token
 from lyra.web.answers import error_answer, request_id
+from lyra.web.cookies import refuse_cross_site, session_id
 from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
@@ -38,6 +39,22 @@ def bearer(request: web.Request) -> Token:
         return Token(text.strip(" "))
     except ValueError:
         raise MalformedTokenError from None
+
+
+async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
+    """The token of whoever asks: the header's, else that of the log-in that the cookie names.
+
+    `reads_spotify`: whether Spotify may have to be asked. A log-in's token is then a good one, and
+    its listener has agreed to that.
+
+    Raises:
+        LyraError: there is neither, or a log-in that may not be used like this or now.
+    """
+    logins, given = request.app[SERVICES].logins, session_id(request)
+    if logins is None or given is None or "Authorization" in request.headers:
+        return bearer(request)
+    refuse_cross_site(request)
+    return await logins.token(given, reads_spotify=reads_spotify)
 
 
 async def read_json_body(request: web.Request) -> bytes:

@@ -15,7 +15,7 @@ from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, json_bytes, request_id
-from lyra.web.intake import bearer, wants_stream
+from lyra.web.intake import caller, wants_stream
 from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    visit = await look_up(request, bearer(request))
+    visit = await look_up(request, await caller(request))
     if wants_stream(request):
         return await _init_stream(request, visit)
     entry = await visit.entry()
@@ -102,7 +102,7 @@ async def _outcome(visit: Visit) -> bytes:
 async def status(request: web.Request) -> web.StreamResponse:
     """What is held for this token; never fetches."""
     listeners = request.app[SERVICES].lyra.listeners
-    entry = await listeners.peek(bearer(request))
+    entry = await listeners.peek(await caller(request, reads_spotify=False))
     if entry is None:
         return json_answer({"cache_ready": False, "cache_status": "empty", "has_user_data": False})
     age_s, expires_in_s = listeners.ages(entry)
@@ -120,7 +120,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 async def profile(request: web.Request) -> web.StreamResponse:
     """The listening data for a page; loads it if cold."""
-    visit = await look_up(request, bearer(request))
+    visit = await look_up(request, await caller(request))
     entry = await visit.entry()
     view = profile_view(entry.listening())
     return json_answer({"success": True, **view, "cache": visit.describe()})
@@ -128,7 +128,7 @@ async def profile(request: web.Request) -> web.StreamResponse:
 
 async def forget(request: web.Request) -> web.StreamResponse:
     """Forget everything held for this token, a running fetch's result included."""
-    services, token = request.app[SERVICES], bearer(request)
+    services, token = request.app[SERVICES], await caller(request, reads_spotify=False)
     await services.lyra.listeners.clear(token)
     await services.runs.forget(services.lyra.listeners.key(token))
     return web.Response(status=204)

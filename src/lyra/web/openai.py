@@ -16,7 +16,7 @@ from lyra.chat.bodies import Messages, Question, parse_messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.errors import DrainingError
 from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import bearer, read_json_body
+from lyra.web.intake import caller, read_json_body
 from lyra.web.sse import DONE, Translated, frame
 from lyra.web.talk import answering, streamed, whole
 
@@ -46,7 +46,7 @@ async def models(_: web.Request) -> web.StreamResponse:
 
 async def completions(request: web.Request) -> web.StreamResponse:
     """The answer as a chat completion, whole or in chunks."""
-    token = bearer(request)
+    token = await caller(request)
     asked, turns = parse_messages(await read_json_body(request), Completion)
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
     async with answering(request, token, Question(turns)) as (run, _):

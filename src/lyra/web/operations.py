@@ -15,6 +15,8 @@ EVENTS = "text/event-stream"
 _ANY = (400, 421, 500, 503)
 _TOKEN = (*_ANY, 401)
 _FETCH = (*_TOKEN, 403, 504)
+_CHANGE = (*_TOKEN, 403)
+_LOGIN = (*_ANY, 404)
 _CHAT = (*_FETCH, 408, 413, 415, 429)
 _ADMIN = (*_ANY, 404)
 
@@ -37,7 +39,7 @@ class Operation(NamedTuple):
     name: str
     summary: str
     answers: dict[str, Any]
-    group: Literal["listener", "chat", "service", "operator", "pages"]
+    group: Literal["listener", "chat", "login", "service", "operator", "pages"]
     errors: tuple[int, ...] = _ANY
     bodies: tuple[Any, ...] = ()
     example: dict[str, Any] | None = None
@@ -87,7 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "End a running answer, in whatever phase it is. Its stream ends with `abort`.",
         {},
         "chat",
-        errors=(*_TOKEN, 404),
+        errors=(*_CHANGE, 404),
         caller="listener",
         status=204,
     ),
@@ -129,7 +131,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Forget everything held for this token, at once.",
         {},
         "listener",
-        errors=_TOKEN,
+        errors=_CHANGE,
         caller="listener",
         status=204,
     ),
@@ -167,6 +169,56 @@ OPERATIONS: tuple[Operation, ...] = (
         "List the one model, for OpenAI's clients.",
         {JSON: faces.ModelList},
         "chat",
+    ),
+    Operation(
+        "GET",
+        "/auth/login",
+        "login",
+        "Send the browser to Spotify, to log in.",
+        {},
+        "login",
+        errors=_LOGIN,
+        status=303,
+    ),
+    Operation(
+        "GET",
+        "/auth/callback",
+        "callback",
+        "Take the browser back from Spotify, and send it to the page: with a session, or `?login=`.",
+        {},
+        "login",
+        errors=_LOGIN,
+        status=303,
+    ),
+    Operation(
+        "GET",
+        "/auth/session",
+        "session",
+        "Tell who is logged in by the cookie, and where their data would go.",
+        {JSON: answers.SessionAnswer},
+        "login",
+    ),
+    Operation(
+        "POST",
+        "/auth/consent",
+        "consent",
+        "Agree that the data named go to the model named. Nothing is read for a log-in before.",
+        {},
+        "login",
+        errors=(*_LOGIN, 401, 403, 408, 413, 415),
+        bodies=(answers.Agreement,),
+        example={"model": "claude-haiku-5-5", "context": "full"},
+        status=204,
+    ),
+    Operation(
+        "POST",
+        "/auth/logout",
+        "logout",
+        "Log out, and forget everything held of the listener.",
+        {},
+        "login",
+        errors=(*_LOGIN, 403),
+        status=204,
     ),
     Operation(
         "GET",

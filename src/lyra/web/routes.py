@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from lyra.web import admin, agui, house, listener, openai, talk
+from lyra.web import admin, agui, auth, house, listener, openai, talk
 from lyra.web.intake import expected
 
 _ROUTES: tuple[web.RouteDef, ...] = (
@@ -16,6 +16,11 @@ _ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/agui", agui.agui),
     web.post("/v1/chat/completions", openai.completions),
     web.get("/v1/models", openai.models),
+    web.get("/auth/login", auth.login),
+    web.get("/auth/callback", auth.callback),
+    web.get("/auth/session", auth.session),
+    web.post("/auth/consent", auth.consent),
+    web.post("/auth/logout", auth.logout),
     web.get("/healthz", house.healthz),
     web.get("/readyz", house.readyz),
     web.get("/metrics", admin.metrics),

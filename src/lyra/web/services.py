@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from string import Template
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from lyra.settings import Settings
 from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
+from lyra.web.logins import Logins
 from lyra.web.sse import Ticker
 from lyra.web.watchdog import Watchdog
 
@@ -28,9 +30,17 @@ class Files:
     description: bytes
 
 
+class Persona(NamedTuple):
+    """An invented listener to try; the token is no secret."""
+
+    name: str
+    label: str
+    token: str
+
+
 @dataclass(frozen=True)
 class Services:
-    """The parts of one service. `demo_token` is an invented listener's, in a demo alone.
+    """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
     closes its connection.
@@ -48,13 +58,19 @@ class Services:
     ticker: Ticker
     watchdog: Watchdog
     files: Files
-    demo_token: str | None
+    logins: Logins | None
+    personas: tuple[Persona, ...]
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def demo(self) -> bool:
         """Whether the listeners are invented."""
-        return self.demo_token is not None
+        return bool(self.personas)
+
+    @property
+    def demo_token(self) -> str | None:
+        """The first invented listener's token, in a demo alone."""
+        return self.personas[0].token if self.personas else None
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

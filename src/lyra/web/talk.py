@@ -15,7 +15,7 @@ from lyra.errors import DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import bearer, read_json_body, wants_json
+from lyra.web.intake import caller, read_json_body, wants_json
 from lyra.web.listener import look_up
 from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
@@ -26,7 +26,7 @@ _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer in the AI SDK UI message stream, or as JSON where that is asked for."""
-    token = bearer(request)
+    token = await caller(request)
     body = await read_json_body(request)
     place = _place(request)
     # A reader who lost the connection asks again: the rest of that answer, not another one.
@@ -53,7 +53,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
 async def stop(request: web.Request) -> web.StreamResponse:
     """End a running answer of this listener, in whatever phase it is."""
     services = request.app[SERVICES]
-    owner = services.lyra.listeners.key(bearer(request))
+    owner = services.lyra.listeners.key(await caller(request, reads_spotify=False))
     if not await services.runs.stop(owner, request.match_info["run"]):
         raise NotFoundError("There is no such answer of this listener.")
     return web.Response(status=204)
@@ -61,7 +61,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """The rest of an answer after `Last-Event-ID`, else all of it; 204 when there is nothing."""
-    token = bearer(request)
+    token = await caller(request, reads_spotify=False)
     name = request.match_info["run"]
     log = await _found(request, token, name)
     if log is None:

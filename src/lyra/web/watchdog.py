@@ -14,16 +14,17 @@ from lyra.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _BEAT_S = 0.1
-_STALL_S = 0.25  # a listener would notice
-_UNWELL_S = 1.0  # no further listener should be sent here
+_UNWELL = 4  # stalls long: then no further listener should be sent here
 _REMEMBERED_S = 5.0
+_AT_REST = frozenset({"selectors.py", "base_events.py", "runners.py"})
 _FRAMES = 12
 
 
 class Watchdog:
     """The loop beats; a thread sees when it does not, while it does not."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, stall_s: float) -> None:
+        self._stall_s = stall_s
         self._lag = metrics.loop_lag_seconds
         self._beat = time.monotonic()
         self._ill_until = 0.0
@@ -31,12 +32,13 @@ class Watchdog:
 
     @property
     def well(self) -> bool:
-        """Whether the loop did not stand still for a second, a moment ago."""
+        """Whether the loop did not stand still for very long, a moment ago."""
         return time.monotonic() >= self._ill_until
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch the running loop."""
+        self._beat = time.monotonic()  # what came before was the start
         watch = threading.Thread(
             target=self._watch, args=(threading.get_ident(),), name="watchdog", daemon=True
         )
@@ -56,24 +58,29 @@ class Watchdog:
             late = max(0.0, now - self._beat - _BEAT_S)
             self._beat = now
             self._lag.observe(late)
-            if late > _UNWELL_S:
+            if late > _UNWELL * self._stall_s:
                 self._ill_until = now + _REMEMBERED_S
 
     def _watch(self, loop_thread: int) -> None:
         told = 0.0
         while not self._ending.wait(_BEAT_S):
             beat = self._beat
-            if time.monotonic() - beat > _BEAT_S + _STALL_S and beat != told:
+            if time.monotonic() - beat > _BEAT_S + self._stall_s and beat != told:
                 told = beat
-                where = _where(sys._current_frames().get(loop_thread))  # noqa: SLF001 - documented
-                log.error("the event loop stands still in %s", where)
+                frame = sys._current_frames().get(loop_thread)  # noqa: SLF001 - documented
+                if frame is not None and _file(frame) not in _AT_REST:  # else the machine is busy
+                    log.error("the event loop stands still in %s", _where(frame))
 
 
-def _where(frame: FrameType | None) -> str:
+def _where(innermost: FrameType) -> str:
     """Functions and lines, innermost first; never the values that they work on."""
     steps: list[str] = []
+    frame: FrameType | None = innermost
     while frame is not None and len(steps) < _FRAMES:
-        code = frame.f_code
-        steps.append(f"{code.co_name} ({code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno})")
+        steps.append(f"{frame.f_code.co_name} ({_file(frame)}:{frame.f_lineno})")
         frame = frame.f_back
     return " < ".join(steps)
+
+
+def _file(frame: FrameType) -> str:
+    return frame.f_code.co_filename.rsplit("/", 1)[-1]

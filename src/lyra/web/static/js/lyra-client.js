@@ -70,6 +70,21 @@ export class Lyra {
     await this.#ask("DELETE", "/lyra/session");
   }
 
+  /* Who is logged in by the session's cookie, and where their data would go. */
+  async session() {
+    return (await this.#ask("GET", "/auth/session")).json();
+  }
+
+  /* Agrees that these data go to this model; before, nothing is read for a log-in. */
+  async agree({ model, context }) {
+    await this.#ask("POST", "/auth/consent", { body: { model, context } });
+  }
+
+  /* Ends the log-in, and forgets what is held of its listener. */
+  async logout() {
+    await this.#ask("POST", "/auth/logout");
+  }
+
   async *#parts(response, signal) {
     let last;
     for (let attempt = 0; ; attempt += 1) {

@@ -6,9 +6,11 @@ import { Lyra } from "./lyra-client.js";
 import { spoken } from "./markdown.js";
 import { Turn } from "./turn.js";
 
-const { demo, offline, model } = document.documentElement.dataset;
+const { offline, model, connect, trouble } = document.documentElement.dataset;
+let { demo } = document.documentElement.dataset;
 const KEPT = "lyra.chat";
 const [ask, send, box, thread] = ["ask", "send", "scroller", "thread"].map(byId);
+const who = (text) => { if (!demo) byId("who").textContent = text; }; // in a demo it is a choice
 const say = (text) => { byId("live").textContent = text; };
 let lyra = new Lyra({ token: demo });
 let turns = [];
@@ -36,19 +38,20 @@ addEventListener("online", () => notice());
 /* ---- the listener */
 
 async function listen() {
-  byId("who").textContent = demo ? "Demo listener" : "Reading your listening…";
+  who("Reading your listening…");
   try {
     const found = await load(lyra);
     const { profile } = found;
-    byId("who").textContent = demo ? "Demo listener" : profile.profile.display_name ?? "Connected";
+    who(profile.profile.display_name ?? "Connected");
     byId("lede").textContent = lede(profile);
     show(found, { demo, offers: { refresh, wipe } });
     byId("starters").replaceChildren(...profile.suggestions.map((text) => el("li", {}, button(text, () => begin(text)))));
-    byId("enter").hidden = true;
+    byId("enter").hidden = byId("gate").hidden = true;
   } catch (failure) {
-    byId("who").textContent = "Not connected";
+    who("Not connected");
     byId("starters").replaceChildren();
     if (failure.action === "reauthorize") enter(failure.message);
+    else if (failure.action === "consent") arrive();
     else notice(failure.message, button("Try again", () => { notice(); listen(); }));
   }
 }
@@ -71,7 +74,54 @@ async function wipe() {
   location.reload();
 }
 
+/* ---- the log-in: who is here, what they agree to */
+
+const GOES = {
+  full: (to) => `With each question the summary, genres and names of what you play go to ${to}.`,
+  minimal: (to) => `With each question the summary and your genres go to ${to}.`,
+  none: (to) => `None of it goes to ${to}; your questions do.`,
+};
+
+async function arrive() {
+  try {
+    const session = await lyra.session();
+    byId("out").hidden = !session.signed_in;
+    if (!session.signed_in) enter("Connect Spotify, and ask about what you play.");
+    else if (session.consented) listen();
+    else consent(session);
+  } catch (failure) {
+    notice(failure.message, button("Try again", () => { notice(); arrive(); }));
+  }
+}
+
+function gate(text, ...acts) {
+  byId("starters").replaceChildren();
+  if (turns.length) return notice(text, ...acts);
+  byId("gate").hidden = false;
+  byId("gate").replaceChildren(el("p", {}, text), el("p", { class: "pair" }, ...acts));
+}
+
+function consent(session) {
+  const { name } = session;
+  who(name ?? "Connected");
+  const goes = session.offline ? "No language model is connected: it stays on this server." : GOES[session.context](session.model);
+  const yes = () => lyra.agree(session).then(() => { notice(); listen(); }, ({ message }) => notice(message));
+  gate(`Lyra reads your top artists and tracks, last plays and playlists from Spotify. ${goes}`, button("Agree and read", yes, "go"), button("No, sign out", leave));
+}
+
+async function leave() {
+  try {
+    await lyra.logout();
+    sessionStorage.removeItem(KEPT);
+    location.assign("/");
+  } catch (failure) {
+    notice(failure.message);
+  }
+}
+byId("out").addEventListener("click", leave);
+
 function enter(why) {
+  if (connect) return gate(why, el("a", { class: "go", href: "/auth/login" }, "Connect Spotify"));
   byId("enter").hidden = false;
   byId("enter-why").textContent = why;
   byId("token").focus();
@@ -167,6 +217,7 @@ async function read(turn, parts, leaving) {
 function busy(yes) {
   send.textContent = yes ? "Stop" : "Send";
   send.classList.toggle("stop", yes);
+  if (demo) byId("who").disabled = yes;
 }
 
 /* The words stay; the model is told to stop, and the stream then ends by itself. */
@@ -225,7 +276,7 @@ byId("form").addEventListener("submit", (event) => {
     begin(text);
   }
 });
-byId("new").addEventListener("click", () => {
+function fresh() {
   if (running) return;
   sessionStorage.removeItem(KEPT);
   chat = { id: crypto.randomUUID() };
@@ -233,13 +284,26 @@ byId("new").addEventListener("click", () => {
   thread.replaceChildren();
   byId("empty").hidden = false;
   ask.focus();
-});
+}
+byId("new").addEventListener("click", fresh);
 byId("fold").addEventListener("click", ({ currentTarget: fold }) => {
   const open = byId("sky").classList.toggle("open");
   fold.setAttribute("aria-expanded", open);
   fold.textContent = open ? "Back to the chat" : "Your sky";
 });
 
-if (demo) listen();
+if (trouble) {
+  notice(trouble);
+  history.replaceState(null, "", "/");
+}
+if (demo) {
+  byId("who").addEventListener("change", ({ currentTarget }) => {
+    demo = currentTarget.value;
+    lyra = new Lyra({ token: demo });
+    fresh();
+    listen();
+  });
+  listen();
+} else if (connect) arrive();
 else enter("Paste a Spotify access token to begin. It stays in this page, and goes to this server alone.");
 restore();

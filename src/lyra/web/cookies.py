@@ -1,0 +1,88 @@
+"""The two cookies of a log-in, and whether a request that brings them comes from the own page."""
+
+from aiohttp import web
+from yarl import URL
+
+from lyra.errors import CrossSiteError
+from lyra.settings import Settings
+from lyra.web.services import SERVICES
+from lyra.web.sessions import PENDING_S, SESSION_S
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def on_https(settings: Settings) -> bool:
+    """Whether browsers reach this service by https."""
+    return settings.public_url is not None and settings.public_url.startswith("https:")
+
+
+def session_id(request: web.Request) -> str | None:
+    """The session id that the browser sent, whether or not there is such a session."""
+    return request.cookies.get(_name(request)) or None
+
+
+def expected_state(request: web.Request) -> str:
+    """The state of the log-in that this browser has begun; empty if it has begun none."""
+    return request.cookies.get(_state_name(request), "")
+
+
+def remember_session(request: web.Request, answer: web.StreamResponse, given: str) -> None:
+    """Have the browser send this session id from now on."""
+    _set(request, answer, _name(request), given, SESSION_S)
+
+
+def remember_state(request: web.Request, answer: web.StreamResponse, state: str) -> None:
+    """Have the browser bring this state back from Spotify."""
+    _set(request, answer, _state_name(request), state, PENDING_S)
+
+
+def forget_session(request: web.Request, answer: web.StreamResponse) -> None:
+    """Have the browser forget its session id."""
+    _set(request, answer, _name(request), "", 0)
+
+
+def forget_state(request: web.Request, answer: web.StreamResponse) -> None:
+    """Have the browser forget the log-in that it has begun."""
+    _set(request, answer, _state_name(request), "", 0)
+
+
+def refuse_cross_site(request: web.Request) -> None:
+    """Let a request that changes something through only from the service's own page.
+
+    Raises:
+        CrossSiteError: another page, or no browser, has sent it.
+    """
+    if request.method in _SAFE:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    own = site == "same-origin" if site else request.headers.get("Origin") == _origin(request)
+    if not own:
+        raise CrossSiteError
+
+
+def _origin(request: web.Request) -> str:
+    public = request.app[SERVICES].settings.public_url
+    return str(URL(public).origin()) if public else f"http://{request.host}"
+
+
+def _name(request: web.Request) -> str:
+    return "__Host-lyra" if on_https(request.app[SERVICES].settings) else "lyra_sid"
+
+
+def _state_name(request: web.Request) -> str:
+    return "__Host-lyra-state" if on_https(request.app[SERVICES].settings) else "lyra_state"
+
+
+def _set(
+    request: web.Request, answer: web.StreamResponse, name: str, value: str, age_s: float
+) -> None:
+    # Strict cookies would not come along when Spotify sends the browser back.
+    answer.set_cookie(
+        name,
+        value,
+        max_age=round(age_s),
+        path="/",
+        httponly=True,
+        secure=on_https(request.app[SERVICES].settings),
+        samesite="Lax",
+    )

