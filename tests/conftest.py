@@ -13,11 +13,16 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.sandbox.accounts import CLIENTS
 from lyra.settings import Settings
 from lyra.web.server import Runner, listen
 from lyra.web.services import SERVICES, Persona, Services
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
+
+# The app of a service that is started with spotify_client_id=APP.
+APP = "lyra-tests"
+APP_REDIRECTS = ["http://127.0.0.1/auth/callback", "https://app.invalid/auth/callback"]
 
 LONG_S = 15.0  # a deadline that no passing test reaches
 
@@ -39,7 +44,7 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """An invented Spotify and an invented model on a free port."""
-    async with Sandbox() as running:
+    async with Sandbox(clients={**CLIENTS, APP: APP_REDIRECTS}) as running:
         yield running
 
 
@@ -138,6 +143,7 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
             given = {
                 "port": 0,
                 "spotify_api_url": sandbox.api_url,
+                "spotify_accounts_url": sandbox.accounts_url,
                 "llm_base_url": sandbox.llm_url,
                 "llm_api_key": CANARY_KEY,
                 "model": "sandbox-model",

@@ -1,21 +1,13 @@
 """The whole log-in in a real browser, at the sandbox's accounts server."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from playwright.async_api import Page, expect
 
 from lyra.cli.demo_listener import PERSONAS
 from lyra.sandbox import Sandbox
 from tests.browser.conftest import Open, answered, asked, filled
-from tests.conftest import Service, Start
-from tests.web.visitors import CLIENTS, Clock, with_login
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(clients=CLIENTS) as running:
-        yield running
+from tests.conftest import APP, Service, Start
+from tests.web.visitors import Clock
 
 
 @pytest.fixture
@@ -24,8 +16,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def service(start: Start, sandbox: Sandbox, clock: Clock) -> Service:
-    return await start(clock=clock, **with_login(sandbox))
+async def service(start: Start, clock: Clock) -> Service:
+    return await start(clock=clock, spotify_client_id=APP)
 
 
 async def agreed_at_spotify(page: Page, choice: str = "Agree") -> None:

@@ -317,3 +317,43 @@ def test_too_few_open_files_are_a_note_with_the_number_that_is_needed(
 
     assert found["mark"] == "note"
     assert "ulimit -n 1310" in found["do"]
+
+
+CLIENT_ID = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "mark", "told"),
+    [
+        ({}, "ok", "http://127.0.0.1/auth/callback"),
+        (
+            {"LYRA_PUBLIC_URL": "https://lyra.invalid/", "LYRA_ALLOWED_HOSTS": "lyra.invalid"},
+            "ok",
+            "https://lyra.invalid/auth/callback",
+        ),
+        ({"LYRA_PUBLIC_URL": "https://lyra.invalid"}, "fault", "lyra.invalid is not served"),
+        ({"LYRA_PUBLIC_URL": "http://lyra.invalid"}, "fault", "http is for 127.0.0.1 alone"),
+        ({"LYRA_PUBLIC_URL": "http://localhost:8080"}, "fault", "http is for 127.0.0.1 alone"),
+    ],
+)
+def test_it_prints_the_redirect_uri_or_why_there_is_no_way_back(
+    judge: Callable[..., Found], given: dict[str, str], mark: str, told: str
+) -> None:
+    found = judge(LYRA_SPOTIFY_CLIENT_ID=CLIENT_ID, **given)
+
+    assert found["client id"]["mark"] == "ok"
+    assert found["log-in"]["mark"] == mark
+    assert told in found["log-in"]["found"]
+
+
+def test_a_client_id_of_an_odd_shape_is_noted_and_not_shown(judge: Callable[..., Found]) -> None:
+    found = judge(LYRA_SPOTIFY_CLIENT_ID="canary-client-id")
+
+    assert found["client id"]["mark"] == "note"
+    assert "canary" not in str(found)
+
+
+def test_without_a_client_id_there_is_nothing_to_say_of_the_log_in(
+    judge: Callable[..., Found],
+) -> None:
+    assert {"client id", "log-in"}.isdisjoint(judge())

@@ -9,18 +9,12 @@ from redis.asyncio import Redis
 
 from lyra.redis.sessions import SharedSessions
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import Service, Start
+from tests.conftest import APP, Service, Start
 from tests.redis.servers import RedisServer
-from tests.web.visitors import ANNA, BORIS, CLIENTS, Clock, Visitor, with_login
+from tests.web.visitors import ANNA, BORIS, Clock, Visitor
 
 SECRET = "canary-secret-of-all-processes"
 HOUR = 3600
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(clients=CLIENTS) as running:
-        yield running
 
 
 @pytest.fixture
@@ -29,11 +23,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def services(
-    start: Start, server: RedisServer, sandbox: Sandbox, clock: Clock
-) -> list[Service]:
+async def services(start: Start, server: RedisServer, clock: Clock) -> list[Service]:
     """Two processes' worth of one service."""
-    given = {"redis_url": server.url, "secret": SECRET, **with_login(sandbox)}
+    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
     return [await start(clock=clock, **given) for _ in range(2)]
 
 
@@ -162,10 +154,10 @@ async def test_one_sessions_value_under_anothers_name_is_nobody(
 
 
 async def test_the_least_recently_used_session_goes_first_in_redis(
-    start: Start, server: RedisServer, sandbox: Sandbox, clock: Clock
+    start: Start, server: RedisServer, clock: Clock
 ) -> None:
     service = await start(
-        clock=clock, redis_url=server.url, secret=SECRET, max_sessions=2, **with_login(sandbox)
+        clock=clock, redis_url=server.url, secret=SECRET, max_sessions=2, spotify_client_id=APP
     )
     async with Visitor(service) as first, Visitor(service) as second, Visitor(service) as third:
         for visitor in (first, second):

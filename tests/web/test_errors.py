@@ -8,7 +8,7 @@ import pytest
 
 from lyra.errors import LyraError, TokenError
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import Service, Start
+from tests.conftest import APP, Service, Start
 from tests.web.calls import (
     QUESTION,
     Answer,
@@ -23,6 +23,7 @@ from tests.web.calls import (
     request_bytes,
 )
 from tests.web.stream_grammar import read_stream
+from tests.web.visitors import Visitor
 
 _MEMBERS = {"code", "message", "retryable", "action", "reason", "retry_after_s", "request_id"}
 
@@ -139,6 +140,24 @@ async def _fault_of_lyra(start: Start, monkeypatch: pytest.MonkeyPatch) -> Answe
     return await call(service, "GET", "/lyra/profile", headers=service.headers())
 
 
+def with_cookie(method: str, path: str, **settings: object) -> Scene:
+    """A request with a session's cookie that nobody has been given."""
+
+    async def scene(start: Start, _: pytest.MonkeyPatch) -> Answer:
+        service = await start(spotify_client_id=APP, **settings)
+        return await call(service, method, path, headers={"Cookie": "lyra_sid=anybody"})
+
+    return scene
+
+
+async def _not_agreed(start: Start, _: pytest.MonkeyPatch) -> Answer:
+    async with Visitor(await start(spotify_client_id=APP)) as visitor:
+        await visitor.log_in()
+        return await visitor.init()
+
+
+_NO_REDIS = {"redis_url": "redis://127.0.0.1:9", "secret": "0123456789abcdef"}
+
 SCENES: list[tuple[str, str, Scene]] = [
     ("empty object", "invalid_request", with_body(b"{}")),
     ("half an object", "invalid_json", with_body(b'{"message"')),
@@ -155,6 +174,10 @@ SCENES: list[tuple[str, str, Scene]] = [
         with_request("GET", "/lyra/status", headers={"Authorization": "Basic dTpw"}),
     ),
     ("expired", "spotify_token_rejected", with_token(7, "expired")),
+    ("session over", "session_ended", with_cookie("GET", "/lyra/status")),
+    ("other page", "cross_site", with_cookie("POST", "/lyra/init")),
+    ("not agreed", "consent_required", _not_agreed),
+    ("no redis", "sessions_unavailable", with_cookie("GET", "/lyra/status", **_NO_REDIS)),
     ("not registered", "spotify_forbidden", with_token(7, "not_registered")),
     ("not premium", "spotify_forbidden", with_token(7, "owner_not_premium")),
     ("rate limited", "spotify_rate_limited", with_token(7, "typical", "legacy", "429-3600")),

@@ -7,20 +7,14 @@ from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.logins import TROUBLES
-from tests.conftest import Service, Start
+from tests.conftest import APP, Service, Start
 from tests.web.calls import call
-from tests.web.visitors import ANNA, BORIS, CLIENT, CLIENTS, OWN, Clock, Visitor, with_login
+from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(clients=CLIENTS) as running:
-        yield running
-
-
-@pytest.fixture
-async def service(start: Start, sandbox: Sandbox) -> Service:
-    return await start(**with_login(sandbox))
+async def service(start: Start) -> Service:
+    return await start(spotify_client_id=APP)
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ async def anna(service: Service) -> AsyncIterator[Visitor]:
 async def test_the_way_to_spotify_has_state_challenge_and_the_least_scopes(anna: Visitor) -> None:
     asked = (await anna.to_spotify()).query
 
-    assert asked["client_id"] == CLIENT
+    assert asked["client_id"] == APP
     assert asked["code_challenge_method"] == "S256"
     assert len(asked["code_challenge"]) == 43
     assert asked["redirect_uri"] == f"{anna.service.url}/auth/callback"
@@ -94,9 +88,9 @@ async def test_the_cookies_are_out_of_scripts_reach(anna: Visitor) -> None:
 
 
 async def test_on_https_the_cookies_are_secure_and_bound_to_the_host(
-    start: Start, sandbox: Sandbox
+    start: Start,
 ) -> None:
-    service = await start(public_url="https://app.invalid", **with_login(sandbox))
+    service = await start(public_url="https://app.invalid", spotify_client_id=APP)
     async with Visitor(service) as visitor:
         answer = await visitor.go("GET", "/auth/login")
 
@@ -146,7 +140,7 @@ async def test_a_state_serves_only_the_browser_that_began(anna: Visitor, service
 
 async def test_a_state_is_too_old_after_ten_minutes(start: Start, sandbox: Sandbox) -> None:
     clock = Clock()
-    async with Visitor(await start(clock=clock, **with_login(sandbox))) as anna:
+    async with Visitor(await start(clock=clock, spotify_client_id=APP)) as anna:
         here = await anna.back(await anna.to_spotify())
         clock.now += 600
 
@@ -179,9 +173,9 @@ async def test_a_code_that_spotify_refuses(anna: Visitor) -> None:
     ],
 )
 async def test_what_goes_wrong_at_spotify_is_a_sentence_on_the_page(
-    start: Start, sandbox: Sandbox, fault: str, trouble: str
+    start: Start, fault: str, trouble: str
 ) -> None:
-    service = await start(spotify_timeout_s=0.5, **with_login(sandbox))
+    service = await start(spotify_timeout_s=0.5, spotify_client_id=APP)
     async with Visitor(service) as visitor:
         where = await visitor.log_in(sandbox_token(7, "typical", "legacy", fault))
         assert where == f"/?login={trouble}"
@@ -191,9 +185,9 @@ async def test_what_goes_wrong_at_spotify_is_a_sentence_on_the_page(
     assert TROUBLES[trouble].replace("'", "&#x27;").encode() in page.body
 
 
-async def test_an_accounts_server_that_is_away(start: Start, sandbox: Sandbox) -> None:
-    given = {**with_login(sandbox), "spotify_accounts_url": "http://127.0.0.1:9"}
-    async with Visitor(await start(**given)) as visitor:
+async def test_an_accounts_server_that_is_away(start: Start) -> None:
+    away = "http://127.0.0.1:9"
+    async with Visitor(await start(spotify_client_id=APP, spotify_accounts_url=away)) as visitor:
         there = await visitor.to_spotify()
         state = there.query["state"]
 
@@ -201,8 +195,8 @@ async def test_an_accounts_server_that_is_away(start: Start, sandbox: Sandbox) -
     assert answer.headers["Location"] == "/?login=unavailable"
 
 
-async def test_a_client_id_that_spotify_does_not_know(start: Start, sandbox: Sandbox) -> None:
-    service = await start(**{**with_login(sandbox), "spotify_client_id": "another-client"})
+async def test_a_client_id_that_spotify_does_not_know(start: Start) -> None:
+    service = await start(spotify_client_id="another-client")
     async with Visitor(service) as visitor:
         state = (await visitor.to_spotify()).query["state"]
         answer = await visitor.go("GET", f"/auth/callback?error=invalid_scope&state={state}")
@@ -292,8 +286,8 @@ async def test_without_a_client_id_there_is_no_log_in(start: Start) -> None:
         assert (await visitor.init()).code == "missing_token"
 
 
-async def test_a_demo_has_personas_and_no_log_in(start: Start, sandbox: Sandbox) -> None:
-    service = await start(demo_token=ANNA, **with_login(sandbox))
+async def test_a_demo_has_personas_and_no_log_in(start: Start) -> None:
+    service = await start(demo_token=ANNA, spotify_client_id=APP)
     told = (await call(service, "GET", "/auth/session")).json
 
     assert told["demo"]
@@ -316,9 +310,9 @@ async def test_localhost_is_sent_to_the_address_that_spotify_knows(
 
 
 async def test_at_a_name_that_spotify_would_refuse_nobody_is_sent_there(
-    start: Start, sandbox: Sandbox
+    start: Start,
 ) -> None:
-    service = await start(allowed_hosts=("lyra.lan", "127.0.0.1"), **with_login(sandbox))
+    service = await start(allowed_hosts=("lyra.lan", "127.0.0.1"), spotify_client_id=APP)
     answer = await call(
         service, "GET", "/auth/login", headers={"Host": "lyra.lan:8080"}, allow_redirects=False
     )

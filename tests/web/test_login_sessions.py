@@ -7,17 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import CANARY_KEY, Service, Start
+from tests.conftest import APP, CANARY_KEY, Service, Start
 from tests.web.calls import call
-from tests.web.visitors import ANNA, BORIS, CLIENTS, OWN, Clock, Visitor, with_login
+from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor
 
 HOUR = 3600
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(clients=CLIENTS) as running:
-        yield running
 
 
 @pytest.fixture
@@ -26,8 +20,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def service(start: Start, sandbox: Sandbox, clock: Clock) -> Service:
-    return await start(clock=clock, **with_login(sandbox))
+async def service(start: Start, clock: Clock) -> Service:
+    return await start(clock=clock, spotify_client_id=APP)
 
 
 @pytest.fixture
@@ -44,7 +38,7 @@ def pass_time(clock: Clock, sandbox: Sandbox, seconds: float) -> None:
 async def test_a_renewed_token_costs_no_reading(
     start: Start, sandbox: Sandbox, clock: Clock
 ) -> None:
-    service = await start(clock=clock, cache_ttl_s=24 * HOUR, **with_login(sandbox))
+    service = await start(clock=clock, cache_ttl_s=24 * HOUR, spotify_client_id=APP)
     async with Visitor(service) as anna:
         await anna.ready()
         await anna.init()
@@ -57,9 +51,9 @@ async def test_a_renewed_token_costs_no_reading(
 
 
 async def test_a_bearer_token_of_the_same_hour_is_still_bound_to_it(
-    start: Start, sandbox: Sandbox, clock: Clock
+    start: Start, clock: Clock
 ) -> None:
-    service = await start(clock=clock, cache_ttl_s=24 * HOUR, **with_login(sandbox))
+    service = await start(clock=clock, cache_ttl_s=24 * HOUR, spotify_client_id=APP)
     headers = service.headers(ANNA)
     await call(service, "POST", "/lyra/init", headers=headers)
     clock.now += HOUR
@@ -125,7 +119,7 @@ async def test_a_refresh_that_spotify_refuses_ends_the_session_and_the_data(
 async def test_an_accounts_server_that_fails_costs_no_session(
     start: Start, sandbox: Sandbox, clock: Clock, fault: str
 ) -> None:
-    service = await start(clock=clock, spotify_timeout_s=0.5, **with_login(sandbox))
+    service = await start(clock=clock, spotify_timeout_s=0.5, spotify_client_id=APP)
     async with Visitor(service) as anna:
         await anna.ready(sandbox_token(7, "typical", "legacy", fault))
         pass_time(clock, sandbox, HOUR)
@@ -199,10 +193,8 @@ async def test_a_session_ends_after_thirty_days_at_the_latest(anna: Visitor, clo
     assert (await anna.init()).code == "session_ended"
 
 
-async def test_the_least_recently_used_session_goes_first(
-    start: Start, sandbox: Sandbox, clock: Clock
-) -> None:
-    service = await start(clock=clock, max_sessions=2, **with_login(sandbox))
+async def test_the_least_recently_used_session_goes_first(start: Start, clock: Clock) -> None:
+    service = await start(clock=clock, max_sessions=2, spotify_client_id=APP)
     async with Visitor(service) as first, Visitor(service) as second, Visitor(service) as third:
         await first.ready()
         await second.ready()

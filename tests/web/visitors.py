@@ -5,12 +5,10 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from lyra.sandbox import Sandbox, sandbox_token
+from lyra.sandbox import sandbox_token
 from tests.conftest import LONG_S, Service
 from tests.web.calls import QUESTION, Answer
 
-CLIENT = "lyra-tests"
-CLIENTS = {CLIENT: ["http://127.0.0.1/auth/callback", "https://app.invalid/auth/callback"]}
 OWN = {"Sec-Fetch-Site": "same-origin"}
 ANNA = sandbox_token(7, "typical", "legacy")
 BORIS = sandbox_token(8, "typical", "legacy")
@@ -24,11 +22,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def with_login(sandbox: Sandbox) -> dict[str, str]:
-    """The settings of a service that logs in at the sandbox's accounts server."""
-    return {"spotify_client_id": CLIENT, "spotify_accounts_url": sandbox.accounts_url}
 
 
 class Visitor:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -25,6 +26,7 @@ _NETWORK = "check the network and the address"
 _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401
 CALLS_PER_FETCH = 5
+_SPOTIFY_CLIENT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _VARIABLE = re.compile(r"LYRA_\w+", re.ASCII)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
@@ -186,6 +188,34 @@ async def _model_url(
         do = f"{_NETWORK} (LYRA_LLM_BASE_URL)"
         return Finding("model server", "fault", f"{url}: {answered}", do)
     return Finding("model server", "ok", f"{url} answers")
+
+
+def check_login(settings: Settings) -> list[Finding]:
+    """Whether the client id looks like one, and which address Spotify has to know."""
+    client_id = settings.spotify_client_id
+    if client_id is None:
+        return []
+    findings = [Finding("client id", "ok", "set, and of a plausible shape; not tried")]
+    if not _SPOTIFY_CLIENT_ID.fullmatch(client_id):
+        told = "set, but Spotify's are 32 digits and letters from a to f"
+        findings = [Finding("client id", "note", told, "copy LYRA_SPOTIFY_CLIENT_ID again")]
+    return [*findings, _redirect(settings)]
+
+
+def _redirect(settings: Settings) -> Finding:
+    # Registered without a port, a loopback address may have any.
+    base = (settings.public_url or "http://127.0.0.1").rstrip("/")
+    uri, parts = f"{base}/auth/callback", urlsplit(base)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and host not in ("127.0.0.1", "::1"):
+        told = f"Spotify refuses {uri}: http is for 127.0.0.1 alone"
+        return Finding("log-in", "fault", told, "give LYRA_PUBLIC_URL an address with https")
+    shown = f"[{host}]" if ":" in host else host
+    if shown not in {each.lower() for each in (*settings.allowed_hosts, settings.host)}:
+        told = f"{shown} is not served, so nobody comes back from Spotify"
+        return Finding("log-in", "fault", told, f"add {shown} to LYRA_ALLOWED_HOSTS")
+    do = "it has to stand so in the app's settings at developer.spotify.com"
+    return Finding("log-in", "ok", f"redirect URI {uri}", do)
 
 
 async def check_redis(settings: Settings, within_s: float) -> list[Finding]:

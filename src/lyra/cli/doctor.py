@@ -15,6 +15,7 @@ from lyra import __version__
 from lyra.cli.checks import (
     Finding,
     check_files,
+    check_login,
     check_model,
     check_parser,
     check_port,
@@ -32,7 +33,7 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float) -> int:
     """Print a line for each check; 0 when there is no fault, else 1."""
     settings, findings = settings_of(given)
     findings += asyncio.run(_look(settings, within_s))
-    findings += [check_uvloop(), check_parser(), check_files(settings)]
+    findings += [*check_login(settings), check_uvloop(), check_parser(), check_files(settings)]
     sound = all(finding.mark != "fault" for finding in findings)
     if as_json:
         told = {"lyra": __version__, "ok": sound, "checks": msgspec.to_builtins(findings)}

@@ -17,6 +17,7 @@ from lyra.errors import (
 from lyra.spotify.token import Token
 from lyra.web.answers import error_answer, request_id
 from lyra.web.cookies import refuse_cross_site, session_id
+from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
@@ -54,7 +55,9 @@ async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
     if logins is None or given is None or "Authorization" in request.headers:
         return bearer(request)
     refuse_cross_site(request)
-    return await logins.token(given, reads_spotify=reads_spotify)
+    return await logins.token(
+        given, reads_spotify=reads_spotify, waiting=lambda: leave_place(request)
+    )
 
 
 async def read_json_body(request: web.Request) -> bytes:

@@ -215,8 +215,12 @@ class Logins:
             self._counts["ended_total"] += 1
             await self._forget(session.token(self._wall_clock()))
 
-    async def token(self, given: str, *, reads_spotify: bool) -> LoginToken:
+    async def token(
+        self, given: str, *, reads_spotify: bool, waiting: Callable[[], None]
+    ) -> LoginToken:
         """The token of this session's listener; a good one, if Spotify is to be read.
+
+        `waiting` is called before Spotify is waited for.
 
         Raises:
             SessionEndedError: there is no such session, or Spotify has ended it.
@@ -230,6 +234,7 @@ class Logins:
             if session.agreed != self.terms:
                 raise ConsentRequiredError
             if await self._is_due(session):
+                waiting()
                 session = await self._renewed(given, session)
         return session.token(self._wall_clock())
 
