@@ -4,10 +4,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from lyra.cli.demo_listener import PERSONAS
-from lyra.sandbox import Sandbox
+from lyra.sandbox import Sandbox, sandbox_token
 from tests.browser.conftest import Open, answered, asked, filled
 from tests.conftest import APP, Service, Start
-from tests.web.visitors import Clock
+from tests.web.visitors import BORIS, Clock
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def test_from_connect_to_an_answer_and_out_again(
 ) -> None:
     page = await visit(service)
     await agreed_at_spotify(page)
-    await expect(page.locator("#gate")).to_contain_text("go to sandbox-model")
+    await expect(page.locator("#gate")).to_contain_text("goes to sandbox-model")
     assert sandbox.stats.by_endpoint["artists"] == 0
 
     await page.get_by_role("button", name="Agree and read").click()
@@ -68,8 +68,9 @@ async def test_who_cancels_reads_why_and_can_try_again(visit: Open, service: Ser
     await expect(page.get_by_role("link", name="Connect Spotify")).to_be_visible()
 
 
-async def test_an_ended_session_offers_to_connect_and_keeps_the_words(
-    visit: Open, service: Service, clock: Clock
+@pytest.mark.parametrize(("listener", "turns"), [(sandbox_token(), 1), (BORIS, 0)])
+async def test_an_ended_session_keeps_the_words_for_the_same_listener_alone(
+    visit: Open, service: Service, clock: Clock, listener: str, turns: int
 ) -> None:
     page = await visit(service)
     await agreed_at_spotify(page)
@@ -82,10 +83,11 @@ async def test_an_ended_session_offers_to_connect_and_keeps_the_words(
 
     await expect(page.locator("#notice")).to_contain_text("Connect again")
     await page.get_by_role("link", name="Connect Spotify").click()
+    await page.locator("input[name=listener]").fill(listener)
     await page.get_by_role("button", name="Agree").click()
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
-    await expect(page.locator(".turn")).to_have_count(1)
+    await expect(page.locator(".turn")).to_have_count(turns)
 
 
 async def test_a_demo_lets_one_choose_who_listens(visit: Open, start: Start) -> None:

@@ -8,7 +8,7 @@ from yarl import URL
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.logins import TROUBLES
 from tests.conftest import APP, Service, Start
-from tests.web.calls import call
+from tests.web.calls import call, raw, request_bytes
 from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor
 
 
@@ -136,6 +136,16 @@ async def test_a_state_serves_only_the_browser_that_began(anna: Visitor, service
             answer = await mallory.go("GET", query if "/" in query else f"/auth/callback{query}")
             assert answer.headers["Location"] == "/?login=expired"
         assert mallory.session_id is None
+
+
+@pytest.mark.parametrize("cookie", [b"\xff", b"a=b;;=", b'"', b"\xc3\xa9", b"x" * 1000])
+async def test_cookies_that_are_no_text_are_nobodys(service: Service, cookie: bytes) -> None:
+    lines = (b"Cookie: lyra_state=%b; lyra_sid=%b" % (cookie, cookie),)
+    back = await raw(service, request_bytes(service, "GET", "/auth/callback?state=x", *lines))
+    here = await raw(service, request_bytes(service, "GET", "/auth/session", *lines))
+
+    assert (back.status, back.headers["Location"]) == (303, "/?login=expired")
+    assert (here.status, here.json["signed_in"]) == (200, False)
 
 
 async def test_a_state_is_too_old_after_ten_minutes(start: Start, sandbox: Sandbox) -> None:

@@ -134,7 +134,7 @@ class Logins:
             LoginError: it came to nothing.
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        same = hmac.compare_digest(state.encode("utf-8", "replace"), expected.encode())
+        same = hmac.compare_digest(*(each.encode("utf-8", "replace") for each in (state, expected)))
         pending = await self._pending.take(state) if same else None
         if pending is None:
             raise LoginError("expired")

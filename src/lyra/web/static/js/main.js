@@ -43,6 +43,9 @@ async function listen() {
     const found = await load(lyra);
     const { profile } = found;
     who(profile.profile.display_name ?? "Connected");
+    // Nobody's questions go along with another listener's data.
+    if (chat.who && chat.who !== profile.profile.id) fresh();
+    chat.who = profile.profile.id;
     byId("lede").textContent = lede(profile);
     show(found, { demo, offers: { refresh, wipe } });
     byId("starters").replaceChildren(...profile.suggestions.map((text) => el("li", {}, button(text, () => begin(text)))));
@@ -77,7 +80,7 @@ async function wipe() {
 /* ---- the log-in: who is here, what they agree to */
 
 const GOES = {
-  full: (to) => `With each question the summary, genres and names of what you play go to ${to}.`,
+  full: (to) => `With each question a summary goes to ${to}: genres, names of artists, tracks and playlists, and when you played.`,
   minimal: (to) => `With each question the summary and your genres go to ${to}.`,
   none: (to) => `None of it goes to ${to}; your questions do.`,
 };
@@ -231,7 +234,7 @@ function stop() {
 async function restore() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
   if (!kept || kept.demo !== demo) return;
-  chat = { id: kept.id };
+  chat = { id: kept.id, who: kept.who };
   for (const each of kept.turns) place(each).restore();
   const last = turns.at(-1);
   if (!last || last.ended) return;
@@ -279,7 +282,7 @@ byId("form").addEventListener("submit", (event) => {
 function fresh() {
   if (running) return;
   sessionStorage.removeItem(KEPT);
-  chat = { id: crypto.randomUUID() };
+  chat = { id: crypto.randomUUID(), who: chat.who };
   turns = [];
   thread.replaceChildren();
   byId("empty").hidden = false;
