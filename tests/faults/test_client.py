@@ -1,0 +1,105 @@
+"""Clients that flood, pretend or leave: bounded work, and the others are served."""
+
+import asyncio
+
+import pytest
+
+from lyra.sandbox import Sandbox, sandbox_token
+from tests.conftest import Start
+from tests.faults.conftest import OTHER, answered, others_served
+from tests.web.calls import call, connected, init, request_bytes, reset
+from tests.web.test_errors import check_error
+
+FLOOD = 5_000
+
+
+@pytest.mark.parametrize("leave", [True, False], ids=["leaves", "stays"])
+async def test_c19_a_flood_of_pipelined_requests_holds_nobody_up(start: Start, leave: bool) -> None:
+    async with others_served(start) as service, connected(service) as (reader, writer):
+        writer.write(request_bytes(service, "GET", "/healthz") * FLOOD)
+        await reader.readuntil(b'{"alive":true}')
+        await answered(service)
+        if leave:
+            reset(writer)
+        else:
+            for _ in range(FLOOD - 1):
+                await reader.readuntil(b'{"alive":true}')
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PATCH", "PUT", "PROPFIND"])
+@pytest.mark.parametrize("path", ["/lyra/init", "/lyra/chat", "/healthz", "/"])
+async def test_c21_an_unknown_method_names_those_that_are_known(
+    start: Start, method: str, path: str
+) -> None:
+    async with others_served(start) as service:
+        answer = await call(service, method, path, headers=service.headers())
+
+    assert answer.status == 405
+    assert answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//lyra/init",
+        "/lyra//init",
+        "/lyra/../lyra/init",
+        "/%2e%2e/etc/passwd",
+        "/lyra%2finit",
+        "/lyra/init;x=1",
+        "/lyra/init%00",
+        "/static/../app.py",
+        "/static/%2e%2e/%2e%2e/app.py",
+        "/admin",
+        "/%2fmetrics",
+        "/debug",
+    ],
+)
+async def test_c21_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: str) -> None:
+    async with others_served(start) as service, connected(service) as (reader, writer):
+        writer.write(request_bytes(service, "POST", path, f"Authorization: Bearer {OTHER}"))
+        head = await reader.readuntil(b"\r\n\r\n")
+
+    assert head.split(b" ")[1] in {b"404", b"405"}
+
+
+async def test_c23_very_many_first_requests_of_one_listener_cost_five_calls(
+    start: Start, sandbox: Sandbox
+) -> None:
+    async with others_served(start, max_in_flight=1_000) as service:
+        before = sandbox.stats.total
+        async with asyncio.TaskGroup() as tasks:
+            asking = [tasks.create_task(init(service, sandbox_token(1))) for _ in range(300)]
+        assert sandbox.stats.total - before == 5
+
+    assert {each.result().status for each in asking} == {200}
+
+
+async def test_c24_a_flood_of_invented_tokens_takes_no_room_from_listeners(
+    start: Start, sandbox: Sandbox
+) -> None:
+    async with others_served(start, cache_max_entries=50) as service:
+        for batch in range(20):
+            async with asyncio.TaskGroup() as tasks:
+                asking = [
+                    tasks.create_task(init(service, f"invented-token-{batch}-{n}-of-a-stranger"))
+                    for n in range(25)
+                ]
+            assert {each.result().status for each in asking} == {401}
+        stats = service.services.lyra.listeners.stats()
+        before = sandbox.stats.total
+        await answered(service)
+
+    assert stats["entries"] == 1
+    assert sandbox.stats.total == before
+
+
+async def test_c24_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(rate_per_minute=1)
+    answers = [await init(service, f"invented-token-{n}-of-a-stranger") for n in range(21)]
+
+    assert {answer.status for answer in answers[:20]} == {401}
+    assert check_error(answers[20], "too_many_requests")["reason"] == "new_tokens"
+    assert sandbox.stats.total == 100
