@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
+from lyra.redis.counters import SharedCounters
+from lyra.redis.runs import SharedRuns
 from lyra.redis.sessions import SharedSessions
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
@@ -54,6 +56,14 @@ async def tour(member: Member) -> None:
     async with sessions.alone(OTHER):
         assert await sessions.read(OTHER) == BLOB
     assert await sessions.take(OTHER) == BLOB
+    runs = SharedRuns(member.door)
+    await runs.announce(KEY, OTHER, OTHER, ttl_s=60)
+    assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60)
+    assert await runs.look(OTHER) is not None
+    assert await runs.name_of(OTHER) == OTHER
+    await runs.live(OTHER)
+    await runs.forget(KEY)
+    assert await SharedCounters(member.door).add(f"1:{KEY}", 2, ttl_s=60) == 2
 
 
 async def test_the_documented_user_may_do_all_that_lyra_does(

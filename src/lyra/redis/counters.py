@@ -15,5 +15,5 @@ class SharedCounters:
         `name` ends in a cache key: nothing else of a listener may be in it.
         """
         full = f"lyra:v2:n:{name}"
-        replies = await self._door.ask(("INCRBY", full, amount), ("EXPIRE", full, ttl_s))
+        replies = await self._door.ask(("INCRBY", full, amount), ("PEXPIRE", full, ttl_s * 1000))
         return replies[0] if replies and isinstance(replies[0], int) else None
