@@ -18,8 +18,8 @@ from time import perf_counter
 
 import uvloop
 
-from benching.report import Table, as_text
-from benching.server import open_server
+from bench.report import Table, as_text
+from bench.server import open_server
 from lyra.agent import Lyra, open_lyra
 from lyra.sandbox import sandbox_token
 from lyra.settings import Settings

@@ -1,0 +1,99 @@
+"""Measures Lyra beside its yardsticks, everything in one run on this machine. Linux only.
+
+    make bench                        all sections, at most eight minutes on two cores
+    make bench ONLY=warm,tokens       some of them
+    make bench WRITE=1                also writes docs/BENCHMARKS.md
+    make bench SAMPLES=DIR            with recorded answers of Spotify (docs/SANDBOX.md, `replay`)
+
+Exits 1 when a promise is broken; figures only inform. `--alone` leaves the
+peers out, as a missing package does. `--fault once503-artists` shows a broken promise.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from bench.place import Place, open_place
+from bench.report import Table, as_page, as_text, figures
+from bench.rows import cold, crowd, first, talk, tokens, warm
+
+BOUND_S = 540  # a run that takes longer has gone wrong
+SECTIONS: dict[str, Callable[[Place], Awaitable[list[Table]]]] = {
+    "warm": warm.measure,
+    "tokens": tokens.measure,
+    "first": first.measure,
+    "cold": cold.measure,
+    "crowd": crowd.measure,
+    "talk": talk.measure,
+}
+
+
+def main() -> int:
+    """Measure and print; 0 when every promise was kept, else 1."""
+    asked = _arguments()
+    if sys.platform != "linux":
+        print("bench: needs Linux, for the kernel's count of each process", file=sys.stderr)
+        return 2
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            tables = runner.run(_measure(asked))
+    except TimeoutError:
+        print("bench: not finished in time; the machine is too busy", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(as_text(figures(tables)))
+    if asked.write:
+        asked.write.write_text(as_page(tables), "utf-8")
+    broken = [each.told for table in tables for each in table.promises if not each.kept]
+    for told in broken:
+        print(f"BROKEN PROMISE: {told}")
+    return 1 if broken else 0
+
+
+async def _measure(asked: argparse.Namespace) -> list[Table]:
+    tables: list[Table] = []
+    async with (
+        asyncio.timeout(BOUND_S),
+        open_place(
+            quick=asked.quick, peers=not asked.alone, samples=asked.samples, fault=asked.fault
+        ) as place,
+    ):
+        if not place.has_peers:
+            print("Without the peers; `make bench` installs their packages.\n")
+        for name in asked.only:
+            for table in await SECTIONS[name](place):
+                print(as_text(table), flush=True)
+                tables.append(table)
+    return tables
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Measure Lyra and its yardsticks.")
+    parser.add_argument("--only", type=_sections, default=list(SECTIONS), metavar="NAME,NAME")
+    parser.add_argument("--quick", action="store_true", help="few and short runs")
+    parser.add_argument("--samples", type=_folder, help="recorded answers of Spotify")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
+    parser.add_argument("--fault", help="a fault of docs/SANDBOX.md, in the conversation's tokens")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the tables here")
+    return parser.parse_args()
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
+
+
+def _sections(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := set(names) - set(SECTIONS):
+        known = ", ".join(SECTIONS)
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: known are {known}")
+    return names or list(SECTIONS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
