@@ -28,6 +28,7 @@ from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.open_logins import open_logins
+from lyra.web.ready import ready_head
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Persona, Services
 from lyra.web.sse import Ticker
@@ -88,6 +89,7 @@ def create_app(
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
+                head=ready_head(settings),
                 files=await asyncio.to_thread(read_files),
                 logins=logins,
                 personas=tuple(personas),
