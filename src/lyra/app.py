@@ -29,6 +29,7 @@ from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.open_logins import open_logins
 from lyra.web.ready import ready_head
+from lyra.web.request_log import RequestLog, log_request
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Persona, Services
 from lyra.web.sse import Ticker
@@ -49,6 +50,7 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
+    request_log: RequestLog = log_request,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
@@ -96,7 +98,7 @@ def create_app(
             )
             yield
 
-    edge = Edge(settings)
+    edge = Edge(settings, request_log)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
