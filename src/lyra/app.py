@@ -64,10 +64,10 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
+    metrics = Metrics()
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
-        metrics = Metrics()
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
@@ -98,7 +98,7 @@ def create_app(
             )
             yield
 
-    edge = Edge(settings, request_log)
+    edge = Edge(settings, metrics.requests, request_log)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
