@@ -16,6 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import orjson
 import uvloop
 
 from bench.report import Table, as_text
@@ -33,10 +34,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what kept listeners cost.")
     parser.add_argument("--samples", type=Path, help="recorded answers to use for every listener")
     parser.add_argument("--kept", type=int, default=2000)
+    parser.add_argument("--json", action="store_true", help="what was found, as one JSON object")
     asked = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         replay = ("--replay", str(asked.samples.resolve())) if asked.samples else ()
-        print(as_text(runner.run(_measure(replay, asked.kept))))
+        table = runner.run(_measure(replay, asked.kept))
+    found = {name: value for name, _, value in table.rows}
+    print(orjson.dumps(found).decode() if asked.json else as_text(table))
     return 0
 
 

@@ -18,8 +18,22 @@ from pathlib import Path
 import uvloop
 
 from bench.place import Place, open_place
+from bench.plot import as_svg
 from bench.report import Table, as_page, as_text, figures
-from bench.rows import cold, crowd, first, talk, tokens, warm
+from bench.rows import (
+    cold,
+    crowd,
+    first,
+    kept,
+    many,
+    memory,
+    scale,
+    start,
+    storm,
+    talk,
+    tokens,
+    warm,
+)
 
 BOUND_S = 540  # a run that takes longer has gone wrong
 SECTIONS: dict[str, Callable[[Place], Awaitable[list[Table]]]] = {
@@ -28,6 +42,12 @@ SECTIONS: dict[str, Callable[[Place], Awaitable[list[Table]]]] = {
     "first": first.measure,
     "cold": cold.measure,
     "crowd": crowd.measure,
+    "storm": storm.measure,
+    "memory": memory.measure,
+    "many": many.measure,
+    "start": start.measure,
+    "kept": kept.measure,
+    "scale": scale.measure,
     "talk": talk.measure,
 }
 
@@ -48,11 +68,19 @@ def main() -> int:
         return 130
     print(as_text(figures(tables)))
     if asked.write:
-        asked.write.write_text(as_page(tables), "utf-8")
+        _write(asked.write, tables)
     broken = [each.told for table in tables for each in table.promises if not each.kept]
     for told in broken:
         print(f"BROKEN PROMISE: {told}")
     return 1 if broken else 0
+
+
+def _write(page: Path, tables: list[Table]) -> None:
+    """The tables as a page, and what there is to draw in a picture beside it."""
+    plot = page.with_name("scale.svg")
+    page.write_text(as_page(tables, plot.name), "utf-8")
+    if curves := [table.curve for table in tables if table.curve]:
+        plot.write_text(as_svg(curves), "utf-8")
 
 
 async def _measure(asked: argparse.Namespace) -> list[Table]:

@@ -33,6 +33,17 @@ _ROOM = {
 }
 
 
+def lyra_settings(upstream: str) -> dict[str, str]:
+    """The environment of a `lyra serve` in front of this upstream."""
+    return {
+        "LYRA_SPOTIFY_API_URL": f"{upstream}/v1",
+        "LYRA_LLM_BASE_URL": upstream,
+        "LYRA_LLM_API_KEY": "benchmark",
+        "LYRA_MODEL": "bench",
+        **_ROOM,
+    }
+
+
 @dataclass(frozen=True)
 class Place:
     """The upstream that runs all the time, and the means to open the others for a while."""
@@ -61,6 +72,10 @@ class Place:
         pids = [pid for server in (self.upstream, *self._open) for pid in server.pids]
         return Watch(self.cores, pids)
 
+    def script(self, name: str) -> str:
+        """The file of one of `servers/`."""
+        return str(_HERE / "servers" / f"{name}.py")
+
     async def told(self) -> dict[str, float]:
         """How many calls Spotify has had, and when the last answer left."""
         async with self.http.get(f"{self.upstream.url}/bench") as answer:
@@ -72,15 +87,7 @@ class Place:
         self, *arguments: str, behind: str = "", on: frozenset[int] | None = None, **settings: str
     ) -> AsyncIterator[Server]:
         """`lyra serve` as it is served; `behind` another upstream than the bench's own."""
-        upstream = behind or self.upstream.url
-        environment = {
-            "LYRA_SPOTIFY_API_URL": f"{upstream}/v1",
-            "LYRA_LLM_BASE_URL": upstream,
-            "LYRA_LLM_API_KEY": "benchmark",
-            "LYRA_MODEL": "bench",
-            **_ROOM,
-            **settings,
-        }
+        environment = {**lyra_settings(behind or self.upstream.url), **settings}
         command = (executable, "-m", "lyra", "serve", "--port", "0", *arguments)
         async with self._process("lyra", command, environment, on) as server:
             yield server
@@ -88,8 +95,17 @@ class Place:
     @asynccontextmanager
     async def yardstick(self, name: str, *arguments: str) -> AsyncIterator[Server]:
         """One of `servers/`, on the subject's core."""
-        command = (executable, str(_HERE / "servers" / f"{name}.py"), *arguments)
+        command = (executable, self.script(name), *arguments)
         async with self._process(name, command) as server:
+            yield server
+
+    @asynccontextmanager
+    async def filled(self, entries: int) -> AsyncIterator[Server]:
+        """Lyra with so many listeners in its cache, whose tokens are `filled.token_of(n)`."""
+        environment = lyra_settings(self.upstream.url) | {"LYRA_CACHE_MAX_ENTRIES": str(2**20)}
+        environment |= {"LYRA_CACHE_MAX_BYTES": str(2**40)}
+        command = (executable, self.script("filled"), str(entries))
+        async with self._process("filled", command, environment) as server:
             yield server
 
     @asynccontextmanager

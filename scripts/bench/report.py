@@ -51,6 +51,15 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """Microseconds of processor by size, to be drawn; both axes are named."""
+
+    across: str
+    up: str
+    points: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
 class Table:
     """One subject: rows of cells under columns, the first cell names the row."""
 
@@ -60,6 +69,7 @@ class Table:
     promises: Sequence[Promise] = ()
     notes: Sequence[str] = ()
     aims: Sequence[Aim] = ()
+    curve: Curve | None = None
 
 
 def aim(what: str, value: float, limit: float, unit: str, *, least: bool = False) -> Aim:
@@ -115,14 +125,15 @@ def as_text(table: Table) -> str:
     return "\n".join([*told, *(f"  {each}" for each in _below(table)), ""])
 
 
-def as_page(tables: Sequence[Table], plot: str = "") -> str:
-    """All tables as Markdown, with the day and the versions they hold for."""
+def as_page(tables: Sequence[Table], plot: str) -> str:
+    """All tables as Markdown, with the day and the versions they hold for, and the plot's file."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     where = (
         f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
+    drawn = [f"\n![CPU by size]({plot})\n"] if any(each.curve for each in tables) else []
     sections = map(_section, [figures(tables), *tables])
-    return "\n".join([_INTRO, f"{where}; {packages}.", *sections, plot])
+    return "\n".join([_INTRO, f"{where}; {packages}.", *sections, *drawn])
 
 
 def _section(table: Table) -> str:

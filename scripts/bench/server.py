@@ -5,9 +5,18 @@ import os
 import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import cores
@@ -67,6 +76,19 @@ async def open_process(
     on: Collection[int] = (),
 ) -> AsyncIterator[Server]:
     """The same for any command, kept `on` these cores from its first instruction."""
+    async with run_until_printed(folder, name, command, environment, on) as starting:
+        yield await starting()
+
+
+@asynccontextmanager
+async def run_until_printed(
+    folder: Path,
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    on: Collection[int] = (),
+) -> AsyncIterator[Callable[[], Awaitable[Server]]]:
+    """The same, entered as soon as the process runs; what it gives waits until it listens."""
     said = folder / f"{name}.log"
     with said.open("wb") as log, _inherited(on):
         process = await asyncio.create_subprocess_exec(
@@ -80,9 +102,13 @@ async def open_process(
             start_new_session=True,
         )
     try:
-        yield Server(await _address(process, said), process, said)
+        yield partial(_listening, process, said)
     finally:
         await _end(process)
+
+
+async def _listening(process: Process, said: Path) -> Server:
+    return Server(await _address(process, said), process, said)
 
 
 @contextmanager

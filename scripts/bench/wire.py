@@ -5,7 +5,8 @@ An HTTP library in the load would be the bottleneck, and its time would count as
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import cast
 
@@ -27,7 +28,8 @@ def post(path: str, token: str = "", body: bytes = b"") -> bytes:
 class Wire(asyncio.Protocol):
     """One connection; `answered(wire)` is called at each complete answer.
 
-    `served` counts the answers with status 200, `refused` all others; the last one came `last_at`.
+    `request` is what is asked next. `served` counts the answers with status 200, `refused` all
+    others; the last one came `last_at`.
     """
 
     def __init__(self, request: bytes, answered: Callable[["Wire"], None]) -> None:
@@ -35,7 +37,7 @@ class Wire(asyncio.Protocol):
         self.refused = 0
         self.last_at = 0.0
         self.answer = b""
-        self._request = request
+        self.request = request
         self._answered = answered
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
@@ -47,7 +49,7 @@ class Wire(asyncio.Protocol):
     def send(self) -> None:
         """Ask; at most one request is under way."""
         if self._transport is not None:
-            self._transport.write(self._request)
+            self._transport.write(self.request)
 
     def leave(self) -> None:
         """Close the connection at once, whatever is under way."""
@@ -78,12 +80,19 @@ def _whole(received: bytes) -> bool:
 async def connect(
     server: Server, count: int, request: bytes, answered: Callable[[Wire], None]
 ) -> list[Wire]:
-    """Open this many connections; nothing is asked yet."""
+    """Open this many connections for one request; nothing is asked yet."""
+    return await connect_each(server, [request] * count, answered)
+
+
+async def connect_each(
+    server: Server, requests: Sequence[bytes], answered: Callable[[Wire], None]
+) -> list[Wire]:
+    """Open a connection for each request; nothing is asked yet."""
     loop = asyncio.get_running_loop()
     wires = []
-    for _ in range(count):
+    for request in requests:
         _, wire = await loop.create_connection(
-            lambda: Wire(request, answered), "127.0.0.1", server.port
+            partial(Wire, request, answered), "127.0.0.1", server.port
         )
         wires.append(wire)
     return wires

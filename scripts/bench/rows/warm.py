@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from bench.place import Place
-from bench.report import Aim, Table, aim, ratio, times
+from bench.report import Aim, Table, aim, times
 from bench.server import Server
-from bench.slices import Slice, Slices, Take, take_turns, told
+from bench.slices import Slice, Slices, Take, gain, take_turns, told
 from bench.wire import Wire, connect, post
 
 CONNECTIONS = 64
@@ -116,19 +116,10 @@ def _cells(one: Slices, bare: Slices) -> tuple[str, ...]:
 
 
 def _aims(found: dict[str, Slices]) -> list[Aim]:
-    lyra, bare = found[LYRA], found[BARE]
-    aims = [
-        aim(
-            "warm init, requests/s against bare aiohttp",
-            ratio(lyra.rates, bare.rates),
-            OF_BARE,
-            "x",
-            least=True,
-        )
+    lyra = found[LYRA]
+    asked = [(BARE, "bare aiohttp", OF_BARE), (PEER, "the peer", OF_PEER)]
+    return [
+        aim(f"warm init, requests/s against {name}", gain(lyra, found[key]), least, "x", least=True)
+        for key, name, least in asked
+        if key in found
     ]
-    if PEER in found:
-        of_peer = ratio(lyra.rates, found[PEER].rates)
-        aims.append(
-            aim("warm init, requests/s against the peer", of_peer, OF_PEER, "x", least=True)
-        )
-    return aims
