@@ -12,7 +12,7 @@ from lyra.sandbox import sandbox_token
 
 LOW_MS, HIGH_MS = 40, 200
 QUICK_MS = 4, 20
-RUNS, QUICK_RUNS = 3, 1
+RUNS, QUICK_RUNS = 2, 1
 MESSAGES = 10
 ONE_FETCH = 5
 SAVED = 0.9
