@@ -11,6 +11,7 @@ peers out, as a missing package does. `--fault once503-artists` shows a broken p
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -64,7 +65,7 @@ def main() -> int:
     except TimeoutError:
         print("bench: not finished in time; the machine is too busy", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     print(as_text(figures(tables)))
     if asked.write:
@@ -85,6 +86,9 @@ def _write(page: Path, tables: list[Table]) -> None:
 
 async def _measure(asked: argparse.Namespace) -> list[Table]:
     tables: list[Table] = []
+    if (this := asyncio.current_task()) is not None:
+        # Ended like Ctrl-C, so that no server is left behind.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     async with (
         asyncio.timeout(BOUND_S),
         open_place(
