@@ -2,8 +2,8 @@
 
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from statistics import median
@@ -61,7 +61,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Table:
-    """One subject: rows of cells under columns, the first cell names the row."""
+    """One subject: rows of cells under columns, the first cell names the row.
+
+    `measured` holds figures under the names that `scaling.py` carries further.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -70,6 +73,7 @@ class Table:
     notes: Sequence[str] = ()
     aims: Sequence[Aim] = ()
     curve: Curve | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 def aim(what: str, value: float, limit: float, unit: str, *, least: bool = False) -> Aim:

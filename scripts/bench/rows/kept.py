@@ -28,11 +28,13 @@ async def _pauses(place: Place) -> Table:
     command = (str(_SCRIPTS / "bench_kept.py"), "--json", "--kept", str(kept), *samples)
     found: dict[str, str] = orjson.loads(await _output(*command))
     pause_ms = float(found["worst pause of the garbage collector, ms"])
+    weight = found["weight of each, as the bound counts it"]
     return Table(
         f"{kept:,} listeners loaded and kept",
         ("", "found"),
         list(found.items()),
         aims=[aim("worst pause of the garbage collector", pause_ms, PAUSE_MS, "ms")],
+        measured={"entry_kib": float(weight.replace(",", "")) / 1024},
         notes=["10,000 of them: .venv/bin/python scripts/bench_kept.py --kept 10000"],
     )
 

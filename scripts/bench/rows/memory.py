@@ -40,6 +40,7 @@ async def measure(place: Place) -> list[Table]:
             rows,
             notes=["Listeners have the answers that the run was given, invented ones by default."],
             aims=_aims(listener, held["Lyra"] - held["the model's client alone"], at_rest["Lyra"]),
+            measured={"listener_kib": listener, "stream_kib": held["Lyra"]},
         )
     ]
 

@@ -34,6 +34,7 @@ async def measure(place: Place) -> list[Table]:
             [(name, *_cells(each, found[LEAN])) for name, each in found.items()],
             notes=[told(found)],
             aims=_aims(found),
+            measured={"token_us": median(found[LYRA].cpu_us)},
         )
     ]
 

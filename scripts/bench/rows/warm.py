@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 from bench.place import Place
@@ -81,6 +82,7 @@ async def measure(place: Place) -> list[Table]:
             [(name, *_cells(each, found[BARE])) for name, each in found.items()],
             notes=[told(found)],
             aims=_aims(found),
+            measured={"warm_us": median(found[LYRA].cpu_us)},
         )
     ]
 
@@ -105,11 +107,10 @@ async def _subjects(place: Place, stack: AsyncExitStack) -> tuple[dict[str, Aski
 
 
 def _cells(one: Slices, bare: Slices) -> tuple[str, ...]:
-    rate, cpu = sorted(one.rates)[len(one.rates) // 2], sorted(one.cpu_us)[len(one.cpu_us) // 2]
     return (
-        f"{rate:,.0f}",
+        f"{median(one.rates):,.0f}",
         times(one.rates, bare.rates),
-        f"{cpu:.1f}",
+        f"{median(one.cpu_us):.1f}",
         times(one.cpu_us, bare.cpu_us),
         f"{one.busy:.0%}",
     )
