@@ -9,11 +9,7 @@ PROMISED = (
     "kept: 60 first requests cause 5 Spotify calls (found 5)",
     "kept: everybody who stayed was answered",
 )
-MEASURED = (
-    "A warm POST /lyra/init",
-    "raw protocol, the same",
-    "bare aiohttp, after one gate opened",
-)
+MEASURED = ("A warm POST /lyra/init", "bare aiohttp, the same bytes", "raw protocol, the same")
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -28,17 +24,22 @@ def bench(*options: str) -> subprocess.CompletedProcess[str]:
     return run("-m", "bench", "--quick", "--alone", *options)
 
 
-def test_a_quick_benchmark_measures_what_was_asked_for_and_keeps_its_promises(
-    tmp_path: Path,
-) -> None:
-    """The tables are printed and written, and the exit code says that all went well."""
+def test_a_quick_benchmark_prints_and_writes_what_was_asked_for(tmp_path: Path) -> None:
+    """The tables are printed and written beside the figures to reach, and nothing else is."""
     page = tmp_path / "page.md"
 
-    done = bench("--only", "warm,crowd", "--write", str(page))
+    done = bench("--only", "warm", "--write", str(page))
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [each for each in (*PROMISED, *MEASURED) if each not in done.stdout] == []
-    assert page.read_text().count("\n## ") == 3
+    assert [each for each in MEASURED if each not in done.stdout] == []
+    assert page.read_text().count("\n## ") == 2
+
+
+def test_a_benchmark_keeps_its_promises() -> None:
+    done = bench("--only", "crowd")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [each for each in PROMISED if each not in done.stdout] == []
 
 
 def test_a_broken_promise_fails_the_benchmark() -> None:

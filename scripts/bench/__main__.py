@@ -15,12 +15,14 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import perf_counter
 
+import aiohttp
 import uvloop
 
 from bench.place import Place, open_place
 from bench.plot import as_svg
-from bench.report import Table, as_page, as_text, figures
+from bench.report import Promise, Table, as_page, as_text, figures
 from bench.rows import (
     cold,
     crowd,
@@ -102,10 +104,22 @@ async def _measure(asked: argparse.Namespace) -> list[Table]:
         if not place.has_peers:
             print("Without the peers; `make bench` installs their packages.\n")
         for name in asked.only:
-            for table in await SECTIONS[name](place):
+            for table in await _section(name, place):
                 print(as_text(table), flush=True)
                 tables.append(table)
     return tables
+
+
+async def _section(name: str, place: Place) -> list[Table]:
+    """One section's tables; where it breaks, that is a broken promise, and the others go on."""
+    began = perf_counter()
+    try:
+        return await SECTIONS[name](place)
+    except (RuntimeError, OSError, aiohttp.ClientError) as failure:
+        told = f"the section {name} is measured ({type(failure).__name__}: {failure})"
+        return [Table(f"{name}: broken", ("",), [], promises=[Promise(told, kept=False)])]
+    finally:
+        print(f"({name}: {perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:
