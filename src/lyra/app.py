@@ -22,6 +22,7 @@ from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
+from lyra.traces import Traces
 from lyra.web.address import trusted_networks
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
@@ -48,6 +49,7 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
+    traces: Traces | None = None,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
@@ -64,7 +66,7 @@ def create_app(
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
-        metrics = Metrics()
+        metrics = Metrics(traces)
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
@@ -94,7 +96,7 @@ def create_app(
             )
             yield
 
-    edge = Edge(settings)
+    edge = Edge(settings, traces)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
@@ -109,7 +111,7 @@ def _speaker(
 ) -> Speaker:
     breaker = Breaker("the model", time.monotonic)
     lyra.metrics.watch("lyra_model_breaker", breaker.stats)
-    guard = ModelGuard(breaker, lyra.metrics)
+    guard = ModelGuard(breaker, lyra.metrics, model=model.name)
     keys = lyra.listeners.keys
     return Speaker(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
 

@@ -61,11 +61,17 @@ class Loader:
         Raises:
             OverloadedError: as many flights are under way as there may be.
         """
+        traces = self._metrics.traces
+        cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            if self._shared is None:
-                return await self._fetch(flight, old, token)
-            return await self._bring(self._shared, flight, old, token)
+            with traces.span("bring a listener", cause=cause) as span:
+                if self._shared is None:
+                    entry = await self._fetch(flight, old, token)
+                else:
+                    entry = await self._bring(self._shared, flight, old, token)
+                span.tell({"lyra.spotify_calls": flight.reader.calls})
+                return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from aiohttp import web
@@ -16,9 +17,10 @@ from msgspec.structs import replace
 from lyra import __version__
 from lyra.app import create_app
 from lyra.cli.checks import CALLS_PER_FETCH
-from lyra.cli.environment import process_manager
+from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
+from lyra.traces import Traces
 from lyra.web.admin import admin_app
 from lyra.web.server import Runner, listen, listen_on
 from lyra.web.services import SERVICES, Persona, Services
@@ -44,10 +46,12 @@ async def serve_until_stopped(
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     settings = within_file_limit(settings)
-    app = create_app(settings, personas=personas)
-    runner = Runner(app, settings)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
+        traces = await stack.enter_async_context(_open_traces())
+        app = create_app(settings, personas=personas, traces=traces)
+        runner = Runner(app, settings)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             # What start-up made stays: the collector need not search it again and again.
@@ -60,9 +64,25 @@ async def serve_until_stopped(
             _say(why, lambda _: "lyra: stopping; live answers may finish")
             await runner.leave()
             app[SERVICES].runs.draining = True
-    finally:
-        await runner.cleanup()
     return 0
+
+
+@asynccontextmanager
+async def _open_traces() -> AsyncIterator[Traces]:
+    """Traces for the collector that the environment names; without one, nothing is imported."""
+    if not wants_traces():
+        yield Traces()
+        return
+    collector = await asyncio.to_thread(importlib.import_module, "lyra.collector")
+    async with AsyncExitStack() as stack:
+        try:
+            traces = await stack.enter_async_context(collector.exporting())
+        except ImportError:
+            raise SettingError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
+                "are not installed. Install the extra `traces`, or unset the variable."
+            ) from None
+        yield traces
 
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:

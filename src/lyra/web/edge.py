@@ -17,19 +17,21 @@ from lyra.errors import (
     RequestError,
 )
 from lyra.settings import Settings
+from lyra.traces import Span, Told, Traces
 from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
 from lyra.web.places import PLACE, Places
 from lyra.web.services import SERVICES, Services
 
 log = logging.getLogger(__name__)
 
+_FAULT = 500
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_STATUS: dict[int, type[RequestError]] = {
     404: NotFoundError,
     405: MethodNotAllowedError,
     413: BodyTooLargeError,
 }
-_NEVER_QUEUED = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # neither queued nor traced
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
@@ -40,8 +42,9 @@ _PREFLIGHT = {
 class Edge:
     """Wraps every request once. Overload is refused before any work is done."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, traces: Traces | None = None) -> None:
         self.places = Places(settings)
+        self._traces = traces or Traces()
         self._settings = settings
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host, own)}
@@ -52,6 +55,15 @@ class Edge:
         sent = request.headers.get("X-Request-Id", "")
         rid = sent if _CLIENT_ID.fullmatch(sent) else secrets.token_hex(8)
         request_id.set(rid)
+        if self._traces.collected and request.path not in _PROBES:
+            with self._traces.span(_span_name(request), kind="server") as span:
+                return await self._observed(request, handler, rid, span)
+        return await self._observed(request, handler, rid)
+
+    async def _observed(
+        self, request: web.Request, handler: Handler, rid: str, span: Span | None = None
+    ) -> web.StreamResponse:
+        """Answer, and tell the log, the metrics and the trace how it went."""
         began = time.monotonic()
         status = 499  # what the log says of a reader who left before an answer
         try:
@@ -59,6 +71,8 @@ class Edge:
             status = answer.status
         finally:
             self._note(request, status, time.monotonic() - began)
+            if span is not None:
+                span.tell(_told(request, status, rid))
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
@@ -67,7 +81,7 @@ class Edge:
             self._admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
-            if request.path not in _NEVER_QUEUED:
+            if request.path not in _PROBES:
                 place = request[PLACE] = await self.places.take()
             return await handler(request)
         except LyraError as error:
@@ -119,6 +133,20 @@ def _route(request: web.Request) -> str:
     """The route's template: never the path itself, which a stranger chose."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"
+
+
+def _span_name(request: web.Request) -> str:
+    return f"{request.method} {_route(request)}"
+
+
+def _told(request: web.Request, status: int, rid: str) -> Told:
+    told: dict[str, str | int | float] = {
+        "http.request.method": request.method,
+        "http.route": _route(request),
+        "http.response.status_code": status,
+        "lyra.request_id": rid,
+    }
+    return told | {"error.type": str(status)} if status >= _FAULT else told
 
 
 def _host_name(host: str) -> str:
