@@ -150,9 +150,11 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
                 "llm_base_url": sandbox.llm_url,
                 "llm_api_key": CANARY_KEY,
                 "model": "sandbox-model",
-                "spotify_timeout_s": 5,
                 "drain_s": 0,
-                "stall_s": 60,  # the machine of the tests may be busy with other things
+                # The machine of the tests may be busy with other things.
+                "spotify_timeout_s": LONG_S,
+                "first_byte_s": LONG_S,
+                "stall_s": 60,
             }
             if demo_token:
                 personas = [Persona("demo", "Demo listener", demo_token)]

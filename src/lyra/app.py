@@ -28,6 +28,7 @@ from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
+from lyra.web.memory import Memory
 from lyra.web.open_logins import open_logins
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Persona, Services
@@ -75,6 +76,7 @@ def create_app(
             _ticking(settings) as ticker,
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
+            _within_memory(settings, lyra) as memory,
             open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
         ):
             metrics.watch("lyra_places", edge.places.stats)
@@ -86,6 +88,7 @@ def create_app(
                 runs=runs,
                 ticker=ticker,
                 watchdog=watchdog,
+                memory=memory,
                 chats=limit(1, "rate"),
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
@@ -159,6 +162,14 @@ async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _within_memory(settings: Settings, lyra: Lyra) -> AsyncIterator[Memory]:
+    memory = Memory(settings.max_memory_bytes, lyra.listeners.shed)
+    lyra.metrics.watch("lyra_memory", memory.stats)
+    async with memory.watching():
+        yield memory
 
 
 async def _drain(app: web.Application) -> None:

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from lyra.web.services import SERVICES, Persona, Services
 log = logging.getLogger(__name__)
 
 _SPARE_FILES = 64
+_CGROUPS = Path("/sys/fs/cgroup")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -45,7 +47,7 @@ async def serve_until_stopped(
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
-    settings = within_file_limit(settings)
+    settings = within_memory_limit(within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
         app = create_app(settings, personas=personas, traces=traces)
@@ -138,6 +140,31 @@ def within_file_limit(settings: Settings) -> Settings:
     upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
+
+
+def within_memory_limit(
+    settings: Settings, *, group: Path | None = None, machine: int | None = None
+) -> Settings:
+    """These settings with a bound of memory: a worker's part of what this process may have.
+
+    `group` is the folder of its control group, `machine` the machine's memory in bytes.
+    """
+    if settings.max_memory_bytes or not _CGROUPS.exists():
+        return settings
+    found = [
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if machine is None else machine
+    ]
+    with suppress(OSError, ValueError):  # `max` is no number, and an older kernel has no such file
+        found.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
+    return replace(settings, max_memory_bytes=min(found) // settings.workers)
+
+
+def _own_group() -> Path:
+    """The folder of this process's control group, as systemd and containers make them."""
+    for line in Path("/proc/self/cgroup").read_text("ascii").splitlines():
+        if line.startswith("0::/"):
+            return _CGROUPS / line.removeprefix("0::/")
+    return _CGROUPS
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:

@@ -14,6 +14,7 @@ from lyra.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
     NotFoundError,
+    OverloadedError,
     RequestError,
 )
 from lyra.settings import Settings
@@ -25,6 +26,8 @@ from lyra.web.services import SERVICES, Services
 log = logging.getLogger(__name__)
 
 _FAULT = 500
+_SHORT_S = 5  # what is going on has to end first
+_STOP = "/lyra/chat/{run}/stop"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_STATUS: dict[int, type[RequestError]] = {
     404: NotFoundError,
@@ -101,6 +104,8 @@ class Edge:
     def _admit(self, request: web.Request) -> None:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
             raise MisdirectedRequestError
+        if request.app[SERVICES].memory.short and not _costs_nothing(request):
+            raise OverloadedError(retry_after_s=_SHORT_S)
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)
@@ -147,6 +152,11 @@ def _told(request: web.Request, status: int, rid: str) -> Told:
         "lyra.request_id": rid,
     }
     return told | {"error.type": str(status)} if status >= _FAULT else told
+
+
+def _costs_nothing(request: web.Request) -> bool:
+    """Whether the request takes no memory to speak of, or frees some."""
+    return request.path in _PROBES or request.method == "DELETE" or _route(request) == _STOP
 
 
 def _host_name(host: str) -> str:
