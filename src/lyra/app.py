@@ -70,7 +70,7 @@ def create_app(
         metrics = Metrics(traces)
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
-            open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
+            open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
             open_model(settings) as model,
             _open_runs(settings, lyra, metrics) as runs,
             _ticking(settings) as ticker,

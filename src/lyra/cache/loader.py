@@ -89,7 +89,8 @@ class Loader:
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
         while lease is None:
-            if await shared.wait(flight.key, until) == "unknown":
+            standing = await shared.wait(flight.key, until)
+            if standing == "unknown":
                 return await self._ask(shared, flight, old, token)
             found = await shared.find(flight.key, token)
             if found is not None and self._fresh(found):
@@ -97,7 +98,10 @@ class Loader:
             if old is not None:
                 flight.outcome = Outcome("stale", "slow")
                 return old
-            lease = await shared.lead(flight.key, refresh=found is not None)
+            lease = await shared.lead(flight.key, refresh=standing == "arrived")
+            if lease is None and standing == "arrived":
+                # By this machine's clock what is there is over, and waiting would bring no other.
+                return await self._ask(shared, flight, old, token)
         async with lease:
             return await self._ask(shared, flight, old, token)
 
