@@ -61,11 +61,17 @@ class Loader:
         Raises:
             OverloadedError: as many flights are under way as there may be.
         """
+        traces = self._metrics.traces
+        cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            if self._shared is None:
-                return await self._fetch(flight, old, token)
-            return await self._bring(self._shared, flight, old, token)
+            with traces.span("bring a listener", cause=cause) as span:
+                if self._shared is None:
+                    entry = await self._fetch(flight, old, token)
+                else:
+                    entry = await self._bring(self._shared, flight, old, token)
+                span.tell({"lyra.spotify_calls": flight.reader.calls})
+                return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
 
@@ -83,7 +89,8 @@ class Loader:
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
         while lease is None:
-            if await shared.wait(flight.key, until) == "unknown":
+            standing = await shared.wait(flight.key, until)
+            if standing == "unknown":
                 return await self._ask(shared, flight, old, token)
             found = await shared.find(flight.key, token)
             if found is not None and self._fresh(found):
@@ -91,7 +98,10 @@ class Loader:
             if old is not None:
                 flight.outcome = Outcome("stale", "slow")
                 return old
-            lease = await shared.lead(flight.key, refresh=found is not None)
+            lease = await shared.lead(flight.key, refresh=standing == "arrived")
+            if lease is None and standing == "arrived":
+                # By this machine's clock what is there is over, and waiting would bring no other.
+                return await self._ask(shared, flight, old, token)
         async with lease:
             return await self._ask(shared, flight, old, token)
 
