@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from lyra.cache.loader import MEMORY_TTL_S
+from lyra.redis.door import CONNECTIONS
 from lyra.sandbox import sandbox_token
-from tests.conftest import Service, Start
+from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import answered, others_served
 from tests.faults.kit import Toxic, toxic
 from tests.redis.conftest import Clock
@@ -19,7 +20,7 @@ from tests.redis.servers import RedisServer, server_binary
 from tests.web.calls import call, init
 
 SECRET = "a-secret-of-this-service"
-LISTENERS = [sandbox_token(seed) for seed in range(1, 41)]
+LISTENERS = [sandbox_token(seed) for seed in range(1, CONNECTIONS + 5)]  # more than connections
 
 
 @pytest.fixture
@@ -36,19 +37,24 @@ async def redis() -> AsyncIterator[RedisServer]:
             await server.kill()
 
 
+def shared_through(port: int) -> dict[str, Any]:
+    """The settings of a process that shares its cache; here Redis is the one that is slow."""
+    url = f"redis://127.0.0.1:{port}"
+    return {"redis_url": url, "secret": SECRET, "spotify_timeout_s": LONG_S}
+
+
 @asynccontextmanager
 async def behind_a_network(
     start: Start, server: RedisServer
 ) -> AsyncIterator[tuple[Service, Toxic]]:
     async with toxic(server.port) as network:
-        url = f"redis://127.0.0.1:{network.port}"
-        async with others_served(start, redis_url=url, secret=SECRET) as service:
+        async with others_served(start, **shared_through(network.port)) as service:
             yield service, network
 
 
 async def joined(start: Start, network: Toxic, **given: Any) -> Service:
     """One more process."""
-    return await start(redis_url=f"redis://127.0.0.1:{network.port}", secret=SECRET, **given)
+    return await start(**shared_through(network.port), **given)
 
 
 async def loaded(service: Service, token: str) -> Any:
@@ -67,8 +73,7 @@ async def names(service: Service, tokens: Sequence[str] = LISTENERS) -> list[str
 async def test_r1_a_redis_that_is_not_there_is_degraded_and_ready(
     start: Start, unused_tcp_port: int
 ) -> None:
-    url = f"redis://127.0.0.1:{unused_tcp_port}"
-    async with others_served(start, redis_url=url, secret=SECRET) as service:
+    async with others_served(start, **shared_through(unused_tcp_port)) as service:
         ready = await call(service, "GET", "/readyz")
         await answered(service)
 
