@@ -124,6 +124,7 @@ class Toxic:
     latency_s: float = 0.0
     passed: int = 0
     cuts: int = 0
+    connections: int = 0
 
     def until_cut(self, length: int) -> int | None:
         """How much of a piece of this length may still pass before the cut; None: all of it."""
@@ -138,6 +139,7 @@ async def toxic(to_port: int, **toxics: object) -> AsyncIterator[Toxic]:
     network = Toxic(**toxics)  # type: ignore[arg-type]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        network.connections += 1
         if network.refuse:
             _reset(writer)
             return

@@ -47,9 +47,11 @@ def shared_through(port: int) -> dict[str, Any]:
 async def behind_a_network(
     start: Start, server: RedisServer
 ) -> AsyncIterator[tuple[Service, Toxic]]:
-    async with toxic(server.port) as network:
-        async with others_served(start, **shared_through(network.port)) as service:
-            yield service, network
+    async with (
+        toxic(server.port) as network,
+        others_served(start, **shared_through(network.port)) as service,
+    ):
+        yield service, network
 
 
 async def joined(start: Start, network: Toxic, **given: Any) -> Service:
@@ -84,12 +86,14 @@ async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connect
     start: Start, redis: RedisServer
 ) -> None:
     async with behind_a_network(start, redis) as (service, network):
-        network.hole = True
+        network.hole, before = True, network.connections
         assert len(await names(service)) == len(LISTENERS)
+        opened = network.connections - before
         metrics = service.services.metrics.render().decode()
         await answered(service)
 
     assert "lyra_redis_breaker_open 1.0" in metrics
+    assert opened <= 2 * len(LISTENERS) + 1  # each call is tried twice; and the subscriber
 
 
 async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
