@@ -12,10 +12,10 @@ import pytest
 from lyra.cache.loader import MEMORY_TTL_S
 from lyra.redis.door import CONNECTIONS
 from lyra.sandbox import sandbox_token
+from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import answered, others_served
 from tests.faults.kit import Toxic, toxic
-from tests.redis.conftest import Clock
 from tests.redis.servers import RedisServer, server_binary
 from tests.web.calls import call, init
 

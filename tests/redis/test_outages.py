@@ -16,8 +16,9 @@ from lyra.redis.door import RedisDoor
 from lyra.redis.listeners import Generation
 from lyra.redis.replies import Command, Reply, UnansweredError
 from lyra.redis.timing import Timing
+from tests.cache.conftest import Clock
 from tests.conftest import settle
-from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Clock, Join, Member
+from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Join, Member
 from tests.redis.servers import RedisServer, free_port
 
 BLOB = b"a sealed listener"
@@ -211,18 +212,6 @@ async def test_a_fault_of_ours_is_not_taken_for_redis_trouble() -> None:
             await door.ask(("GET", "x"))
 
     assert await door.ask(("GET", "x")) == [b"here"]
-
-
-async def test_three_hundred_reads_at_once_on_four_connections_are_all_answered(
-    join: Join, admin: Redis
-) -> None:
-    one = await join(connections=4)
-    await one.keep(KEY, BLOB)
-    answers = await asyncio.gather(*(one.shared.read(KEY) for _ in range(300)))
-
-    assert answers == [BLOB] * 300
-    assert (await admin.info("clients"))["maxclients"] > 6
-    assert (await admin.info("stats"))["total_connections_received"] <= 4 + 2
 
 
 async def test_two_hundred_reads_survive_a_kill_in_their_midst(
