@@ -3,10 +3,7 @@
 import asyncio
 import datetime as dt
 import ipaddress
-import ssl
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from lyra.redis.runs import SharedRuns
 from lyra.redis.sessions import SharedSessions
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
+from tests.redis.tls_front import tls_front
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "REDIS.md"
 CANARY = "c4n4ry/p@ss"
@@ -183,36 +181,11 @@ def certificate(folder: Path) -> Path:
     return path
 
 
-@asynccontextmanager
-async def tls_before(server: RedisServer, pem: Path) -> AsyncIterator[int]:
-    """The port of something that takes the TLS off and passes the rest to the server."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
-    group = asyncio.TaskGroup()
-
-    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while piece := await source.read(65_536):
-                sink.write(piece)
-        finally:
-            sink.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", server.port)
-        group.create_task(copy(reader, back))
-        group.create_task(copy(there, writer))
-
-    async with group:
-        tls = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-        async with tls:
-            yield tls.sockets[0].getsockname()[1]
-
-
 async def test_tls_is_spoken_with_whom_the_certificate_names(
     server: RedisServer, join: Join, folder: Path
 ) -> None:
     pem = certificate(folder)
-    async with tls_before(server, pem) as port:
+    async with tls_front(server.port, pem) as port:
         one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
         await tour(one)
         for url in (f"rediss://127.0.0.1:{port}", f"rediss://localhost:{port}?ssl_ca_certs={pem}"):
@@ -220,4 +193,3 @@ async def test_tls_is_spoken_with_whom_the_certificate_names(
 
             assert await stranger.shared.read(KEY) is None
             assert not stranger.shared.reachable
-        await server.kill()  # ends the connections, so that the block can end
