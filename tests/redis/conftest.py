@@ -73,9 +73,15 @@ class Member:
         """Returns when it was told so often that nothing in memory is sure."""
         await self.until(lambda told: told.count(("gone", None)) >= times)
 
+    async def read(self, key: str) -> bytes | None:
+        """The value kept for this key."""
+        held = await self.shared.read(key)
+        return held.blob if held else None
+
     async def keep(self, key: str, blob: bytes) -> bool:
-        """Publish as after a fetch."""
-        return await self.shared.publish(key, blob, TTL_MS, await self.shared.generation(key))
+        """Publish as after a fetch; whether it is kept."""
+        generation = await self.shared.generation(key)
+        return await self.shared.publish(key, blob, TTL_MS, generation) == "kept"
 
 
 class Join(Protocol):

@@ -68,7 +68,7 @@ async def test_who_waits_is_woken_by_the_value(join: Join, admin: Redis) -> None
 
         # It would look again by itself in ten minutes: only a notice can have woken it.
         assert await waiter == "arrived"
-    assert await two.shared.read(KEY) == BLOB
+    assert await two.read(KEY) == BLOB
 
 
 async def test_who_waits_is_woken_when_the_leader_gives_up(join: Join, admin: Redis) -> None:

@@ -112,7 +112,7 @@ async def test_row38_five_hundred_reads_at_once_on_sixteen_connections_are_all_a
 ) -> None:
     one = await join(connections=16)
     await one.keep(KEY, b"a sealed listener")
-    answers = await asyncio.gather(*(one.shared.read(KEY) for _ in range(500)))
+    answers = await asyncio.gather(*(one.read(KEY) for _ in range(500)))
 
     assert answers == [b"a sealed listener"] * 500
     assert (await admin.info("stats"))["total_connections_received"] <= 16 + 2

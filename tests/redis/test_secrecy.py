@@ -41,7 +41,7 @@ async def tour(member: Member) -> None:
     async with lease:
         assert await member.keep(KEY, BLOB)
     assert await shared.wait(KEY, until) == "arrived"
-    assert await shared.read(KEY) == BLOB
+    assert await member.read(KEY) == BLOB
     await shared.discard(KEY)
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
@@ -121,7 +121,7 @@ async def test_the_password_is_nowhere_to_be_seen(
     url = f"redis://lyra:{ENCODED}{extra}@127.0.0.1:{server.port}"
     one = await join(url, hearing=password == "right")
     for _ in range(5):
-        found = await one.shared.read(KEY)
+        found = await one.read(KEY)
         assert found is None
     if password == "right":
         assert one.shared.reachable
@@ -191,5 +191,5 @@ async def test_tls_is_spoken_with_whom_the_certificate_names(
         for url in (f"rediss://127.0.0.1:{port}", f"rediss://localhost:{port}?ssl_ca_certs={pem}"):
             stranger = await join(url, hearing=False)
 
-            assert await stranger.shared.read(KEY) is None
+            assert await stranger.read(KEY) is None
             assert not stranger.shared.reachable

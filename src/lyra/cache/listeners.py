@@ -165,6 +165,7 @@ class ListenerCache:
         self._invalidated(key)
         if self._shared is not None:
             await self._shared.forget(key)
+            self._invalidated(key)  # what was read from there in the meantime
 
     def _invalidated(self, key: str | None) -> None:
         """Forget in this process, at once."""
