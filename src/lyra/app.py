@@ -177,4 +177,8 @@ async def _within_memory(settings: Settings, lyra: Lyra) -> AsyncIterator[Memory
 
 
 async def _drain(app: web.Application) -> None:
-    await app[SERVICES].runs.drain()
+    """Let answers, and fetches that somebody waits for, end in time; then tell who still waits."""
+    services, clock = app[SERVICES], asyncio.get_running_loop().time
+    until = clock() + services.settings.drain_s
+    await services.runs.drain()
+    await services.lyra.listeners.drain(max(0, until - clock()))
