@@ -53,6 +53,7 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "not_found_error": LlmMisconfiguredError,
     "invalid_request_error": LlmMisconfiguredError,
 }
+_SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
@@ -64,7 +65,11 @@ _TOO_LARGE = 413
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
-    http = DefaultAioHttpClient(follow_redirects=False)
+    http = DefaultAioHttpClient(
+        follow_redirects=False,
+        # The SDK's own limit of 1,000 would make the streams above it wait, and then fail.
+        limits=httpx2.Limits(max_connections=settings.max_streams + _SPARE_CONNECTIONS),
+    )
     async with AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
