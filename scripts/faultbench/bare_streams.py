@@ -25,7 +25,7 @@ from lyra.settings import Settings
 WARM_UP = 100
 TOGETHER = 32
 SETTLE_S = 3.0
-CONTEXT = "x" * 8_000  # about what a listener's takes
+CONTEXT = "x" * 13_000  # what a listener takes in the end
 QUESTION = "What now? #0/hold#"
 
 Open = Callable[[], AbstractAsyncContextManager[AsyncIterator[Any]]]
@@ -53,7 +53,7 @@ async def _aiohttp(url: str) -> AsyncIterator[Open]:
 
 @asynccontextmanager
 async def _claude(url: str) -> AsyncIterator[Open]:
-    prompt = Prompt("rules", CONTEXT, (Turn("user", QUESTION),), _no_listening)
+    prompt = Prompt("rules", lambda: CONTEXT, (Turn("user", QUESTION),), _no_listening)
     async with open_claude(Settings(llm_base_url=url, llm_api_key="benchmark")) as claude:
         yield lambda: claude.open(prompt)
 

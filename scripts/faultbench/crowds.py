@@ -36,7 +36,7 @@ _BARE = Path(__file__).with_name("bare_streams.py")
 
 
 async def streams(place: Place) -> Finding:
-    """Five thousand answers open at once, a word a second each, and what each of them weighs."""
+    """Five thousand answers open at once, a word every four seconds each, and what each of them weighs."""
     wanted = place.count(*STREAMS)
     count = min(wanted, (place.files - SPARE_FILES) // FILES_A_STREAM)
     async with place.service("streams", LYRA_MAX_STREAMS=str(wanted + WARM_UP)) as service:

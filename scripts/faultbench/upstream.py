@@ -39,7 +39,7 @@ PACES = {
     "quick": Pace(),
     "busy": Pace(head_s=0.2),
     "slow": Pace(head_s=0.06, first_s=0.06, gap_s=0.02, words=1000),
-    "hold": Pace(gap_s=1.0, words=3600),
+    "hold": Pace(gap_s=4.0, words=900),
     "brief": Pace(gap_s=0.25),
 }
 

@@ -99,10 +99,8 @@ class Claude:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
             async with (
-                self._client.messages.with_streaming_response.create(
-                    stream=True, **self._body(prompt)
-                ) as response,
-                aclosing(_pieces(response.http_response)) as pieces,
+                aclosing(await self._asked(prompt)) as response,
+                aclosing(_pieces(response)) as pieces,
             ):
                 yield pieces
         except LyraError:
@@ -110,8 +108,15 @@ class Claude:
         except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
             raise classify(failure) from None
 
+    async def _asked(self, prompt: Prompt) -> httpx2.Response:
+        """The response, begun; the SDK's own wrapper would keep the whole prompt as long as that."""
+        asked = await self._client.messages.with_raw_response.create(
+            stream=True, **self._body(prompt)
+        )
+        return asked.http_response
+
     def _body(self, prompt: Prompt) -> dict[str, Any]:
-        cached = {"type": "text", "text": prompt.context, "cache_control": {"type": "ephemeral"}}
+        cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
         return {
             "model": self.name,
             "max_tokens": self._max_tokens,
