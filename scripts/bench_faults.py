@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from faultbench import crowds, draining, leaving
+from faultbench import crowds, draining, hostile, leaving, overload, rolling, soak, table
 from faultbench.figures import Finding, as_text, into_page
 from faultbench.place import open_place
 
@@ -32,6 +32,11 @@ SUBJECTS = {
     "drain": draining.drain,
     "streams": crowds.streams,
     "idle": crowds.idle,
+    "hostile": hostile.hostile,
+    "overload": overload.overload,
+    "rolling": rolling.rolling,
+    "soak": soak.soak,
+    "table": table.table,
 }
 BOUND_S, FULL_BOUND_S = 180, 1200  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra", "aiohttp", "anthropic", "uvloop")
