@@ -105,7 +105,9 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(
             f"--{size}", dest="size", action="store_const", const=size, default="usual", help=told
         )
-    parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="SUBJECT", help=", ".join(SUBJECTS))
+    parser.add_argument(
+        "--only", nargs="+", choices=SUBJECTS, metavar="SUBJECT", help=", ".join(SUBJECTS)
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the figures here")
     return parser.parse_args()
 

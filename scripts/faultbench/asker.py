@@ -45,9 +45,7 @@ def request(method: str, path: str, token: str = "", body: object = None) -> byt
 
 def question(token: str, number: int, pace: str, **more: object) -> bytes:
     """A chat of which the scripted model knows the number and the pace."""
-    return request(
-        "POST", "/lyra/chat", token, {"message": f"What now? #{number}/{pace}#", **more}
-    )
+    return request("POST", "/lyra/chat", token, {"message": f"What now? #{number}/{pace}#", **more})
 
 
 class Asker(asyncio.Protocol):
@@ -60,7 +58,8 @@ class Asker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[Reply] | None = None
         self._asked_at = 0.0
-        self._forget()
+        self._head = self._tail = b""
+        self._missing: int | None = None  # bytes of the body; None where it comes in chunks
 
     @classmethod
     async def connect(cls, port: int) -> Self:
@@ -122,9 +121,8 @@ class Asker(asyncio.Protocol):
         self._answered("cut")
 
     def _forget(self) -> None:
-        self._head = b""
-        self._tail = b""
-        self._missing: int | None = None  # bytes of the body; None where it comes in chunks
+        self._head = self._tail = b""
+        self._missing = None
 
     def _open(self, head: bytes, rest: bytes) -> None:
         self._head, self._tail = head, rest

@@ -11,7 +11,6 @@ from time import perf_counter
 import orjson
 
 from benching.report import percentile
-from benching.server import open_server
 from faultbench.asker import Asker, Reply, question, request
 from faultbench.figures import Figure, Finding, at_most, exactly
 from faultbench.place import Place, Service, at_once
@@ -60,12 +59,21 @@ async def streams(place: Place) -> Finding:
             exactly("streams open", count, wanted),
             exactly("of them ended or failed", ended, 0),
             exactly("model calls held open by them", held, count),
-            Figure("another request meanwhile", f"{bystander.seconds * 1000:.1f} ms", "200", bystander.status == OK),
+            Figure(
+                "another request meanwhile",
+                f"{bystander.seconds * 1000:.1f} ms",
+                "200",
+                bystander.status == OK,
+            ),
             Figure("memory of a stream, all in all", f"{weight:.1f} KiB"),
             Figure("of it a bare aiohttp client's stream", f"{bare:.1f} KiB"),
             Figure("of it the model client's stream", f"{client:.1f} KiB"),
             at_most("beyond the model client's own", weight - client, STREAM_KIB, "KiB"),
-            exactly("streams and model calls after all have left", round(after["lyra_streams"]) + left, 0),
+            exactly(
+                "streams and model calls after all have left",
+                round(after["lyra_streams"]) + left,
+                0,
+            ),
         ],
         notes=[
             "The clients' shares: as many calls to the same model by a process with nothing else, over aiohttp alone and through the model client as Lyra uses it.",
@@ -198,5 +206,3 @@ def _compared(
     yield Figure(f"{what}, without them", f"{without:.2f} ms")
     aim = f"<= {SLOWER:g} x"
     yield Figure(f"{what}, with them", f"{with_:.2f} ms", aim, with_ <= SLOWER * without)
-
-

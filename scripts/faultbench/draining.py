@@ -35,16 +35,16 @@ async def drain(place: Place) -> Finding:
             Figure("ended with `abort` and `[DONE]`", f"{endings['200 abort']:,}"),
             exactly("cut, or without an ending", cut, 0),
             at_most("the last ending, after LYRA_DRAIN_S", last_s - DRAIN_S, AIM_S, "s"),
-            at_most("the process has ended, after LYRA_DRAIN_S", gone_at - asked_at - DRAIN_S, 2, "s"),
+            at_most(
+                "the process has ended, after LYRA_DRAIN_S", gone_at - asked_at - DRAIN_S, 2, "s"
+            ),
             exactly("exit code", code, 0),
             exactly("model calls left open", await place.until_open(0), 0),
         ],
     )
 
 
-async def _stopped(
-    place: Place, service: Service, count: int
-) -> tuple[list[Reply], float]:
+async def _stopped(place: Place, service: Service, count: int) -> tuple[list[Reply], float]:
     tokens, rng = place.tokens(20), Random(13)  # noqa: S311 - no secret
     await service.warm(tokens)
     askers = [await service.connect() for _ in range(count)]

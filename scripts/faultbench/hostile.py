@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import orjson
 
@@ -45,7 +45,12 @@ async def hostile(place: Place) -> Finding:
     late = round(beats - on_time)
     return Finding(
         "The worst stall of the event loop by one hostile request",
-        [*figures, Figure(f"the service's own beats later than {LONG_S * 1000:g} ms", f"{late} of {beats:.0f}")],
+        [
+            *figures,
+            Figure(
+                f"the service's own beats later than {LONG_S * 1000:g} ms", f"{late} of {beats:.0f}"
+            ),
+        ],
         notes=[
             f"A bystander asks /healthz over and over, in a thread; its longest wait while the request is worked on, median and worst of {place.count(*TIMES)} times. The median is judged: what a busy machine adds comes by chance, what a request costs comes each time.",
             "In brackets the processor time of the event loop's thread, the bystander's requests included.",
@@ -87,7 +92,7 @@ class _Bystander:
                 self._asked.set()  # the first one has met a new connection
                 self._done.wait(0.0005)
 
-    def __enter__(self) -> "_Bystander":
+    def __enter__(self) -> Self:
         self._thread.start()
         self._asked.wait()
         return self
@@ -177,5 +182,3 @@ def _texts(count: int) -> bytes:
 def _cookies() -> bytes:
     crumbs = b"; ".join(b"c%d=%d" % (number, number) for number in range(300))[:4_000]
     return b"GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + crumbs + b"\r\n\r\n"
-
-

@@ -46,7 +46,9 @@ async def leavers(place: Place) -> Finding:
         )
         await at_once(TOGETHER, _with_yardstick(place, seen, askers))
         figures = await _judged(place, service, seen)
-    figures.insert(0, Figure("yardstick: who leaves the model itself", middle_and_high(seen.bare_s)))
+    figures.insert(
+        0, Figure("yardstick: who leaves the model itself", middle_and_high(seen.bare_s))
+    )
     return Finding(
         f"Readers who leave: until the model's call is closed ({count:,} at random moments)",
         figures,

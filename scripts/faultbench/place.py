@@ -162,7 +162,7 @@ class Place:
     async def until_open(self, count: int) -> int:
         """Wait until this many calls are open, but not for ever; how many are."""
         until = time.monotonic() + _SETTLED_S
-        while (found := await self.open_calls()) != count and time.monotonic() < until:
+        while (found := await self.open_calls()) != count and time.monotonic() < until:  # noqa: ASYNC110 - it is in another process
             await asyncio.sleep(0.05)
         return found
 

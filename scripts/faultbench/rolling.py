@@ -51,7 +51,9 @@ async def rolling(place: Place) -> Finding:
         load = Load(service, request("POST", "/lyra/init", token))
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            group.create_task(at_once(CONNECTIONS, (load.keep_asking() for _ in range(CONNECTIONS))))
+            group.create_task(
+                at_once(CONNECTIONS, (load.keep_asking() for _ in range(CONNECTIONS)))
+            )
             rolls = await _rolled(place, service, load)
             load.over.set()
         seconds = time.monotonic() - began

@@ -46,10 +46,16 @@ async def soak(place: Place) -> Finding:
             Figure("answers begun", f"{ended:,.0f}"),
             at_most("growth of memory after the warm-up", grown, GROWTH_MIB, "MiB"),
             exactly("more open files than before", max(0, more_files), 0),
-            exactly("more tasks than before", round(after["lyra_loop_tasks"] - before["lyra_loop_tasks"]), 0),
+            exactly(
+                "more tasks than before",
+                round(after["lyra_loop_tasks"] - before["lyra_loop_tasks"]),
+                0,
+            ),
             exactly("live answers, open streams, model calls", round(_left(after)) + left_open, 0),
         ],
-        notes=[f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} questions."],
+        notes=[
+            f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} questions."
+        ],
     )
 
 

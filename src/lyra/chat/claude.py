@@ -113,7 +113,8 @@ class Claude:
         asked = await self._client.messages.with_raw_response.create(
             stream=True, **self._body(prompt)
         )
-        return asked.http_response
+        response: httpx2.Response = asked.http_response
+        return response
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
