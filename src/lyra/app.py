@@ -28,6 +28,8 @@ from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.open_logins import open_logins
+from lyra.web.ready import ready_head
+from lyra.web.request_log import RequestLog, log_request
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Persona, Services
 from lyra.web.sse import Ticker
@@ -48,6 +50,7 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
+    request_log: RequestLog = log_request,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
@@ -61,10 +64,10 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
+    metrics = Metrics()
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
-        metrics = Metrics()
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
@@ -88,13 +91,14 @@ def create_app(
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
+                head=ready_head(settings),
                 files=await asyncio.to_thread(read_files),
                 logins=logins,
                 personas=tuple(personas),
             )
             yield
 
-    edge = Edge(settings)
+    edge = Edge(settings, metrics.requests, request_log)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)

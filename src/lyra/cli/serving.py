@@ -20,6 +20,7 @@ from lyra.cli.environment import process_manager
 from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
 from lyra.web.admin import admin_app
+from lyra.web.request_log import RequestLog, log_request
 from lyra.web.server import Runner, listen, listen_on
 from lyra.web.services import SERVICES, Persona, Services
 
@@ -36,6 +37,7 @@ async def serve_until_stopped(
     why: str | None = "",
     inherited: int | None = None,
     lifeline: int | None = None,
+    request_log: RequestLog = log_request,
 ) -> int:
     """Serve; on the first signal let live answers finish, on the second leave at once.
 
@@ -44,7 +46,7 @@ async def serve_until_stopped(
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     settings = within_file_limit(settings)
-    app = create_app(settings, personas=personas)
+    app = create_app(settings, personas=personas, request_log=request_log)
     runner = Runner(app, settings)
     await runner.setup()
     try:
