@@ -10,9 +10,8 @@ from time import perf_counter
 
 import orjson
 
-from benching.report import percentile
 from faultbench.asker import Asker, Reply, question, request
-from faultbench.figures import Figure, Finding, at_most, exactly
+from faultbench.figures import Figure, Finding, at_most, exactly, percentile
 from faultbench.place import Place, Service, at_once
 
 STREAMS = 300, 5000, 5000

@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benching.report import percentile
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -29,6 +27,11 @@ class Finding:
     title: str
     figures: Sequence[Figure]
     notes: Sequence[str] = ()
+
+
+def percentile(seconds: Sequence[float], share: float) -> float:
+    """The value below which this share of the values lies."""
+    return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * share))]
 
 
 def at_most(what: str, found: float, aim: float, unit: str) -> Figure:

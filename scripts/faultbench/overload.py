@@ -4,9 +4,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from benching.report import percentile
 from faultbench.asker import Asker, Reply, question, request
-from faultbench.figures import Figure, Finding, exactly, middle_and_high, within
+from faultbench.figures import Figure, Finding, exactly, middle_and_high, percentile, within
 from faultbench.place import Place, Service, at_once
 
 ROOM = 20  # answers at once; the model takes 0.2 s for each
