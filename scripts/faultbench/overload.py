@@ -23,6 +23,7 @@ class Load:
     """The answers of one load, and how long it went on."""
 
     seconds: float
+    cpu_s: float = 0.0  # the service's processor time meanwhile
     served: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     silent: int = 0  # refusals that do not say when to come back
@@ -37,6 +38,11 @@ class Load:
             self.silent += b"\r\nretry-after: " not in reply.head.lower()
         else:
             self.other.append(f"{reply.status} {reply.ending}")
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor time of the service for each answer that was served, if there were no others."""
+        return self.cpu_s / max(1, len(self.served)) * 1000
 
     @property
     def rate(self) -> float:
@@ -67,6 +73,8 @@ async def overload(place: Place) -> Finding:
             ),
             Figure("an answer at the peak, p50 / p99", middle_and_high(peak.served)),
             _slower(peak, over),
+            Figure("processor time of an answer at the peak", f"{peak.cpu_ms:.2f} ms"),
+            Figure("processor time of a refusal", f"{_refusal_ms(peak, over):.2f} ms"),
             within("a refusal", over.refused, REFUSAL_S),
             within("a refusal where no place is free", door.refused, REFUSAL_S),
             exactly("refusals without Retry-After", over.silent + door.silent, 0),
@@ -85,6 +93,11 @@ def _slower(peak: Load, over: Load) -> Figure:
     return Figure("under the overload, p50 / p99", middle_and_high(over.served or [0.0]), aim, kept)
 
 
+def _refusal_ms(peak: Load, over: Load) -> float:
+    spent_ms = over.cpu_s * 1000 - len(over.served) * peak.cpu_ms
+    return spent_ms / max(1, len(over.refused))
+
+
 async def _peak(service: Service, tokens: list[str], seconds: float) -> Load:
     """As many readers as there is room for, who ask again at once."""
     load, until = Load(seconds), time.monotonic() + seconds
@@ -95,14 +108,16 @@ async def _peak(service: Service, tokens: list[str], seconds: float) -> Load:
             load.note(await asker.ask(question(token, 0, "busy")))
         asker.close()
 
+    before = service.cpu_s
     await at_once(ROOM, (keep_asking(token) for token in tokens))
+    load.cpu_s = service.cpu_s - before
     return load
 
 
 async def _offered(service: Service, tokens: list[str], rate: float, seconds: float) -> Load:
     """Questions at an even rate, however the answers fare; connections are used again."""
     load, free = Load(seconds), [await service.connect() for _ in range(2 * ROOM)]
-    began, asked = time.monotonic(), 0
+    began, asked, before = time.monotonic(), 0, service.cpu_s
 
     async def one(number: int) -> None:
         asker = free.pop() if free else await service.connect()
@@ -118,6 +133,7 @@ async def _offered(service: Service, tokens: list[str], rate: float, seconds: fl
                 group.create_task(one(asked))
                 asked += 1
             await asyncio.sleep(0.001)
+    load.cpu_s = service.cpu_s - before
     for asker in free:
         asker.close()
     return load
