@@ -121,3 +121,18 @@ async def test_a_token_rejected_while_redis_is_away_is_forgotten_there_later(
     with pytest.raises(SpotifyTokenRejectedError):
         await one.ask()
     assert spotify.asked.count("profile") == 3
+
+
+async def test_the_tokens_hour_goes_on_when_notices_may_have_been_lost(
+    process: Open, admin: Redis, clock: Clock
+) -> None:
+    """Data have to be read anew then; when the token was first accepted is still known."""
+    one = await process(cache_ttl_s=900, cache_stale_s=0)
+    first = await (await one.cache.visit(ANNA)).entry()
+    await admin.client_kill_filter(_type="pubsub")
+    await one.member.flushed(times=3)
+    clock.now += 3000
+    entry = await (await one.cache.visit(ANNA)).entry()
+
+    assert entry.fetched_at == clock.now
+    assert entry.token_seen_at == first.token_seen_at
