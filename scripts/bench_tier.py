@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from benching.report import Promise, Table, as_text
+from bench.report import Promise, Table, as_text
 from tierbench import cases
 from tierbench.place import open_place
 

@@ -180,6 +180,10 @@ class ListenerCache:
         self._flights.fence(None if key is None else Key(key))
         self._shelf.forget(key)
 
+    async def shed(self) -> None:
+        """Let go of all whom this process holds, for want of memory; they can be read again."""
+        self._shelf.entries.drop(None)
+
     def ages(self, entry: Entry) -> tuple[int, int]:
         """How old the entry is and how long it has still, in whole seconds."""
         return entry.ages(self._clock())

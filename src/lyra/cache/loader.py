@@ -61,17 +61,25 @@ class Loader:
         Raises:
             OverloadedError: as many flights are under way as there may be.
         """
+        traces = self._metrics.traces
+        cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            if self._shared is None:
-                return await self._fetch(flight, old, token)
-            try:
-                return await self._bring(self._shared, flight, old, token)
-            except SpotifyTokenRejectedError:
-                await self._shared.forget(key)
-                raise
+            with traces.span("bring a listener", cause=cause) as span:
+                entry = await self._brought(flight, old, token)
+                span.tell({"lyra.spotify_calls": flight.reader.calls})
+                return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
+
+    async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+        if self._shared is None:
+            return await self._fetch(flight, old, token)
+        try:
+            return await self._bring(self._shared, flight, old, token)
+        except SpotifyTokenRejectedError:
+            await self._shared.forget(flight.key)
+            raise
 
     async def _bring(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token

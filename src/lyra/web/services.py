@@ -16,6 +16,7 @@ from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins
+from lyra.web.memory import Memory
 from lyra.web.sse import Ticker
 from lyra.web.watchdog import Watchdog
 
@@ -43,7 +44,7 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection.
+    closes its connection. `head` begins every answer that is ready at once.
     """
 
     settings: Settings
@@ -57,7 +58,9 @@ class Services:
     trusted: tuple[Network, ...]
     ticker: Ticker
     watchdog: Watchdog
+    memory: Memory
     files: Files
+    head: bytes
     logins: Logins | None
     personas: tuple[Persona, ...]
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
