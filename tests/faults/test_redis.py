@@ -14,7 +14,7 @@ from lyra.redis.door import CONNECTIONS
 from lyra.sandbox import sandbox_token
 from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start
-from tests.faults.conftest import answered, others_served
+from tests.faults.conftest import OTHER, answered, others_served
 from tests.faults.kit import Toxic, toxic
 from tests.redis.servers import RedisServer, server_binary
 from tests.web.calls import call, init
@@ -51,6 +51,11 @@ async def behind_a_network(
         toxic(server.port) as network,
         others_served(start, **shared_through(network.port)) as service,
     ):
+        assert service.services.lyra.redis is not None
+        while not service.services.lyra.redis.notices.hearing:  # noqa: ASYNC110 - rings no bell
+            await asyncio.sleep(0.01)
+        # What was fetched while it heard nothing may not be kept; this is.
+        assert (await init(service, OTHER)).status == 200
         yield service, network
 
 
@@ -119,10 +124,11 @@ async def test_a_redis_that_comes_in_small_pieces_and_late_is_read(
     start: Start, redis: RedisServer
 ) -> None:
     async with behind_a_network(start, redis) as (service, network):
-        network.slice_bytes = 512
+        network.slice_bytes = 2048
         await loaded(service, LISTENERS[0])
         other = await joined(start, network)
         told = await loaded(other, LISTENERS[0])
+        network.slice_bytes = 65_536
 
     assert told["cache"]["spotify_calls"] == 0
 
