@@ -102,10 +102,15 @@ class Edge:
                 place.release()
 
     def _admit(self, request: web.Request) -> None:
-        if _host_name(request.headers.get("Host", "")) not in self._hosts:
+        # The target may be a whole address: its host is `request.host` then, whatever Host says.
+        # Without a Host header aiohttp would look its own name up, on the event loop.
+        if not (self._ours(request.headers.get("Host", "")) and self._ours(request.host)):
             raise MisdirectedRequestError
         if request.app[SERVICES].memory.short and not _costs_nothing(request):
             raise OverloadedError(retry_after_s=_SHORT_S)
+
+    def _ours(self, host: str) -> bool:
+        return _host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)
