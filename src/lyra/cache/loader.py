@@ -86,12 +86,18 @@ class Loader:
             old = found
         if not shared.reachable:
             return await self._fetch(flight, old, token)  # asking it more would only cost time
-        until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
-        while lease is None:
-            standing = await shared.wait(flight.key, until)
-            if standing == "unknown":
-                return await self._ask(shared, flight, old, token)
+        if lease is None:
+            return await self._bring_from_others(shared, flight, old, token)
+        async with lease:
+            return await self._ask(shared, flight, old, token)
+
+    async def _bring_from_others(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+    ) -> Entry:
+        """From the process that fetches it now; from Spotify if that one brings nothing."""
+        until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
+        while (standing := await shared.wait(flight.key, until)) != "unknown":
             found = await shared.find(flight.key, token)
             if found is not None and self._fresh(found):
                 return await self._adopt(flight, found)
@@ -99,11 +105,12 @@ class Loader:
                 flight.outcome = Outcome("stale", "slow")
                 return old
             lease = await shared.lead(flight.key, refresh=standing == "arrived")
-            if lease is None and standing == "arrived":
-                # By this machine's clock what is there is over, and waiting would bring no other.
-                return await self._ask(shared, flight, old, token)
-        async with lease:
-            return await self._ask(shared, flight, old, token)
+            if lease is not None:
+                async with lease:
+                    return await self._ask(shared, flight, old, token)
+            if standing == "arrived":
+                break  # by this machine's clock it is over; waiting would bring nothing else
+        return await self._ask(shared, flight, old, token)
 
     async def _adopt(self, flight: Flight, found: Entry) -> Entry:
         """Take over what another process has fetched."""
