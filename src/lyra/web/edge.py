@@ -35,6 +35,7 @@ _BY_STATUS: dict[int, type[RequestError]] = {
     413: BodyTooLargeError,
 }
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # neither queued nor traced
+_OPERATORS = frozenset({"/metrics", "/admin/cache"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
@@ -91,7 +92,7 @@ class Edge:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
             return _refusal(request, error, rid)
         except web.HTTPException as error:
-            return _translated(error, rid)
+            return _translated(request, error, rid)
         except ConnectionError:
             raise  # the reader is gone; aiohttp closes what is left
         except Exception:
@@ -180,10 +181,14 @@ def _refusal(request: web.Request, error: LyraError, rid: str) -> web.StreamResp
     return error_answer(error, rid)
 
 
-def _translated(error: web.HTTPException, rid: str) -> web.StreamResponse:
+def _translated(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
     """Aiohttp's own refusals in our shape."""
     if error.status < 400:  # noqa: PLR2004 - redirects are no errors
         raise error
+    if request.path in _OPERATORS:
+        return error_answer(
+            NotFoundError(), rid
+        )  # which methods it knows would tell that it exists
     answer = error_answer(_BY_STATUS.get(error.status, RequestError)(), rid)
     if isinstance(error, web.HTTPMethodNotAllowed):
         answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
