@@ -47,6 +47,7 @@ async def serve_until_stopped(
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
+    _leave_no_core()
     settings = within_memory_limit(within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
@@ -121,6 +122,18 @@ def report_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     """Log what no task has handled: where, and what kind; asyncio's own line quotes objects."""
     failure = context.get("exception")
     log.error("unhandled in the background: %s", type(failure).__name__, exc_info=failure)
+
+
+def _leave_no_core() -> None:
+    """Let no crash write this process's memory, with all its tokens, to a disk.
+
+    Not by PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
+    """
+    with suppress(ImportError):  # absent on Windows
+        import resource  # noqa: PLC0415
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def within_file_limit(settings: Settings) -> Settings:
