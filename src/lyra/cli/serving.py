@@ -20,6 +20,7 @@ from lyra.app import create_app
 from lyra.cli.checks import CALLS_PER_FETCH
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
+from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
 from lyra.traces import Traces
 from lyra.web.admin import admin_app
@@ -58,8 +59,9 @@ async def serve_until_stopped(
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             # What start-up made stays: the collector need not search it again and again.
-            gc.collect()
-            gc.freeze()
+            with app[SERVICES].watchdog.excused():
+                gc.collect()
+                gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             notify(process_manager(), "READY=1")
             await stop.wait()
@@ -90,7 +92,7 @@ async def _open_traces() -> AsyncIterator[Traces]:
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:
     if why is not None:
-        print(words(why), flush=True)
+        say(words(why))
 
 
 @asynccontextmanager
