@@ -49,7 +49,7 @@ async def serve_until_stopped(
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     _leave_no_core()
-    settings = within_memory_limit(within_file_limit(settings))
+    settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
         app = create_app(settings, personas=personas, traces=traces)
