@@ -46,8 +46,9 @@ type: .venv/.dev ## mypy --strict
 fix: .venv/.dev ## let ruff repair and format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
-	@$(BIN)/python scripts/bench.py
+bench: .venv/.run .venv/peers-web/.ready ## measure beside yardsticks; ONLY=warm,tokens SAMPLES=DIR WRITE=1 (docs/BENCHMARKS.md)
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write docs/BENCHMARKS.md)
 
 bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
 	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
@@ -57,6 +58,9 @@ bench-tier: .venv/.dev ## two processes over one Redis: hits, races, dead leader
 
 bench-kept: .venv/.run ## what kept listeners cost: memory, collector pauses
 	@$(BIN)/python scripts/bench_kept.py
+
+bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; FULL=1 the long runs, ONLY="drain idle" some
+	@$(BIN)/python scripts/bench_faults.py $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
@@ -82,7 +86,12 @@ clean: ## remove what make made
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Not in the locks: only `make bench-cache` and `make fuzz` need them.
+# Not in the locks: only `make bench`, `make bench-cache` and `make fuzz` need them.
+.venv/peers-web/.ready: scripts/bench/peers/requirements.txt | .venv/.run
+	@$(PY) -m venv .venv/peers-web
+	@.venv/peers-web/bin/pip --disable-pip-version-check --quiet install --upgrade -r $<
+	@touch $@
+
 .venv/peers/.ready: | .venv/.run
 	@$(PIP) install --target .venv/peers async-lru cachebox cashews theine
 	@touch $@
@@ -92,4 +101,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept lock clean
+.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults lock clean

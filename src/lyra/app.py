@@ -30,6 +30,8 @@ from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.memory import Memory
 from lyra.web.open_logins import open_logins
+from lyra.web.ready import ready_head
+from lyra.web.request_log import RequestLog, log_request
 from lyra.web.routes import ROUTES
 from lyra.web.services import SERVICES, Persona, Services
 from lyra.web.sse import Ticker
@@ -50,6 +52,7 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
+    request_log: RequestLog = log_request,
     traces: Traces | None = None,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
@@ -64,10 +67,10 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
+    metrics = Metrics(traces)
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
-        metrics = Metrics(traces)
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
@@ -93,13 +96,14 @@ def create_app(
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
+                head=ready_head(settings),
                 files=await asyncio.to_thread(read_files),
                 logins=logins,
                 personas=tuple(personas),
             )
             yield
 
-    edge = Edge(settings, traces)
+    edge = Edge(settings, metrics.requests, request_log, traces)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
@@ -173,4 +177,8 @@ async def _within_memory(settings: Settings, lyra: Lyra) -> AsyncIterator[Memory
 
 
 async def _drain(app: web.Application) -> None:
-    await app[SERVICES].runs.drain()
+    """Let answers, and fetches that somebody waits for, end in time; then tell who still waits."""
+    services, clock = app[SERVICES], asyncio.get_running_loop().time
+    until = clock() + services.settings.drain_s
+    await services.runs.drain()
+    await services.lyra.listeners.drain(max(0, until - clock()))

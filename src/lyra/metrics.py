@@ -4,7 +4,10 @@ Labels come from closed sets (routes, sections, codes), so their number is bound
 token is never a label.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,8 +17,14 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from lyra.traces import Traces
 
@@ -32,18 +41,8 @@ class Metrics:
         self.traces = traces or Traces()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
-        self._requests = Counter(
-            "lyra_requests", "Answered requests.", ("route", "status"), registry=self.registry
-        )
-        self._request_seconds = Histogram(
-            "lyra_request_seconds",
-            "From the request's head to the end of its answer, streams included.",
-            ("route",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        # As many as there are routes and statuses; looking labels up costs more than counting.
-        self._by_answer: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.requests = Requests()
+        self.registry.register(self.requests)
         self.spotify_calls = Counter(
             "lyra_spotify_calls",
             "Calls sent to Spotify, retries included.",
@@ -111,16 +110,6 @@ class Metrics:
         )
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count one answer of this route, and the time that it took."""
-        found = self._by_answer.get((route, status))
-        if found is None:
-            counted = self._requests.labels(route, str(status))
-            found = self._by_answer[route, status] = (counted, self._request_seconds.labels(route))
-        count, took = found
-        count.inc()
-        took.observe(seconds)
-
     def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Report `read()` at every scrape; names that end in `_total` are counters."""
         self.registry.register(_Watched(prefix, read))
@@ -128,6 +117,54 @@ class Metrics:
     def render(self) -> bytes:
         """The metrics as Prometheus text."""
         return generate_latest(self.registry)
+
+
+class Requests(Collector):
+    """Answered requests and their times, by route.
+
+    Counted for every request, on one event loop alone: plain numbers cost a fifth of the library's
+    own, which take a lock for each and walk through the buckets.
+    """
+
+    bounds = _SECONDS
+
+    def __init__(self) -> None:
+        self._routes: dict[str, _Route] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one answer of this route (a template), and the time that it took."""
+        found = self._routes.get(route)
+        if found is None:
+            found = self._routes[route] = _Route()
+        found.statuses[status] += 1
+        found.times[bisect_left(_SECONDS, seconds)] += 1
+        found.seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        count = CounterMetricFamily(
+            "lyra_requests", "Answered requests.", labels=("route", "status")
+        )
+        time = HistogramMetricFamily(
+            "lyra_request_seconds",
+            "From the request's head to the end of its answer, streams included.",
+            labels=("route",),
+        )
+        bounds = [*map(floatToGoString, _SECONDS), "+Inf"]
+        for name, route in self._routes.items():
+            for status, answers in route.statuses.items():
+                count.add_metric((name, str(status)), answers)
+            buckets = list(zip(bounds, accumulate(route.times), strict=True))
+            time.add_metric((name,), buckets, route.seconds)
+        yield from (count, time)
+
+
+class _Route:
+    __slots__ = ("seconds", "statuses", "times")
+
+    def __init__(self) -> None:
+        self.statuses: defaultdict[int, int] = defaultdict(int)
+        self.times = [0] * (len(_SECONDS) + 1)
+        self.seconds = 0.0
 
 
 class _Watched(Collector):

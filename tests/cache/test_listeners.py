@@ -163,10 +163,10 @@ async def test_more_fetches_than_allowed_are_refused_at_once(
 async def test_a_store_that_breaks_costs_a_fetch_and_no_error(
     cache: ListenerCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object, **__: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    for name in ("_get", "_set"):
+    for name in ("find", "_set"):
         monkeypatch.setattr(cache._shelf.entries, name, broken)
 
     assert (await (await cache.visit(ANNA)).entry()).top_artists_count == 1

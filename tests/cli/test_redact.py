@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from lyra.cli.logs import _Json, _Text
+from lyra.cli.logs import JsonStyle, TextStyle
 from lyra.cli.redact import Redactor
 
 SECRET = "operators-own-secret-0001"
@@ -44,8 +44,8 @@ def test_other_words_stay(line: str) -> None:
     assert Redactor()(line) == line
 
 
-@pytest.mark.parametrize("style", [_Text, _Json])
-def test_messages_and_traces_are_redacted(style: type[_Text | _Json]) -> None:
+@pytest.mark.parametrize("style", [TextStyle, JsonStyle])
+def test_messages_and_traces_are_redacted(style: type[TextStyle | JsonStyle]) -> None:
     formatter = style(Redactor((SECRET,)))
     failure = ValueError(f"Bearer {SECRET}")
     told = (type(failure), failure, failure.__traceback__)

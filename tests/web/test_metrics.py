@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+from prometheus_client import Histogram
+from prometheus_client.parser import text_string_to_metric_families
+
+from lyra.metrics import Metrics
 from tests.conftest import Start
 
 METRICS = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text("utf-8")
@@ -17,3 +21,24 @@ async def test_the_page_of_metrics_names_every_one(start: Start) -> None:
     described = set(re.findall(r"\b((?:lyra|process)_[a-z_]+[a-z])(?![a-z_])", METRICS))
     described = {name.removesuffix("_bucket") for name in described}
     assert families == described
+
+
+def test_the_times_of_requests_are_counted_as_the_library_counts_them() -> None:
+    seconds = (0.0, 0.005, 0.0051, 0.3, 120.0, 121.0)
+    metrics = Metrics()
+    theirs = Histogram("lyra_request_seconds", "", buckets=metrics.requests.bounds, registry=None)
+    for each in seconds:
+        metrics.requests.answered("/route", 200, each)
+        theirs.observe(each)
+
+    (ours,) = (
+        family
+        for family in text_string_to_metric_families(metrics.render().decode())
+        if family.name == "lyra_request_seconds"
+    )
+    (expected,) = theirs.collect()
+    assert [(sample.name, sample.labels.get("le"), sample.value) for sample in ours.samples] == [
+        (sample.name, sample.labels.get("le"), sample.value)
+        for sample in expected.samples
+        if not sample.name.endswith("_created")
+    ]

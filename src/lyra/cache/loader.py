@@ -66,14 +66,20 @@ class Loader:
 
         async def fetch(flight: Flight) -> Entry:
             with traces.span("bring a listener", cause=cause) as span:
-                if self._shared is None:
-                    entry = await self._fetch(flight, old, token)
-                else:
-                    entry = await self._bring(self._shared, flight, old, token)
+                entry = await self._brought(flight, old, token)
                 span.tell({"lyra.spotify_calls": flight.reader.calls})
                 return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
+
+    async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+        if self._shared is None:
+            return await self._fetch(flight, old, token)
+        try:
+            return await self._bring(self._shared, flight, old, token)
+        except SpotifyTokenRejectedError:
+            await self._shared.forget(flight.key)
+            raise
 
     async def _bring(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
@@ -86,31 +92,22 @@ class Loader:
             old = found
         if not shared.reachable:
             return await self._fetch(flight, old, token)  # asking it more would only cost time
-        lease = await shared.lead(flight.key, refresh=old is not None)
-        if lease is None:
-            return await self._bring_from_others(shared, flight, old, token)
-        async with lease:
-            return await self._ask(shared, flight, old, token)
-
-    async def _bring_from_others(
-        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
-    ) -> Entry:
-        """From the process that fetches it now; from Spotify if that one brings nothing."""
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
-        while (standing := await shared.wait(flight.key, until)) != "unknown":
-            found = await shared.find(flight.key, token)
+        lease = await shared.lead(flight.key, refresh=old is not None)
+        while lease is None:
+            standing = await shared.wait(flight.key, until)
+            found = await shared.find(flight.key, token) if standing != "unknown" else None
             if found is not None and self._fresh(found):
                 return await self._adopt(flight, found)
-            if old is not None:
+            if old is not None and standing != "unknown":
                 flight.outcome = Outcome("stale", "slow")
                 return old
-            lease = await shared.lead(flight.key, refresh=standing == "arrived")
-            if lease is not None:
-                async with lease:
-                    return await self._ask(shared, flight, old, token)
-            if standing == "arrived":
-                break  # by this machine's clock it is over; waiting would bring nothing else
-        return await self._ask(shared, flight, old, token)
+            if standing != "vacant":
+                # Nothing to wait for: Redis is away, or what has arrived is of no use here.
+                return await self._ask(shared, flight, old, token)
+            lease = await shared.lead(flight.key, refresh=False)
+        async with lease:
+            return await self._ask(shared, flight, old, token)
 
     async def _adopt(self, flight: Flight, found: Entry) -> Entry:
         """Take over what another process has fetched."""
@@ -129,18 +126,15 @@ class Loader:
         flight.reader = self._source.reader(token)  # waiting for others cost it no time
         try:
             entry = await self._fetch(flight, old, token)
-        except SpotifyTokenRejectedError:
-            await shared.forget(flight.key)
-            raise
         except TryLaterError as failure:
             if old is None:
                 raise
             flight.outcome = Outcome("stale", failure.code)
             return old
         if entry is not old and not flight.fenced:
-            kept = await shared.keep(flight.key, token, entry, generation)
-            if not kept and shared.reachable:
-                self._shelf.entries.drop(flight.key)  # forgotten elsewhere meanwhile
+            fate = await shared.keep(flight.key, token, entry, generation)
+            if fate == "forgotten":  # by another process, whose notice may be on its way
+                self._shelf.entries.drop(flight.key)
         return entry
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:

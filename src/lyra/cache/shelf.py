@@ -49,7 +49,7 @@ class Shelf:
     async def look_up(self, key: Key) -> Entry | None:
         """The entry, fresh or stale. A fault of the store is a counted miss."""
         try:
-            found: Entry | None = await self.entries.get(key)
+            found: Entry | None = self.entries.find(key)
         except Exception:
             self.faults += 1
             log.exception("the cache failed to read; fetching instead")

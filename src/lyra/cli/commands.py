@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import SettingError, Settings
+from lyra.web.request_log import RequestLog
 
 BAD_SETTING = 2
 _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
@@ -33,13 +35,15 @@ def serve(
             "LYRA_LLM=offline to answer without a language model. `lyra demo` needs neither."
         )
     greeting = None if lifeline is not None else why
-    work = serve_until_stopped(settings, why=greeting, inherited=inherited, lifeline=lifeline)
+    work = partial(
+        serve_until_stopped, settings, why=greeting, inherited=inherited, lifeline=lifeline
+    )
     return _loop(work, settings)
 
 
 def demo(settings: Settings, why: str = "") -> int:
     """An invented listener; the real model if a key is set, else the sandbox's."""
-    return _loop(_demo(settings, why), settings)
+    return _loop(partial(_demo, settings, why), settings)
 
 
 def run(settings: Settings) -> int:
@@ -65,7 +69,7 @@ def sandbox(host: str, port: int, replay: Path | None) -> int:
     return _in_loop(_sandbox(host, port, replay))
 
 
-async def _demo(settings: Settings, why: str) -> int:
+async def _demo(settings: Settings, why: str, request_log: RequestLog) -> int:
     async with Sandbox(token_ms=_DEMO_TOKEN_MS) as invented:
         changes: dict[str, Any] = {"spotify_api_url": invented.api_url}
         if not settings.uses_model and settings.llm != "offline":
@@ -74,8 +78,9 @@ async def _demo(settings: Settings, why: str) -> int:
                 "llm_api_key": "sandbox",
                 "model": "sandbox-model",
             }
+        settings = msgspec.structs.replace(settings, **changes)
         return await serve_until_stopped(
-            msgspec.structs.replace(settings, **changes), personas=PERSONAS, why=why
+            settings, personas=PERSONAS, why=why, request_log=request_log
         )
 
 
@@ -97,9 +102,9 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
     return 0
 
 
-def _loop(work: Coroutine[Any, Any, int], settings: Settings) -> int:
-    configure_logs(settings.log, settings.secrets())
-    return _in_loop(work)
+def _loop(work: Callable[..., Coroutine[Any, Any, int]], settings: Settings) -> int:
+    lines = configure_logs(settings.log, settings.secrets())
+    return _in_loop(work(request_log=lines.answered))
 
 
 def _in_loop(work: Coroutine[Any, Any, int]) -> int:

@@ -9,26 +9,29 @@ import atexit
 import logging
 import sys
 import threading
+import time
 from collections import deque
-from typing import Any, Literal, TextIO
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TextIO
 
 import orjson
 
 from lyra.cli.redact import Redactor
 from lyra.web.answers import request_id
+from lyra.web.request_log import Answered
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
 _MOST_LINES = 10_000
 _GATHER_S = 0.02
 _LAST_WORDS_S = 1.0
+_REQUESTS = "lyra.web.requests"
 
 
-def configure_logs(style: Literal["text", "json"], secrets: tuple[str, ...] = ()) -> None:
+def configure_logs(style: Literal["text", "json"], secrets: tuple[str, ...] = ()) -> "Lines":
     """Send every record of this process to stderr in one style, these secrets blackened."""
     redact = Redactor(secrets)
-    handler = Lines(sys.stderr)
-    handler.setFormatter(_Json(redact) if style == "json" else _Text(redact))
+    handler = Lines(sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
@@ -36,17 +39,29 @@ def configure_logs(style: Literal["text", "json"], secrets: tuple[str, ...] = ()
     # standard library's documentation of logging.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - documented, as said above
+    return handler
+
+
+class Style(Protocol):
+    """How a line looks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+
+    def answered(self, answered: Answered, at: float) -> str:
+        """The line of a request that was answered `at` seconds since 1970."""
 
 
 class Lines(logging.Handler):
     """Collects lines, at most `most`, and writes them in the background."""
 
-    def __init__(self, out: TextIO, most: int = _MOST_LINES) -> None:
+    def __init__(self, out: TextIO, style: Style, most: int = _MOST_LINES) -> None:
         super().__init__()
         self.dropped = 0
         self._out = out
+        self._style = style
         self._most = most
-        self._lines: deque[str] = deque()
+        self._lines: deque[str | tuple[Answered, float]] = deque()
         self._news = threading.Event()
         self._closing = threading.Event()
         self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
@@ -55,10 +70,17 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line; formatted here, where the request's id is known."""
+        self._take(self._style.format(record))
+
+    def answered(self, answered: Answered) -> None:
+        """Take the line of a request. It is worded in the background: a record costs 10 us here."""
+        self._take((answered, time.time()))  # noqa: TID251 - for people to read
+
+    def _take(self, line: str | tuple[Answered, float]) -> None:
         if len(self._lines) >= self._most:
             self.dropped += 1
             return
-        self._lines.append(self.format(record))
+        self._lines.append(line)
         if not self._news.is_set():
             self._news.set()
 
@@ -76,12 +98,15 @@ class Lines(logging.Handler):
             self._news.wait()
             self._closing.wait(_GATHER_S)  # more lines come in bursts: one write for all of them
             self._news.clear()
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            lines = [self._worded(self._lines.popleft()) for _ in range(len(self._lines))]
             if self.dropped > told:
                 lines.append(f"{self.dropped - told} lines of the log were dropped")
                 told = self.dropped
             if not self._written("".join(f"{line}\n" for line in lines)):
                 return
+
+    def _worded(self, line: str | tuple[Answered, float]) -> str:
+        return line if isinstance(line, str) else self._style.answered(*line)
 
     def _written(self, text: str) -> bool:
         try:
@@ -96,22 +121,32 @@ class Lines(logging.Handler):
         return True
 
 
-class _Text(logging.Formatter):
+class TextStyle(logging.Formatter):
+    """A line as people read it."""
+
     def __init__(self, redact: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%H:%M:%S")
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{super().format(record)} [{request_id.get()}]"
-        if not hasattr(record, "told"):  # the request's own line is of closed sets and numbers
-            line = self._redact(line)
+        line = self._redact(f"{super().format(record)} [{request_id.get()}]")
         if line.isprintable():
             return line
         # A record stays on its lines, whatever a stranger managed to put into it.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
+    def answered(self, answered: Answered, at: float) -> str:
+        return f"{_time_of_day(int(at))} INFO {_REQUESTS} {answered.line()} [{answered.request_id}]"
 
-class _Json(logging.Formatter):
+
+@lru_cache(maxsize=1)
+def _time_of_day(at: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+class JsonStyle(logging.Formatter):
+    """A line as programs read it."""
+
     def __init__(self, redact: Redactor) -> None:
         super().__init__()
         self._redact = redact
@@ -123,13 +158,13 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get(),
-            # Members of their own for programs: method, route, status, ms.
-            **getattr(record, "told", {}),
         }
         if record.exc_info:
             told["trace"] = self.formatException(record.exc_info)
-        if not hasattr(record, "told"):
-            told |= {
-                name: self._redact(told[name]) for name in ("message", "trace") if name in told
-            }
+        told |= {name: self._redact(told[name]) for name in ("message", "trace") if name in told}
         return orjson.dumps(told, default=str).decode()
+
+    def answered(self, answered: Answered, at: float) -> str:
+        told = {"at": at, "level": "INFO", "logger": _REQUESTS, "message": answered.line()}
+        # Members of their own for programs: method, route, status, ms, request_id.
+        return orjson.dumps(told | answered._asdict() | {"ms": round(answered.ms, 1)}).decode()

@@ -24,6 +24,7 @@ from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
 from lyra.traces import Traces
 from lyra.web.admin import admin_app
+from lyra.web.request_log import RequestLog, log_request
 from lyra.web.server import Runner, listen, listen_on
 from lyra.web.services import SERVICES, Persona, Services
 
@@ -41,6 +42,7 @@ async def serve_until_stopped(
     why: str | None = "",
     inherited: int | None = None,
     lifeline: int | None = None,
+    request_log: RequestLog = log_request,
 ) -> int:
     """Serve; on the first signal let live answers finish, on the second leave at once.
 
@@ -52,7 +54,7 @@ async def serve_until_stopped(
     settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
-        app = create_app(settings, personas=personas, traces=traces)
+        app = create_app(settings, personas=personas, request_log=request_log, traces=traces)
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()

@@ -12,7 +12,7 @@ from lyra.settings import Settings
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
 
 EXPOSED = "X-Request-Id, Retry-After, x-vercel-ai-ui-message-stream"
-_API_HEADERS = {
+_ALWAYS = {
     "Server": "lyra",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -20,10 +20,11 @@ _API_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Permitted-Cross-Domain-Policies": "none",
 }
-_API_DEFAULTS = {
+_UNLESS_SET = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+API_HEADERS = {**_ALWAYS, **_UNLESS_SET}
 
 
 def json_bytes(body: bytes, status: int = 200) -> web.Response:
@@ -47,9 +48,9 @@ def error_answer(error: LyraError, rid: str) -> web.Response:
 
 def dress(answer: web.StreamResponse, rid: str) -> None:
     """Put on every answer what every answer carries."""
-    answer.headers.update(_API_HEADERS)
+    answer.headers.update(_ALWAYS)
     answer.headers["X-Request-Id"] = rid
-    for name, value in _API_DEFAULTS.items():
+    for name, value in _UNLESS_SET.items():
         answer.headers.setdefault(name, value)
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from itertools import count
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -17,10 +18,12 @@ from lyra.errors import (
     OverloadedError,
     RequestError,
 )
+from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.traces import Span, Told, Traces
 from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
 from lyra.web.places import PLACE, Places
+from lyra.web.request_log import Answered, RequestLog
 from lyra.web.services import SERVICES, Services
 
 log = logging.getLogger(__name__)
@@ -46,18 +49,28 @@ _PREFLIGHT = {
 class Edge:
     """Wraps every request once. Overload is refused before any work is done."""
 
-    def __init__(self, settings: Settings, traces: Traces | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        requests: Requests,
+        tell: RequestLog,
+        traces: Traces | None = None,
+    ) -> None:
         self.places = Places(settings)
         self._traces = traces or Traces()
         self._settings = settings
+        self._requests = requests
+        self._tell = tell
+        # Apart from other processes by chance, from each other by number: no random bytes a request.
+        self._process, self._numbers = secrets.token_hex(4), count(secrets.randbelow(2**16))
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host, own)}
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request, whatever the handler does."""
-        sent = request.headers.get("X-Request-Id", "")
-        rid = sent if _CLIENT_ID.fullmatch(sent) else secrets.token_hex(8)
+        sent = request.headers.get("X-Request-Id")
+        rid = sent if sent is not None and _CLIENT_ID.fullmatch(sent) else self._new_id()
         request_id.set(rid)
         if self._traces.collected and request.path not in _PROBES:
             with self._traces.span(_span_name(request), kind="server") as span:
@@ -86,7 +99,7 @@ class Edge:
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
             if request.path not in _PROBES:
-                place = request[PLACE] = await self.places.take()
+                place = request[PLACE] = self.places.take_free() or await self.places.take()
             return await handler(request)
         except LyraError as error:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
@@ -121,12 +134,11 @@ class Edge:
 
     def _note(self, request: web.Request, status: int, seconds: float) -> None:
         route = _route(request)
-        request.app[SERVICES].metrics.answered(route, status, seconds)
-        if log.isEnabledFor(logging.INFO):
-            ms = round(seconds * 1000, 1)
-            told = {"method": request.method, "route": route, "status": status, "ms": ms}
-            line = "%s %s %d %.1f ms"
-            log.info(line, request.method, route, status, ms, extra={"told": told})
+        self._requests.answered(route, status, seconds)
+        self._tell(Answered(request.method, route, status, seconds * 1000, request_id.get()))
+
+    def _new_id(self) -> str:
+        return f"{self._process}{next(self._numbers):08x}"
 
 
 async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:

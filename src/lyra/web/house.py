@@ -13,6 +13,7 @@ from lyra.web.auth import moved
 from lyra.web.covers import cover
 from lyra.web.description import api_description
 from lyra.web.logins import TROUBLES
+from lyra.web.ready import ready_json
 from lyra.web.services import SERVICES, Files, Services
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
@@ -31,9 +32,9 @@ _ISOLATION = {
 }
 
 
-async def healthz(_: web.Request) -> web.StreamResponse:
+async def healthz(request: web.Request) -> web.StreamResponse:
     """The process is alive."""
-    return json_answer({"alive": True})
+    return ready_json(request, b'{"alive":true}')
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:

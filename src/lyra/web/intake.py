@@ -50,8 +50,11 @@ async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
     Raises:
         LyraError: there is neither, or a log-in that may not be used like this or now.
     """
-    logins, given = request.app[SERVICES].logins, session_id(request)
-    if logins is None or given is None or "Authorization" in request.headers:
+    logins = request.app[SERVICES].logins
+    if logins is None or "Authorization" in request.headers:
+        return bearer(request)
+    given = session_id(request)
+    if given is None:
         return bearer(request)
     refuse_cross_site(request)
     return await logins.token(

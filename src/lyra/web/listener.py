@@ -14,9 +14,10 @@ from lyra.listening.models import Section
 from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
-from lyra.web.answers import json_answer, json_bytes, request_id
+from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import caller, wants_stream
 from lyra.web.places import leave_place
+from lyra.web.ready import ready_json
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream
 
@@ -29,7 +30,7 @@ async def init(request: web.Request) -> web.StreamResponse:
     if wants_stream(request):
         return await _init_stream(request, visit)
     entry = await visit.entry()
-    return json_bytes(b'{"success":true,%b}' % _init_members(entry, visit))
+    return ready_json(request, b'{"success":true,%b}' % _init_members(entry, visit))
 
 
 async def look_up(request: web.Request, token: Token) -> Visit:
@@ -106,16 +107,15 @@ async def status(request: web.Request) -> web.StreamResponse:
     if entry is None:
         return json_answer({"cache_ready": False, "cache_status": "empty", "has_user_data": False})
     age_s, expires_in_s = listeners.ages(entry)
-    return json_answer(
-        {
-            "cache_ready": True,
-            "cache_status": "fresh" if listeners.is_fresh(entry) else "stale",
-            "has_user_data": True,
-            "age_s": age_s,
-            "expires_in_s": expires_in_s,
-            "top_artists_count": entry.top_artists_count,
-        }
-    )
+    told = {
+        "cache_ready": True,
+        "cache_status": "fresh" if listeners.is_fresh(entry) else "stale",
+        "has_user_data": True,
+        "age_s": age_s,
+        "expires_in_s": expires_in_s,
+        "top_artists_count": entry.top_artists_count,
+    }
+    return ready_json(request, orjson.dumps(told))
 
 
 async def profile(request: web.Request) -> web.StreamResponse:

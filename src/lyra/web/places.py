@@ -43,18 +43,24 @@ class Places:
         """Sizes at this moment."""
         return {"free": self._free, "waiting": len(self._waiting)}
 
+    def take_free(self) -> Place | None:
+        """A place, if one is free and nobody waits for it."""
+        if self._free <= 0 or self._waiting:
+            return None
+        self._free -= 1
+        return Place(self)
+
     async def take(self) -> Place:
-        """A place, waited for if need be.
+        """A place, waited for in turn if need be.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
-        if self._free > 0 and not self._waiting:
-            self._free -= 1
-        elif len(self._waiting) < self._most_waiting:
-            await self._queue()
-        else:
+        if (free := self.take_free()) is not None:
+            return free
+        if len(self._waiting) >= self._most_waiting:
             raise OverloadedError(retry_after_s=_BUSY_S)
+        await self._queue()
         return Place(self)
 
     async def _queue(self) -> None:

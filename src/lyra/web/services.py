@@ -44,7 +44,7 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection.
+    closes its connection. `head` begins every answer that is ready at once.
     """
 
     settings: Settings
@@ -60,6 +60,7 @@ class Services:
     watchdog: Watchdog
     memory: Memory
     files: Files
+    head: bytes
     logins: Logins | None
     personas: tuple[Persona, ...]
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,33 @@
+"""One line a request: what it was, how it ended and how long it took, of closed sets and numbers."""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+log = logging.getLogger("lyra.web.requests")
+
+
+class Answered(NamedTuple):
+    """A request that has its answer. `route` is the template: the path was a stranger's choice."""
+
+    method: str
+    route: str
+    status: int
+    ms: float
+    request_id: str
+
+    def line(self) -> str:
+        """The words for people."""
+        return f"{self.method} {self.route} {self.status} {self.ms:.1f} ms"
+
+
+RequestLog = Callable[[Answered], None]
+
+
+def log_request(answered: Answered) -> None:
+    """Hand the line to the standard library's logging, for whoever runs Lyra in their own process.
+
+    `lyra serve` has a cheaper way, see `lyra.cli.logs`: a log record costs as much as a look-up.
+    """
+    if log.isEnabledFor(logging.INFO):
+        log.info("%s", answered.line())
