@@ -101,6 +101,25 @@ async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connect
     assert opened <= 2 * len(LISTENERS) + 1  # each call is tried twice; and the subscriber
 
 
+async def test_r22_the_metrics_are_there_while_redis_and_spotify_are_not(
+    start: Start, redis: RedisServer
+) -> None:
+    operator = {"Authorization": "Bearer an-admin-token-0001"}
+    async with toxic(redis.port, hole=True) as network:
+        url = f"redis://127.0.0.1:{network.port}"
+        service = await start(redis_url=url, secret=SECRET, admin_token="an-admin-token-0001")
+        hanging = sandbox_token(7, "typical", "restricted", "hang")
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(init(service, hanging))
+            scrapes = [await call(service, "GET", "/metrics", headers=operator) for _ in range(5)]
+            done = waiting.done()
+            waiting.cancel()
+
+    assert not done
+    assert {scrape.status for scrape in scrapes} == {200}
+    assert b"lyra_redis_breaker_open" in scrapes[-1].body
+
+
 async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
     start: Start, redis: RedisServer
 ) -> None:
