@@ -8,8 +8,8 @@ from faultbench.asker import Asker, question
 from faultbench.figures import Figure, Finding, at_most, exactly
 from faultbench.place import Place, Service, at_once
 
-QUESTIONS = 1_000, 15_000, 200_000
-WARM_UP = 1_000, 6_000, 20_000
+QUESTIONS = 1_000, 10_000, 200_000
+WARM_UP = 1_000, 5_000, 20_000
 TOGETHER = 32
 LATEST_S = 0.02
 MIB = 2**20
