@@ -121,14 +121,16 @@ def parse_question(body: bytes) -> Question:
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
-    """Another protocol's body with `messages`, as its shape and as turns.
+    """Another protocol's body with `messages`, as its shape and as turns; the shape keeps none.
 
     Raises:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
     asked = _shaped(_load(body), shape)
-    return asked, turns(asked.messages, "$.messages")
+    said = turns(asked.messages, "$.messages")
+    asked.messages.clear()
+    return asked, said
 
 
 def _load(body: bytes) -> dict[str, Any]:
