@@ -38,7 +38,7 @@ SUBJECTS = {
     "soak": soak.soak,
     "table": table.table,
 }
-BOUND_S, FULL_BOUND_S = 180, 1200  # a subject that takes longer has gone wrong
+BOUND_S, FULL_BOUND_S = 400, 1200  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults
