@@ -46,8 +46,9 @@ type: .venv/.dev ## mypy --strict
 fix: .venv/.dev ## let ruff repair and format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: .venv/.run ## measure, and print tables (docs/BENCHMARKS.md)
-	@$(BIN)/python scripts/bench.py
+bench: .venv/.run .venv/peers-web/.ready ## measure beside yardsticks; ONLY=warm,tokens SAMPLES=DIR WRITE=1 (docs/BENCHMARKS.md)
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write docs/BENCHMARKS.md)
 
 bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
 	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
@@ -85,7 +86,12 @@ clean: ## remove what make made
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Not in the locks: only `make bench-cache` and `make fuzz` need them.
+# Not in the locks: only `make bench`, `make bench-cache` and `make fuzz` need them.
+.venv/peers-web/.ready: scripts/bench/peers/requirements.txt | .venv/.run
+	@$(PY) -m venv .venv/peers-web
+	@.venv/peers-web/bin/pip --disable-pip-version-check --quiet install --upgrade -r $<
+	@touch $@
+
 .venv/peers/.ready: | .venv/.run
 	@$(PIP) install --target .venv/peers async-lru cachebox cashews theine
 	@touch $@

@@ -16,10 +16,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import orjson
 import uvloop
 
-from benching.report import Table, as_text
-from benching.server import open_server
+from bench.report import Table, as_text
+from bench.server import open_server
 from lyra.agent import Lyra, open_lyra
 from lyra.sandbox import sandbox_token
 from lyra.settings import Settings
@@ -33,10 +34,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what kept listeners cost.")
     parser.add_argument("--samples", type=Path, help="recorded answers to use for every listener")
     parser.add_argument("--kept", type=int, default=2000)
+    parser.add_argument("--json", action="store_true", help="what was found, as one JSON object")
     asked = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         replay = ("--replay", str(asked.samples.resolve())) if asked.samples else ()
-        print(as_text(runner.run(_measure(replay, asked.kept))))
+        table = runner.run(_measure(replay, asked.kept))
+    found = {name: value for name, _, value in table.rows}
+    print(orjson.dumps(found).decode() if asked.json else as_text(table))
     return 0
 
 

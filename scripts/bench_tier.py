@@ -13,7 +13,7 @@ import sys
 
 import uvloop
 
-from benching.report import Promise, Table, as_text
+from bench.report import Promise, Table, as_text
 from tierbench import cases
 from tierbench.place import open_place
 

@@ -14,7 +14,7 @@ from typing import Literal
 import aiohttp
 import orjson
 
-from benching.server import Server, open_server
+from bench.server import Server, open_server
 from faultbench.asker import Asker, Reply, request
 from lyra.sandbox import sandbox_token
 

@@ -7,8 +7,8 @@ from time import perf_counter
 
 import aiohttp
 
-from benching.report import Promise
-from benching.server import Server
+from bench.report import Promise
+from bench.server import Server
 from lyra.agent import open_lyra
 from lyra.settings import Settings
 from lyra.spotify.token import Token

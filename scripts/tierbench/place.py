@@ -19,7 +19,7 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benching.server import Server, open_server
+from bench.server import Server, open_server
 from lyra.sandbox import sandbox_token
 
 SECRET = "the-secret-of-this-benchmark"

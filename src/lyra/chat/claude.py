@@ -77,6 +77,8 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
         max_retries=0,
         timeout=httpx2.Timeout(settings.answer_timeout_s, connect=5, pool=5),
         http_client=http,
+        # Its own spans would hold the words where the environment asks for them.
+        open_telemetry=False,
     ) as client:
         yield Claude(client, settings)
 

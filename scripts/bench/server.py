@@ -5,15 +5,25 @@ import os
 import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-_START_S = 30
+from bench import cores
+
+_START_S = 60
 _STOP_S = 10
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -28,19 +38,23 @@ class Server:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    @property
+    def pids(self) -> list[int]:
+        """The process and its workers."""
+        return [self.process.pid, *cores.children(self.process.pid)]
+
     def check(self) -> None:
         """Raise if the process has ended by itself; the message holds its last words."""
         if self.process.returncode is not None:
             raise RuntimeError(f"{self.url} has ended:\n{_last_words(self.said)}")
 
-    def cpu_s(self) -> float | None:
-        """Seconds of processor used since the start; None where the system does not tell."""
-        stat = Path(f"/proc/{self.process.pid}/stat")
-        if not stat.exists():
-            return None
-        # The fields after the name, which stands in brackets and may hold anything.
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+    def cpu_s(self) -> float:
+        """Seconds of processor used since the start, workers included."""
+        return sum(map(cores.cpu_s, self.pids))
+
+    def resident(self) -> int:
+        """Bytes in memory, workers included."""
+        return sum(map(cores.resident, self.pids))
 
 
 @asynccontextmanager
@@ -48,23 +62,64 @@ async def open_server(
     folder: Path, name: str, *arguments: str, **environment: str
 ) -> AsyncIterator[Server]:
     """Run `python *arguments` in this folder until the end of the block; logs to `name`.log."""
+    command = (sys.executable, *arguments)
+    async with open_process(folder, name, command, environment) as server:
+        yield server
+
+
+@asynccontextmanager
+async def open_process(
+    folder: Path,
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    on: Collection[int] = (),
+) -> AsyncIterator[Server]:
+    """The same for any command, kept `on` these cores from its first instruction."""
+    async with run_until_printed(folder, name, command, environment, on) as starting:
+        yield await starting()
+
+
+@asynccontextmanager
+async def run_until_printed(
+    folder: Path,
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    on: Collection[int] = (),
+) -> AsyncIterator[Callable[[], Awaitable[Server]]]:
+    """The same, entered as soon as the process runs; what it gives waits until it listens."""
     said = folder / f"{name}.log"
-    with said.open("wb") as log:
+    with said.open("wb") as log, _inherited(on):
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
+            *command,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=log,
             cwd=folder,
-            env=environment,
+            env=dict(environment),
             # Ctrl-C is for this process; it ends the others in order.
             start_new_session=True,
         )
     try:
-        yield Server(await _address(process, said), process, said)
+        yield partial(_listening, process, said)
     finally:
         await _end(process)
+
+
+async def _listening(process: Process, said: Path) -> Server:
+    return Server(await _address(process, said), process, said)
+
+
+@contextmanager
+def _inherited(on: Collection[int]) -> Iterator[None]:
+    """A child takes its parent's cores over; what it starts later takes them from there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, on or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 async def _address(process: Process, said: Path) -> str:

@@ -1,4 +1,6 @@
-"""The yardstick: aiohttp with nothing around it. Run as a process; prints its address.
+"""The yardstick: aiohttp with nothing around it.
+
+Run as a process, with a port or without; prints its address.
 
 PUT /body sets what POST /body and POST /gate answer. POST /gate waits for POST /open; GET
 /crowd?count=N waits until N are waiting there.
@@ -7,8 +9,12 @@ PUT /body sets what POST /body and POST /gate answer. POST /gate waits for POST 
 import asyncio
 import sys
 
+import msgspec
+import orjson
 import uvloop
 from aiohttp import web
+
+IMPORTED = (msgspec, orjson)  # what a service of this kind needs at least: part of its start
 
 
 class Bare:
@@ -52,11 +58,16 @@ class Bare:
         return web.Response(status=204)
 
 
-async def _serve() -> None:
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response(body=b'{"alive":true}', content_type="application/json")
+
+
+async def _serve(port: int) -> None:
     bare = Bare()
     application = web.Application()
     application.add_routes(
         [
+            web.get("/healthz", _alive),
             web.put("/body", bare.keep),
             web.post("/body", bare.give),
             web.post("/gate", bare.gate),
@@ -66,7 +77,7 @@ async def _serve() -> None:
     )
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
     await asyncio.Event().wait()
 
@@ -74,6 +85,6 @@ async def _serve() -> None:
 if __name__ == "__main__":
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
-            running.run(_serve())
+            running.run(_serve(int(sys.argv[1]) if sys.argv[1:] else 0))
     except KeyboardInterrupt:
         sys.exit(0)

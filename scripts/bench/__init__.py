@@ -1,0 +1,1 @@
+"""The benchmark: `make bench`. Rows measure, servers are measured, peers stand beside."""

@@ -1,0 +1,12 @@
+"""`python -m cachebench 1000 1000000`: microseconds of a hit at each size, as JSON."""
+
+import asyncio
+import sys
+
+import orjson
+
+from cachebench.speed import hit_by_size
+
+if __name__ == "__main__":
+    took = {size: asyncio.run(hit_by_size(int(size))) for size in sys.argv[1:]}
+    print(orjson.dumps(took).decode())
