@@ -22,6 +22,7 @@ class Ran(NamedTuple):
 
     passed: bool
     told: str
+    failed: tuple[str, ...]
 
 
 async def table(place: Place) -> Finding:
@@ -42,7 +43,10 @@ async def table(place: Place) -> Finding:
             Figure("its tests", told, "all pass", all(each.passed for each in ran)),
             at_most("they take", seconds, AIM_S, "s"),
         ],
-        notes=["All of tests/faults, and beside them every other test that docs/FAULTS.md names."],
+        notes=[
+            "All of tests/faults, and beside them every other test that docs/FAULTS.md names.",
+            *(test for each in ran for test in each.failed),
+        ],
     )
 
 
@@ -60,8 +64,10 @@ async def _pytest(*arguments: str) -> Ran:
         if process.returncode is None:
             process.terminate()
             await process.communicate()
-    last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
-    return Ran(process.returncode == 0, re.sub(r"(, \d+ deselected)? in [\d.]+s.*", "", last))
+    lines = said.decode("utf-8", "replace").splitlines()
+    told = re.sub(r"(, \d+ deselected)? in [\d.]+s.*", "", lines[-1])
+    failed = tuple(line for line in lines if line.startswith("FAILED "))
+    return Ran(process.returncode == 0, told, failed)
 
 
 def _named() -> tuple[list[str], list[str]]:
