@@ -77,14 +77,22 @@ async def read_json_body(request: web.Request) -> bytes:
         raise BodyTooLargeError
     try:
         async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
-            body = await request.read()
+            body = await _arrived(request)
     except TimeoutError:
         raise RequestTimeoutError from None
-    except web.HTTPRequestEntityTooLarge:
-        raise BodyTooLargeError from None
     if body and request.content_type != "application/json":
         raise UnsupportedMediaTypeError
     return body
+
+
+async def _arrived(request: web.Request) -> bytes:
+    """The whole body; aiohttp's own `read` would keep it for as long as the answer takes."""
+    body = bytearray()
+    while piece := await request.content.readany():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+    return bytes(body)
 
 
 async def expected(request: web.Request) -> web.StreamResponse | None:
