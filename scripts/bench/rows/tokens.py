@@ -9,7 +9,7 @@ from bench.report import Aim, Table, aim, ratio, times
 from bench.slices import Slice, Slices, Take, take_turns, told
 from bench.streams import MODEL_WORD, Load, all_ended, ask_all, leave_all, model_call, question
 
-STREAMS, TOKENS, GAP_MS, SLICES = 200, 100, 20, 4
+STREAMS, TOKENS, GAP_MS, SLICES = 200, 60, 20, 4
 QUICK_STREAMS, QUICK_TOKENS, QUICK_SLICES = 20, 10, 1
 OF_LEAN, OF_PEER = 1.3, 3.0
 LYRA, LEAN = "Lyra", "lean pipeline"
