@@ -59,6 +59,9 @@ bench-tier: .venv/.dev ## two processes over one Redis: hits, races, dead leader
 bench-kept: .venv/.run ## what kept listeners cost: memory, collector pauses
 	@$(BIN)/python scripts/bench_kept.py
 
+bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; FULL=1 the long runs, ONLY="drain idle" some
+	@$(BIN)/python scripts/bench_faults.py $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
@@ -98,4 +101,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept lock clean
+.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults lock clean

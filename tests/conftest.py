@@ -15,6 +15,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.accounts import CLIENTS
 from lyra.settings import Settings
+from lyra.traces import Traces
 from lyra.web.server import Runner, listen
 from lyra.web.services import SERVICES, Persona, Services
 
@@ -138,6 +139,8 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
             personas: Sequence[Persona] = (),
             rng: Random | None = None,
             clock: Callable[[], float] = time.monotonic,
+            wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the real one
+            traces: Traces | None = None,
             **changes: object,
         ) -> Service:
             given = {
@@ -147,14 +150,24 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
                 "llm_base_url": sandbox.llm_url,
                 "llm_api_key": CANARY_KEY,
                 "model": "sandbox-model",
-                "spotify_timeout_s": 5,
                 "drain_s": 0,
-                "stall_s": 60,  # the machine of the tests may be busy with other things
+                # The machine of the tests may be busy with other things.
+                "spotify_timeout_s": LONG_S,
+                "first_byte_s": LONG_S,
+                "stall_s": 60,
             }
             if demo_token:
                 personas = [Persona("demo", "Demo listener", demo_token)]
             settings = Settings(**{**given, **changes})  # type: ignore[arg-type]
-            runner = Runner(create_app(settings, personas=personas, rng=rng, clock=clock), settings)
+            app = create_app(
+                settings,
+                personas=personas,
+                rng=rng,
+                clock=clock,
+                wall_clock=wall_clock,
+                traces=traces,
+            )
+            runner = Runner(app, settings)
             stop = _once(runner.cleanup)
             stack.push_async_callback(stop)
             await runner.setup()

@@ -48,11 +48,6 @@ def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -
         Settings.from_environ({name: value})
 
 
-def test_redis_without_a_secret_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"^LYRA_SECRET: LYRA_REDIS_URL needs it"):
-        Settings.from_environ({"LYRA_REDIS_URL": "redis://127.0.0.1"})
-
-
 def test_a_refusal_never_repeats_a_secret() -> None:
     with pytest.raises(SettingError) as refused:
         Settings.from_environ({"LYRA_ADMIN_TOKEN": "tiny-secret"})

@@ -22,11 +22,13 @@ from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
+from lyra.traces import Traces
 from lyra.web.address import trusted_networks
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
+from lyra.web.memory import Memory
 from lyra.web.open_logins import open_logins
 from lyra.web.ready import ready_head
 from lyra.web.request_log import RequestLog, log_request
@@ -51,6 +53,7 @@ def create_app(
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
     request_log: RequestLog = log_request,
+    traces: Traces | None = None,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
@@ -64,18 +67,19 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
-    metrics = Metrics()
+    metrics = Metrics(traces)
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
-            open_lyra(settings, metrics, clock=clock, rng=rng) as lyra,
+            open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
             open_model(settings) as model,
             _open_runs(settings, lyra, metrics) as runs,
             _ticking(settings) as ticker,
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
+            _within_memory(settings, lyra) as memory,
             open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
         ):
             metrics.watch("lyra_places", edge.places.stats)
@@ -87,6 +91,7 @@ def create_app(
                 runs=runs,
                 ticker=ticker,
                 watchdog=watchdog,
+                memory=memory,
                 chats=limit(1, "rate"),
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
@@ -98,7 +103,7 @@ def create_app(
             )
             yield
 
-    edge = Edge(settings, metrics.requests, request_log)
+    edge = Edge(settings, metrics.requests, request_log, traces)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
@@ -113,7 +118,7 @@ def _speaker(
 ) -> Speaker:
     breaker = Breaker("the model", time.monotonic)
     lyra.metrics.watch("lyra_model_breaker", breaker.stats)
-    guard = ModelGuard(breaker, lyra.metrics)
+    guard = ModelGuard(breaker, lyra.metrics, model=model.name)
     keys = lyra.listeners.keys
     return Speaker(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
 
@@ -163,5 +168,17 @@ async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
         await asyncio.wait([task])
 
 
+@asynccontextmanager
+async def _within_memory(settings: Settings, lyra: Lyra) -> AsyncIterator[Memory]:
+    memory = Memory(settings.max_memory_bytes, lyra.listeners.shed)
+    lyra.metrics.watch("lyra_memory", memory.stats)
+    async with memory.watching():
+        yield memory
+
+
 async def _drain(app: web.Application) -> None:
-    await app[SERVICES].runs.drain()
+    """Let answers, and fetches that somebody waits for, end in time; then tell who still waits."""
+    services, clock = app[SERVICES], asyncio.get_running_loop().time
+    until = clock() + services.settings.drain_s
+    await services.runs.drain()
+    await services.lyra.listeners.drain(max(0, until - clock()))

@@ -1,4 +1,4 @@
-"""What an operator can count and time, as Prometheus metrics in a registry of their own.
+"""What an operator can count, time and follow: Prometheus metrics in a registry of their own.
 
 Labels come from closed sets (routes, sections, codes), so their number is bounded; a key or a
 token is never a label.
@@ -26,6 +26,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from lyra.traces import Traces
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
@@ -33,9 +35,10 @@ _AGES = (1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 86_400)
 
 
 class Metrics:
-    """One process's metrics; two services in one process have two of these."""
+    """One process's metrics and traces; two services in one process have two of these."""
 
-    def __init__(self) -> None:
+    def __init__(self, traces: Traces | None = None) -> None:
+        self.traces = traces or Traces()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
         self.requests = Requests()

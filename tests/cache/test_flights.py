@@ -182,6 +182,24 @@ async def test_a_shutdown_tells_the_waiters_so(
     assert [type(error) for error in await waiter] == [DrainingError]
 
 
+async def test_a_drain_lets_what_runs_end_and_begins_no_more(
+    cache: ListenerCache, spotify: ScriptedSpotify
+) -> None:
+    spotify.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        waiter = group.create_task(ask(cache))
+        await turns()
+        group.create_task(cache.drain(within_s=600))
+        await turns()
+        spotify.gate.set()
+    with pytest.raises(DrainingError):
+        await ask(cache, BORIS)
+
+    assert waiter.result() == "miss"
+    assert await ask(cache) == "hit"
+    assert len(spotify.asked) == 5
+
+
 async def test_a_waiter_with_a_deadline_of_its_own_leaves_alone(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:

@@ -200,6 +200,19 @@ async def test_row32_only_the_missing_section_is_fetched_again(
     assert (entry.fetched_at, entry.expires_at) == (clock.now - 61, clock.now + 39)
 
 
+async def test_row32_a_token_revoked_meanwhile_is_noticed_when_the_gap_is_filled(
+    cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
+) -> None:
+    spotify.fails = dict(GAP)
+    await visit(cache)
+    spotify.fails = dict.fromkeys(BODIES, SpotifyFailure("token_rejected"))
+    clock.now += 61
+
+    with pytest.raises(SpotifyTokenRejectedError):
+        await visit(cache)
+    assert await cache.peek(ANNA) is None
+
+
 async def test_a_renewal_that_loses_a_section_is_thrown_away(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
 ) -> None:

@@ -18,7 +18,7 @@ from lyra.metrics import Metrics
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from tests.conftest import Service
+from tests.conftest import Service, Start
 from tests.web.calls import chat, init
 
 from .conftest import ANNA, BORIS, MiddleOfRange
@@ -279,6 +279,20 @@ async def test_row29_a_shutdown_tells_three_waiters_and_leaves_no_task() -> None
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_row29_a_shutdown_is_an_answer_to_those_who_wait(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(drain_s=0)
+    token = sandbox_token(7, "typical", "legacy", "slow-9000")
+    waiting = asyncio.gather(*(init(service, token) for _ in range(3)))
+    await sandbox.stats.until(lambda stats: stats.total == 5)
+    await service.stop()
+    answers = await waiting
+
+    assert [answer.status for answer in answers] == [503] * 3
+    assert {answer.code for answer in answers} == {"draining"}
+
+
 @virtual
 async def test_row30_a_waiters_own_deadline_is_its_own_alone() -> None:
     async def ask_for_a_second() -> float:
@@ -320,3 +334,15 @@ async def test_row39_an_hour_after_the_token_was_first_seen_spotify_is_asked_aga
 
     with pytest.raises(SpotifyTokenRejectedError):
         await scene.ask()
+
+
+async def test_row40_a_narrow_token_gets_nothing_of_what_a_wide_one_of_the_listener_read(
+    service: Service,
+) -> None:
+    wide = await init(service, sandbox_token(7))
+    narrow = await init(service, sandbox_token(7, "typical", "restricted", "scope-playlists"))
+
+    assert narrow.json["profile"]["id"] == wide.json["profile"]["id"]
+    assert narrow.json["cache"]["spotify_calls"] == 5
+    assert narrow.json["sections"]["playlists"]["status"] == "forbidden"
+    assert wide.json["sections"]["playlists"]["count"] > 0

@@ -38,6 +38,11 @@ def test_row26_keys_depend_on_the_secret_and_on_every_letter() -> None:
     assert len({here.key(ANNA), here.key(other_case), another.key(ANNA)}) == 3
 
 
+def test_row27_redis_without_a_secret_stops_the_start_and_says_why() -> None:
+    with pytest.raises(SettingError, match=r"^LYRA_SECRET: LYRA_REDIS_URL needs it"):
+        Settings.from_environ({"LYRA_REDIS_URL": "redis://127.0.0.1"})
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "-0.0", "nan", "inf", "86401"])
 def test_row31_a_ttl_that_means_for_ever_or_never_stops_the_start(value: str) -> None:
     with pytest.raises(SettingError, match=r"^LYRA_CACHE_TTL_S"):

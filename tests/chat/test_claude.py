@@ -19,9 +19,10 @@ from lyra.errors import (
     LlmUnavailableError,
     LyraError,
 )
+from lyra.sandbox import Sandbox
 from tests.chat.scripted import event, scripted_model, stopped, streaming, words
 from tests.conftest import CANARY_KEY, Start
-from tests.web.calls import chat, init
+from tests.web.calls import chat, chatting, init, read_until
 from tests.web.stream_grammar import read_stream
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/messages")
@@ -260,3 +261,17 @@ async def test_the_models_own_cache_is_hit_from_the_second_turn_on(start: Start)
     usages = [one.parts[-1]["messageMetadata"]["usage"] for one in (first, second)]
     assert usages[0]["cacheWriteTokens"] > 0
     assert usages[1]["cachedInputTokens"] == usages[0]["cacheWriteTokens"]
+
+
+async def test_every_stream_that_is_allowed_has_a_call_of_its_own_at_once(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, start: Start
+) -> None:
+    """The SDK's own pool is smaller than what may be set, and who waits for it fails."""
+    one = httpx2.Limits(max_connections=1)
+    monkeypatch.setattr("anthropic._base_client.DEFAULT_CONNECTION_LIMITS", one)
+    service = await start(model="fault:hang")
+    async with chatting(service) as first, chatting(service) as second:
+        for each in (first, second):
+            await read_until(each, b"text-delta")
+
+        assert sandbox.stats.model_open == 2

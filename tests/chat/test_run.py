@@ -1,6 +1,7 @@
 """The log of an answer: whatever is done to it in whatever order, it has exactly one ending."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -122,3 +123,15 @@ def test_words_survive_their_encoding_on_one_line(words: str) -> None:
     assert orjson.loads(encoded) == {"type": "text-delta", "id": "t1", "delta": words}
     assert b"\n" not in encoded
     assert b"\r" not in encoded
+
+
+def test_a_line_that_is_kept_weighs_what_it_holds() -> None:
+    """Orjson's bytes keep the 4 KiB that they were written into."""
+    tracemalloc.start()
+    try:
+        lines = [status("thinking").encode() for _ in range(100)]
+        weight, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert weight < 100 * (len(lines[0]) + 200)

@@ -2,11 +2,17 @@
 
 import re
 import socket
+import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
+from lyra.cli.serving import serve_until_stopped
+from lyra.settings import SettingError, Settings
 from tests.cli.conftest import Launch, greeting
+from tests.cli.test_commands import pasted, run_curl
+from tests.faults.kit import scripted
 
 
 async def test_a_process_manager_hears_ready_and_stopping(launch: Launch, tmp_path: Path) -> None:
@@ -59,3 +65,44 @@ async def test_an_operators_port_in_use_is_named(launch: Launch) -> None:
 
     assert process.returncode == 2
     assert err.decode().startswith(f"lyra: LYRA_ADMIN_PORT: cannot listen on 127.0.0.1:{port}")
+
+
+async def test_traces_go_to_the_collector_that_the_environment_names(launch: Launch) -> None:
+    async with scripted((b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",)) as collector:
+        named = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        process = await launch("demo", "--port", "0", **named)
+        init = pasted(await greeting(process))[0]
+        await run_curl(init)
+        process.terminate()
+        _, err = await process.communicate()
+
+    assert (process.returncode, b"Traceback" in err) == (0, False)
+    (sent,) = collector.requests
+    assert sent.startswith(b"POST /v1/traces ")
+    for told in (b"service.name", b"lyra", b"POST /lyra/init", b"bring a listener"):
+        assert told in sent
+    assert b"sandbox.7" not in sent
+
+
+async def test_a_collector_that_is_away_holds_nobody_up(
+    launch: Launch, unused_tcp_port: int
+) -> None:
+    named = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_tcp_port}"}
+    process = await launch("demo", "--port", "0", **named)
+    init = pasted(await greeting(process))[0]
+    told = await run_curl(init)
+    process.terminate()
+    await process.communicate()
+
+    assert '"success":true' in told
+    assert process.returncode == 0
+
+
+async def test_a_collector_without_the_sdk_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+
+    with pytest.raises(SettingError, match="extra `traces`"):
+        await serve_until_stopped(Settings(llm="offline", port=0))

@@ -112,8 +112,8 @@ class Toxic:
     """A network between a client and a server, changed at any time.
 
     `hole` swallows all that is sent and says nothing; `slice_bytes` passes so many bytes at a
-    time; `cut_after` ends a connection with RST once so many bytes have come back; `latency_s`
-    delays each piece; `refuse` closes newcomers.
+    time; `cut_after` ends one connection with RST once so many bytes have come back, be it in the
+    midst of a piece; `latency_s` delays each piece; `refuse` closes newcomers.
     """
 
     port: int = 0
@@ -123,6 +123,14 @@ class Toxic:
     cut_after: int | None = None
     latency_s: float = 0.0
     passed: int = 0
+    cuts: int = 0
+    connections: int = 0
+
+    def until_cut(self, length: int) -> int | None:
+        """How much of a piece of this length may still pass before the cut; None: all of it."""
+        if self.cut_after is None or self.passed + length < self.cut_after:
+            return None
+        return max(0, self.cut_after - self.passed)
 
 
 @asynccontextmanager
@@ -131,6 +139,7 @@ async def toxic(to_port: int, **toxics: object) -> AsyncIterator[Toxic]:
     network = Toxic(**toxics)  # type: ignore[arg-type]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        network.connections += 1
         if network.refuse:
             _reset(writer)
             return
@@ -160,13 +169,15 @@ async def _pump(
                 await asyncio.sleep(network.latency_s)
             if network.hole:
                 continue
-            writer.write(piece)
-            await writer.drain()
+            rest = network.until_cut(len(piece)) if back else None
+            writer.write(piece[:rest])
+            if rest is not None:
+                network.cut_after, network.cuts = None, network.cuts + 1
+                _reset(writer)
+                raise ConnectionResetError
             if back:
                 network.passed += len(piece)
-                if network.cut_after is not None and network.passed >= network.cut_after:
-                    _reset(writer)
-                    raise ConnectionResetError
+            await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
     except ConnectionError:

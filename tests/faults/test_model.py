@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.chat.scripted import event, stopped, words
-from tests.conftest import Service, Start
+from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import OTHER, others_served
 from tests.faults.kit import Step, Upstream, scripted
 from tests.web.calls import chat
@@ -52,13 +52,17 @@ NEW_EVENT = event("something_new", more=1)
 
 
 class Row(NamedTuple):
-    """What the model does, how the answer ends, what is kept of it, and how often it was asked."""
+    """What the model does, how the answer ends, what is kept of it, and how often it was asked.
+
+    `patience_s` is for the first word and between words: short only where it is what ends the row.
+    """
 
     row: str
     scripts: tuple[tuple[Step, ...], ...]
     ending: str
     text: str = ""
     calls: int = 1
+    patience_s: tuple[float, float] = (LONG_S, LONG_S)
 
 
 ROWS = (
@@ -71,11 +75,11 @@ ROWS = (
     Row("l4-once", (status(529, "overloaded_error"), GOOD), "stop", "Whole.", 2),
     Row("l4", (status(529, "overloaded_error"),), "llm_unavailable", "", 2),
     Row("l5-reset", (("reset",),), "llm_unavailable", "", 2),
-    Row("l6", (("hang",),), "llm_timeout"),
-    Row("l7", ((HEAD, PING, PING, PING, "hang"),), "llm_timeout"),
+    Row("l6", (("hang",),), "llm_timeout", patience_s=(0.3, LONG_S)),
+    Row("l7", ((HEAD, PING, PING, PING, "hang"),), "llm_timeout", patience_s=(0.3, LONG_S)),
     Row("l8", ((HEAD, chunk(error("overloaded_error")), END), GOOD), "stop", "Whole.", 2),
     Row("l9", ((HEAD, chunk(words("Half")), chunk(error("overloaded_error"))),), "llm_unavailable", "Half"),
-    Row("l10", ((HEAD, chunk(words("Half")), PING, "hang"),), "llm_timeout", "Half"),
+    Row("l10", ((HEAD, chunk(words("Half")), PING, "hang"),), "llm_timeout", "Half", patience_s=(LONG_S, 0.3)),
     Row("l11-fin", ((HEAD, chunk(words("Half")), "close"),), "llm_interrupted", "Half"),
     Row("l11-reset", ((HEAD, chunk(words("Half")), "reset"),), "llm_interrupted", "Half"),
     Row("l12", ((HEAD, chunk(words("Half")), END),), "llm_truncated", "Half"),
@@ -99,15 +103,22 @@ async def asked(service: Service) -> tuple[str, str]:
     return stream.ending, stream.text
 
 
-def model(upstream: Upstream) -> dict[str, object]:
-    return {"llm_base_url": upstream.url, "first_token_timeout_s": 0.3, "token_timeout_s": 0.3}
+def model(
+    upstream: Upstream, patience_s: tuple[float, float] = (LONG_S, LONG_S)
+) -> dict[str, object]:
+    first_s, between_s = patience_s
+    return {
+        "llm_base_url": upstream.url,
+        "first_token_timeout_s": first_s,
+        "token_timeout_s": between_s,
+    }
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.row)
 async def test_a_failing_model_has_one_honest_ending(start: Start, row: Row) -> None:
     async with (
         scripted(*row.scripts) as upstream,
-        others_served(start, rng=Shortest(), **model(upstream)) as service,
+        others_served(start, rng=Shortest(), **model(upstream, row.patience_s)) as service,
     ):
         ended = await asked(service)
         if "hang" in row.scripts[0]:

@@ -2,22 +2,25 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lyra.cache.loader import MEMORY_TTL_S
+from lyra.redis.door import CONNECTIONS
 from lyra.sandbox import sandbox_token
-from tests.conftest import Service, Start
+from tests.cache.conftest import Clock
+from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import answered, others_served
 from tests.faults.kit import Toxic, toxic
 from tests.redis.servers import RedisServer, server_binary
 from tests.web.calls import call, init
 
 SECRET = "a-secret-of-this-service"
-LISTENERS = [sandbox_token(seed) for seed in range(1, 41)]
+LISTENERS = [sandbox_token(seed) for seed in range(1, CONNECTIONS + 5)]  # more than connections
 
 
 @pytest.fixture
@@ -34,19 +37,26 @@ async def redis() -> AsyncIterator[RedisServer]:
             await server.kill()
 
 
+def shared_through(port: int) -> dict[str, Any]:
+    """The settings of a process that shares its cache; here Redis is the one that is slow."""
+    url = f"redis://127.0.0.1:{port}"
+    return {"redis_url": url, "secret": SECRET, "spotify_timeout_s": LONG_S}
+
+
 @asynccontextmanager
 async def behind_a_network(
     start: Start, server: RedisServer
 ) -> AsyncIterator[tuple[Service, Toxic]]:
-    async with toxic(server.port) as network:
-        url = f"redis://127.0.0.1:{network.port}"
-        async with others_served(start, redis_url=url, secret=SECRET) as service:
-            yield service, network
+    async with (
+        toxic(server.port) as network,
+        others_served(start, **shared_through(network.port)) as service,
+    ):
+        yield service, network
 
 
-async def joined(start: Start, network: Toxic) -> Service:
+async def joined(start: Start, network: Toxic, **given: Any) -> Service:
     """One more process."""
-    return await start(redis_url=f"redis://127.0.0.1:{network.port}", secret=SECRET)
+    return await start(**shared_through(network.port), **given)
 
 
 async def loaded(service: Service, token: str) -> Any:
@@ -55,18 +65,17 @@ async def loaded(service: Service, token: str) -> Any:
     return answer.json
 
 
-async def names(service: Service) -> list[str]:
-    """The names of all listeners, asked for at once."""
+async def names(service: Service, tokens: Sequence[str] = LISTENERS) -> list[str]:
+    """The names of these listeners, asked for at once."""
     async with asyncio.TaskGroup() as tasks:
-        asking = [tasks.create_task(loaded(service, token)) for token in LISTENERS]
+        asking = [tasks.create_task(loaded(service, token)) for token in tokens]
     return [each.result()["profile"]["display_name"] for each in asking]
 
 
 async def test_r1_a_redis_that_is_not_there_is_degraded_and_ready(
     start: Start, unused_tcp_port: int
 ) -> None:
-    url = f"redis://127.0.0.1:{unused_tcp_port}"
-    async with others_served(start, redis_url=url, secret=SECRET) as service:
+    async with others_served(start, **shared_through(unused_tcp_port)) as service:
         ready = await call(service, "GET", "/readyz")
         await answered(service)
 
@@ -77,26 +86,33 @@ async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connect
     start: Start, redis: RedisServer
 ) -> None:
     async with behind_a_network(start, redis) as (service, network):
-        network.hole = True
+        network.hole, before = True, network.connections
         assert len(await names(service)) == len(LISTENERS)
+        opened = network.connections - before
         metrics = service.services.metrics.render().decode()
         await answered(service)
 
     assert "lyra_redis_breaker_open 1.0" in metrics
+    assert opened <= 2 * len(LISTENERS) + 1  # each call is tried twice; and the subscriber
 
 
 async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
     start: Start, redis: RedisServer
 ) -> None:
+    """One of many connections is cut: before, in and behind the head of a reply, and in values."""
+    few, clock = LISTENERS[:8], Clock()
     async with behind_a_network(start, redis) as (service, network):
-        expected = await names(service)
-        for cut_after in range(20, 2_000, 180):
-            other = await joined(start, network)  # whose memory is empty
+        expected = await names(service, few)
+        other = await joined(start, network, clock=clock)
+        for cut_after in (0, 1, 4, 9_000, 60_000, 100_000):
+            clock.now += MEMORY_TTL_S  # so that all is read from Redis
             network.cut_after = network.passed + cut_after
-            assert await names(other) == expected
-            await other.stop()
-        network.cut_after = None
+            assert await names(other, few) == expected
+        metrics = other.services.metrics.render().decode()
         await answered(service)
+
+    assert network.cuts == 6
+    assert "lyra_redis_poisoned_total 0.0" in metrics  # no reply was another command's
 
 
 async def test_a_redis_that_comes_in_small_pieces_and_late_is_read(

@@ -37,9 +37,13 @@ def found(program: str) -> str:
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder outside the tree with the packages of package-lock.json in their exact versions."""
-    folder = tmp_path_factory.mktemp("packages")
+    return installed(HERE, tmp_path_factory.mktemp("packages"))
+
+
+def installed(listed: Path, folder: Path) -> Path:
+    """This folder, with the packages that the lock in `listed` names."""
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
+        shutil.copy(listed / name, folder)
     npm = found("npm")
     done = subprocess.run([npm, *NPM_CI], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, f"npm could not install the packages:\n{done.stderr}"

@@ -190,6 +190,40 @@ async def test_a_401_on_the_profile_rejects_the_token(names: tuple[SectionName, 
     assert isinstance(error, SpotifyTokenRejectedError)
 
 
+async def filled(reader: FakeReader) -> Listening:
+    """A second fetch, for what a first one could not read."""
+    held = await fetch(failing("server_error", "playlists"))
+    return await fetch_listening(reader, now=0.0, report=lambda _: None, held=held)
+
+
+async def test_only_what_is_missing_is_asked_for_again() -> None:
+    reader = FakeReader()
+    listening = await filled(reader)
+
+    assert reader.asked == ["playlists"]
+    assert [each.status for each in listening.sections] == ["ok"] * 5
+
+
+async def test_a_401_while_a_gap_is_filled_asks_the_profile_about_the_token() -> None:
+    reader = failing("token_rejected", "playlists", "profile")
+    with pytest.raises(SpotifyTokenRejectedError):
+        await filled(reader)
+
+    assert reader.asked == ["playlists", "profile"]
+
+
+@pytest.mark.parametrize("profile", [None, "server_error", "timeout"])
+async def test_a_401_on_a_gap_alone_is_that_sections_fault(profile: FailureCode | None) -> None:
+    reader = failing("token_rejected", "playlists")
+    if profile:
+        reader.script["profile"] = SpotifyFailure(profile)
+    listening = await filled(reader)
+
+    assert reader.asked == ["playlists", "profile"]
+    assert section(listening, "playlists").code == "token_rejected"
+    assert (section(listening, "profile").status, listening.profile.id) == ("ok", "wenda")
+
+
 @pytest.mark.parametrize("code", ["not_registered", "owner_not_premium"])
 async def test_what_the_apps_owner_must_mend_is_told_by_reason(code: FailureCode) -> None:
     error = await error_of(failing(code, "profile"))

@@ -100,7 +100,7 @@ async def test_whatever_was_read_can_be_kept_shown_and_told(given_answers: Answe
         prompt = make_prompt(entry, TURNS)
         shown = orjson.loads(b"{%b}" % entry.init_members)
         assert shown["summary"] == found.summary
-        assert prompt.context == f"<listening_data>{entry.context}</listening_data>"
+        assert prompt.context() == f"<listening_data>{entry.context}</listening_data>"
         assert entry.listening() == found
     assert orjson.loads(orjson.dumps(profile_view(found)))["summary"] == found.summary
 

@@ -1,4 +1,4 @@
-"""A server, and processes' doors to it."""
+"""A server, processes' doors to it, and processes' caches over it."""
 
 import asyncio
 import tempfile
@@ -7,20 +7,26 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from redis.asyncio import Redis
 
+from lyra.cache.listeners import ListenerCache
+from lyra.cache.shared import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.door import RedisDoor, open_redis
 from lyra.redis.listeners import SharedListeners
 from lyra.redis.timing import Timing
+from lyra.settings import Settings
+from lyra.spotify.token import Token
+from tests.cache.conftest import ANNA, Clock, MiddleOfRange, ScriptedSpotify
 from tests.redis.servers import RedisServer, server_binary
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
 TTL_MS = 600_000
+SECRET = "one-secret-for-all-processes"
 
 # Nothing here ends because time has passed, unless the test says so.
 PATIENT = Timing(
@@ -34,16 +40,6 @@ PATIENT = Timing(
     rejoin_first_s=0.01,
     rejoin_most_s=0.02,
 )
-
-
-class Clock:
-    """Seconds that pass only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Member:
@@ -77,9 +73,15 @@ class Member:
         """Returns when it was told so often that nothing in memory is sure."""
         await self.until(lambda told: told.count(("gone", None)) >= times)
 
+    async def read(self, key: str) -> bytes | None:
+        """The value kept for this key."""
+        held = await self.shared.read(key)
+        return held.blob if held else None
+
     async def keep(self, key: str, blob: bytes) -> bool:
-        """Publish as after a fetch."""
-        return await self.shared.publish(key, blob, TTL_MS, await self.shared.generation(key))
+        """Publish as after a fetch; whether it is kept."""
+        generation = await self.shared.generation(key)
+        return await self.shared.publish(key, blob, TTL_MS, generation) == "kept"
 
 
 class Join(Protocol):
@@ -163,3 +165,104 @@ async def join_early(down: RedisServer) -> AsyncIterator[Join]:
             return member
 
         yield joining
+
+
+class Process:
+    """One process of a service: its door to Redis and its cache."""
+
+    def __init__(self, cache: ListenerCache, member: Member) -> None:
+        self.cache = cache
+        self.member = member
+
+    async def ask(self, token: Token = ANNA) -> dict[str, Any]:
+        """One caller's `cache` object."""
+        visit = await self.cache.visit(token)
+        entry = await visit.entry()
+        assert entry.top_artists_count == 1
+        return visit.describe()
+
+    async def state(self, token: Token = ANNA) -> str:
+        return str((await self.ask(token))["state"])
+
+
+class Open(Protocol):
+    async def __call__(
+        self,
+        *,
+        secret: str = SECRET,
+        timing: Timing = PATIENT,
+        hearing: bool = True,
+        ahead_s: float = 0,
+        **changes: Any,
+    ) -> Process: ...
+
+
+@pytest.fixture
+async def spotify() -> ScriptedSpotify:
+    return ScriptedSpotify()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def process(server: RedisServer, process_early: Open) -> Open:
+    """Opens processes: `one = await process()`. The wall clock of one may be ahead."""
+    assert server.running
+    return process_early
+
+
+@pytest.fixture
+async def process_early(
+    join_early: Join, spotify: ScriptedSpotify, clock: Clock
+) -> AsyncIterator[Open]:
+    """The same, while the server is still down."""
+    caches: list[ListenerCache] = []
+
+    async def begin(
+        *,
+        secret: str = SECRET,
+        timing: Timing = PATIENT,
+        hearing: bool = True,
+        ahead_s: float = 0,
+        **changes: Any,
+    ) -> Process:
+        def wall_clock() -> float:
+            return clock.now + 1_795_000_000 + ahead_s
+
+        member = await join_early(timing=timing, clock=clock, hearing=hearing)
+        settings = Settings(secret=secret, **changes)
+        cache = ListenerCache(
+            settings,
+            spotify,
+            Metrics(),
+            rng=MiddleOfRange(),
+            clock=clock,
+            wall_clock=wall_clock,
+            shared=SharedTier(
+                member.shared,
+                secret,
+                level=settings.llm_context,
+                clock=clock,
+                wall_clock=wall_clock,
+            ),
+        )
+        caches.append(cache)
+        return Process(cache, member)
+
+    yield begin
+    for cache in caches:
+        await cache.close()
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for what another task brings about; the test's own time limit ends it."""
+    while not true():  # noqa: ASYNC110 - the cache rings no bell when it is told to forget
+        await asyncio.sleep(0)
+
+
+async def forgotten(process: Process) -> None:
+    """Wait until nothing is held here: another process's word has arrived."""
+    await until(lambda: not process.cache.stats()["entries"])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from lyra.redis.address import Address, parse_address
+from lyra.agent.lyra import open_lyra
+from lyra.redis.address import Address, check_tls_files, parse_address
+from lyra.settings import SettingError, Settings
 
 CANARY = "c4n4ry-pass"
 
@@ -64,3 +66,30 @@ def test_an_address_does_not_show_its_password() -> None:
 
     assert CANARY not in repr(address)
     assert CANARY not in str(address)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (f"ssl_ca_certs=/{CANARY}", "ssl_ca_certs cannot be used"),
+        (f"ssl_ca_certs={__file__}", "ssl_ca_certs cannot be used"),
+        (f"ssl_certfile=/{CANARY}", "ssl_certfile or ssl_keyfile cannot be used"),
+        (f"ssl_certfile={__file__}&ssl_keyfile={__file__}", "ssl_certfile or ssl_keyfile"),
+        (f"ssl_keyfile={__file__}", "ssl_keyfile without ssl_certfile"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_by_its_option(options: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong) as refused:
+        check_tls_files(parse_address(f"rediss://cache?{options}"))
+
+    assert CANARY not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+async def test_a_wrong_file_or_url_stops_the_start_and_names_the_variable() -> None:
+    for url in ("cache:6379", f"rediss://cache?ssl_ca_certs=/{CANARY}"):
+        with pytest.raises(SettingError, match=r"^LYRA_REDIS_URL: the .*[^.]\.$") as refused:
+            async with open_lyra(Settings(redis_url=url, secret="s" * 16)):
+                pass
+
+        assert CANARY not in str(refused.value)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from lyra.redis.breaker import Breaker
-from tests.redis.conftest import Clock
+from tests.cache.conftest import Clock
 
 REST_S = 5.0
 

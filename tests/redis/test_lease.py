@@ -1,15 +1,12 @@
 """One process fetches, the others wait for what it brings; a leader that dies blocks nobody long."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from redis.asyncio import Redis
 
 from tests.redis.conftest import KEY, OTHER, PATIENT, Join, Member
+from tests.redis.leading import leader
 from tests.redis.servers import RedisServer
 
 BLOB = b"a sealed listener"
@@ -71,7 +68,7 @@ async def test_who_waits_is_woken_by_the_value(join: Join, admin: Redis) -> None
 
         # It would look again by itself in ten minutes: only a notice can have woken it.
         assert await waiter == "arrived"
-    assert await two.shared.read(KEY) == BLOB
+    assert await two.read(KEY) == BLOB
 
 
 async def test_who_waits_is_woken_when_the_leader_gives_up(join: Join, admin: Redis) -> None:
@@ -207,30 +204,12 @@ async def test_a_leader_notices_that_its_lease_is_lost(join: Join, admin: Redis)
         assert not lease.held
 
 
-@asynccontextmanager
-async def leader(url: str, lease_s: float) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Another process, leading."""
-    script = Path(__file__).with_name("leader.py")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", str(script), url, KEY, str(lease_s)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"leading\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
 async def test_a_killed_leaders_lease_expires_and_the_next_one_leads(
     server: RedisServer, join: Join, admin: Redis
 ) -> None:
     one = await join(timing=BRISK)
 
-    async with leader(server.url, LEASE_S) as process:
+    async with leader(server.url, KEY, lease_s=LEASE_S) as process:
         await expired(admin, after_ms=int(LEASE_S * 2000))
         assert await one.shared.lead(KEY) is None  # it beats
 

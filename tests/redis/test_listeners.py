@@ -18,8 +18,8 @@ async def test_what_one_process_publishes_another_reads(join: Join) -> None:
     one, two = await join(), await join()
 
     assert await one.keep(KEY, BLOB)
-    assert await two.shared.read(KEY) == BLOB
-    assert await two.shared.read(OTHER) is None
+    assert await two.read(KEY) == BLOB
+    assert await two.read(OTHER) is None
 
 
 async def test_a_value_expires_when_its_publisher_said(join: Join, admin: Redis) -> None:
@@ -35,8 +35,8 @@ async def test_a_forget_elsewhere_beats_a_fetch_that_is_running(join: Join) -> N
     began = await fetching.shared.generation(KEY)
 
     assert await clearing.shared.forget(KEY)
-    assert not await fetching.shared.publish(KEY, BLOB, TTL_MS, began)
-    assert await clearing.shared.read(KEY) is None
+    assert await fetching.shared.publish(KEY, BLOB, TTL_MS, began) == "forgotten"
+    assert await clearing.read(KEY) is None
 
 
 async def test_a_fetch_that_begins_after_the_forget_is_kept(join: Join) -> None:
@@ -45,8 +45,8 @@ async def test_a_fetch_that_begins_after_the_forget_is_kept(join: Join) -> None:
     await two.shared.forget(KEY)
     assert await two.keep(KEY, BLOB)
 
-    assert not await one.shared.publish(KEY, b"from before", TTL_MS, late)
-    assert await one.shared.read(KEY) == BLOB
+    assert await one.shared.publish(KEY, b"from before", TTL_MS, late) == "forgotten"
+    assert await one.read(KEY) == BLOB
 
 
 async def test_a_forget_takes_the_value_away_and_nothing_else(join: Join) -> None:
@@ -55,8 +55,8 @@ async def test_a_forget_takes_the_value_away_and_nothing_else(join: Join) -> Non
     await one.keep(OTHER, BLOB)
 
     assert await two.shared.forget(KEY)
-    assert await one.shared.read(KEY) is None
-    assert await one.shared.read(OTHER) == BLOB
+    assert await one.read(KEY) is None
+    assert await one.read(OTHER) == BLOB
 
 
 async def test_forgetting_all_beats_every_fetch_that_is_running(join: Join) -> None:
@@ -65,10 +65,10 @@ async def test_forgetting_all_beats_every_fetch_that_is_running(join: Join) -> N
     began = await one.shared.generation(KEY)
 
     assert await two.shared.forget_all()
-    assert not await one.shared.publish(KEY, BLOB, TTL_MS, began)
+    assert await one.shared.publish(KEY, BLOB, TTL_MS, began) == "forgotten"
     for member in (one, two):
-        assert await member.shared.read(KEY) is None
-        assert await member.shared.read(OTHER) is None
+        assert await member.read(KEY) is None
+        assert await member.read(OTHER) is None
 
 
 async def test_forgetting_all_ends_the_leases_too(join: Join) -> None:
@@ -96,8 +96,8 @@ async def test_a_lost_epoch_never_brings_back_what_was_forgotten(join: Join, adm
     await one.shared.forget_all()
     await admin.delete(EPOCH)  # as an eviction would
 
-    assert await one.shared.read(KEY) is None
-    assert await (await join()).shared.read(KEY) is None
+    assert await one.read(KEY) is None
+    assert await (await join()).read(KEY) is None
 
 
 async def test_two_processes_that_start_together_agree_on_the_epoch(join: Join) -> None:
@@ -122,16 +122,17 @@ async def test_a_generation_that_is_about_to_expire_is_prolonged_for_the_next_fe
 async def test_a_fetch_that_knows_no_generation_publishes_nothing(join: Join) -> None:
     one = await join()
 
-    assert not await one.shared.publish(KEY, BLOB, TTL_MS, Generation())
-    assert await one.shared.read(KEY) is None
+    assert await one.shared.publish(KEY, BLOB, TTL_MS, Generation()) == "unknown"
+    assert await one.read(KEY) is None
 
 
 @pytest.mark.parametrize("ttl_ms", [0, -1])
 async def test_a_value_without_a_future_is_not_kept(join: Join, ttl_ms: int) -> None:
     one = await join()
 
-    assert not await one.shared.publish(KEY, BLOB, ttl_ms, await one.shared.generation(KEY))
-    assert await one.shared.read(KEY) is None
+    generation = await one.shared.generation(KEY)
+    assert await one.shared.publish(KEY, BLOB, ttl_ms, generation) == "unknown"
+    assert await one.read(KEY) is None
     assert one.door.stats()["refused_total"] == 0
 
 
@@ -139,7 +140,7 @@ async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join
     one = await join()
 
     assert await one.keep(KEY, b"x" * CAP_BYTES)
-    assert len(await one.shared.read(KEY) or b"") == CAP_BYTES
+    assert len(await one.read(KEY) or b"") == CAP_BYTES
     assert not await one.keep(OTHER, b"x" * (CAP_BYTES + 1))
     assert one.door.stats()["oversized_total"] == 1
 
@@ -152,7 +153,7 @@ async def test_a_value_that_grew_too_large_is_a_counted_miss_and_deleted(
     (name,) = await names_of(admin, "e")
     await admin.set(name, b"x" * (CAP_BYTES + 1))
 
-    assert await one.shared.read(KEY) is None
+    assert await one.read(KEY) is None
     assert one.door.stats()["oversized_total"] == 1
     assert not await admin.exists(name)
 
@@ -169,7 +170,7 @@ async def test_things_of_another_type_under_our_names_cost_one_miss(
     await admin.rpush(name, "poison")
 
     answers = [
-        await one.shared.read(KEY),
+        await one.read(KEY),
         await one.shared.lead(KEY, refresh=True),
         await one.keep(KEY, BLOB),
     ]
@@ -177,7 +178,7 @@ async def test_things_of_another_type_under_our_names_cost_one_miss(
     assert one.door.stats()["poisoned_total"] == 1
     assert await one.shared.lead(KEY, refresh=True) is not None or what != "l"
     assert await one.keep(KEY, BLOB)
-    assert await one.shared.read(KEY) == BLOB
+    assert await one.read(KEY) == BLOB
 
 
 @pytest.mark.parametrize("poison", [b"", b"not an epoch", b"x" * 100])
@@ -188,7 +189,7 @@ async def test_rubbish_under_the_epochs_name_is_written_over(
     one, two = await join(), await join()
 
     assert await one.keep(KEY, BLOB)
-    assert await two.shared.read(KEY) == BLOB
+    assert await two.read(KEY) == BLOB
 
 
 async def test_a_list_under_the_epochs_name_is_written_over(join: Join, admin: Redis) -> None:
@@ -196,7 +197,7 @@ async def test_a_list_under_the_epochs_name_is_written_over(join: Join, admin: R
     one, two = await join(), await join()
 
     assert await one.keep(KEY, BLOB)
-    assert await two.shared.read(KEY) == BLOB
+    assert await two.read(KEY) == BLOB
 
 
 async def test_a_discarded_value_is_gone_for_everybody_and_counted(join: Join) -> None:
@@ -204,7 +205,7 @@ async def test_a_discarded_value_is_gone_for_everybody_and_counted(join: Join) -
     await one.keep(KEY, BLOB)
     await two.shared.discard(KEY)
 
-    assert await one.shared.read(KEY) is None
+    assert await one.read(KEY) is None
     assert two.door.stats()["poisoned_total"] == 1
 
 
@@ -213,7 +214,7 @@ async def test_what_is_no_hash_is_refused_as_a_key(join: Join, key: str) -> None
     one = await join()
 
     with pytest.raises(ValueError, match="not a cache key") as refused:
-        await one.shared.read(key)
+        await one.read(key)
     assert not key or key not in str(refused.value)
 
 
@@ -223,5 +224,5 @@ async def test_a_full_redis_keeps_nothing_new_and_still_answers(join: Join, admi
     await admin.config_set("maxmemory", "1")
 
     assert not await one.keep(OTHER, BLOB)
-    assert await one.shared.read(KEY) == BLOB
+    assert await one.read(KEY) == BLOB
     assert one.door.describe() == {"state": "ok"}

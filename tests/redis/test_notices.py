@@ -13,7 +13,8 @@ from lyra.redis.listeners import Generation
 from lyra.redis.names import channel
 from lyra.redis.notices import Notices, Subscriber, Subscription
 from lyra.redis.replies import RefusedError, UnansweredError
-from tests.redis.conftest import KEY, PATIENT, Clock, Join
+from tests.cache.conftest import Clock
+from tests.redis.conftest import KEY, PATIENT, Join
 from tests.redis.servers import RedisServer, set_user
 
 BLOB = b"a sealed listener"

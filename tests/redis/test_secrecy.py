@@ -3,10 +3,7 @@
 import asyncio
 import datetime as dt
 import ipaddress
-import ssl
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from lyra.redis.runs import SharedRuns
 from lyra.redis.sessions import SharedSessions
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
+from tests.redis.tls_front import tls_front
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "REDIS.md"
 CANARY = "c4n4ry/p@ss"
@@ -43,7 +41,7 @@ async def tour(member: Member) -> None:
     async with lease:
         assert await member.keep(KEY, BLOB)
     assert await shared.wait(KEY, until) == "arrived"
-    assert await shared.read(KEY) == BLOB
+    assert await member.read(KEY) == BLOB
     await shared.discard(KEY)
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
@@ -123,7 +121,7 @@ async def test_the_password_is_nowhere_to_be_seen(
     url = f"redis://lyra:{ENCODED}{extra}@127.0.0.1:{server.port}"
     one = await join(url, hearing=password == "right")
     for _ in range(5):
-        found = await one.shared.read(KEY)
+        found = await one.read(KEY)
         assert found is None
     if password == "right":
         assert one.shared.reachable
@@ -158,7 +156,7 @@ async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> No
 def certificate(folder: Path) -> Path:
     """A certificate of 127.0.0.1 with its key, signed by itself, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cache.invalid")])
     now = dt.datetime.now(dt.UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     signed = (
@@ -183,40 +181,15 @@ def certificate(folder: Path) -> Path:
     return path
 
 
-@asynccontextmanager
-async def tls_before(server: RedisServer, pem: Path) -> AsyncIterator[int]:
-    """The port of something that takes the TLS off and passes the rest to the server."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
-    group = asyncio.TaskGroup()
-
-    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while piece := await source.read(65_536):
-                sink.write(piece)
-        finally:
-            sink.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", server.port)
-        group.create_task(copy(reader, back))
-        group.create_task(copy(there, writer))
-
-    async with group:
-        tls = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-        async with tls:
-            yield tls.sockets[0].getsockname()[1]
-
-
 async def test_tls_is_spoken_with_whom_the_certificate_names(
     server: RedisServer, join: Join, folder: Path
 ) -> None:
     pem = certificate(folder)
-    async with tls_before(server, pem) as port:
+    async with tls_front(server.port, pem) as port:
         one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
         await tour(one)
-        stranger = await join(f"rediss://127.0.0.1:{port}", hearing=False)
+        for url in (f"rediss://127.0.0.1:{port}", f"rediss://localhost:{port}?ssl_ca_certs={pem}"):
+            stranger = await join(url, hearing=False)
 
-        assert await stranger.shared.read(KEY) is None
-        assert not stranger.shared.reachable
-        await server.kill()  # ends the connections, so that the block can end
+            assert await stranger.read(KEY) is None
+            assert not stranger.shared.reachable

@@ -161,19 +161,27 @@ class Lyra:
         }
 
 
+def _wall_clock() -> float:
+    return time.time()  # noqa: TID251 - here the clocks are handed in
+
+
 @asynccontextmanager
 async def open_lyra(
     settings: Settings,
     metrics: Metrics | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
 ) -> AsyncIterator[Lyra]:
-    """A Lyra with its HTTP session and its sweeper, both ended with the block."""
+    """A Lyra with its HTTP session and its sweeper, both ended with the block.
+
+    What lives and ends does so by `clock`, which never jumps; `wall_clock` may.
+    """
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
     metrics = metrics or Metrics()
     async with (
-        open_spotify(settings, metrics, rng=rng) as spotify,
+        open_spotify(settings, metrics, rng=rng, clock=wall_clock) as spotify,
         _open_redis(settings, metrics, clock=clock, rng=rng) as redis,
     ):
         listeners = ListenerCache(
@@ -182,8 +190,8 @@ async def open_lyra(
             metrics,
             rng=rng,
             clock=clock,
-            wall_clock=_wall_clock,
-            shared=_shared_tier(settings, redis, clock) if redis else None,
+            wall_clock=wall_clock,
+            shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
         )
         sweeper = asyncio.get_running_loop().create_task(listeners.sweep_forever())
         try:
@@ -192,7 +200,7 @@ async def open_lyra(
                 metrics,
                 spotify,
                 listeners,
-                epoch=_wall_clock() - clock(),
+                epoch=wall_clock() - clock(),
                 direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
                 redis=redis,
                 clock=clock,
@@ -221,14 +229,19 @@ async def _open_redis(
         yield door
 
 
-def _shared_tier(settings: Settings, redis: RedisDoor, clock: Callable[[], float]) -> SharedTier:
+def _shared_tier(
+    settings: Settings,
+    redis: RedisDoor,
+    clock: Callable[[], float],
+    wall_clock: Callable[[], float],
+) -> SharedTier:
     assert settings.secret is not None  # noqa: S101 - Settings refuses Redis without a secret
     return SharedTier(
         SharedListeners(redis),
         settings.secret,
         level=settings.llm_context,
         clock=clock,
-        wall_clock=_wall_clock,
+        wall_clock=wall_clock,
     )
 
 
@@ -246,7 +259,3 @@ def _checked(token: str) -> Token:
         pass
     # Not in the block above: what was passed may be a secret, and hangs on that error's frames.
     raise MalformedTokenError(_MALFORMED)
-
-
-def _wall_clock() -> float:
-    return time.time()  # noqa: TID251 - here the clocks are handed in

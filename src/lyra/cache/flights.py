@@ -80,7 +80,7 @@ class Flight:
             raise failure.again() from None
         except asyncio.CancelledError:
             if self.task.cancelled() and not _self_cancelled():
-                raise DrainingError from None
+                raise DrainingError(retry_after_s=1) from None
             raise
 
     def start(self, fetch: Fetch, landed: Callable[["Flight"], None]) -> None:
@@ -98,6 +98,7 @@ class Flights:
         self._limit = limit
         self._current: dict[Key, Flight] = {}
         self._running: set[Flight] = set()  # the fenced ones too: asyncio's own hold is weak
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._running)
@@ -111,7 +112,10 @@ class Flights:
 
         Raises:
             OverloadedError: `limit` fetches are running.
+            DrainingError: there will be no more.
         """
+        if self._closed:
+            raise DrainingError(retry_after_s=1)
         if len(self._running) >= self._limit:
             raise OverloadedError(retry_after_s=1)
         flight = Flight(key, reader)
@@ -133,8 +137,15 @@ class Flights:
             if flight is not None:
                 flight.fenced = True
 
+    async def drain(self, within_s: float) -> None:
+        """Let what runs come to its end, but no later than `within_s`."""
+        if running := [flight.task for flight in self._running]:
+            await asyncio.wait(running, timeout=within_s)
+        await self.close()
+
     async def close(self) -> None:
-        """End every flight; those who wait are told that the server is shutting down."""
+        """End every flight for good; those who wait are told that the server is shutting down."""
+        self._closed = True
         running = [flight.task for flight in self._running]
         for task in running:
             task.cancel()

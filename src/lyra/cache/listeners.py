@@ -16,7 +16,7 @@ from lyra.cache.locks import KeyedLocks
 from lyra.cache.shared import SharedTier
 from lyra.cache.shelf import Mark, Shelf
 from lyra.cache.visit import Visit
-from lyra.errors import OverloadedError, SpotifyTokenRejectedError
+from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -73,6 +73,7 @@ class ListenerCache:
         Raises:
             SpotifyTokenRejectedError: Spotify refused this token less than 30 s ago.
             OverloadedError: too many fetches are running.
+            DrainingError: this process fetches no more.
         """
         asked_at = self._clock()
         key = self.keys.key(token)
@@ -109,7 +110,7 @@ class ListenerCache:
             newcomer()
         try:
             flight = self._loader.start(key, token, old)
-        except OverloadedError as busy:
+        except TryLaterError as busy:
             if old is None:
                 raise
             return self._stale(old, busy.code, asked_at)
@@ -142,7 +143,7 @@ class ListenerCache:
             return
         try:
             self._loader.start(key, token, entry)
-        except OverloadedError:
+        except TryLaterError:
             return  # the entry is fresh; whoever has none goes first
         self._counts["refreshes_total"] += 1
 
@@ -164,11 +165,16 @@ class ListenerCache:
         self._invalidated(key)
         if self._shared is not None:
             await self._shared.forget(key)
+            self._invalidated(key)  # what was read from there in the meantime
 
     def _invalidated(self, key: str | None) -> None:
         """Forget in this process, at once."""
         self._flights.fence(None if key is None else Key(key))
         self._shelf.forget(key)
+
+    async def shed(self) -> None:
+        """Let go of all whom this process holds, for want of memory; they can be read again."""
+        self._shelf.entries.drop(None)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
         """How old the entry is and how long it has still, in whole seconds."""
@@ -231,6 +237,10 @@ class ListenerCache:
         while True:
             await asyncio.sleep(self._settings.cache_sweep_s)
             await self._shelf.sweep()
+
+    async def drain(self, within_s: float) -> None:
+        """Let the running fetches end within this time and begin no more; what is kept stays."""
+        await self._flights.drain(within_s)
 
     async def close(self) -> None:
         """End the running fetches and forget what this process holds."""

@@ -61,13 +61,25 @@ class Loader:
         Raises:
             OverloadedError: as many flights are under way as there may be.
         """
+        traces = self._metrics.traces
+        cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            if self._shared is None:
-                return await self._fetch(flight, old, token)
-            return await self._bring(self._shared, flight, old, token)
+            with traces.span("bring a listener", cause=cause) as span:
+                entry = await self._brought(flight, old, token)
+                span.tell({"lyra.spotify_calls": flight.reader.calls})
+                return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
+
+    async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+        if self._shared is None:
+            return await self._fetch(flight, old, token)
+        try:
+            return await self._bring(self._shared, flight, old, token)
+        except SpotifyTokenRejectedError:
+            await self._shared.forget(flight.key)
+            raise
 
     async def _bring(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
@@ -83,15 +95,17 @@ class Loader:
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
         while lease is None:
-            if await shared.wait(flight.key, until) == "unknown":
-                return await self._ask(shared, flight, old, token)
-            found = await shared.find(flight.key, token)
+            standing = await shared.wait(flight.key, until)
+            found = await shared.find(flight.key, token) if standing != "unknown" else None
             if found is not None and self._fresh(found):
                 return await self._adopt(flight, found)
-            if old is not None:
+            if old is not None and standing != "unknown":
                 flight.outcome = Outcome("stale", "slow")
                 return old
-            lease = await shared.lead(flight.key, refresh=found is not None)
+            if standing != "vacant":
+                # Nothing to wait for: Redis is away, or what has arrived is of no use here.
+                return await self._ask(shared, flight, old, token)
+            lease = await shared.lead(flight.key, refresh=False)
         async with lease:
             return await self._ask(shared, flight, old, token)
 
@@ -112,18 +126,15 @@ class Loader:
         flight.reader = self._source.reader(token)  # waiting for others cost it no time
         try:
             entry = await self._fetch(flight, old, token)
-        except SpotifyTokenRejectedError:
-            await shared.forget(flight.key)
-            raise
         except TryLaterError as failure:
             if old is None:
                 raise
             flight.outcome = Outcome("stale", failure.code)
             return old
         if entry is not old and not flight.fenced:
-            kept = await shared.keep(flight.key, token, entry, generation)
-            if not kept and shared.reachable:
-                self._shelf.entries.drop(flight.key)  # forgotten elsewhere meanwhile
+            fate = await shared.keep(flight.key, token, entry, generation)
+            if fate == "forgotten":  # by another process, whose notice may be on its way
+                self._shelf.entries.drop(flight.key)
         return entry
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:

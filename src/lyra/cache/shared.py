@@ -12,7 +12,7 @@ import msgspec
 from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
 from lyra.cache.keys import Key
 from lyra.redis.lease import Lease
-from lyra.redis.listeners import Generation, SharedListeners, Standing
+from lyra.redis.listeners import Fate, Generation, SharedListeners, Standing
 from lyra.redis.notices import Invalidate, Replaced
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.token import Token
@@ -57,19 +57,25 @@ class SharedTier:
 
     async def find(self, key: Key, token: Token) -> Entry | None:
         """What is kept for this token, fresh or stale; what cannot be understood is deleted."""
-        sealed = await self._shared.read(key)
-        if sealed is None:
+        held = await self._shared.read(key)
+        if held is None:
             return None
-        plain = open_sealed(self._secret, token.identity, key, sealed)
+        plain = open_sealed(self._secret, token.identity, key, held.blob)
         try:
             stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
-            return self._restored(stored)
+            return self._restored(stored, held.ttl_ms / 1000)
         except ValueError:
             await self._shared.discard(key)
             return None
 
-    def _restored(self, stored: _Stored) -> Entry | None:
+    def _restored(self, stored: _Stored, left_s: float) -> Entry | None:
+        """The entry, in this process's seconds; None if its life is over.
+
+        Two wall clocks may differ, so Redis' count of what is left bounds the life too. The wall
+        clock alone keeps out a value that somebody puts back when its life is over.
+        """
         ahead = self._wall_clock() - self._clock()
+        ahead = max(ahead, stored.life.dies_at - (self._clock() + left_s))
         life = Life(*(moment - ahead for moment in stored.life))
         if life.dies_at <= self._clock():
             return None
@@ -84,8 +90,8 @@ class SharedTier:
             **life._asdict(),
         )
 
-    async def keep(self, key: Key, token: Token, entry: Entry, generation: Generation) -> bool:
-        """Keep an entry for all processes; False when it was forgotten since, or Redis is away."""
+    async def keep(self, key: Key, token: Token, entry: Entry, generation: Generation) -> Fate:
+        """Keep an entry for all processes; see SharedListeners.publish."""
         ahead = self._wall_clock() - self._clock()
         stored = _Stored(
             life=Life(*(moment + ahead for moment in entry.life())),

@@ -246,6 +246,13 @@ class _Answer:
     def _finish(self, done: Done) -> None:
         self._ground()
         self._usage = done.usage
+        self._speaker.metrics.traces.note(
+            {
+                "gen_ai.usage.input_tokens": done.usage.input_tokens,
+                "gen_ai.usage.output_tokens": done.usage.output_tokens,
+                "gen_ai.response.finish_reasons": done.reason,
+            }
+        )
         self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
 
     def fail(self, failure: LyraError, *, ending: str | None = None) -> None:

@@ -9,6 +9,8 @@ client are dropped: anybody can write them.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 import msgspec
@@ -148,23 +150,27 @@ def _shaped(document: dict[str, Any], shape: type[Any]) -> Any:
 
 def turns(messages: list[Message], where: str) -> tuple[Turn, ...]:
     """The newest turns within the bounds, beginning and ending with the user's."""
-    spoken = [(message, message.words()) for message in messages]
-    said = [
-        (message.role, words)
-        for message, words in spoken
-        if message.role in ("user", "assistant") and words.strip()
-    ]
-    if not said or said[-1][0] != "user" or not spoken[-1][1].strip():
+    # Of thousands of messages only these are looked at: the event loop waits meanwhile.
+    said = list(islice(_said(messages), KEPT_MESSAGES))
+    if not said or said[0][0] != "user" or not messages[-1].words().strip():
         raise RequestError(f"{where}: the last message has to be the user's, and not empty.")
-    if len(said[-1][1].encode()) > KEPT_BYTES:
+    if len(said[0][1].encode()) > KEPT_BYTES:
         raise RequestError(f"{where}: the message is longer than {KEPT_BYTES} bytes. Shorten it.")
     return tuple(_merged(_newest(said)))
 
 
+def _said(messages: list[Message]) -> Iterator[_Said]:
+    """What user and assistant have said, newest first."""
+    for message in reversed(messages):
+        if message.role in ("user", "assistant") and (words := message.words()).strip():
+            yield message.role, words
+
+
 def _newest(said: list[_Said]) -> list[_Said]:
+    """As much of it as there is room for, oldest first."""
     kept: list[_Said] = []
     room = KEPT_BYTES
-    for role, words in reversed(said[-KEPT_MESSAGES:]):
+    for role, words in said:
         room -= len(words.encode())
         if room < 0:
             break

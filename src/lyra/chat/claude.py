@@ -53,6 +53,7 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "not_found_error": LlmMisconfiguredError,
     "invalid_request_error": LlmMisconfiguredError,
 }
+_SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
@@ -64,7 +65,11 @@ _TOO_LARGE = 413
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
-    http = DefaultAioHttpClient(follow_redirects=False)
+    http = DefaultAioHttpClient(
+        follow_redirects=False,
+        # The SDK's own limit of 1,000 would make the streams above it wait, and then fail.
+        limits=httpx2.Limits(max_connections=settings.max_streams + _SPARE_CONNECTIONS),
+    )
     async with AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
@@ -72,6 +77,8 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
         max_retries=0,
         timeout=httpx2.Timeout(settings.answer_timeout_s, connect=5, pool=5),
         http_client=http,
+        # Its own spans would hold the words where the environment asks for them.
+        open_telemetry=False,
     ) as client:
         yield Claude(client, settings)
 
@@ -94,10 +101,8 @@ class Claude:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
             async with (
-                self._client.messages.with_streaming_response.create(
-                    stream=True, **self._body(prompt)
-                ) as response,
-                aclosing(_pieces(response.http_response)) as pieces,
+                aclosing(await self._asked(prompt)) as response,
+                aclosing(_pieces(response)) as pieces,
             ):
                 yield pieces
         except LyraError:
@@ -105,8 +110,16 @@ class Claude:
         except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
             raise classify(failure) from None
 
+    async def _asked(self, prompt: Prompt) -> httpx2.Response:
+        """The response, begun; the SDK's own wrapper would keep the whole prompt as long as that."""
+        asked = await self._client.messages.with_raw_response.create(
+            stream=True, **self._body(prompt)
+        )
+        response: httpx2.Response = asked.http_response
+        return response
+
     def _body(self, prompt: Prompt) -> dict[str, Any]:
-        cached = {"type": "text", "text": prompt.context, "cache_control": {"type": "ephemeral"}}
+        cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
         return {
             "model": self.name,
             "max_tokens": self._max_tokens,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from lyra.breaker import Breaker, Call, RestingError
 from lyra.errors import (
@@ -15,6 +15,7 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.metrics import Metrics
+from lyra.traces import Span
 
 RESTING = "resting"
 CREDENTIALS = "credentials"
@@ -27,9 +28,10 @@ _SPENT_REST_S = 600.0  # nobody raises a spend limit within a minute
 class ModelGuard:
     """One model's breaker. A refused key or a spent budget opens it at once."""
 
-    def __init__(self, breaker: Breaker, metrics: Metrics) -> None:
+    def __init__(self, breaker: Breaker, metrics: Metrics, *, model: str = "") -> None:
         self._breaker = breaker
         self._metrics = metrics
+        self._model = model
 
     @contextmanager
     def call(self) -> Iterator[Call]:
@@ -40,11 +42,12 @@ class ModelGuard:
         """
         began, outcome = time.monotonic(), "abandoned"
         try:
-            with self._breaker.call() as call:
+            with self._breaker.call() as call, self._span() as span:
                 try:
                     yield call
                 except LyraError as failure:
                     outcome = failure.code
+                    span.tell({"error.type": outcome})
                     self._judge(call, failure)
                     raise
                 outcome = "ok"
@@ -53,6 +56,10 @@ class ModelGuard:
             raise _told(resting) from None
         finally:
             self._metrics.model_seconds.labels(outcome).observe(time.monotonic() - began)
+
+    def _span(self) -> AbstractContextManager[Span]:
+        told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
+        return self._metrics.traces.span(f"chat {self._model}", told, kind="client")
 
     @property
     def rests_s(self) -> float:

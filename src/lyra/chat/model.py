@@ -15,10 +15,14 @@ from lyra.settings import Settings
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """One request to a model. `rules` and `context` are byte-identical between turns."""
+    """One request to a model. `rules` and `context()` are byte-identical between turns.
+
+    The context is made when it is asked for: kept as text until the answer is over, it would weigh
+    more than all else of a stream (one emoji in a title makes every letter four bytes).
+    """
 
     rules: str
-    context: str
+    context: Callable[[], str]
     turns: tuple[Turn, ...]
     listening: Callable[[], Listening]
 

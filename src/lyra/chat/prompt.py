@@ -27,7 +27,7 @@ def make_prompt(entry: Entry, turns: tuple[Turn, ...]) -> Prompt:
     """The request to the model; only the turns differ between one listener's messages."""
     return Prompt(
         rules=RULES,
-        context=f"<listening_data>{entry.context}</listening_data>",
+        context=lambda: f"<listening_data>{entry.context}</listening_data>",
         turns=turns,
         listening=entry.listening,
     )

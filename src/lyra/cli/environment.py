@@ -31,6 +31,15 @@ def process_manager() -> str | None:
     return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as below
 
 
+def wants_traces() -> bool:
+    """Whether OpenTelemetry's own variables name a collector; its exporter reads them itself."""
+    told = os.environ  # noqa: TID251 - as below
+    off = told.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    named = any(told.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
+    exporter = told.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
+    return exporter == "otlp" and not off
+
+
 def _environment() -> Mapping[str, str]:
     written = {name: value for name, value in dotenv_values(".env").items() if value}
     return {**written, **os.environ}  # noqa: TID251 - the one place that reads it

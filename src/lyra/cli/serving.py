@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -16,9 +18,10 @@ from msgspec.structs import replace
 from lyra import __version__
 from lyra.app import create_app
 from lyra.cli.checks import CALLS_PER_FETCH
-from lyra.cli.environment import process_manager
+from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
+from lyra.traces import Traces
 from lyra.web.admin import admin_app
 from lyra.web.request_log import RequestLog, log_request
 from lyra.web.server import Runner, listen, listen_on
@@ -27,6 +30,7 @@ from lyra.web.services import SERVICES, Persona, Services
 log = logging.getLogger(__name__)
 
 _SPARE_FILES = 64
+_CGROUPS = Path("/sys/fs/cgroup")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -45,11 +49,13 @@ async def serve_until_stopped(
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
-    settings = within_file_limit(settings)
-    app = create_app(settings, personas=personas, request_log=request_log)
-    runner = Runner(app, settings)
-    await runner.setup()
-    try:
+    settings = within_memory_limit(within_file_limit(settings))
+    async with AsyncExitStack() as stack:
+        traces = await stack.enter_async_context(_open_traces())
+        app = create_app(settings, personas=personas, request_log=request_log, traces=traces)
+        runner = Runner(app, settings)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             # What start-up made stays: the collector need not search it again and again.
@@ -62,9 +68,25 @@ async def serve_until_stopped(
             _say(why, lambda _: "lyra: stopping; live answers may finish")
             await runner.leave()
             app[SERVICES].runs.draining = True
-    finally:
-        await runner.cleanup()
     return 0
+
+
+@asynccontextmanager
+async def _open_traces() -> AsyncIterator[Traces]:
+    """Traces for the collector that the environment names; without one, nothing is imported."""
+    if not wants_traces():
+        yield Traces()
+        return
+    collector = await asyncio.to_thread(importlib.import_module, "lyra.collector")
+    async with AsyncExitStack() as stack:
+        try:
+            traces = await stack.enter_async_context(collector.exporting())
+        except ImportError:
+            raise SettingError(
+                "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
+                "are not installed. Install the extra `traces`, or unset the variable."
+            ) from None
+        yield traces
 
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:
@@ -120,6 +142,31 @@ def within_file_limit(settings: Settings) -> Settings:
     upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
+
+
+def within_memory_limit(
+    settings: Settings, *, group: Path | None = None, machine: int | None = None
+) -> Settings:
+    """These settings with a bound of memory: a worker's part of what this process may have.
+
+    `group` is the folder of its control group, `machine` the machine's memory in bytes.
+    """
+    if settings.max_memory_bytes or not _CGROUPS.exists():
+        return settings
+    found = [
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if machine is None else machine
+    ]
+    with suppress(OSError, ValueError):  # `max` is no number, and an older kernel has no such file
+        found.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
+    return replace(settings, max_memory_bytes=min(found) // settings.workers)
+
+
+def _own_group() -> Path:
+    """The folder of this process's control group, as systemd and containers make them."""
+    for line in Path("/proc/self/cgroup").read_text("ascii").splitlines():
+        if line.startswith("0::/"):
+            return _CGROUPS / line.removeprefix("0::/")
+    return _CGROUPS
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:

@@ -64,6 +64,9 @@ async def fetch_listening(
     `now` is seconds since the epoch. `report` is called once for each section as it ends. Of
     what is `held` already, only the sections that may be there by now are asked for.
 
+    If one of these is refused in a way that would settle the whole fetch were it /me's, /me is
+    asked after all.
+
     Raises:
         SpotifyTokenRejectedError: /me, and so the token, was refused.
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
@@ -86,10 +89,9 @@ async def fetch_listening(
         if refused is None:
             raise
     else:
-        return _assemble(
-            *(_sound(profile), _sound(artists), _sound(tracks), _sound(plays), _sound(playlists)),
-            now=now,
-        )
+        rest = (_sound(artists), _sound(tracks), _sound(plays), _sound(playlists))
+        who = await ask.about_the_token(_sound(profile), [each.failure for each in rest])
+        return _assemble(who, *rest, now=now)
     raise refused  # here and not in the block above, so that no context hangs on it
 
 
@@ -119,6 +121,24 @@ class _Asker:
             return outcome
         self._report(section)
         return _Outcome(section, Parsed(take(self._held), regimes=_seen(self._held)))
+
+    async def about_the_token(
+        self, kept: _Outcome[Profile], failures: Sequence[SpotifyFailure | None]
+    ) -> _Outcome[Profile]:
+        """The profile; asked for now if it was not before and one of these casts doubt on it.
+
+        Raises:
+            LyraError: /me settles it.
+        """
+        doubts = [each for each in failures if each and refusal({"profile": each})]
+        if "profile" not in self._kept or not doubts:
+            return kept
+        asked = await _read(self._reader, "profile", parse_profile, lambda _: None)
+        if asked.failure is None:
+            return asked
+        if refused := refusal({"profile": asked.failure}):
+            raise refused
+        return kept
 
     def _refuse(self, failure: SpotifyFailure) -> None:
         """End the other calls if this answer of /me settles them; they would only take time."""

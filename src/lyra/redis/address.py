@@ -5,12 +5,15 @@ the start. No message repeats a part of the URL: a password with an unescaped ch
 the wrong part.
 """
 
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _OPTIONS = {"redis": ("db",), "rediss": ("db", *_TLS), "unix": ("db",)}
-_ESCAPE = "Characters such as / ? # @ : in a user name or password are written %2F %3F %23 %40 %3A."
+_ESCAPE = "Characters such as / ? # @ : in a user name or password are written %2F %3F %23 %40 %3A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,33 @@ def parse_address(url: str) -> Address:
         password=unquote(parts.password) if parts.password else None,
         tls={name: options[name] for name in _TLS if name in options},
     )
+
+
+def check_tls_files(address: Address) -> None:
+    """Read the files that the TLS options name, as every connection will. Blocks.
+
+    Raises:
+        ValueError: one of them cannot be used; the message names its option.
+    """
+    certificate, key = address.tls.get("ssl_certfile"), address.tls.get("ssl_keyfile")
+    if key and not certificate:
+        raise ValueError("the Redis URL has ssl_keyfile without ssl_certfile")
+    context = ssl.create_default_context()
+    if "ssl_ca_certs" in address.tls:
+        with _named("ssl_ca_certs"):
+            context.load_verify_locations(address.tls["ssl_ca_certs"])
+    if certificate:
+        with _named("ssl_certfile or ssl_keyfile"):
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, password="")
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        raise ValueError(f"the file of the Redis URL's {option} cannot be used") from None
 
 
 def _host(parts: SplitResult) -> str:

@@ -57,7 +57,7 @@ class Client:
         Raises:
             UnansweredError: no answer came in time. The commands may have been carried out.
         """
-        with _explained():
+        with _explained(), _cancellation_kept():
             async with asyncio.timeout(self._timing.deadline_s):
                 pipeline = self._redis.pipeline(transaction=False)
                 for command in commands:
@@ -79,9 +79,10 @@ class Client:
         connection = self._kind(retry=Retry(NoBackoff(), 0), **self._settings)
         try:
             with _explained():
-                async with asyncio.timeout(self._timing.deadline_s):
-                    await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
-                    await _subscribe(connection, channel)
+                with _cancellation_kept():
+                    async with asyncio.timeout(self._timing.deadline_s):
+                        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+                        await _subscribe(connection, channel)
                 yield Subscription(connection, self._timing)
         finally:
             await connection.disconnect(nowait=True)
@@ -106,15 +107,20 @@ class Subscription:
         """
         reply = await self._connection.read_response(timeout=self._timing.silence_s)
         if reply is None:
-            await self._connection.send_command("PING")
-            reply = await self._connection.read_response(timeout=self._timing.timeout_s)
-            if reply is None:
-                raise TimeoutError
+            reply = await self._answer_to_ping()
         match reply:
             case [b"message", _, bytes(notice)]:
                 return notice
             case _:
                 return None
+
+    async def _answer_to_ping(self) -> Reply:
+        with _cancellation_kept():
+            await self._connection.send_command("PING")
+            reply = await self._connection.read_response(timeout=self._timing.timeout_s)
+        if reply is None:
+            raise TimeoutError
+        return reply
 
 
 async def _subscribe(connection: AbstractConnection, channel: str) -> None:
@@ -123,6 +129,23 @@ async def _subscribe(connection: AbstractConnection, channel: str) -> None:
         await connection.read_response()
     except vendor.ResponseError as fault:
         raise RefusedError(_code(fault)) from fault
+
+
+@contextmanager
+def _cancellation_kept() -> Iterator[None]:
+    """Raise a cancellation that was lost in the block.
+
+    redis-py writes under `asyncio.wait_for`, which on Python 3.11 swallows one that comes as the
+    write ends (python/cpython#86296): a task that is awaited at its end would then go on for ever.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it is awaited from coroutines only
+    before = task.cancelling()
+    try:
+        yield
+    finally:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 @contextmanager

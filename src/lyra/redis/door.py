@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Protocol
 
 from lyra.metrics import Metrics
-from lyra.redis.address import Address, parse_address
+from lyra.redis.address import Address, check_tls_files, parse_address
 from lyra.redis.breaker import Breaker
 from lyra.redis.names import channel
 from lyra.redis.notices import Notices, Subscriber
@@ -114,8 +114,8 @@ async def open_redis(
     `clock` counts seconds, from anywhere.
 
     Raises:
-        ValueError: the URL is wrong, or redis-py or cryptography is not installed. The message
-            holds no part of the URL.
+        ValueError: the URL is wrong, a file that it names cannot be used, or redis-py or
+            cryptography is not installed. The message holds no part of the URL.
     """
     timing = timing or Timing()
     address = parse_address(url)
@@ -144,6 +144,7 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
         raise ValueError(
             f"a Redis URL needs {missing.name}, which is not installed: pip install 'lyra[redis]'"
         ) from missing
+    await asyncio.to_thread(check_tls_files, address)
     return module.Client(address, timing, connections=connections)
 
 

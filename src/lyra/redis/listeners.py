@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
@@ -22,6 +22,14 @@ _OWED = 1000
 _WRONG_TYPE = Refusal("WRONGTYPE")
 
 Standing = Literal["arrived", "vacant", "unknown"]
+Fate = Literal["kept", "forgotten", "unknown"]
+
+
+class Held(NamedTuple):
+    """A value as it is kept now, and for how many milliseconds still."""
+
+    blob: bytes
+    ttl_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +62,20 @@ class SharedListeners:
         """
         self._door.notices.tell(invalidate, replaced or invalidate)
 
-    async def read(self, key: str) -> bytes | None:
-        """The value kept for this key; None when there is none, or no Redis."""
-        replies = await self._ask(key, lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES)])
+    async def read(self, key: str) -> Held | None:
+        """What is kept for this key; None when there is nothing, or no Redis."""
+        replies = await self._ask(
+            key,
+            lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES), ("PTTL", names.entry)],
+        )
         match replies:
-            case [bytes(blob)] if len(blob) > CAP_BYTES:
+            case [bytes(blob), _] if len(blob) > CAP_BYTES:
                 await self._delete(key, "oversized_total")
-                return None
-            case [bytes(blob)] if blob:
-                return blob
-            case _:
-                return None
+            case [bytes(blob), -1] if blob:
+                await self.discard(key)  # all of ours expire
+            case [bytes(blob), int(ttl_ms)] if blob and ttl_ms > 0:
+                return Held(blob, ttl_ms)
+        return None
 
     async def discard(self, key: str) -> None:
         """Delete a value that cannot be understood, and count it."""
@@ -84,13 +95,16 @@ class SharedListeners:
         ticket = word(replies[-1]) if replies else None
         return Generation(ticket) if ticket else Generation()
 
-    async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> bool:
-        """Keep the value unless the key was forgotten since; wakes who waits for it."""
+    async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> Fate:
+        """Keep the value unless the key was forgotten since; wakes who waits for it.
+
+        `unknown`: it could not be kept, and nobody can tell whether the key was forgotten.
+        """
         if not generation.ticket or ttl_ms <= 0:
-            return False
+            return "unknown"
         if not 0 < len(blob) <= CAP_BYTES:
             self._door.count("oversized_total")
-            return False
+            return "unknown"
         notice = self._door.notices.compose("kept", key)
         # Under another epoch's names there is no such ticket: it is refused there too.
         replies = await self._ask(
@@ -103,7 +117,13 @@ class SharedListeners:
                 )
             ],
         )
-        return replies == [1]
+        match replies:
+            case [1]:
+                return "kept"
+            case [0]:
+                return "forgotten"
+            case _:
+                return "unknown"
 
     async def forget(self, key: str) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.

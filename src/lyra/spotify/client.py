@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from lyra.spotify.gate import Gate
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
 from lyra.spotify.wire import Tally, Wire
+from lyra.traces import Span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,6 +57,11 @@ class SpotifyClient:
         if sent:
             self._metrics.spotify_calls.labels(endpoint, outcome).inc()
             self._metrics.spotify_seconds.labels(endpoint, outcome).observe(seconds)
+
+    def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
+        """The trace of one call."""
+        told = {"lyra.section": endpoint, "http.request.method": "GET"}
+        return self._metrics.traces.span(f"GET {PATHS[endpoint]}", told, kind="client")
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long."""
@@ -126,13 +132,15 @@ class SpotifyReader:
     async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         await self._pass_gate(endpoint)
         try:
-            with self._client.breaker.call(self) as call:
-                return await self._sent(endpoint, parse, call)
+            with self._client.breaker.call(self) as call, self._client.span(endpoint) as span:
+                return await self._sent(endpoint, parse, call, span)
         except RestingError as resting:
             failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
         raise failure
 
-    async def _sent(self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call) -> T:
+    async def _sent(
+        self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call, span: Span
+    ) -> T:
         tally, outcome = Tally(self._count_one), "abandoned"
         began = asyncio.get_running_loop().time()
         try:
@@ -146,6 +154,7 @@ class SpotifyReader:
             if outcome in _OUTAGES:
                 call.failed()
             self._client.gate.close(endpoint, failure)
+            span.tell({"error.type": failure.code})
             raise
         finally:
             took = asyncio.get_running_loop().time() - began

@@ -15,10 +15,12 @@ from lyra.errors import (
     MethodNotAllowedError,
     MisdirectedRequestError,
     NotFoundError,
+    OverloadedError,
     RequestError,
 )
 from lyra.metrics import Requests
 from lyra.settings import Settings
+from lyra.traces import Span, Told, Traces
 from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
 from lyra.web.places import PLACE, Places
 from lyra.web.request_log import Answered, RequestLog
@@ -26,13 +28,16 @@ from lyra.web.services import SERVICES, Services
 
 log = logging.getLogger(__name__)
 
+_FAULT = 500
+_SHORT_S = 5  # what is going on has to end first
+_STOP = "/lyra/chat/{run}/stop"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_STATUS: dict[int, type[RequestError]] = {
     404: NotFoundError,
     405: MethodNotAllowedError,
     413: BodyTooLargeError,
 }
-_NEVER_QUEUED = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # neither queued nor traced
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
@@ -43,8 +48,15 @@ _PREFLIGHT = {
 class Edge:
     """Wraps every request once. Overload is refused before any work is done."""
 
-    def __init__(self, settings: Settings, requests: Requests, tell: RequestLog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        requests: Requests,
+        tell: RequestLog,
+        traces: Traces | None = None,
+    ) -> None:
         self.places = Places(settings)
+        self._traces = traces or Traces()
         self._settings = settings
         self._requests = requests
         self._tell = tell
@@ -59,6 +71,15 @@ class Edge:
         sent = request.headers.get("X-Request-Id")
         rid = sent if sent is not None and _CLIENT_ID.fullmatch(sent) else self._new_id()
         request_id.set(rid)
+        if self._traces.collected and request.path not in _PROBES:
+            with self._traces.span(_span_name(request), kind="server") as span:
+                return await self._observed(request, handler, rid, span)
+        return await self._observed(request, handler, rid)
+
+    async def _observed(
+        self, request: web.Request, handler: Handler, rid: str, span: Span | None = None
+    ) -> web.StreamResponse:
+        """Answer, and tell the log, the metrics and the trace how it went."""
         began = time.monotonic()
         status = 499  # what the log says of a reader who left before an answer
         try:
@@ -66,6 +87,8 @@ class Edge:
             status = answer.status
         finally:
             self._note(request, status, time.monotonic() - began)
+            if span is not None:
+                span.tell(_told(request, status, rid))
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
@@ -74,7 +97,7 @@ class Edge:
             self._admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
-            if request.path not in _NEVER_QUEUED:
+            if request.path not in _PROBES:
                 place = request[PLACE] = self.places.take_free() or await self.places.take()
             return await handler(request)
         except LyraError as error:
@@ -94,6 +117,8 @@ class Edge:
     def _admit(self, request: web.Request) -> None:
         if _host_name(request.headers.get("Host", "")) not in self._hosts:
             raise MisdirectedRequestError
+        if request.app[SERVICES].memory.short and not _costs_nothing(request):
+            raise OverloadedError(retry_after_s=_SHORT_S)
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)
@@ -125,6 +150,25 @@ def _route(request: web.Request) -> str:
     """The route's template: never the path itself, which a stranger chose."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"
+
+
+def _span_name(request: web.Request) -> str:
+    return f"{request.method} {_route(request)}"
+
+
+def _told(request: web.Request, status: int, rid: str) -> Told:
+    told: dict[str, str | int | float] = {
+        "http.request.method": request.method,
+        "http.route": _route(request),
+        "http.response.status_code": status,
+        "lyra.request_id": rid,
+    }
+    return told | {"error.type": str(status)} if status >= _FAULT else told
+
+
+def _costs_nothing(request: web.Request) -> bool:
+    """Whether the request takes no memory to speak of, or frees some."""
+    return request.path in _PROBES or request.method == "DELETE" or _route(request) == _STOP
 
 
 def _host_name(host: str) -> str:

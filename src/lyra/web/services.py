@@ -16,6 +16,7 @@ from lyra.web.address import Network
 from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins
+from lyra.web.memory import Memory
 from lyra.web.sse import Ticker
 from lyra.web.watchdog import Watchdog
 
@@ -57,6 +58,7 @@ class Services:
     trusted: tuple[Network, ...]
     ticker: Ticker
     watchdog: Watchdog
+    memory: Memory
     files: Files
     head: bytes
     logins: Logins | None

@@ -26,6 +26,7 @@ class Watchdog:
     def __init__(self, metrics: Metrics, stall_s: float) -> None:
         self._stall_s = stall_s
         self._lag = metrics.loop_lag_seconds
+        metrics.watch("lyra_loop", _tasks)
         self._beat = time.monotonic()
         self._ill_until = 0.0
         self._ending = threading.Event()
@@ -70,6 +71,10 @@ class Watchdog:
                 frame = sys._current_frames().get(loop_thread)  # noqa: SLF001 - documented
                 if frame is not None and _file(frame) not in _AT_REST:  # else the machine is busy
                     log.error("the event loop stands still in %s", _where(frame))
+
+
+def _tasks() -> dict[str, int]:
+    return {"tasks": len(asyncio.all_tasks())}
 
 
 def _where(innermost: FrameType) -> str:

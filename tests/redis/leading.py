@@ -1,14 +1,35 @@
-"""A process that leads and never finishes: `leader.py <url> <key> <lease_s>`."""
+"""A process that leads and never finishes: `async with leader(url, key, lease_s=1) as process`."""
 
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from random import Random
 
 from lyra.metrics import Metrics
 from lyra.redis.door import open_redis
 from lyra.redis.listeners import SharedListeners
 from lyra.redis.timing import Timing
+
+
+@asynccontextmanager
+async def leader(
+    url: str, key: str, *, lease_s: float
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Another process, leading until it is killed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", __file__, url, key, str(lease_s)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"leading\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def lead(url: str, key: str, lease_s: float) -> None:

@@ -1,0 +1,109 @@
+"""What open calls to the model weigh by themselves. Run as a process: KIND URL COUNT.
+
+KIND is `aiohttp`, the client alone, or `claude`, the model client as Lyra uses it. Prints by how
+many bytes the process has grown once every call has spoken.
+"""
+
+import asyncio
+import resource
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import uvloop
+
+from lyra.chat.bodies import Turn
+from lyra.chat.claude import open_claude
+from lyra.chat.model import Prompt
+from lyra.listening.models import Listening
+from lyra.settings import Settings
+
+WARM_UP = 100
+TOGETHER = 32
+SETTLE_S = 3.0
+CONTEXT = "x" * 13_000  # what a listener takes in the end
+QUESTION = "What now? #0/hold#"
+
+Open = Callable[[], AbstractAsyncContextManager[AsyncIterator[Any]]]
+
+
+def _no_listening() -> Listening:
+    raise AssertionError("this model is asked over the wire")
+
+
+@asynccontextmanager
+async def _aiohttp(url: str) -> AsyncIterator[Open]:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout()
+    ) as http:
+
+        @asynccontextmanager
+        async def call() -> AsyncIterator[AsyncIterator[bytes]]:
+            body = orjson.dumps({"system": CONTEXT, "messages": QUESTION})
+            async with http.post(f"{url}/v1/messages", data=body) as answer:
+                yield aiter(answer.content.iter_any())
+
+        yield call
+
+
+@asynccontextmanager
+async def _claude(url: str) -> AsyncIterator[Open]:
+    prompt = Prompt("rules", lambda: CONTEXT, (Turn("user", QUESTION),), _no_listening)
+    async with open_claude(Settings(llm_base_url=url, llm_api_key="benchmark")) as claude:
+        yield lambda: claude.open(prompt)
+
+
+async def _measure(kind: str, url: str, count: int) -> int:
+    opened = {"aiohttp": _aiohttp, "claude": _claude}[kind]
+    async with opened(url) as call:
+        await _grown(call, WARM_UP)
+        return await _grown(call, count)
+
+
+def _memory_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+async def _grown(call: Open, count: int) -> int:
+    """By how many bytes the process grows with this many calls open, each read by a task."""
+    before, turn = _memory_bytes(), asyncio.Semaphore(TOGETHER)
+    spoken = 0
+
+    async def follow() -> None:
+        nonlocal spoken
+        await turn.acquire()
+        async with call() as pieces:
+            await anext(pieces)
+            spoken += 1
+            turn.release()
+            async for _ in pieces:
+                pass
+
+    async with AsyncExitStack() as stack:
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(follow()) for _ in range(count)]
+        stack.callback(lambda: [task.cancel() for task in tasks])
+        while spoken < count:
+            await asyncio.sleep(0.1)
+            for task in tasks:
+                if task.done():
+                    task.result()
+                    raise RuntimeError("a call has ended")
+        await asyncio.sleep(SETTLE_S)
+        grown = _memory_bytes() - before
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return grown
+
+
+if __name__ == "__main__":
+    _, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
+        found = running.run(_measure(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    print(orjson.dumps({"bytes": found}).decode())

@@ -1,0 +1,184 @@
+"""Requests made to hurt, one at a time: how long does the event loop stand still for everybody else?"""
+
+import asyncio
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from statistics import median
+from typing import NamedTuple, Self
+
+import orjson
+
+from faultbench.asker import request
+from faultbench.figures import Figure, Finding
+from faultbench.place import Place, Service
+
+AIM_S = 0.02
+TIMES = 3, 7, 25
+MIB = 2**20
+PATIENCE_S = 5.0
+LONG_S = 0.05  # a watchdog's beat that was later than this saw a stall
+PROBE = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+LAG = 'lyra_loop_lag_seconds_bucket{le="0.05"}'
+LAGS = 'lyra_loop_lag_seconds_bucket{le="+Inf"}'
+
+
+class Hurt(NamedTuple):
+    """One hostile request as bytes, and how many answers it asks for."""
+
+    what: str
+    sent: bytes
+    answers: int = 1
+
+
+async def hostile(place: Place) -> Finding:
+    """The longest wait of a bystander while each of these is worked on, and its processor time."""
+    async with place.service("hostile") as service:
+        token = place.token()
+        await service.warm([token])
+        before = await service.metrics()
+        figures = [await _measured(place, service, hurt) for hurt in _hurts(token)]
+        after = await service.metrics()
+    beats, on_time = (after[name] - before[name] for name in (LAGS, LAG))
+    late = round(beats - on_time)
+    return Finding(
+        "The worst stall of the event loop by one hostile request",
+        [
+            *figures,
+            Figure(
+                f"the service's own beats later than {LONG_S * 1000:g} ms", f"{late} of {beats:.0f}"
+            ),
+        ],
+        notes=[
+            f"A bystander asks /healthz over and over, in a thread; its longest wait while the request is worked on, median and worst of {place.count(*TIMES)} times. The median is judged: what a busy machine adds comes by chance, what a request costs comes each time.",
+            "In brackets the processor time of the event loop's thread, the bystander's requests included.",
+        ],
+    )
+
+
+async def _measured(place: Place, service: Service, hurt: Hurt) -> Figure:
+    waits, cpu_s, status = [], [], ""
+    for _ in range(place.count(*TIMES)):
+        with _Bystander(service.server.port) as bystander:
+            began = service.cpu_s
+            status = await asyncio.to_thread(_attack, service.server.port, hurt)
+            cpu_s.append(service.cpu_s - began)
+        waits.append(bystander.longest_s)
+    middle = median(waits)
+    found = f"{middle * 1000:.1f} / {max(waits) * 1000:.1f} ms ({median(cpu_s) * 1000:.1f})"
+    return Figure(f"{hurt.what}: {status}", found, f"<= {AIM_S * 1000:g} ms", middle <= AIM_S)
+
+
+class _Bystander:
+    """A thread that asks over and over, so that neither side of it waits for the benchmark."""
+
+    def __init__(self, port: int) -> None:
+        self.longest_s = 0.0
+        self._done = threading.Event()
+        self._asked = threading.Event()
+        self._thread = threading.Thread(target=self._keep_asking, args=(port,), daemon=True)
+
+    def _keep_asking(self, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sock:
+            while not self._done.is_set():
+                began = time.perf_counter()
+                sock.sendall(PROBE)
+                sock.recv(65_536)
+                took = time.perf_counter() - began
+                if self._asked.is_set():
+                    self.longest_s = max(self.longest_s, took)
+                self._asked.set()  # the first one has met a new connection
+                self._done.wait(0.0005)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._asked.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(PATIENCE_S)
+
+
+def _attack(port: int, hurt: Hurt) -> str:
+    """Send it as fast as it goes; the status of the answer, or how the connection ended."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sock:
+        try:
+            sock.sendall(hurt.sent)
+        except ConnectionError:
+            received += b""  # refused before all of it was read; an answer may be there
+        try:
+            while received.count(b"HTTP/1.1 ") < hurt.answers or b"\r\n\r\n" not in received:
+                if not (data := sock.recv(65_536)):
+                    break
+                received += data
+        except (ConnectionError, TimeoutError):
+            return "cut"
+    return received[9:12].decode() or "closed"
+
+
+def _hurts(token: str) -> Iterator[Hurt]:
+    def chat(what: str, body: bytes, *headers: bytes) -> Hurt:
+        head = request("POST", "/lyra/chat", token).partition(b"Content-Length")[0]
+        lines = [b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
+        return Hurt(what, head + b"\r\n".join(lines) + b"\r\n\r\n" + body)
+
+    def get(what: str, *headers: bytes) -> Hurt:
+        lines = (b"GET /healthz HTTP/1.1", b"Host: 127.0.0.1", *headers)
+        return Hurt(what, b"\r\n".join(lines) + b"\r\n\r\n")
+
+    yield get("nothing hostile, for comparison")
+    yield chat("a gzip bomb, 1 MiB for 1 GiB", _bomb(), b"Content-Encoding: gzip")
+    yield chat("JSON of half a million levels", b"[" * (MIB - 1))
+    yield chat("JSON of 512 levels, 1 MiB", _filled(b'{"message":' + b"[" * 512))
+    yield chat("5,000 messages in 1 MiB", _messages(5_000))
+    yield chat("5,000 texts of one message in 1 MiB", _texts(5_000))
+    yield chat("100,000 empty messages", orjson.dumps({"messages": [{}] * 100_000}))
+    yield chat("a million numbers", _filled(b'{"message":"x","history":[', b"1,", b"1]}"))
+    yield chat("a message of 1 MiB", _filled(b'{"message":"', b"a", b'"}'))
+    yield chat("64 KiB of marks on one letter", _said("e" + "\u0301" * 32_700))
+    yield chat("64 KiB of characters nobody sees", _said("\u200b" * 21_800))
+    yield chat("64 KiB of ligatures that normalise to many letters", _said("\ufdfa" * 21_800))
+    yield chat("1 MiB of escapes", _filled(b'{"message":"', b"\\u0041", b'"}'))
+    yield get("60 headers of 4 KB", *(b"X-%d: %b" % (n, b"a" * 4_000) for n in range(60)))
+    yield get("128 headers", *(b"X-%d: a" % number for number in range(128)))
+    yield get("a header of 256 KiB", b"X-Long: " + b"a" * 2**18)
+    yield get("Authorization of 64 KiB", b"Authorization: Bearer " + b"a" * 2**16)
+    yield Hurt("32 requests in one write", PROBE * 32, 32)
+    yield Hurt("2,000 requests in one write", PROBE * 2_000, 2_000)
+    yield Hurt("a path of 8 KB", request("GET", "/" + "%2e" * 2_600))
+    yield Hurt("a cookie of 4 KB", _cookies())
+    yield Hurt("1 MiB that is no HTTP", bytes(MIB))
+
+
+def _bomb() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    zeros = bytes(MIB)
+    return b"".join([*(packer.compress(zeros) for _ in range(1_000)), packer.flush()])
+
+
+def _filled(begin: bytes, fill: bytes = b" ", end: bytes = b"") -> bytes:
+    """A body of just under 1 MiB."""
+    return begin + fill * ((MIB - len(begin) - len(end)) // len(fill)) + end
+
+
+def _said(words: str) -> bytes:
+    return orjson.dumps({"message": words})
+
+
+def _messages(count: int) -> bytes:
+    words = "a" * (MIB // count - 60)
+    return orjson.dumps({"messages": [{"role": "user", "content": words}] * count})
+
+
+def _texts(count: int) -> bytes:
+    part = {"type": "text", "text": "a" * (MIB // count - 60)}
+    return orjson.dumps({"messages": [{"role": "user", "parts": [part] * count}]})
+
+
+def _cookies() -> bytes:
+    crumbs = b"; ".join(b"c%d=%d" % (number, number) for number in range(300))[:4_000]
+    return b"GET /auth/session HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + crumbs + b"\r\n\r\n"

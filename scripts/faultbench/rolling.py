@@ -1,0 +1,82 @@
+"""`lyra serve --workers 2` under load while its workers are replaced one by one, again and again."""
+
+import asyncio
+import signal
+import time
+
+from faultbench.asker import Asker, Reply, request
+from faultbench.figures import Figure, Finding, exactly
+from faultbench.place import Place, Service, at_once
+
+WORKERS = 2
+CONNECTIONS = 16
+REQUESTS = 2_000, 20_000, 100_000
+ROLLS = 1, 1, 3  # at least
+OK = 200
+
+
+class Load:
+    """Readers who ask without a pause until they are told to stop."""
+
+    def __init__(self, service: Service, sent: bytes) -> None:
+        self.answered = 0
+        self.lost: list[Reply] = []
+        self.reconnected = 0
+        self.over = asyncio.Event()
+        self._service = service
+        self._sent = sent
+
+    async def keep_asking(self) -> None:
+        """Ask over one connection; another one where the server has said that it closes this one."""
+        asker = await Asker.connect(self._service.server.port)
+        while not self.over.is_set():
+            reply = await asker.ask(self._sent)
+            if reply.status == OK and not reply.ending:
+                self.answered += 1
+            else:
+                self.lost.append(reply)
+            if asker.closing or asker.lost:
+                asker.close()
+                self.reconnected += 1
+                asker = await Asker.connect(self._service.server.port)
+        asker.close()
+
+
+async def rolling(place: Place) -> Finding:
+    """So many requests and so many complete replacements, whichever takes longer."""
+    options = ("--workers", str(WORKERS))
+    async with place.service("rolling", *options, LYRA_DRAIN_S="1") as service:
+        token = place.token()
+        await service.warm([token] * 4)
+        load = Load(service, request("POST", "/lyra/init", token))
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                at_once(CONNECTIONS, (load.keep_asking() for _ in range(CONNECTIONS)))
+            )
+            rolls = await _rolled(place, service, load)
+            load.over.set()
+        seconds = time.monotonic() - began
+    return Finding(
+        f"{WORKERS} workers replaced one by one under load",
+        [
+            Figure("complete replacements", f"{rolls}"),
+            Figure("requests answered", f"{load.answered:,} in {seconds:.0f} s"),
+            Figure("connections that were told to go elsewhere", f"{load.reconnected:,}"),
+            exactly("requests lost", len(load.lost), 0),
+        ],
+    )
+
+
+async def _rolled(place: Place, service: Service, load: Load) -> int:
+    rolls, process = 0, service.server.process
+    while rolls < place.count(*ROLLS) or load.answered < place.count(*REQUESTS):
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None  # noqa: S101 - the server was opened with a pipe
+        async for line in process.stdout:
+            if b"all workers are replaced" in line:
+                break
+        else:
+            raise RuntimeError("the supervisor has ended")
+        rolls += 1
+    return rolls

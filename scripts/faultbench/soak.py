@@ -1,0 +1,102 @@
+"""Very many questions, half of whose readers leave: afterwards the process is as it was before."""
+
+import asyncio
+import time
+from random import Random
+
+from faultbench.asker import Asker, question
+from faultbench.figures import Figure, Finding, at_most, exactly
+from faultbench.place import Place, Service, at_once
+
+QUESTIONS = 1_000, 15_000, 200_000
+WARM_UP = 1_000, 6_000, 20_000
+TOGETHER = 32
+LATEST_S = 0.02
+MIB = 2**20
+GROWTH_MIB = 2.0
+LISTENERS = 50
+STEPS = 10
+# Ended answers are kept in a table of bounded bytes, which the warm-up fills.
+SETTINGS = {"LYRA_RUNS_MAX_BYTES": "4194304", "LYRA_RUN_KEEP_S": "60"}
+
+
+async def soak(place: Place) -> Finding:
+    """Chats of many listeners; every other reader leaves at a random moment."""
+    rng = Random(15)  # noqa: S311 - no secret
+    async with place.service("soak", **SETTINGS) as service:
+        tokens = place.tokens(LISTENERS)
+        await service.warm(tokens)
+        await _asked(service, tokens, place.count(*WARM_UP), rng)
+        before, files = await _at_rest(place, service), service.files
+        memory, began = [service.memory_bytes], time.monotonic()
+        for _ in range(STEPS):
+            await _asked(service, tokens, place.count(*QUESTIONS) // STEPS, rng)
+            memory.append(service.memory_bytes)
+        seconds = time.monotonic() - began
+        after = await _at_rest(place, service)
+        grown = (service.memory_bytes - memory[0]) / MIB
+        more_files = service.files - files
+        left_open = await place.open_calls()
+    steps = ", ".join(f"{(each - memory[0]) / MIB:+.1f}" for each in memory[1:])
+    count, ended = place.count(*QUESTIONS), _ended(after) - _ended(before)
+    return Finding(
+        f"A soak of {count:,} questions, half of whose readers leave",
+        [
+            Figure("questions a second", f"{count / seconds:.0f}"),
+            Figure("answers begun", f"{ended:,.0f}"),
+            at_most("growth of memory after the warm-up", grown, GROWTH_MIB, "MiB"),
+            exactly("more open files than before", max(0, more_files), 0),
+            exactly(
+                "more tasks than before",
+                round(after["lyra_loop_tasks"] - before["lyra_loop_tasks"]),
+                0,
+            ),
+            exactly("live answers, open streams, model calls", round(_left(after)) + left_open, 0),
+        ],
+        notes=[
+            f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} questions."
+        ],
+    )
+
+
+async def _asked(service: Service, tokens: list[str], count: int, rng: Random) -> None:
+    async def stay(number: int, asker: Asker) -> None:
+        await asker.ask(question(rng.choice(tokens), 0, "quick"))
+        if number % 100 == 0:
+            asker.close()
+
+    async def leave(number: int) -> None:
+        asker = await service.connect()
+        reply = asker.ask(question(rng.choice(tokens), 0, "slow" if number % 4 else "quick"))
+        await asyncio.sleep(rng.uniform(0, LATEST_S))
+        asker.leave(reset=number % 3 == 0)
+        await reply
+
+    free: list[Asker] = []
+
+    async def one(number: int) -> None:
+        if number % 2:
+            await leave(number)
+            return
+        asker = free.pop() if free else await service.connect()
+        await stay(number, asker)
+        if not asker.lost:
+            free.append(asker)
+
+    await at_once(TOGETHER, (one(number) for number in range(count)))
+    for asker in free:
+        asker.close()
+
+
+async def _at_rest(place: Place, service: Service) -> dict[str, float]:
+    """The metrics once nothing is under way."""
+    await place.until_open(0)
+    return await service.settled(lambda found: not _left(found))
+
+
+def _left(metrics: dict[str, float]) -> float:
+    return metrics["lyra_runs_live"] + metrics["lyra_streams"]
+
+
+def _ended(metrics: dict[str, float]) -> float:
+    return sum(value for name, value in metrics.items() if name.startswith("lyra_answers_total"))

@@ -1,0 +1,97 @@
+"""Keeps the process within its memory, before the kernel ends it.
+
+From four fifths of the bound on no new work is taken; from nine tenths on listeners are forgotten,
+who can be read again. What is going on is never touched.
+"""
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+log = logging.getLogger(__name__)
+
+_SHORT, _FULL = 0.8, 0.9
+_LOOK_S = 0.1
+_AGAIN = 10  # while memory is short, something is done about it every so many looks
+_STATM = "/proc/self/statm"
+
+
+class Memory:
+    """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
+
+    def __init__(self, bound: int, forget: Callable[[], Awaitable[None]]) -> None:
+        self.resident = resident_bytes
+        self._bound = bound if sys.platform == "linux" else 0
+        self._forget = forget
+        self._level = 0  # 1: short, 2: nearly full
+        self._looks = 0  # since the level changed
+        self._forgotten = 0
+
+    @property
+    def short(self) -> bool:
+        """Whether there is too little for new work."""
+        return self._level > 0
+
+    def stats(self) -> Mapping[str, int]:
+        """Counters (names in `_total`) and sizes."""
+        return {
+            "bound_bytes": self._bound,
+            "short": int(self.short),
+            "forgotten_total": self._forgotten,
+        }
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look for the length of the block."""
+        if not self._bound:
+            yield
+            return
+        await self.look()
+        looking = asyncio.get_running_loop().create_task(self._look_on())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """See how much there is, and act on it."""
+        part = self.resident() / self._bound
+        before, self._level = self._level, (part >= _SHORT) + (part >= _FULL)
+        if self.short != bool(before):
+            words = "memory is short: no new work" if self.short else "memory suffices again"
+            log.warning("%s (%.0f %% of %d MiB)", words, 100 * part, self._bound >> 20)
+        self._looks = self._looks + 1 if self._level == before else 0
+        if self.short and self._looks % _AGAIN == 0:
+            if self._level > 1:
+                self._forgotten += 1
+                await self._forget()
+            await asyncio.to_thread(_give_back)
+
+
+def resident_bytes() -> int:
+    """The memory that this process really has."""
+    descriptor = os.open(_STATM, os.O_RDONLY)
+    try:
+        pages = os.pread(descriptor, 128, 0).split()[1]
+    finally:
+        os.close(descriptor)
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _give_back() -> None:
+    """Let the kernel have what was freed; the C library keeps it otherwise."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)

@@ -1,0 +1,69 @@
+"""Whoever is cancelled ends, whatever redis-py is doing at that moment.
+
+Python 3.11's `asyncio.wait_for`, under which redis-py writes, loses a cancellation that comes as
+the write ends (python/cpython#86296). So each of these is tried at every turn of the loop.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+from random import Random
+
+from lyra.metrics import Metrics
+from lyra.redis.door import open_redis
+from tests.redis.conftest import KEY, PATIENT, Join
+from tests.redis.servers import RedisServer
+
+TURNS = 25  # a call on loopback takes fewer
+AT_ONCE_S = 10  # one that lost its cancellation would go on for ever
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_caller_who_leaves_a_call_has_left(join: Join) -> None:
+    one = await join()
+    stayed = []
+    for turn in range(TURNS):
+        task = asyncio.get_running_loop().create_task(one.door.ask(("EXISTS", KEY)))
+        await turns(turn)
+        if task.cancel():
+            await asyncio.wait([task])
+            stayed += [turn] * (not task.cancelled())
+
+    assert stayed == []
+    assert await one.door.ask(("EXISTS", KEY)) == [0]
+
+
+async def test_a_door_closes_at_whatever_moment_its_subscriber_is(server: RedisServer) -> None:
+    for turn in range(TURNS):
+        async with asyncio.timeout(AT_ONCE_S):
+            async with open_redis(
+                server.url, Metrics(), clock=time.monotonic, rng=Random(7), timing=PATIENT
+            ):
+                await turns(turn)
+
+
+async def test_a_door_closes_while_its_subscriber_asks_whether_redis_is_there(
+    server: RedisServer,
+) -> None:
+    brisk = replace(PATIENT, silence_s=0)
+    for turn in range(TURNS):
+        async with asyncio.timeout(AT_ONCE_S):
+            async with open_redis(
+                server.url, Metrics(), clock=time.monotonic, rng=Random(7), timing=brisk
+            ) as door:
+                while not door.notices.hearing:  # noqa: ASYNC110 - it rings no bell
+                    await asyncio.sleep(0)
+                await turns(turn)
+
+
+async def test_a_lease_ends_at_whatever_moment_its_heart_beats(join: Join) -> None:
+    one = await join(timing=replace(PATIENT, beat_s=0))
+    for turn in range(TURNS):
+        lease = await one.shared.lead(KEY)
+        assert lease is not None
+        async with asyncio.timeout(AT_ONCE_S), lease:
+            await turns(turn)
