@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 
-import aiohttp
 import uvloop
 
 from bench.place import Place, open_place
@@ -115,7 +114,7 @@ async def _section(name: str, place: Place) -> list[Table]:
     began = perf_counter()
     try:
         return await SECTIONS[name](place)
-    except (RuntimeError, OSError, aiohttp.ClientError) as failure:
+    except Exception as failure:  # noqa: BLE001 - whatever it was, it is told
         told = f"the section {name} is measured ({type(failure).__name__}: {failure})"
         return [Table(f"{name}: broken", ("",), [], promises=[Promise(told, kept=False)])]
     finally:

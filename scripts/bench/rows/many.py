@@ -9,11 +9,11 @@ from time import perf_counter
 from bench.place import Place
 from bench.report import Aim, Promise, Table, aim, number, times
 from bench.server import Server
-from bench.streams import Load, Stream, ask_all, leave_all, question
+from bench.streams import Load, Stream, begin_many, leave_all, question
 
 STREAMS, QUICK_STREAMS = 5_000, 50
 GAP_MS, QUICK_GAP_MS = 2_000, 50
-OPENING_A_S = 700
+AT_ONCE = 50  # questions whose first word is waited for
 STEADY_S, QUICK_STEADY_S = 6.0, 0.3
 LONGEST_S = 60
 LASTING_MS = 240_000  # an answer, so that none ends before the last one has begun
@@ -76,11 +76,10 @@ async def hold(place: Place, server: Server, count: int, gap_ms: int | None = No
     tokens = LASTING_MS // gap_ms
     async with AsyncExitStack() as stack:
         await _first(Load(server, question(1, 0, place.token())))
-        streams = await Load(server, question(tokens, gap_ms, place.token())).open(count)
+        streams: list[Stream] = []
         stack.callback(leave_all, streams)
         began = perf_counter()
-        await ask_all(streams, count / OPENING_A_S)
-        await _all_speak(streams)
+        await _begin(Load(server, question(tokens, gap_ms, place.token())), count, streams)
         opened_s, words, cpu_s = perf_counter() - began, _words(streams), server.cpu_s()
         await asyncio.sleep(steady_s)
         used, said, resident = server.cpu_s() - cpu_s, _words(streams) - words, server.resident()
@@ -101,13 +100,13 @@ def _words(streams: Sequence[Stream]) -> int:
     return sum(stream.words for stream in streams)
 
 
-async def _all_speak(streams: Sequence[Stream]) -> None:
+async def _begin(load: Load, count: int, opened: list[Stream]) -> None:
     """Wait until each has had a word, or is lost; not for ever, since a silent one is a result."""
-    began = perf_counter()
-    while perf_counter() - began < LONGEST_S:
-        if all(stream.words or stream.ended.done() for stream in streams):
-            return
-        await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            await begin_many(load, count, AT_ONCE, opened)
+    except TimeoutError:
+        return
 
 
 def _held(stream: Stream) -> bool:

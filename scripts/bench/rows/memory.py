@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from bench.place import Place, settle
 from bench.report import Aim, Table, aim
 from bench.server import Server
-from bench.streams import Load, Stream, ask_all, leave_all, question
+from bench.streams import Load, Stream, begin_many, leave_all, question
 from bench.wire import Wire, connect, connect_each, post
 
 LISTENERS, QUICK_LISTENERS = 1_000, 20
@@ -117,12 +117,10 @@ async def _open_kib(server: Server, count: int, ask: bytes) -> float:
         stack.callback(leave_all, opened)
 
         async def work(wanted: int) -> None:
-            more = await Load(server, ask).open(wanted)
-            opened.extend(more)
-            await ask_all(more, spread_s=wanted / 500)
+            more: list[Stream] = []
             async with asyncio.timeout(LONGEST_S):
-                while not all(stream.words for stream in more):  # noqa: ASYNC110 - as many.py
-                    await asyncio.sleep(0.1)
+                await begin_many(Load(server, ask), wanted, AT_ONCE, more)
+            opened.extend(more)
 
         return await _grown_kib(server, count, work)
 
