@@ -61,12 +61,13 @@ def main() -> int:
     if sys.platform != "linux":
         print("bench: needs Linux, for the kernel's count of each process", file=sys.stderr)
         return 2
+    tables: list[Table] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            tables = runner.run(_measure(asked))
+            runner.run(_measure(asked, tables))
     except TimeoutError:
-        print("bench: not finished in time; the machine is too busy", file=sys.stderr)
-        return 1
+        missed = Promise("every section is measured in time: the machine is too busy", kept=False)
+        tables.append(Table("Not finished", ("",), [], promises=[missed]))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     if further := carried(tables):
@@ -89,8 +90,8 @@ def _write(page: Path, tables: list[Table]) -> None:
         plot.write_text(as_svg(curves), "utf-8")
 
 
-async def _measure(asked: argparse.Namespace) -> list[Table]:
-    tables: list[Table] = []
+async def _measure(asked: argparse.Namespace, tables: list[Table]) -> None:
+    """Every section that was asked for, its tables told and kept as soon as they are there."""
     if (this := asyncio.current_task()) is not None:
         # Ended like Ctrl-C, so that no server is left behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
@@ -106,7 +107,6 @@ async def _measure(asked: argparse.Namespace) -> list[Table]:
             for table in await _section(name, place):
                 print(as_text(table), flush=True)
                 tables.append(table)
-    return tables
 
 
 async def _section(name: str, place: Place) -> list[Table]:
