@@ -96,7 +96,7 @@ async def _measure(asked: argparse.Namespace, tables: list[Table]) -> None:
         # Ended like Ctrl-C, so that no server is left behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     async with (
-        asyncio.timeout(BOUND_S),
+        asyncio.timeout(asked.bound),
         open_place(
             quick=asked.quick, peers=not asked.alone, samples=asked.samples, fault=asked.fault
         ) as place,
@@ -128,6 +128,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=_folder, help="recorded answers of Spotify")
     parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--fault", help="a fault of docs/SANDBOX.md, in the conversation's tokens")
+    parser.add_argument("--bound", type=float, default=BOUND_S, help="seconds for all of it")
     parser.add_argument("--write", type=Path, metavar="FILE", help="also write the tables here")
     return parser.parse_args()
 
