@@ -9,6 +9,7 @@ from tests.conftest import Start
 from tests.faults.conftest import OTHER, answered, others_served
 from tests.web.calls import call, connected, init, request_bytes, reset
 from tests.web.test_errors import check_error
+from tests.web.visitors import Clock
 
 FLOOD = 2_000
 
@@ -97,7 +98,7 @@ async def test_c24_a_flood_of_invented_tokens_takes_no_room_from_listeners(
 async def test_c24_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
     start: Start, sandbox: Sandbox
 ) -> None:
-    service = await start(rate_per_minute=1)
+    service = await start(rate_per_minute=1, clock=Clock())
     answers = [await init(service, f"invented-token-{n}-of-a-stranger") for n in range(21)]
 
     assert {answer.status for answer in answers[:20]} == {401}
