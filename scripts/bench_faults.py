@@ -38,7 +38,7 @@ SUBJECTS = {
     "soak": soak.soak,
     "table": table.table,
 }
-BOUND_S, FULL_BOUND_S = 180, 1200  # a subject that takes longer has gone wrong
+BOUND_S, FULL_BOUND_S = 400, 1200  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults
@@ -47,7 +47,8 @@ Written by `.venv/bin/python scripts/bench_faults.py --write docs/FAULT-FIGURES.
 
 Lyra, an invented Spotify (docs/SANDBOX.md) and a model on a script each run as a process on
 127.0.0.1; the load comes from a fourth. Times are of one machine on one day, which also ran the
-load: they are upper bounds. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
+load: they are upper bounds. The load before a subject tells how many others wanted the cores: where
+it is above their number, times tell of them too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
 """
 
 
@@ -81,20 +82,21 @@ async def _measure(asked: argparse.Namespace) -> list[Finding]:
     bound_s = FULL_BOUND_S if asked.size == "full" else BOUND_S
     async with open_place(asked.size) as place:
         for name in asked.only or SUBJECTS:
+            busy = os.getloadavg()[0]
             async with asyncio.timeout(bound_s):
                 finding = await SUBJECTS[name](place)
             place.check()
             print(as_text(finding), flush=True)
             if asked.write:
-                _write(asked.write, finding)
+                _write(asked.write, finding, busy)
             findings.append(finding)
     return findings
 
 
-def _write(page: Path, finding: Finding) -> None:
+def _write(page: Path, finding: Finding, busy: float) -> None:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     python = platform.python_version()
-    when = f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, Python {python}; {packages}."
+    when = f"{datetime.now(UTC).date()}, {os.cpu_count()} cores (load before: {busy:.1f}), Python {python}; {packages}."
     before = page.read_text("utf-8") if page.exists() else INTRO
     page.write_text(into_page(before, finding, when), "utf-8")
 

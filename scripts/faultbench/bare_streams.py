@@ -24,7 +24,7 @@ from lyra.settings import Settings
 
 WARM_UP = 100
 TOGETHER = 32
-SETTLE_S = 3.0
+SETTLE_S = 1.0
 CONTEXT = "x" * 13_000  # what a listener takes in the end
 QUESTION = "What now? #0/hold#"
 
@@ -36,8 +36,8 @@ def _no_listening() -> Listening:
 
 
 @asynccontextmanager
-async def _aiohttp(url: str) -> AsyncIterator[Open]:
-    connector = aiohttp.TCPConnector(limit=0)
+async def _aiohttp(url: str, count: int) -> AsyncIterator[Open]:
+    connector = aiohttp.TCPConnector(limit=count)
     async with aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout()
     ) as http:
@@ -52,15 +52,16 @@ async def _aiohttp(url: str) -> AsyncIterator[Open]:
 
 
 @asynccontextmanager
-async def _claude(url: str) -> AsyncIterator[Open]:
+async def _claude(url: str, count: int) -> AsyncIterator[Open]:
     prompt = Prompt("rules", lambda: CONTEXT, (Turn("user", QUESTION),), _no_listening)
-    async with open_claude(Settings(llm_base_url=url, llm_api_key="benchmark")) as claude:
+    settings = Settings(llm_base_url=url, llm_api_key="benchmark", max_streams=count)
+    async with open_claude(settings) as claude:
         yield lambda: claude.open(prompt)
 
 
 async def _measure(kind: str, url: str, count: int) -> int:
     opened = {"aiohttp": _aiohttp, "claude": _claude}[kind]
-    async with opened(url) as call:
+    async with opened(url, count + WARM_UP) as call:
         await _grown(call, WARM_UP)
         return await _grown(call, count)
 

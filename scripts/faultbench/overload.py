@@ -8,7 +8,7 @@ from faultbench.asker import Asker, Reply, question, request
 from faultbench.figures import Figure, Finding, exactly, middle_and_high, percentile, within
 from faultbench.place import Place, Service, at_once
 
-ROOM = 20  # answers at once; the model takes 0.2 s for each
+ROOM = 8  # answers at once; the model takes 0.2 s for each
 SECONDS = 2.0, 5.0, 20.0
 TIMES = 10
 GOODPUT = 0.9
@@ -24,6 +24,7 @@ class Load:
 
     seconds: float
     cpu_s: float = 0.0  # the service's processor time meanwhile
+    bare: list[float] = field(default_factory=list)  # answers of the scripted model itself
     served: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     silent: int = 0  # refusals that do not say when to come back
@@ -57,7 +58,7 @@ async def overload(place: Place) -> Finding:
         tokens = place.tokens(ROOM)
         await service.warm(tokens)
         peak = await _peak(service, tokens, seconds)
-        over = await _offered(service, tokens, TIMES * peak.rate, seconds)
+        over = await _offered(place, service, tokens, TIMES * peak.rate, seconds)
         again = await _peak(service, tokens, seconds)
     door = await _at_the_door(place)
     best = max(peak.rate, again.rate)
@@ -75,6 +76,10 @@ async def overload(place: Place) -> Finding:
             _slower(peak, over),
             Figure("processor time of an answer at the peak", f"{peak.cpu_ms:.2f} ms"),
             Figure("processor time of a refusal", f"{_refusal_ms(peak, over):.2f} ms"),
+            Figure(
+                "yardstick: GET of the scripted model itself meanwhile, p50 / p99",
+                middle_and_high(over.bare),
+            ),
             within("a refusal", over.refused, REFUSAL_S),
             within("a refusal where no place is free", door.refused, REFUSAL_S),
             exactly("refusals without Retry-After", over.silent + door.silent, 0),
@@ -114,7 +119,9 @@ async def _peak(service: Service, tokens: list[str], seconds: float) -> Load:
     return load
 
 
-async def _offered(service: Service, tokens: list[str], rate: float, seconds: float) -> Load:
+async def _offered(
+    place: Place, service: Service, tokens: list[str], rate: float, seconds: float
+) -> Load:
     """Questions at an even rate, however the answers fare; connections are used again."""
     load, free = Load(seconds), [await service.connect() for _ in range(2 * ROOM)]
     began, asked, before = time.monotonic(), 0, service.cpu_s
@@ -128,6 +135,7 @@ async def _offered(service: Service, tokens: list[str], rate: float, seconds: fl
             free.append(asker)
 
     async with asyncio.TaskGroup() as group:
+        group.create_task(_yardstick(place, load))
         while (now := time.monotonic() - began) < seconds:
             while asked < now * rate:
                 group.create_task(one(asked))
@@ -137,6 +145,15 @@ async def _offered(service: Service, tokens: list[str], rate: float, seconds: fl
     for asker in free:
         asker.close()
     return load
+
+
+async def _yardstick(place: Place, load: Load) -> None:
+    """What this machine adds to an answer that costs nothing, under the same load."""
+    asker, until = await Asker.connect(place.upstream.port), time.monotonic() + load.seconds
+    while time.monotonic() < until:
+        load.bare.append((await asker.ask(request("GET", "/open"))).seconds)
+        await asyncio.sleep(0.005)
+    asker.close()
 
 
 async def _at_the_door(place: Place) -> Load:

@@ -1,15 +1,16 @@
-"""Very many questions, half of whose readers leave: afterwards the process is as it was before."""
+"""Very many requests, half of whose readers leave: afterwards the process is as it was before."""
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from random import Random
 
-from faultbench.asker import Asker, question
+from faultbench.asker import Asker, question, request
 from faultbench.figures import Figure, Finding, at_most, exactly
 from faultbench.place import Place, Service, at_once
 
-QUESTIONS = 1_000, 15_000, 200_000
-WARM_UP = 1_000, 6_000, 20_000
+REQUESTS = 1_000, 12_000, 200_000
+WARM_UP = 1_000, 5_000, 20_000
 TOGETHER = 32
 LATEST_S = 0.02
 MIB = 2**20
@@ -21,7 +22,7 @@ SETTINGS = {"LYRA_RUNS_MAX_BYTES": "4194304", "LYRA_RUN_KEEP_S": "60"}
 
 
 async def soak(place: Place) -> Finding:
-    """Chats of many listeners; every other reader leaves at a random moment."""
+    """Chats and loads of many listeners, in halves; every other reader leaves at a random moment."""
     rng = Random(15)  # noqa: S311 - no secret
     async with place.service("soak", **SETTINGS) as service:
         tokens = place.tokens(LISTENERS)
@@ -30,7 +31,7 @@ async def soak(place: Place) -> Finding:
         before, files = await _at_rest(place, service), service.files
         memory, began = [service.memory_bytes], time.monotonic()
         for _ in range(STEPS):
-            await _asked(service, tokens, place.count(*QUESTIONS) // STEPS, rng)
+            await _asked(service, tokens, place.count(*REQUESTS) // STEPS, rng)
             memory.append(service.memory_bytes)
         seconds = time.monotonic() - began
         after = await _at_rest(place, service)
@@ -38,11 +39,11 @@ async def soak(place: Place) -> Finding:
         more_files = service.files - files
         left_open = await place.open_calls()
     steps = ", ".join(f"{(each - memory[0]) / MIB:+.1f}" for each in memory[1:])
-    count, ended = place.count(*QUESTIONS), _ended(after) - _ended(before)
+    count, ended = place.count(*REQUESTS), _ended(after) - _ended(before)
     return Finding(
-        f"A soak of {count:,} questions, half of whose readers leave",
+        f"A soak of {count:,} requests, half of whose readers leave",
         [
-            Figure("questions a second", f"{count / seconds:.0f}"),
+            Figure("requests a second", f"{count / seconds:.0f}"),
             Figure("answers begun", f"{ended:,.0f}"),
             at_most("growth of memory after the warm-up", grown, GROWTH_MIB, "MiB"),
             exactly("more open files than before", max(0, more_files), 0),
@@ -54,34 +55,33 @@ async def soak(place: Place) -> Finding:
             exactly("live answers, open streams, model calls", round(_left(after)) + left_open, 0),
         ],
         notes=[
-            f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} questions."
+            f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} requests."
         ],
     )
 
 
 async def _asked(service: Service, tokens: list[str], count: int, rng: Random) -> None:
-    async def stay(number: int, asker: Asker) -> None:
-        await asker.ask(question(rng.choice(tokens), 0, "quick"))
-        if number % 100 == 0:
-            asker.close()
-
-    async def leave(number: int) -> None:
-        asker = await service.connect()
-        reply = asker.ask(question(rng.choice(tokens), 0, "slow" if number % 4 else "quick"))
-        await asyncio.sleep(rng.uniform(0, LATEST_S))
-        asker.leave(reset=number % 3 == 0)
-        await reply
-
     free: list[Asker] = []
 
-    async def one(number: int) -> None:
-        if number % 2:
-            await leave(number)
-            return
+    async def stay(sent: bytes) -> None:
         asker = free.pop() if free else await service.connect()
-        await stay(number, asker)
+        await asker.ask(sent)
         if not asker.lost:
             free.append(asker)
+
+    async def leave(sent: bytes, *, reset: bool) -> None:
+        asker = await service.connect()
+        reply = asker.ask(sent)
+        await asyncio.sleep(rng.uniform(0, LATEST_S))
+        asker.leave(reset=reset)
+        await reply
+
+    def one(number: int) -> Coroutine[None, None, None]:
+        token = rng.choice(tokens)
+        chats, leaves = number % 2, number % 4 > 1
+        load = request("POST", "/lyra/init", token)
+        sent = question(token, 0, "slow" if leaves else "quick") if chats else load
+        return leave(sent, reset=number % 3 == 0) if leaves else stay(sent)
 
     await at_once(TOGETHER, (one(number) for number in range(count)))
     for asker in free:

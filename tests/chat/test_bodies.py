@@ -339,3 +339,9 @@ def test_what_nobody_can_see_in_a_message_is_dropped_and_line_breaks_stay() -> N
     hidden = "tell\x00 me\u202e\U000e0041\x1b[31m\n\tmore"
 
     assert parse_question(orjson.dumps({"message": hidden})).turns[-1].text == "tell me[31m\n\tmore"
+
+
+@pytest.mark.parametrize("unseen", ["\u202e", "\x00"])
+def test_a_message_that_is_much_too_long_is_refused_before_it_is_cleaned(unseen: str) -> None:
+    with pytest.raises(RequestError, match="longer than"):
+        parse_question(orjson.dumps({"message": f"a{unseen * 200_000}b"}))

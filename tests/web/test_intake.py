@@ -1,6 +1,7 @@
 """What a request brings: tokens and bodies that are odd, and that no secret of theirs gets out."""
 
 import gzip
+import tracemalloc
 from io import BytesIO
 from typing import Any
 
@@ -320,3 +321,26 @@ async def test_a_body_of_another_shape_costs_neither_fetch_nor_call(
     assert answer.status == 400
     assert answer.code in ("invalid_json", "invalid_request")
     assert (sandbox.stats.total, sandbox.stats.model_calls) == (0, 0)
+
+
+@pytest.mark.parametrize("path", ["/lyra/chat", "/v1/chat/completions", "/lyra/agui"])
+async def test_a_long_talk_is_not_held_for_as_long_as_its_answer_takes(
+    start: Start, path: str
+) -> None:
+    service = await start(model="fault:hang")
+    await init(service)
+    said = [{"id": "m", "role": "user", "content": "a" * 900}] * 1000
+    body = orjson.dumps({"threadId": "t", "runId": "r", "stream": True, "messages": said})
+    auth = f"Authorization: {service.headers()['Authorization']}"
+    sent = request_bytes(service, "POST", path, auth, JSON, body=body)
+    async with connected(service) as (reader, writer):
+        tracemalloc.start()
+        try:
+            writer.write(sent)
+            await reader.readuntil(b"One")  # of an answer that now goes on for ever
+            held, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert most > len(body)
+    assert held < len(body)

@@ -21,6 +21,7 @@ from lyra.errors import InvalidJsonError, RequestError
 MAX_MESSAGES = 5000
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
+_CLEANED = 4 * KEPT_BYTES  # characters
 
 # Control characters but tab and line break, direction overrides, and tag characters, which can
 # carry a hidden sentence from a page that somebody pasted from.
@@ -69,7 +70,9 @@ class Message(msgspec.Struct):
         whole = self.content if isinstance(self.content, str) else ""
         pieces = self.parts or (self.content if isinstance(self.content, list) else [])
         texts = [piece.text for piece in pieces if piece.type == "text" and piece.text]
-        return _UNSEEN.sub("", "\n".join(texts) or whole)
+        said = "\n".join(texts) or whole
+        # What is much too long is refused or left out as it is: cleaning it holds everybody up.
+        return said if len(said) > _CLEANED else _UNSEEN.sub("", said)
 
 
 _Said = tuple[Speaker, str]
@@ -121,14 +124,16 @@ def parse_question(body: bytes) -> Question:
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
-    """Another protocol's body with `messages`, as its shape and as turns.
+    """Another protocol's body with `messages`, as its shape and as turns; the shape keeps none.
 
     Raises:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
     asked = _shaped(_load(body), shape)
-    return asked, turns(asked.messages, "$.messages")
+    said = turns(asked.messages, "$.messages")
+    asked.messages.clear()
+    return asked, said
 
 
 def _load(body: bytes) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from lyra.errors import (
     BodyTooLargeError,
     MalformedTokenError,
     MissingTokenError,
-    RequestError,
     RequestTimeoutError,
     UnsupportedMediaTypeError,
 )
@@ -78,25 +77,31 @@ async def read_json_body(request: web.Request) -> bytes:
         raise BodyTooLargeError
     try:
         async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
-            body = await request.read()
+            body = await _arrived(request)
     except TimeoutError:
         raise RequestTimeoutError from None
-    except web.HTTPRequestEntityTooLarge:
-        raise BodyTooLargeError from None
     if body and request.content_type != "application/json":
         raise UnsupportedMediaTypeError
     return body
 
 
+async def _arrived(request: web.Request) -> bytes:
+    """The whole body; aiohttp's own `read` would keep it for as long as the answer takes."""
+    body = bytearray()
+    while piece := await request.content.readany():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLargeError
+    return bytes(body)
+
+
 async def expected(request: web.Request) -> web.StreamResponse | None:
-    """What `Expect` asks for before the body is sent: to go on, or a refusal of this body.
+    """What `Expect: 100-continue` asks before the body is sent: to go on, or a refusal of this body.
 
     aiohttp's own answers text, and bids a body welcome that is refused right after.
     """
     rid = secrets.token_hex(8)
     request_id.set(rid)  # the edge, which gives requests their ids, comes after this
-    if request.headers.get("Expect", "").lower() != "100-continue":
-        return error_answer(RequestError("This server meets no such Expect."), rid)
     if (request.content_length or 0) > MAX_BODY_BYTES:
         answer = error_answer(BodyTooLargeError(), rid)
         answer.force_close()

@@ -33,6 +33,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     if place is not None and (log := await _found(request, token, place[0])):
         return await _resumed(request, log, place[1])
     question = parse_question(body)
+    del body  # a long talk is a megabyte, of which an answer needs 32 KiB
     async with answering(request, token, question) as (run, visit):
         if question.stream and not wants_json(request):
             return await streamed(request, run, UiMessages(run))
