@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.timeout(60)  # each starts several servers, on cores that may be busy
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PROMISED = (
     "kept: 60 first requests cause 5 Spotify calls (found 5)",

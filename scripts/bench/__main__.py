@@ -19,7 +19,7 @@ from time import perf_counter
 
 import uvloop
 
-from bench.place import Place, open_place
+from bench.place import Place, open_place, peer_versions
 from bench.plot import as_svg
 from bench.report import Promise, Table, as_page, as_text, figures
 from bench.rows import (
@@ -85,7 +85,7 @@ def main() -> int:
 def _write(page: Path, tables: list[Table]) -> None:
     """The tables as a page, and what there is to draw in a picture beside it."""
     plot = page.with_name("scale.svg")
-    page.write_text(as_page(tables, plot.name), "utf-8")
+    page.write_text(as_page(tables, plot.name, peer_versions()), "utf-8")
     if curves := [table.curve for table in tables if table.curve]:
         plot.write_text(as_svg(curves), "utf-8")
 

@@ -6,6 +6,7 @@ import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import distributions
 from itertools import count
 from pathlib import Path
 from sys import executable
@@ -19,6 +20,10 @@ from bench.server import Server, open_process
 
 _HERE = Path(__file__).parent
 _PEERS = _HERE.parents[1] / ".venv/peers-web/bin/python"
+_PEER_PACKAGES = (
+    *("fastapi", "uvicorn", "sse-starlette", "anthropic"),
+    *("spotipy", "cachetools", "tekore", "httpx", "uvloop", "httptools"),
+)
 _FILES = 20_000  # 5,000 readers, and each has a stream from the model
 # One client asks for a thousand; how fast Lyra says no is not the question.
 _ROOM = {
@@ -171,6 +176,13 @@ def _raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+
+
+def peer_versions() -> dict[str, str]:
+    """What is installed of the peers' packages."""
+    folders = map(str, _PEERS.parents[1].glob("lib/python*/site-packages"))
+    found = {each.name: each.version for each in distributions(path=list(folders))}
+    return {name: found[name] for name in _PEER_PACKAGES if name in found}
 
 
 async def settle(seconds: float = 0.2) -> None:

@@ -129,7 +129,7 @@ def as_text(table: Table) -> str:
     return "\n".join([*told, *(f"  {each}" for each in _below(table)), ""])
 
 
-def as_page(tables: Sequence[Table], plot: str) -> str:
+def as_page(tables: Sequence[Table], plot: str, peers: Mapping[str, str]) -> str:
     """All tables as Markdown, with the day and the versions they hold for, and the plot's file."""
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     where = (
@@ -137,7 +137,8 @@ def as_page(tables: Sequence[Table], plot: str) -> str:
     )
     drawn = [f"\n![CPU by size]({plot})\n"] if any(each.curve for each in tables) else []
     sections = map(_section, [figures(tables), *tables])
-    return "\n".join([_INTRO, f"{where}; {packages}.", *sections, *drawn])
+    beside = ", ".join(f"{name} {release}" for name, release in peers.items()) or "not installed"
+    return "\n".join([_INTRO, f"{where}; {packages}. Peers: {beside}.", *sections, *drawn, ""])
 
 
 def _section(table: Table) -> str:

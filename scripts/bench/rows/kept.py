@@ -64,14 +64,16 @@ async def _output(*arguments: str) -> bytes:
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         cwd=_SCRIPTS,
     )
     try:
         async with asyncio.timeout(LONGEST_S):
-            said, _ = await process.communicate()
+            said, complained = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode:
-        raise RuntimeError(f"{arguments[0]} ended with {process.returncode}")
+        last = complained.decode("utf-8", "replace")[-500:]
+        raise RuntimeError(f"{arguments[0]} ended with {process.returncode}: {last}")
     return said

@@ -57,7 +57,10 @@ async def _first_words(talk: Talk) -> Table:
     for _ in range(1 if talk.place.quick else FIRST_RUNS):
         token = await talk.new_listener(low, high)
         cold.append((await talk.reader.ask(token, QUESTIONS[0])).first_word_s)
-        follow_ups = [await talk.reader.ask(token, QUESTIONS[0]) for _ in range(FOLLOW_UPS)]
+        follow_ups = [
+            await talk.reader.ask(token, QUESTIONS[0])
+            for _ in range(1 if talk.place.quick else FOLLOW_UPS)
+        ]
         warm += [answer.first_word_s for answer in follow_ups]
     return Table(
         f"The first word, Spotify at {low} to {high} ms, a model that never waits",
