@@ -70,7 +70,9 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
         api_key=settings.llm_api_key or "none",
         base_url=settings.llm_base_url or "https://api.anthropic.com",
         max_retries=0,
-        timeout=httpx2.Timeout(settings.answer_timeout_s, connect=5, pool=5),
+        # No timeout for a read: it would set a timer anew at every token. Patience and the limit
+        # of the whole answer bound the silence.
+        timeout=httpx2.Timeout(None, connect=5, write=5, pool=5),
         http_client=http,
     ) as client:
         yield Claude(client, settings)
@@ -158,17 +160,24 @@ class _Told:
         if self.ending is not None:
             return
         try:
-            self._take(orjson.loads(data))
+            event = orjson.loads(data)
         except orjson.JSONDecodeError:
             self.ending = LlmInterruptedError()  # what was said before it is kept
+            return
+        # Nearly every event is this one, and matching patterns costs five times the look-ups.
+        if isinstance(event, dict) and event.get("type") == "content_block_delta":
+            self._hear(event.get("delta"))
+        else:
+            self._take(event)
+
+    def _hear(self, delta: Any) -> None:
+        if isinstance(delta, dict) and delta.get("type") == "text_delta":
+            words = delta.get("text")
+            if isinstance(words, str):
+                self._words += words
 
     def _take(self, event: Any) -> None:
         match event:
-            case {
-                "type": "content_block_delta",
-                "delta": {"type": "text_delta", "text": str(words)},
-            }:
-                self._words += words
             case {"type": "message_start", "message": {"usage": dict(counts)}}:
                 self._count(counts)
             case {"type": "message_delta", "delta": dict(delta), **rest}:
