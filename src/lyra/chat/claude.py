@@ -8,7 +8,7 @@ Retry-After of any length, silently. Import this module lazily, it takes about a
 import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -54,6 +54,8 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "invalid_request_error": LlmMisconfiguredError,
 }
 _MAX_RETRY_AFTER_S = 60.0
+_IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
+_ERROR_BYTES = 65_536
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
@@ -64,18 +66,22 @@ _TOO_LARGE = 413
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
-    http = DefaultAioHttpClient(follow_redirects=False)
+    # The SDK's own limit is a thousand calls, and the next one waits; how many there may be is
+    # decided where answers begin.
+    limits = httpx2.Limits(max_connections=settings.max_streams, keepalive_expiry=_IDLE_S)
+    # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
+    # whole answer bound the silence.
+    timeout = httpx2.Timeout(None, connect=5, write=5, pool=5)
+    http = DefaultAioHttpClient(follow_redirects=False, limits=limits, timeout=timeout)
     async with AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
         base_url=settings.llm_base_url or "https://api.anthropic.com",
         max_retries=0,
-        # No timeout for a read: it would set a timer anew at every token. Patience and the limit
-        # of the whole answer bound the silence.
-        timeout=httpx2.Timeout(None, connect=5, write=5, pool=5),
+        timeout=timeout,
         http_client=http,
     ) as client:
-        yield Claude(client, settings)
+        yield Claude(client, http, settings)
 
 
 class Claude:
@@ -83,8 +89,15 @@ class Claude:
 
     offline = False
 
-    def __init__(self, client: AsyncAnthropic, settings: Settings) -> None:
-        self._client = client
+    def __init__(
+        self, client: AsyncAnthropic, http: httpx2.AsyncClient, settings: Settings
+    ) -> None:
+        self._http = http
+        self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}/v1/messages")
+        # What authenticates and names the client, made by the SDK once.
+        self._headers = httpx2.Headers(
+            {name: text for name, text in client.default_headers.items() if isinstance(text, str)}
+        )
         self._max_tokens = settings.max_tokens
         # Words come sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
@@ -96,10 +109,8 @@ class Claude:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
             async with (
-                self._client.messages.with_streaming_response.create(
-                    stream=True, **self._body(prompt)
-                ) as response,
-                aclosing(_pieces(response.http_response)) as pieces,
+                aclosing(await self._sent(prompt)) as response,
+                aclosing(_pieces(response)) as pieces,
             ):
                 yield pieces
         except LyraError:
@@ -107,15 +118,38 @@ class Claude:
         except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
             raise classify(failure) from None
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+    async def _sent(self, prompt: Prompt) -> httpx2.Response:
+        """The answer's status and headers, the body still to come.
+
+        The SDK's way builds address, headers and body anew each time, through its own types.
+        """
+        request = self._http.build_request(
+            "POST", self._url, headers=self._headers, content=self._body(prompt)
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx2.TimeoutException as failure:
+            raise anthropic.APITimeoutError(request) from failure
+        except Exception as failure:
+            # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
+            raise anthropic.APIConnectionError(request=request) from failure
+        if response.is_success:
+            return response
+        async with aclosing(response):
+            raise _refused(await _told_by(response))
+
+    def _body(self, prompt: Prompt) -> bytes:
         cached = {"type": "text", "text": prompt.context, "cache_control": {"type": "ephemeral"}}
-        return {
-            "model": self.name,
-            "max_tokens": self._max_tokens,
-            "system": [{"type": "text", "text": prompt.rules}, cached],
-            "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
-            **self._extra,
-        }
+        return orjson.dumps(
+            {
+                "model": self.name,
+                "max_tokens": self._max_tokens,
+                "system": [{"type": "text", "text": prompt.rules}, cached],
+                "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+                "stream": True,
+                **self._extra,
+            }
+        )
 
 
 async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Done, None]:
@@ -264,6 +298,18 @@ def classify(failure: Exception) -> LyraError:
         case _:
             log.error("unexpected failure of the model client: %s", type(failure).__name__)
             return LlmInterruptedError()
+
+
+async def _told_by(response: httpx2.Response) -> anthropic.APIStatusError:
+    """What an answer with an error's status says, in the SDK's terms."""
+    body, said = None, b""
+    async for piece in response.aiter_bytes():
+        said += piece
+        if len(said) > _ERROR_BYTES:
+            break
+    with suppress(orjson.JSONDecodeError):
+        body = orjson.loads(said)
+    return anthropic.APIStatusError("the model refused", response=response, body=body)
 
 
 def _refused(failure: anthropic.APIStatusError) -> LyraError:
