@@ -16,7 +16,7 @@ from lyra.chat.answer import Speaker
 from lyra.chat.budget import Budget
 from lyra.chat.elsewhere import Elsewhere
 from lyra.chat.guard import ModelGuard
-from lyra.chat.model import ChatModel, open_model
+from lyra.chat.model import Arriving, ChatModel, open_model
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
@@ -48,10 +48,12 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
+    early: bool = False,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
-    With `personas` every answer is labelled as being about an invented listener.
+    With `personas` every answer is labelled as being about an invented listener. `early`: it may
+    be served before it is ready, while the model's client is still being imported.
     """
 
     def limit(times: int, reason: str) -> RateLimit:
@@ -75,6 +77,8 @@ def create_app(
             watchdog.watching(),
             open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
         ):
+            if isinstance(model, Arriving) and not early:
+                await model.arrived()
             metrics.watch("lyra_places", edge.places.stats)
             app[SERVICES] = Services(
                 settings=settings,

@@ -20,7 +20,7 @@ from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget
 from lyra.chat.cards import card, named_items
 from lyra.chat.guard import RESTING, ModelGuard
-from lyra.chat.model import ChatModel, Done, Prompt, Usage
+from lyra.chat.model import Arriving, ChatModel, Done, Prompt, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -66,9 +66,16 @@ class Speaker:
     keys: KeyMaker
     demo: bool = False
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model can be asked without waiting for its client to be made."""
+        return not isinstance(self.model, Arriving) or self.model.here is not None
+
     def describe(self) -> dict[str, Any]:
-        """The model's name, and whether it is `ok` or `resting`, and for how long."""
+        """The model's name, and whether it is `ok`, `starting` or `resting`, and for how long."""
         told: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
+        if not self.ready:
+            return told | {"state": "starting"}
         if rest_s := self.guard.rests_s:
             return told | {"state": "resting", "rests_s": round(rest_s)}
         return told | {"state": "ok"}

@@ -1,13 +1,14 @@
 """Claude, or any server that speaks the Anthropic Messages API: the one door to `anthropic`.
 
-The SDK gives authentication, typed errors and the decoder; its events are read raw, which costs a
-third of its own parsing and survives servers that crash it. Its retries are off: it obeys a
-Retry-After of any length, silently. Import this module lazily, it takes about a second.
+The SDK gives authentication, its HTTP client and typed errors; requests are made and events are read
+raw, which costs a third of its own way and survives servers that crash it. It never retries: it
+obeys a Retry-After of any length, silently. Import this module lazily, it takes about a second.
 """
 
+import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,7 +21,7 @@ from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from lyra.chat.events import EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.model import Done, Pieces, Prompt, Usage
-from lyra.chat.parts import FinishReason
+from lyra.chat.told import Told
 from lyra.errors import (
     ConversationTooLongError,
     LlmInterruptedError,
@@ -35,24 +36,6 @@ from lyra.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content-filter",
-}
-_BY_TYPE: dict[str, type[LyraError]] = {
-    "overloaded_error": LlmUnavailableError,
-    "api_error": LlmUnavailableError,
-    "rate_limit_error": LlmRateLimitedError,
-    "timeout_error": LlmTimeoutError,
-    "authentication_error": LlmMisconfiguredError,
-    "permission_error": LlmMisconfiguredError,
-    "billing_error": LlmMisconfiguredError,
-    "not_found_error": LlmMisconfiguredError,
-    "invalid_request_error": LlmMisconfiguredError,
-}
 _MAX_RETRY_AFTER_S = 60.0
 _IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
 _ERROR_BYTES = 65_536
@@ -66,6 +49,13 @@ _TOO_LARGE = 413
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
+    # Making it imports more, and reads certificates: not on the event loop.
+    client, http = await asyncio.to_thread(_client, settings)
+    async with client:
+        yield Claude(client, http, settings)
+
+
+def _client(settings: Settings) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
     # The SDK's own limit is a thousand calls, and the next one waits; how many there may be is
     # decided where answers begin.
     limits = httpx2.Limits(max_connections=settings.max_streams, keepalive_expiry=_IDLE_S)
@@ -73,15 +63,15 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     # whole answer bound the silence.
     timeout = httpx2.Timeout(None, connect=5, write=5, pool=5)
     http = DefaultAioHttpClient(follow_redirects=False, limits=limits, timeout=timeout)
-    async with AsyncAnthropic(
+    client = AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
         base_url=settings.llm_base_url or "https://api.anthropic.com",
         max_retries=0,
         timeout=timeout,
         http_client=http,
-    ) as client:
-        yield Claude(client, http, settings)
+    )
+    return client, http
 
 
 class Claude:
@@ -159,7 +149,7 @@ async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Don
         LlmTruncatedError: the stream ended cleanly without its end mark.
         LyraError: the server reported an error in the middle.
     """
-    told, events = _Told(), EventData()
+    told, events = Told(), EventData()
     async for read in _reads(response):
         for data in events.feed(read):
             told.take(data)
@@ -177,94 +167,6 @@ def _reads(response: httpx2.Response) -> AsyncIterator[bytes]:
     # What `aiter_raw` reads too, without its two generators around every token.
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an async client's is
     return aiter(response.stream)
-
-
-class _Told:
-    """What the events of one answer add up to; pings and unknown ones are passed over."""
-
-    def __init__(self) -> None:
-        self.ending: Done | LyraError | None = None
-        self._words = ""
-        self._reason: str | None = None
-        self._counts: dict[str, Any] = {}
-        self._counted = False
-
-    def take(self, data: bytes) -> None:
-        """Take one event's data. Nothing counts after the end."""
-        if self.ending is not None:
-            return
-        try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            self.ending = LlmInterruptedError()  # what was said before it is kept
-            return
-        # Nearly every event is this one, and matching patterns costs five times the look-ups.
-        if isinstance(event, dict) and event.get("type") == "content_block_delta":
-            self._hear(event.get("delta"))
-        else:
-            self._take(event)
-
-    def _hear(self, delta: Any) -> None:
-        if isinstance(delta, dict) and delta.get("type") == "text_delta":
-            words = delta.get("text")
-            if isinstance(words, str):
-                self._words += words
-
-    def _take(self, event: Any) -> None:
-        match event:
-            case {"type": "message_start", "message": {"usage": dict(counts)}}:
-                self._count(counts)
-            case {"type": "message_delta", "delta": dict(delta), **rest}:
-                self._reason = delta.get("stop_reason")
-                self._count(rest.get("usage"))
-            case {"type": "message_stop"}:
-                self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
-            case {"type": "error", **rest}:
-                self.ending = _reported(rest.get("error"))
-            case _:
-                return  # pings, thinking, and whatever is added to the API later
-
-    def _count(self, counts: Any) -> None:
-        self._counts |= _known(counts)
-        self._counted = True
-
-    def pieces(self) -> Iterator[str | Usage | Done]:
-        """What has been taken since the last call.
-
-        Raises:
-            LyraError: that is how the answer ended.
-        """
-        if self._counted:
-            self._counted = False
-            yield _usage(self._counts)
-        if self._words:
-            yield self._words
-            self._words = ""
-        if isinstance(self.ending, LyraError):
-            raise self.ending
-        if self.ending is not None:
-            yield self.ending
-
-
-def _known(usage: Any) -> dict[str, Any]:
-    """The counts that an event really holds; null means unchanged."""
-    told = usage if isinstance(usage, dict) else {}
-    return {name: count for name, count in told.items() if count is not None}
-
-
-def _reported(error: Any) -> LyraError:
-    """An error event's type as our error; it comes with HTTP status 200."""
-    kind = error.get("type") if isinstance(error, dict) else None
-    return _BY_TYPE.get(str(kind), LlmUnavailableError)()
-
-
-def _usage(told: dict[str, Any]) -> Usage:
-    return Usage(
-        input_tokens=told.get("input_tokens") or 0,
-        output_tokens=told.get("output_tokens") or 0,
-        cached_input_tokens=told.get("cache_read_input_tokens") or 0,
-        cache_write_tokens=told.get("cache_creation_input_tokens") or 0,
-    )
 
 
 def classify(failure: Exception) -> LyraError:

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.cli.checks import CALLS_PER_FETCH
+from lyra.chat.model import Arriving, ChatModel
 from lyra.cli.environment import process_manager
 from lyra.cli.notify import notify
 from lyra.settings import SettingError, Settings
+from lyra.spotify.endpoints import PATHS
 from lyra.web.admin import admin_app
 from lyra.web.server import Runner, listen, listen_on
 from lyra.web.services import SERVICES, Persona, Services
@@ -44,14 +45,18 @@ async def serve_until_stopped(
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     settings = within_file_limit(settings)
-    app = create_app(settings, personas=personas)
+    # Whoever hands a socket over has somebody else who serves on it until this process is ready.
+    app = create_app(settings, personas=personas, early=inherited is None)
     runner = Runner(app, settings)
     await runner.setup()
     try:
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
-            # What start-up made stays: the collector need not search it again and again.
-            gc.collect()
+            # What start-up made stays: the collector need not search it again and again. It finds
+            # nothing in it now either, and looking would hold the loop up for a tenth of a second.
+            gc.freeze()
+            if not await _ready(app[SERVICES].speaker.model, stop):
+                return 0
             gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             notify(process_manager(), "READY=1")
@@ -63,6 +68,20 @@ async def serve_until_stopped(
     finally:
         await runner.cleanup()
     return 0
+
+
+async def _ready(model: ChatModel, stop: asyncio.Event) -> bool:
+    """Wait until the model is here; False when it is time to stop before."""
+    if not isinstance(model, Arriving):
+        return True
+    loop = asyncio.get_running_loop()
+    waits = {loop.create_task(model.arrived()), loop.create_task(stop.wait())}
+    done, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in left:
+        wait.cancel()
+    for wait in done:
+        await wait  # what went wrong with the model ends the start
+    return not stop.is_set()
 
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:
@@ -115,7 +134,7 @@ def within_file_limit(settings: Settings) -> Settings:
         return settings
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # At least half is for listeners; the rest for their streams' calls and for fetches.
-    upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
+    upstream = settings.max_streams + len(PATHS) * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
 
