@@ -98,10 +98,9 @@ class Claude:
     async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
-            async with (
-                aclosing(await self._sent(prompt)) as response,
-                aclosing(_pieces(response)) as pieces,
-            ):
+            response = await self._sent(prompt)
+            del prompt  # its context is large, and not needed while the answer comes
+            async with aclosing(response), aclosing(_pieces(response)) as pieces:
                 yield pieces
         except LyraError:
             raise
