@@ -16,7 +16,7 @@ from lyra.chat.answer import Speaker
 from lyra.chat.budget import Budget
 from lyra.chat.elsewhere import Elsewhere
 from lyra.chat.guard import ModelGuard
-from lyra.chat.model import ChatModel, open_model
+from lyra.chat.model import Arriving, ChatModel, open_model
 from lyra.chat.runs import Runs
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
@@ -54,10 +54,12 @@ def create_app(
     rng: Random | None = None,
     request_log: RequestLog = log_request,
     traces: Traces | None = None,
+    early: bool = False,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
 
-    With `personas` every answer is labelled as being about an invented listener.
+    With `personas` every answer is labelled as being about an invented listener. `early`: it may
+    be served before it is ready, while the model's client is still being imported.
     """
 
     def limit(times: int, reason: str) -> RateLimit:
@@ -82,6 +84,8 @@ def create_app(
             _within_memory(settings, lyra) as memory,
             open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
         ):
+            if isinstance(model, Arriving) and not early:
+                await model.arrived()
             metrics.watch("lyra_places", edge.places.stats)
             app[SERVICES] = Services(
                 settings=settings,

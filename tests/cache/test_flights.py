@@ -7,6 +7,7 @@ import pytest
 
 from lyra.cache.flights import log as flights_log
 from lyra.cache.listeners import ListenerCache
+from lyra.cache.loader import CROWD
 from lyra.errors import DrainingError, SpotifyUnavailableError
 from lyra.listening.models import Section
 from lyra.spotify.failures import SpotifyFailure
@@ -313,3 +314,21 @@ class Hunt:
         assert (stats["locks"], stats["flights"]) == (0, 0)
         assert self.spotify.live == 0
         assert self.outcomes
+
+
+async def test_a_crowd_of_newcomers_begins_one_after_another(
+    cache: ListenerCache, spotify: ScriptedSpotify
+) -> None:
+    """As many as always begin at once; the others in turn, and all are served."""
+    tokens = [Token(f"newcomer-{number:04}") for number in range(2 * CROWD)]
+    spotify.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(ask(cache, token)) for token in tokens]
+        for _ in tokens:
+            await asyncio.sleep(0)
+        begun = spotify.live
+        spotify.gate.set()
+
+    assert begun < len(tokens)
+    assert [each.result() for each in asked] == ["miss"] * len(tokens)
+    assert cache.stats()["flights"] == 0

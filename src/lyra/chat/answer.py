@@ -20,7 +20,7 @@ from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget
 from lyra.chat.cards import card, named_items
 from lyra.chat.guard import RESTING, ModelGuard
-from lyra.chat.model import ChatModel, Done, Prompt, Usage
+from lyra.chat.model import Arriving, ChatModel, Done, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -66,9 +66,16 @@ class Speaker:
     keys: KeyMaker
     demo: bool = False
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model can be asked without waiting for its client to be made."""
+        return not isinstance(self.model, Arriving) or self.model.here is not None
+
     def describe(self) -> dict[str, Any]:
-        """The model's name, and whether it is `ok` or `resting`, and for how long."""
+        """The model's name, and whether it is `ok`, `starting` or `resting`, and for how long."""
         told: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
+        if not self.ready:
+            return told | {"state": "starting"}
         if rest_s := self.guard.rests_s:
             return told | {"state": "resting", "rests_s": round(rest_s)}
         return told | {"state": "ok"}
@@ -155,7 +162,7 @@ class _Answer:
             self._account = self._speaker.keys.account(self._entry.account)
         await self._speaker.budget.check(self._account)
         self._run.add(status("thinking"))
-        await self._relay(make_prompt(self._entry, turns))
+        await self._relay(self._entry, turns)
 
     async def _load(self) -> Entry:
         """The listener of a cold token, with a status for every section that arrives."""
@@ -168,23 +175,24 @@ class _Answer:
                     self.begin()
         return await self._visit.entry()
 
-    async def _relay(self, prompt: Prompt) -> None:
+    async def _relay(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
         """Pass the model's words on; a call that fails before the first one is tried once more."""
         try:
-            await self._call(prompt)
+            await self._call(entry, turns)
         except TryLaterError as failure:
             if self._first_token_s is not None or not self._worth_a_retry(failure):
                 raise
             pause = _RETRY_JITTER_S * self._speaker.rng.random()
             await asyncio.sleep((failure.retry_after_s or 0) + pause)
-            await self._call(prompt)
+            await self._call(entry, turns)
 
-    async def _call(self, prompt: Prompt) -> None:
+    async def _call(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
         with self._speaker.guard.call() as call:
             try:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,
-                    self._speaker.model.open(prompt) as pieces,
+                    # Held nowhere: one emoji in a title makes it 40 kB for as long as the answer.
+                    self._speaker.model.open(make_prompt(entry, turns)) as pieces,
                 ):
                     self.begin()
                     async for piece in pieces:

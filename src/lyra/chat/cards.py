@@ -42,7 +42,7 @@ def named_items(text: str, listening: Listening) -> list[Named]:
     folded = plain.casefold() if len(plain.casefold()) == len(plain) else plain.lower()
     taken = bytearray(len(plain))
     found: dict[str, Named] = {}
-    for name, item, kind in _by_length(listening):
+    for name, item, kind in _by_length(listening, plain, folded):
         at = _place(name, item, plain, folded, taken)
         if at is not None and item.uri not in found:
             found[str(item.uri)] = Named(at, item, kind)
@@ -64,12 +64,15 @@ def card(named: Named) -> TrackCard:
     return TrackCard(str(item.uri), told)
 
 
-def _by_length(listening: Listening) -> list[tuple[str, Item, Kind]]:
-    """Every name that may be looked for, the longest first; equal ones in the order of rank."""
+def _by_length(listening: Listening, plain: str, folded: str) -> list[tuple[str, Item, Kind]]:
+    """The names that are in the text at all, the longest first; equal ones in the order of rank."""
     names = [
-        (_plain(item.name).strip(), item, _WHAT[type(item)])
+        (name, item, _WHAT[type(item)])
         for item in _items(listening)
-        if item.uri and item.name.strip()
+        if item.uri
+        and (name := _plain(item.name).strip())
+        # Nearly no name is in an answer, and this costs a fifth of looking closely.
+        and (name in plain or name.casefold() in folded)
     ]
     return sorted(names, key=lambda each: -len(each[0]))
 
@@ -121,6 +124,8 @@ def _meant(item: Item, text: str, at: int, end: int) -> bool:
 
 def _plain(text: str) -> str:
     """The text without accents, with one kind of apostrophe and of space; as long as it was."""
+    if text.isascii():
+        return text
     return _STRANGE.sub(_plain_letter, unicodedata.normalize("NFC", text))
 
 

@@ -1,14 +1,15 @@
 """Claude, or any server that speaks the Anthropic Messages API: the one door to `anthropic`.
 
-The SDK gives authentication, typed errors and the decoder; its events are read raw, which costs a
-third of its own parsing and survives servers that crash it. Its retries are off: it obeys a
-Retry-After of any length, silently. Import this module lazily, it takes about a second.
+The SDK gives authentication, its HTTP client and typed errors; requests are made and events are read
+raw, which costs a third of its own way and survives servers that crash it. It never retries: it
+obeys a Retry-After of any length, silently. Import this module lazily, it takes about a second.
 """
 
+import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from lyra.chat.events import EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.model import Done, Pieces, Prompt, Usage
-from lyra.chat.parts import FinishReason
+from lyra.chat.told import Told
 from lyra.errors import (
     ConversationTooLongError,
     LlmInterruptedError,
@@ -35,26 +36,10 @@ from lyra.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "refusal": "content-filter",
-}
-_BY_TYPE: dict[str, type[LyraError]] = {
-    "overloaded_error": LlmUnavailableError,
-    "api_error": LlmUnavailableError,
-    "rate_limit_error": LlmRateLimitedError,
-    "timeout_error": LlmTimeoutError,
-    "authentication_error": LlmMisconfiguredError,
-    "permission_error": LlmMisconfiguredError,
-    "billing_error": LlmMisconfiguredError,
-    "not_found_error": LlmMisconfiguredError,
-    "invalid_request_error": LlmMisconfiguredError,
-}
 _SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
+_IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
+_ERROR_BYTES = 65_536
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
@@ -65,22 +50,29 @@ _TOO_LARGE = 413
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
-    http = DefaultAioHttpClient(
-        follow_redirects=False,
-        # The SDK's own limit of 1,000 would make the streams above it wait, and then fail.
-        limits=httpx2.Limits(max_connections=settings.max_streams + _SPARE_CONNECTIONS),
-    )
-    async with AsyncAnthropic(
+    # Making it imports more, and reads certificates: not on the event loop.
+    client, http = await asyncio.to_thread(_client, settings)
+    async with client:
+        yield Claude(client, http, settings)
+
+
+def _client(settings: Settings) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
+    # The SDK's own limit of a thousand would make the streams above it wait, and then fail.
+    most = settings.max_streams + _SPARE_CONNECTIONS
+    limits = httpx2.Limits(max_connections=most, keepalive_expiry=_IDLE_S)
+    # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
+    # whole answer bound the silence.
+    timeout = httpx2.Timeout(None, connect=5, write=5, pool=5)
+    http = DefaultAioHttpClient(follow_redirects=False, limits=limits, timeout=timeout)
+    client = AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
         base_url=settings.llm_base_url or "https://api.anthropic.com",
         max_retries=0,
-        timeout=httpx2.Timeout(settings.answer_timeout_s, connect=5, pool=5),
+        timeout=timeout,
         http_client=http,
-        # Its own spans would hold the words where the environment asks for them.
-        open_telemetry=False,
-    ) as client:
-        yield Claude(client, settings)
+    )
+    return client, http
 
 
 class Claude:
@@ -88,8 +80,15 @@ class Claude:
 
     offline = False
 
-    def __init__(self, client: AsyncAnthropic, settings: Settings) -> None:
-        self._client = client
+    def __init__(
+        self, client: AsyncAnthropic, http: httpx2.AsyncClient, settings: Settings
+    ) -> None:
+        self._http = http
+        self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}/v1/messages")
+        # What authenticates and names the client, made by the SDK once.
+        self._headers = httpx2.Headers(
+            {name: text for name, text in client.default_headers.items() if isinstance(text, str)}
+        )
         self._max_tokens = settings.max_tokens
         # Words come sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
@@ -100,33 +99,47 @@ class Claude:
     async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
-            async with (
-                aclosing(await self._asked(prompt)) as response,
-                aclosing(_pieces(response)) as pieces,
-            ):
+            response = await self._sent(prompt)
+            del prompt  # its context is large, and not needed while the answer comes
+            async with aclosing(response), aclosing(_pieces(response)) as pieces:
                 yield pieces
         except LyraError:
             raise
         except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
             raise classify(failure) from None
 
-    async def _asked(self, prompt: Prompt) -> httpx2.Response:
-        """The response, begun; the SDK's own wrapper would keep the whole prompt as long as that."""
-        asked = await self._client.messages.with_raw_response.create(
-            stream=True, **self._body(prompt)
-        )
-        response: httpx2.Response = asked.http_response
-        return response
+    async def _sent(self, prompt: Prompt) -> httpx2.Response:
+        """The answer's status and headers, the body still to come.
 
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        The SDK's way builds address, headers and body anew each time, through its own types.
+        """
+        request = self._http.build_request(
+            "POST", self._url, headers=self._headers, content=self._body(prompt)
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx2.TimeoutException as failure:
+            raise anthropic.APITimeoutError(request) from failure
+        except Exception as failure:
+            # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
+            raise anthropic.APIConnectionError(request=request) from failure
+        if response.is_success:
+            return response
+        async with aclosing(response):
+            raise _refused(await _told_by(response))
+
+    def _body(self, prompt: Prompt) -> bytes:
         cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
-        return {
-            "model": self.name,
-            "max_tokens": self._max_tokens,
-            "system": [{"type": "text", "text": prompt.rules}, cached],
-            "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
-            **self._extra,
-        }
+        return orjson.dumps(
+            {
+                "model": self.name,
+                "max_tokens": self._max_tokens,
+                "system": [{"type": "text", "text": prompt.rules}, cached],
+                "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+                "stream": True,
+                **self._extra,
+            }
+        )
 
 
 async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Done, None]:
@@ -136,7 +149,7 @@ async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Don
         LlmTruncatedError: the stream ended cleanly without its end mark.
         LyraError: the server reported an error in the middle.
     """
-    told, events = _Told(), EventData()
+    told, events = Told(), EventData()
     async for read in _reads(response):
         for data in events.feed(read):
             told.take(data)
@@ -154,87 +167,6 @@ def _reads(response: httpx2.Response) -> AsyncIterator[bytes]:
     # What `aiter_raw` reads too, without its two generators around every token.
     assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an async client's is
     return aiter(response.stream)
-
-
-class _Told:
-    """What the events of one answer add up to; pings and unknown ones are passed over."""
-
-    def __init__(self) -> None:
-        self.ending: Done | LyraError | None = None
-        self._words = ""
-        self._reason: str | None = None
-        self._counts: dict[str, Any] = {}
-        self._counted = False
-
-    def take(self, data: bytes) -> None:
-        """Take one event's data. Nothing counts after the end."""
-        if self.ending is not None:
-            return
-        try:
-            self._take(orjson.loads(data))
-        except orjson.JSONDecodeError:
-            self.ending = LlmInterruptedError()  # what was said before it is kept
-
-    def _take(self, event: Any) -> None:
-        match event:
-            case {
-                "type": "content_block_delta",
-                "delta": {"type": "text_delta", "text": str(words)},
-            }:
-                self._words += words
-            case {"type": "message_start", "message": {"usage": dict(counts)}}:
-                self._count(counts)
-            case {"type": "message_delta", "delta": dict(delta), **rest}:
-                self._reason = delta.get("stop_reason")
-                self._count(rest.get("usage"))
-            case {"type": "message_stop"}:
-                self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
-            case {"type": "error", **rest}:
-                self.ending = _reported(rest.get("error"))
-            case _:
-                return  # pings, thinking, and whatever is added to the API later
-
-    def _count(self, counts: Any) -> None:
-        self._counts |= _known(counts)
-        self._counted = True
-
-    def pieces(self) -> Iterator[str | Usage | Done]:
-        """What has been taken since the last call.
-
-        Raises:
-            LyraError: that is how the answer ended.
-        """
-        if self._counted:
-            self._counted = False
-            yield _usage(self._counts)
-        if self._words:
-            yield self._words
-            self._words = ""
-        if isinstance(self.ending, LyraError):
-            raise self.ending
-        if self.ending is not None:
-            yield self.ending
-
-
-def _known(usage: Any) -> dict[str, Any]:
-    """The counts that an event really holds; null means unchanged."""
-    told = usage if isinstance(usage, dict) else {}
-    return {name: count for name, count in told.items() if count is not None}
-
-
-def _reported(error: Any) -> LyraError:
-    """An error event's type as our error; it comes with HTTP status 200."""
-    kind = error.get("type") if isinstance(error, dict) else None
-    return _BY_TYPE.get(str(kind), LlmUnavailableError)()
-
-
-def _usage(told: dict[str, Any]) -> Usage:
-    return Usage(
-        input_tokens=told.get("input_tokens") or 0,
-        output_tokens=told.get("output_tokens") or 0,
-        cached_input_tokens=told.get("cache_read_input_tokens") or 0,
-        cache_write_tokens=told.get("cache_creation_input_tokens") or 0,
-    )
 
 
 def classify(failure: Exception) -> LyraError:
@@ -268,6 +200,18 @@ def classify(failure: Exception) -> LyraError:
         case _:
             log.error("unexpected failure of the model client: %s", type(failure).__name__)
             return LlmInterruptedError()
+
+
+async def _told_by(response: httpx2.Response) -> anthropic.APIStatusError:
+    """What an answer with an error's status says, in the SDK's terms."""
+    body, said = None, b""
+    async for piece in response.aiter_bytes():
+        said += piece
+        if len(said) > _ERROR_BYTES:
+            break
+    with suppress(orjson.JSONDecodeError):
+        body = orjson.loads(said)
+    return anthropic.APIStatusError("the model refused", response=response, body=body)
 
 
 def _refused(failure: anthropic.APIStatusError) -> LyraError:

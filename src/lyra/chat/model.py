@@ -1,10 +1,12 @@
 """The port to whatever speaks: what it is given and what it gives back."""
 
+import asyncio
 import importlib
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 
@@ -60,14 +62,63 @@ class ChatModel(Protocol):
     def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Pieces]: ...
 
 
+class Arriving:
+    """A model whose client is not made yet; who asks before it is waits for it."""
+
+    offline = False
+
+    def __init__(self, name: str, make: Callable[[], Coroutine[Any, Any, ChatModel]]) -> None:
+        self.name = name
+        self._make = make
+        self._arrival: asyncio.Task[ChatModel] | None = None
+
+    @property
+    def here(self) -> ChatModel | None:
+        """The model itself, if nobody has to wait for it."""
+        done = self._arrival is not None and self._arrival.done()
+        return self._arrival.result() if self._arrival is not None and done else None
+
+    async def arrived(self) -> ChatModel:
+        """Return the model itself; the first who waits here sets its making off."""
+        if self._arrival is None:
+            self._arrival = asyncio.get_running_loop().create_task(self._make())
+        return await asyncio.shield(self._arrival)
+
+    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Pieces]:
+        """See ChatModel.open."""
+        here = self.here
+        return self._later(prompt) if here is None else here.open(prompt)
+
+    @asynccontextmanager
+    async def _later(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+        model = await self.arrived()
+        async with model.open(prompt) as pieces:
+            yield pieces
+
+    async def close(self) -> None:
+        """End the making, if it still goes on."""
+        if self._arrival is not None:
+            self._arrival.cancel()
+            await asyncio.wait([self._arrival])
+
+
 @asynccontextmanager
 async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
-    """The model that the settings ask for, ready to answer."""
+    """The model that the settings ask for; a language model is `Arriving`."""
     if not settings.uses_model:
         offline = await to_thread(importlib.import_module, "lyra.chat.offline")
         yield offline.Offline()
         return
+    async with AsyncExitStack() as stack:
+        model = Arriving(settings.model, partial(_arrive, settings, stack))
+        try:
+            yield model
+        finally:
+            await model.close()
+
+
+async def _arrive(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     # The SDK takes about a second to import: neither on the event loop nor for `--help`.
     claude = await to_thread(importlib.import_module, "lyra.chat.claude")
-    async with claude.open_claude(settings) as model:
-        yield model
+    model: ChatModel = await stack.enter_async_context(claude.open_claude(settings))
+    return model

@@ -10,10 +10,8 @@ from typing import Any
 
 import msgspec
 
-from lyra.cli.demo_listener import PERSONAS
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
-from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import SettingError, Settings
 from lyra.web.request_log import RequestLog
 
@@ -69,7 +67,11 @@ def sandbox(host: str, port: int, replay: Path | None) -> int:
     return _in_loop(_sandbox(host, port, replay))
 
 
+# The sandbox is imported only where it is used: it would make `lyra serve` a tenth slower to start.
 async def _demo(settings: Settings, why: str, request_log: RequestLog) -> int:
+    from lyra.cli.demo_listener import PERSONAS  # noqa: PLC0415
+    from lyra.sandbox import Sandbox  # noqa: PLC0415
+
     async with Sandbox(token_ms=_DEMO_TOKEN_MS) as invented:
         changes: dict[str, Any] = {"spotify_api_url": invented.api_url}
         if not settings.uses_model and settings.llm != "offline":
@@ -85,6 +87,8 @@ async def _demo(settings: Settings, why: str, request_log: RequestLog) -> int:
 
 
 async def _sandbox(host: str, port: int, replay: Path | None) -> int:
+    from lyra.sandbox import Sandbox, sandbox_token  # noqa: PLC0415
+
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         try:

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.cli.checks import CALLS_PER_FETCH
+from lyra.chat.model import Arriving, ChatModel
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
+from lyra.spotify.endpoints import PATHS
 from lyra.traces import Traces
 from lyra.web.admin import admin_app
 from lyra.web.request_log import RequestLog, log_request
@@ -54,16 +55,25 @@ async def serve_until_stopped(
     settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
-        app = create_app(settings, personas=personas, request_log=request_log, traces=traces)
+        app = create_app(
+            settings,
+            personas=personas,
+            request_log=request_log,
+            traces=traces,
+            # Whoever hands a socket over has somebody else who serves on it until this is ready.
+            early=inherited is None,
+        )
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
-            # What start-up made stays: the collector need not search it again and again.
-            with app[SERVICES].watchdog.excused():
-                gc.collect()
-                gc.freeze()
+            # What start-up made stays: the collector need not search it again and again. It finds
+            # nothing in it now either, and looking would hold the loop up for a tenth of a second.
+            gc.freeze()
+            if not await _ready(app[SERVICES].speaker.model, stop):
+                return 0
+            gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             notify(process_manager(), "READY=1")
             await stop.wait()
@@ -90,6 +100,20 @@ async def _open_traces() -> AsyncIterator[Traces]:
                 "are not installed. Install the extra `traces`, or unset the variable."
             ) from None
         yield traces
+
+
+async def _ready(model: ChatModel, stop: asyncio.Event) -> bool:
+    """Wait until the model is here; False when it is time to stop before."""
+    if not isinstance(model, Arriving):
+        return True
+    loop = asyncio.get_running_loop()
+    waits = {loop.create_task(model.arrived()), loop.create_task(stop.wait())}
+    done, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in left:
+        wait.cancel()
+    for wait in done:
+        await wait  # what went wrong with the model ends the start
+    return not stop.is_set()
 
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:
@@ -154,7 +178,7 @@ def within_file_limit(settings: Settings) -> Settings:
         return settings
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # At least half is for listeners; the rest for their streams' calls and for fetches.
-    upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
+    upstream = settings.max_streams + len(PATHS) * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
 

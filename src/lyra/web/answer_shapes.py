@@ -272,7 +272,7 @@ class ModelState(Struct):
 
     name: str
     offline: bool
-    state: Literal["ok", "resting"]
+    state: Literal["ok", "starting", "resting"]
     rests_s: Count | UnsetType = UNSET
 
 

@@ -42,7 +42,8 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     """Whether new listeners are welcome, with the state of each dependency."""
     services = request.app[SERVICES]
     going = services.leaving.is_set() or services.runs.draining
-    ready = not going and services.watchdog.well and not services.memory.short
+    well = services.watchdog.well and not services.memory.short
+    ready = not going and well and services.speaker.ready
     dependencies = {
         "spotify": services.lyra.spotify.describe(),
         "model": services.speaker.describe(),
