@@ -47,8 +47,8 @@ Written by `.venv/bin/python scripts/bench_faults.py --write docs/FAULT-FIGURES.
 
 Lyra, an invented Spotify (docs/SANDBOX.md) and a model on a script each run as a process on
 127.0.0.1; the load comes from a fourth. Times are of one machine on one day, which also ran the
-load: they are upper bounds. The load before a subject tells how many others wanted the cores: where
-it is above their number, times tell of them too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
+load: they are upper bounds. The load before a subject tells how many wanted the cores: where it is
+above their number, times tell of the others too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
 """
 
 
