@@ -30,7 +30,7 @@ test-browser: .venv/.dev ## the page in a real browser: needs chromium
 fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers, storms over the cache; SEED=1 repeats
 	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED))
-	@$(BIN)/pytest -q tests/cache/test_storm.py --storms $(or $(STORMS),2000)
+	@$(BIN)/pytest -q tests/cache/test_storm.py tests/redis/test_tier_storm.py --storms $(or $(STORMS),2000)
 
 mutants: .venv/.dev ## break the cache in 23 ways, one at a time: the tests have to notice
 	@$(BIN)/python scripts/mutants.py

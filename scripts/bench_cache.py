@@ -26,6 +26,7 @@ from cachebench.subjects import SUBJECTS, hit_microseconds
 
 FLAT_KIB = 10 * 1024  # more growth than this between a quarter of the tokens and all is a leak
 SIZES = (1_000, 100_000, 1_000_000)
+AIMS_US = {speed.WARM: "10"}
 
 
 def main() -> int:
@@ -101,13 +102,14 @@ def _hits() -> None:
 
 
 def _speed() -> None:
-    print("\n| Lyra | microseconds | of a hit |\n|---|---:|---:|")
+    print("\n| Lyra | aim, at most | microseconds | of a hit |\n|---|---:|---:|---:|")
     rows = asyncio.run(speed.look_ups())
     rows += [
         (f"hit among {size:,} entries", asyncio.run(speed.hit_by_size(size))) for size in SIZES
     ]
     for name, took in rows:
-        print(f"| {name} | {took:.1f} | {took / rows[0][1]:.2f} x |", flush=True)
+        aim = AIMS_US.get(name, "")
+        print(f"| {name} | {aim} | {took:.1f} | {took / rows[0][1]:.2f} x |", flush=True)
 
 
 def _memory(tokens: int) -> list[str]:

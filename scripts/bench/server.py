@@ -1,8 +1,10 @@
 """A server process: started, its address read from what it prints, ended by its id."""
 
 import asyncio
+import ctypes
 import os
 import re
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import (
@@ -23,6 +25,8 @@ from bench import cores
 
 _START_S = 60
 _STOP_S = 10
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # looked up here, not between fork and exec
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
 
 
@@ -100,6 +104,7 @@ async def run_until_printed(
             env=dict(environment),
             # Ctrl-C is for this process; it ends the others in order.
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
     try:
         yield partial(_listening, process, said)
@@ -109,6 +114,11 @@ async def run_until_printed(
 
 async def _listening(process: Process, said: Path) -> Server:
     return Server(await _address(process, said), process, said)
+
+
+def _end_with_parent() -> None:
+    """Be told to end when the parent is gone, even where it was killed and could end nobody."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

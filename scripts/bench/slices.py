@@ -7,17 +7,21 @@ from statistics import median
 from bench.cores import OTHERS_MAY_USE
 from bench.place import Place
 
-_MORE = 3  # slices, to take disturbed ones again, before those have to do
+_MORE = 2  # slices, to take disturbed ones again, before those have to do
 _ENOUGH = 2  # calm slices, to do without the disturbed ones
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What one slice has brought: units of work, its length, and the subject's processor time."""
+    """What one slice has brought: units of work, its length, and the subject's processor time.
+
+    `steady_us` is the same for each unit while nothing began or ended, where that is measured.
+    """
 
     units: int
     seconds: float
     cpu_s: float
+    steady_us: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -49,6 +53,10 @@ class Slices:
     @property
     def cpu_us(self) -> list[float]:
         return [each.cpu_us for each in self.kept]
+
+    @property
+    def steady_us(self) -> list[float]:
+        return [each.steady_us for each in self.kept]
 
     @property
     def busy(self) -> float:

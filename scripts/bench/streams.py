@@ -32,13 +32,17 @@ def model_call(tokens: int, gap_ms: int) -> bytes:
 
 
 class Stream(asyncio.Protocol):
-    """One question and its answer; `times` are when words came, if they are kept."""
+    """One question and its answer; `times` are when words came, if they are kept.
+
+    `began` and `ended` are done with the first word and the last one, or when the stream is lost.
+    """
 
     def __init__(self, request: bytes, word: bytes, *, timed: bool) -> None:
         self.asked_at = 0.0
         self.first_at = 0.0
         self.words = 0
         self.served = False
+        self.began = asyncio.get_running_loop().create_future()
         self.ended = asyncio.get_running_loop().create_future()
         self.times: list[float] = []
         self._request = request
@@ -54,6 +58,7 @@ class Stream(asyncio.Protocol):
         """Send the question; another one once the answer has ended."""
         self.first_at, self.served, self.words = 0.0, False, 0
         if self.ended.done():
+            self.began = asyncio.get_running_loop().create_future()
             self.ended = asyncio.get_running_loop().create_future()
         self.asked_at = perf_counter()
         if self._transport is not None:
@@ -72,24 +77,32 @@ class Stream(asyncio.Protocol):
             self._tail = received[1 - len(self._word) :]
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._transport = None
         self.served = self.served and self.ended.done()
         self._end()
 
     def _note(self, found: int) -> None:
         now = perf_counter()
         self.words += found
-        self.first_at = self.first_at or now
+        if not self.first_at:
+            self.first_at = now
+            _tell(self.began)
         if self._timed:
             self.times.append(now)
 
     def _end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
+        _tell(self.began)
+        _tell(self.ended)
 
     def leave(self) -> None:
         """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _tell(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @dataclass(frozen=True)
@@ -105,11 +118,13 @@ class Load:
         """So many connections; nothing is asked yet."""
         return [await self.one() for _ in range(count)]
 
-    async def one(self) -> Stream:
+    async def one(self, opened: list[Stream] | None = None) -> Stream:
+        """One connection, listed among the `opened` from the start."""
+        stream = Stream(self.request, self.word, timed=self.timed)
+        if opened is not None:
+            opened.append(stream)
         loop = asyncio.get_running_loop()
-        _, stream = await loop.create_connection(
-            lambda: Stream(self.request, self.word, timed=self.timed), "127.0.0.1", self.server.port
-        )
+        await loop.create_connection(lambda: stream, "127.0.0.1", self.server.port)
         return stream
 
 
@@ -120,6 +135,23 @@ async def ask_all(streams: Sequence[Stream], spread_s: float) -> None:
     for number, stream in enumerate(streams):
         await asyncio.sleep(began + number * step - loop.time())
         stream.ask()
+
+
+async def begin_many(load: Load, count: int, at_once: int, opened: list[Stream]) -> None:
+    """Open and ask, so many at a time: the next when another has its first word, or is lost.
+
+    Connections are not opened before: servers close those on which nothing is asked for long.
+    """
+
+    async def begin_some() -> None:
+        while len(opened) < count:
+            stream = await load.one(opened)
+            stream.ask()
+            await stream.began
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(at_once):
+            tasks.create_task(begin_some())
 
 
 async def all_ended(streams: Sequence[Stream]) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+from collections import Counter
 from statistics import median
 from time import perf_counter
+from typing import Protocol
 
 import aiohttp
 
@@ -17,6 +19,14 @@ from tierbench.place import SECRET, Place
 Row = tuple[str, ...]
 Found = tuple[list[Row], list[Promise]]
 OK = 200
+
+
+class Case(Protocol):
+    """Something to be measured; its name is what it is asked for by."""
+
+    __name__: str
+
+    async def __call__(self, place: Place, first: Server, second: Server, /) -> Found: ...
 
 
 async def hit(place: Place, first: Server, _: Server) -> Found:
@@ -97,13 +107,14 @@ async def dead_redis(place: Place, first: Server, second: Server) -> Found:
         await place.init(first, token)
     clients = 20 if place.quick else 200
     over = asyncio.Event()
-    statuses: list[int] = []
+    codes: list[str] = []  # of the errors; empty for an answer
 
     async def client(number: int) -> None:
         server = (first, second)[number % 2]
         while not over.is_set():
             token = known[number % 20] if number % 4 else place.new_token(20, 60)
-            statuses.append((await place.init(server, token))[1])
+            _, status, state = await place.init(server, token)
+            codes.append("" if status == OK else state)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(clients):
@@ -114,19 +125,23 @@ async def dead_redis(place: Place, first: Server, second: Server) -> Found:
         await place.redis.start()
         await asyncio.sleep(1)
         over.set()
-    failed = sum(status != OK for status in statuses)
-    row = (f"Redis killed under {clients} running requests: failed of {len(statuses):,}", "0")
-    return [(*row, str(failed), "-")], [Promise("no request failed", failed == 0)]
+    failed = [code for code in codes if code]
+    row = (f"Redis killed under {clients} running requests: failed of {len(codes):,}", "0")
+    promise = Promise(f"no request failed (found {dict(Counter(failed))})", not failed)
+    return [(*row, str(len(failed)), "-")], [promise]
 
 
 async def hung_redis(place: Place, first: Server, _: Server) -> Found:
-    """Redis keeps its connections and answers nobody; every listener is new."""
+    """Redis keeps its connections and answers nobody; every listener is new.
+
+    It hangs for longer than the breaker rests, so that the looks whether it is back are in it.
+    """
     usual = [(await place.init(first, place.new_token()))[0] for _ in range(20)]
     place.redis.send(signal.SIGSTOP)
+    hung, until = [], perf_counter() + (2 if place.quick else 8)
     try:
-        hung = [
-            await place.init(first, place.new_token()) for _ in range(12 if place.quick else 40)
-        ]
+        while perf_counter() < until:
+            hung.append(await place.init(first, place.new_token()))
     finally:
         place.redis.send(signal.SIGCONT)
     slower = [seconds - median(usual) for seconds, _, _ in hung]

@@ -8,6 +8,16 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give processes the time that they take to start where others are busy."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(60))
+
+
 Launch = Callable[..., Awaitable[Process]]
 
 

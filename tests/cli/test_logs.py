@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import re
+import socket
 import sys
 from io import StringIO
 from pathlib import Path
 
 import aiohttp
 import orjson
+import pytest
 
 from lyra.cli.logs import Lines, TextStyle
 from lyra.cli.redact import Redactor
@@ -107,3 +109,33 @@ async def test_a_closed_stderr_ends_the_log_and_not_the_service(tmp_path: Path) 
     await process.communicate()
 
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_x13_a_full_disk_for_log_and_greeting_costs_neither_answers_nor_the_end(
+    tmp_path: Path, unused_tcp_port: int, workers: str
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", f'exec "{sys.executable}" -m lyra serve >/dev/full 2>/dev/full'),
+            env={
+                "LYRA_LLM": "offline",
+                "LYRA_WORKERS": workers,
+                "LYRA_PORT": str(unused_tcp_port),
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            },
+        )
+        try:
+            ready = await asyncio.get_running_loop().sock_recv(manager, 1024)
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(f"http://127.0.0.1:{unused_tcp_port}/healthz") as answer,
+            ):
+                status = answer.status
+        finally:
+            process.terminate()
+            code = await process.wait()
+
+    assert ready.startswith(b"READY=1")
+    assert (status, code) == (200, 0)

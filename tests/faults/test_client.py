@@ -10,7 +10,7 @@ from tests.faults.conftest import OTHER, answered, others_served
 from tests.web.calls import call, connected, init, request_bytes, reset
 from tests.web.test_errors import check_error
 
-FLOOD = 5_000
+FLOOD = 2_000
 
 
 @pytest.mark.parametrize("leave", [True, False], ids=["leaves", "stays"])

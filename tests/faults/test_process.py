@@ -18,6 +18,8 @@ from tests.cli.conftest import greeting
 HANG = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
 MESSAGE = {"message": "Which artists do I listen to most?"}
 
+pytestmark = pytest.mark.timeout(60)  # a process takes seconds to start where others are busy
+
 Shell = Callable[..., Awaitable[tuple[Process, str]]]
 
 
@@ -120,3 +122,18 @@ async def test_x11_what_nobody_handles_is_logged_with_its_place(
 
     assert "unhandled in the background: RuntimeError" in caplog.text
     assert "in broken" in caplog.text
+
+
+async def test_t4_a_crash_leaves_no_core_and_no_secret_is_in_the_command_line(
+    shell: Shell,
+) -> None:
+    process, _ = await shell("ulimit -c unlimited", LYRA_ADMIN_TOKEN="an-admin-token-0001")
+    proc = Path("/proc") / str(process.pid)
+    limits = (proc / "limits").read_text("ascii")
+    shown = (proc / "cmdline").read_bytes()
+    process.send_signal(signal.SIGABRT)
+    await process.communicate()
+
+    assert re.search(r"Max core file size +0 ", limits)
+    assert b"an-admin-token" not in shown
+    assert process.returncode == -signal.SIGABRT

@@ -14,7 +14,7 @@ from lyra.redis.door import CONNECTIONS
 from lyra.sandbox import sandbox_token
 from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start
-from tests.faults.conftest import answered, others_served
+from tests.faults.conftest import OTHER, answered, others_served
 from tests.faults.kit import Toxic, toxic
 from tests.redis.servers import RedisServer, server_binary
 from tests.web.calls import call, init
@@ -51,6 +51,11 @@ async def behind_a_network(
         toxic(server.port) as network,
         others_served(start, **shared_through(network.port)) as service,
     ):
+        assert service.services.lyra.redis is not None
+        while not service.services.lyra.redis.notices.hearing:  # noqa: ASYNC110 - rings no bell
+            await asyncio.sleep(0.01)
+        # What was fetched while it heard nothing may not be kept; this is.
+        assert (await init(service, OTHER)).status == 200
         yield service, network
 
 
@@ -96,6 +101,25 @@ async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connect
     assert opened <= 2 * len(LISTENERS) + 1  # each call is tried twice; and the subscriber
 
 
+async def test_r22_the_metrics_are_there_while_redis_and_spotify_are_not(
+    start: Start, redis: RedisServer
+) -> None:
+    operator = {"Authorization": "Bearer an-admin-token-0001"}
+    async with toxic(redis.port, hole=True) as network:
+        url = f"redis://127.0.0.1:{network.port}"
+        service = await start(redis_url=url, secret=SECRET, admin_token="an-admin-token-0001")
+        hanging = sandbox_token(7, "typical", "restricted", "hang")
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(init(service, hanging))
+            scrapes = [await call(service, "GET", "/metrics", headers=operator) for _ in range(5)]
+            done = waiting.done()
+            waiting.cancel()
+
+    assert not done
+    assert {scrape.status for scrape in scrapes} == {200}
+    assert b"lyra_redis_breaker_open" in scrapes[-1].body
+
+
 async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
     start: Start, redis: RedisServer
 ) -> None:
@@ -119,10 +143,11 @@ async def test_a_redis_that_comes_in_small_pieces_and_late_is_read(
     start: Start, redis: RedisServer
 ) -> None:
     async with behind_a_network(start, redis) as (service, network):
-        network.slice_bytes = 512
+        network.slice_bytes = 2048
         await loaded(service, LISTENERS[0])
         other = await joined(start, network)
         told = await loaded(other, LISTENERS[0])
+        network.slice_bytes = 65_536
 
     assert told["cache"]["spotify_calls"] == 0
 

@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.cache.listeners import ListenerCache
+from lyra.cache.loader import Source
 from lyra.cache.shared import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.door import RedisDoor, open_redis
@@ -193,6 +194,7 @@ class Open(Protocol):
         timing: Timing = PATIENT,
         hearing: bool = True,
         ahead_s: float = 0,
+        source: Source | None = None,
         **changes: Any,
     ) -> Process: ...
 
@@ -227,6 +229,7 @@ async def process_early(
         timing: Timing = PATIENT,
         hearing: bool = True,
         ahead_s: float = 0,
+        source: Source | None = None,
         **changes: Any,
     ) -> Process:
         def wall_clock() -> float:
@@ -236,7 +239,7 @@ async def process_early(
         settings = Settings(secret=secret, **changes)
         cache = ListenerCache(
             settings,
-            spotify,
+            source or spotify,
             Metrics(),
             rng=MiddleOfRange(),
             clock=clock,

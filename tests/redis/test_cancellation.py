@@ -14,7 +14,7 @@ from lyra.redis.door import open_redis
 from tests.redis.conftest import KEY, PATIENT, Join
 from tests.redis.servers import RedisServer
 
-TURNS = 25  # a call on loopback takes fewer
+TURNS = 15  # a call on loopback takes fewer
 AT_ONCE_S = 10  # one that lost its cancellation would go on for ever
 
 

@@ -106,8 +106,31 @@ async def test_a_hung_redis_opens_the_breaker_and_is_used_again_when_it_goes_on(
     server.go_on()
     assert await one.read(KEY) is None
     clock.now += REST_S
+    await closed(one)
     assert await one.read(KEY) == BLOB
-    assert one.door.stats()["breaker_open"] == 0
+
+
+async def closed(member: Member) -> None:
+    """Wait until somebody's asking has led to a look at Redis, and that to a closed breaker."""
+    while member.door.stats()["breaker_open"]:
+        await member.read(OTHER)
+        await asyncio.sleep(0)
+
+
+async def test_nobody_waits_for_the_look_whether_a_hung_redis_is_back(
+    server: RedisServer, join: Join
+) -> None:
+    clock = Clock()
+    one = await join(clock=clock, timing=HASTY)
+    await hang_until_the_breaker_is_open(server, one)
+    clock.now += REST_S
+    assert [await one.read(KEY) for _ in range(50)] == [None] * 50
+    assert one.door.stats()["timeout_total"] == 3  # none of them has been sent
+
+    while one.door.stats()["timeout_total"] < 4:  # noqa: ASYNC110 - it rings no bell
+        await asyncio.sleep(0.01)
+    assert one.door.stats()["breaker_open"] == 1
+    server.go_on()
 
 
 async def test_a_hung_redis_is_noticed_by_who_only_listens(server: RedisServer, join: Join) -> None:
@@ -251,6 +274,7 @@ async def test_a_forget_during_an_outage_is_made_up_for(server: RedisServer, joi
     server.go_on()
     assert await two.read(KEY) == BLOB
     clock.now += REST_S
+    await closed(one)
 
     assert await one.read(KEY) is None
     assert await two.read(KEY) is None
@@ -269,6 +293,7 @@ async def test_forgetting_all_during_an_outage_is_made_up_for(
     server.go_on()
     assert await two.read(KEY) == BLOB
     clock.now += REST_S
+    await closed(one)
 
     assert await one.shared.publish(OTHER, BLOB, TTL_MS, began) == "forgotten"
     assert await two.read(KEY) is None
@@ -285,6 +310,7 @@ async def test_more_owed_forgets_than_are_remembered_become_all(
         assert not await one.shared.forget(f"{number:040x}")
     server.go_on()
     clock.now += REST_S
+    await closed(one)
 
     assert await one.read(OTHER) is None
     assert await two.read(KEY) is None

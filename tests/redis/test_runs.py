@@ -7,11 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.sandbox import sandbox_token
-from tests.chat.scripted import scripted_model
+from tests.chat.scripted import event, scripted_model, streaming, words
 from tests.conftest import Service, Start
 from tests.redis.servers import RedisServer
 from tests.web.calls import call, chat, chatting, init, read_until
 from tests.web.stream_grammar import read_body
+from tests.web.test_errors import check_error
 from tests.web.test_runs import CHAT, OTHER, Paused, last_id, leave, resume, run_of, stop, until
 
 SECRET = "a-secret-of-this-service"
@@ -186,3 +187,26 @@ async def test_without_redis_an_answer_is_as_before(start: Start, server: RedisS
 
     assert read_body(answer.body).ending == "stop"
     assert (await resume(first, run_of(answer.body))).body == answer.body
+
+
+async def test_the_days_tokens_are_counted_by_all_processes_together(
+    start: Start, server: RedisServer
+) -> None:
+    spoken = streaming(
+        event("message_start", message={"usage": {"input_tokens": 90, "output_tokens": 1}}),
+        words("Yes."),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 10}),
+        event("message_stop"),
+    )
+    async with scripted_model(spoken) as served:
+        first, second = await pair(start, server, llm_base_url=served.url, daily_tokens=100)
+        tokens = [sandbox_token(7), sandbox_token(7, regime="legacy")]  # of one account
+        for service in (first, second):
+            await init(service, tokens[1])
+        answered = await chat(first, tokens[0])
+        await first.services.speaker.budget.close()  # what it has to tell is told
+        refused = await chat(second, tokens[1])
+
+    assert answered.status == 200
+    assert check_error(refused, "too_many_requests")["reason"] == "daily_budget"
+    assert len(served.sent) == 1

@@ -1,20 +1,16 @@
 """Who may get in, what is sent, and that nothing tells the password."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import sys
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from redis.asyncio import Redis
 
 from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
 from lyra.redis.sessions import SharedSessions
+from tests.certificates import self_signed
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
 from tests.redis.tls_front import tls_front
@@ -153,38 +149,10 @@ async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> No
     assert told == b"set()\n"
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate of 127.0.0.1 with its key, signed by itself, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cache.invalid")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path = folder / "cert.pem"
-    path.write_bytes(pem)
-    return path
-
-
 async def test_tls_is_spoken_with_whom_the_certificate_names(
     server: RedisServer, join: Join, folder: Path
 ) -> None:
-    pem = certificate(folder)
+    pem = self_signed(folder)
     async with tls_front(server.port, pem) as port:
         one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
         await tour(one)

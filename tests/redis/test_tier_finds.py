@@ -6,10 +6,11 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.errors import SpotifyTokenRejectedError
+from lyra.redis.listeners import Generation
 from lyra.spotify.failures import SpotifyFailure
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
-from tests.redis.conftest import Open
-from tests.redis.servers import RedisServer
+from tests.redis.conftest import Open, until
+from tests.redis.servers import RedisServer, set_user
 from tests.redis.test_scenarios import HASTY
 
 REJECTED = SpotifyFailure("token_rejected")
@@ -31,6 +32,31 @@ async def test_who_asks_while_a_clear_is_under_way_brings_nothing_back(
 
     assert await one.state() == "miss"
     assert len(spotify.asked) == 10
+
+
+async def test_a_gap_is_filled_in_nothing_that_was_cleared_meanwhile(
+    process: Open, admin: Redis, clock: Clock, spotify: ScriptedSpotify
+) -> None:
+    """The clear comes between the look at the old data and the fetch, and goes unheard."""
+    one, other = await process(), await process()
+    spotify.fails = {"playlists": SpotifyFailure("server_error")}
+    await one.ask()
+    clock.now += 61
+    await set_user(admin, "default", "resetchannels", "-subscribe")
+    await admin.client_kill_filter(_type="pubsub")
+    await until(lambda: not one.member.door.notices.hearing)
+    read = one.member.shared.generation
+
+    async def cleared_first(key: str) -> Generation:
+        await other.cache.clear(ANNA)
+        return await read(key)
+
+    one.member.shared.generation = cleared_first  # type: ignore[method-assign]
+    spotify.fails, spotify.bodies["profile"] = {}, b'{"id": "vesna", "display_name": "new"}'
+    spotify.asked.clear()
+    await one.ask()
+
+    assert len(spotify.asked) == 5
 
 
 async def test_a_value_that_is_dead_by_ones_own_clock_is_fetched_anew(
@@ -95,3 +121,18 @@ async def test_a_token_rejected_while_redis_is_away_is_forgotten_there_later(
     with pytest.raises(SpotifyTokenRejectedError):
         await one.ask()
     assert spotify.asked.count("profile") == 3
+
+
+async def test_the_tokens_hour_goes_on_when_notices_may_have_been_lost(
+    process: Open, admin: Redis, clock: Clock
+) -> None:
+    """Data have to be read anew then; when the token was first accepted is still known."""
+    one = await process(cache_ttl_s=900, cache_stale_s=0)
+    first = await (await one.cache.visit(ANNA)).entry()
+    await admin.client_kill_filter(_type="pubsub")
+    await one.member.flushed(times=3)
+    clock.now += 3000
+    entry = await (await one.cache.visit(ANNA)).entry()
+
+    assert entry.fetched_at == clock.now
+    assert entry.token_seen_at == first.token_seen_at

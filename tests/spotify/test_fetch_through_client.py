@@ -1,5 +1,6 @@
 """The five sections over the real client: the ledger of the server is what counts."""
 
+import asyncio
 import traceback
 from typing import Any
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from lyra.errors import SpotifyTokenRejectedError
 from lyra.listening.fetch import fetch_listening
+from lyra.spotify.endpoints import PATHS
 from lyra.spotify.token import Token
 
 CANARY = "canary-7f3a9c51-never-shown"
@@ -50,6 +52,38 @@ async def test_a_page_that_broke_off_once_is_read_in_six_calls(
 
     assert listening.playlists[0].name == "Quiet desk"
     assert reader.calls == 6
+
+
+async def test_what_is_on_its_way_when_a_pause_begins_is_read_to_its_end(
+    spotify: Any, open_client: Any
+) -> None:
+    closed = asyncio.Event()
+    async with open_client() as client:
+        close = client.gate.close
+
+        def closing(*given: Any) -> None:
+            close(*given)
+            closed.set()
+
+        client.gate.close = closing
+
+        async def limited(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=429, headers={"Retry-After": "3600"})
+
+        async def later(request: web.Request) -> web.StreamResponse:
+            await closed.wait()
+            return await (me if request.path.endswith("/me") else playlists)(request)
+
+        for path in PATHS.values():
+            spotify.script[path.partition("?")[0]] = [later]
+        spotify.script["/me/player/recently-played"] = [limited]
+        reader = client.reader(Token(CANARY))
+        listening = await fetch_listening(reader, now=0.0, report=lambda _: None)
+
+    told = {section.name: section.status for section in listening.sections}
+    assert told.pop("recently_played") == "rate_limited"
+    assert set(told.values()) == {"ok"}
+    assert reader.calls == 5
 
 
 async def test_a_rejected_token_is_in_no_part_of_the_error(spotify: Any, open_client: Any) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
-from tests.web.calls import call, init
+from tests.web.calls import call, init, raw, request_bytes
 from tests.web.test_errors import check_error
 
 ADMIN = "an-admin-token-0001"
@@ -27,6 +27,26 @@ async def test_without_the_admin_token_the_route_does_not_exist(
     service = await start(admin_token=ADMIN)
 
     check_error(await call(service, method, path, headers=headers), "not_found")
+
+
+ODD = [
+    *("/metrics", "/admin/cache", "/metrics?token=x", "/metrics/", "/METRICS", "/admin", "/admin/"),
+    *("/%6detrics", "/%2fmetrics", "//metrics", "/./metrics", "/lyra/../metrics", "/metrics;x"),
+    *("/admin%2fcache", "/admin%252fcache", "/metrics%00", "/debug", "http://localhost/metrics"),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+async def test_no_odd_form_of_the_routes_tells_that_they_exist(start: Start, method: str) -> None:
+    service = await start(admin_token=ADMIN)
+    same = "X-Request-Id: same"
+    nowhere = await raw(service, request_bytes(service, method, "/nowhere", same))
+    assert nowhere.status == 404
+    for target in ODD:
+        odd = await raw(service, request_bytes(service, method, target, same))
+
+        assert (odd.status, odd.body) == (404, nowhere.body), target
+        assert "Allow" not in odd.headers
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

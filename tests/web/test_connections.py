@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.conftest import Service, Start
-from tests.web.calls import call, connected, init, read_answer, request_bytes
+from tests.web.calls import call, connected, init, raw, read_answer, request_bytes
 from tests.web.test_errors import check_error
 
 
@@ -120,8 +120,12 @@ async def test_a_body_that_is_welcome_is_asked_for(service: Service) -> None:
     assert (answer.status, answer.json["success"]) == (200, True)
 
 
-async def test_an_unknown_expectation_is_refused_in_our_words(service: Service) -> None:
-    answer = await call(service, "GET", "/healthz", headers={"Expect": "a-miracle"})
+@pytest.mark.parametrize("expected", [b"a-miracle", b"100-cont\xa1nue", b"100-continue, x"])
+@pytest.mark.parametrize("target", ["GET /healthz", "GET /nowhere", "OPTIONS /lyra/profile"])
+async def test_an_unknown_expectation_is_refused_in_our_words(
+    service: Service, target: str, expected: bytes
+) -> None:
+    answer = await raw(service, request_bytes(service, *target.split(), b"Expect: " + expected))
 
     check_error(answer, "invalid_request")
 

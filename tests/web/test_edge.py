@@ -68,6 +68,25 @@ async def test_a_foreign_host_is_misdirected(service: Service, host: str) -> Non
     check_error(await get_as(service, host), "misdirected_request")
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/healthz", "localhost", 200),
+        ("http://localhost:99/healthz", "localhost", 200),
+        ("http://evil.example/healthz", "localhost", 421),
+        ("http://localhost@evil.example/healthz", "localhost", 421),
+        ("http://localhost/healthz", "evil.example", 421),
+        ("HTTPS://evil.example/healthz", "localhost", 421),
+    ],
+)
+async def test_a_whole_address_as_the_target_has_to_be_ours_too(
+    service: Service, target: str, host: str, status: int
+) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+    assert (await raw(service, request)).status == status
+
+
 async def ask_from(service: Service, origin: str | None, method: str = "GET") -> Answer:
     lines = [] if origin is None else [f"Origin: {origin}"]
     return await raw(service, request_bytes(service, method, "/healthz", *lines))

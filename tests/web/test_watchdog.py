@@ -34,6 +34,18 @@ async def test_x7_a_stall_is_logged_with_the_place_where_it_stands(
     assert b"lyra_loop_lag_seconds_count" in service.services.metrics.render()
 
 
+async def test_a_stall_before_anybody_is_served_is_none(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await start(stall_s=0.1)
+    with caplog.at_level(logging.ERROR), service.services.watchdog.excused():
+        await stall(0.4)
+    await call(service, "GET", "/healthz")
+
+    assert not [r for r in caplog.records if r.getMessage().startswith(FOUND)]
+    assert service.services.watchdog.well
+
+
 async def test_x7_after_a_stall_of_a_second_the_process_is_not_ready(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -25,7 +25,7 @@ OPEN, QUICK_OPEN = 200, 10
 GAP_MS = 20
 ARRIVALS_A_S = 20
 LASTING_S, QUICK_LASTING_S = 10.0, 0.5
-SHORT = 5  # words of the answers whose first one is timed
+SHORT, SHORT_GAP_MS = 2, 5  # the answers whose first word is timed
 MEDIAN_MS, P99_MS = 1.0, 5.0
 LYRA, PEER, DIRECT, LEAN = "Lyra", "peer", "the model itself", "lean pipeline"
 
@@ -65,12 +65,12 @@ async def _subjects(place: Place, stack: AsyncExitStack) -> dict[str, Subject]:
     if place.has_peers:
         servers[PEER] = await stack.enter_async_context(place.peer())
     direct = Subject(
-        Load(upstream, model_call(SHORT, GAP_MS), MODEL_WORD),
+        Load(upstream, model_call(SHORT, SHORT_GAP_MS), MODEL_WORD),
         Load(upstream, model_call(tokens, GAP_MS), MODEL_WORD),
     )
     return {DIRECT: direct} | {
         name: Subject(
-            Load(server, question(SHORT, GAP_MS, token)),
+            Load(server, question(SHORT, SHORT_GAP_MS, token)),
             Load(server, question(tokens, GAP_MS, token)),
         )
         for name, server in servers.items()

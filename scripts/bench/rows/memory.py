@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack
 
 from bench.place import Place, settle
 from bench.report import Aim, Table, aim
+from bench.rows.warm import Asking
 from bench.server import Server
-from bench.streams import Load, Stream, ask_all, leave_all, question
-from bench.wire import Wire, connect, connect_each, post
+from bench.streams import Load, Stream, begin_many, leave_all, question
+from bench.wire import Wire, connect, post
 
 LISTENERS, QUICK_LISTENERS = 1_000, 20
 STREAMS, QUICK_STREAMS = 1_000, 20
@@ -70,21 +71,15 @@ async def _listener_kib(place: Place, count: int) -> float:
 
 async def load_listeners(place: Place, server: Server, count: int) -> None:
     """Load so many listeners never seen before, some at a time."""
-    waiting = asyncio.Queue[Wire]()
-    wires = await connect_each(
-        server,
-        [post("/lyra/init", place.token()) for _ in range(count)],
-        waiting.put_nowait,
-    )
-    async with asyncio.timeout(LONGEST_S):
-        for number, wire in enumerate(wires):
-            if number >= AT_ONCE:
-                (await waiting.get()).leave()
-            wire.send()
-        for _ in range(min(AT_ONCE, count)):
-            (await waiting.get()).leave()
-    if refused := sum(wire.refused for wire in wires):
-        raise RuntimeError(f"{refused} of {count} listeners were refused")
+    left = iter([post("/lyra/init", place.token()) for _ in range(count)])
+
+    async def load_some() -> None:
+        for request in left:
+            await Asking(server, request).one()
+
+    async with asyncio.timeout(LONGEST_S), asyncio.TaskGroup() as tasks:
+        for _ in range(AT_ONCE):
+            tasks.create_task(load_some())
 
 
 async def _streams_kib(place: Place, count: int) -> dict[str, float]:
@@ -117,12 +112,10 @@ async def _open_kib(server: Server, count: int, ask: bytes) -> float:
         stack.callback(leave_all, opened)
 
         async def work(wanted: int) -> None:
-            more = await Load(server, ask).open(wanted)
-            opened.extend(more)
-            await ask_all(more, spread_s=wanted / 500)
+            more: list[Stream] = []
             async with asyncio.timeout(LONGEST_S):
-                while not all(stream.words for stream in more):  # noqa: ASYNC110 - as many.py
-                    await asyncio.sleep(0.1)
+                await begin_many(Load(server, ask), wanted, AT_ONCE, more)
+            opened.extend(more)
 
         return await _grown_kib(server, count, work)
 
@@ -138,9 +131,9 @@ async def _rest_kib(server: Server, count: int) -> float:
 
     async def work(wanted: int) -> None:
         answered = asyncio.Queue[Wire]()
-        more = await connect(server, wanted, request, answered.put_nowait)
-        opened.extend(more)
-        for wire in more:
+        for _ in range(wanted):
+            (wire,) = await connect(server, 1, request, answered.put_nowait)
+            opened.append(wire)
             wire.send()
             await answered.get()
 

@@ -102,14 +102,14 @@ async def _by_streams(place: Place) -> Table:
             found[count] = gap_ms, await hold(place, lyra, count, gap_ms)
     return Table(
         "A token from model to reader, by the number of open streams",
-        ("open streams", "a token in, ms", "CPU us/token", "busy", "ended well"),
+        ("open streams", "a token in, ms", "CPU us/token", "busy", "held"),
         [
             (
                 f"{n:,}",
                 f"{gap_ms:,}",
                 number(held.cpu_us),
                 f"{held.busy:.0%}",
-                f"{held.ended_well:,}",
+                f"{held.held:,}",
             )
             for n, (gap_ms, held) in found.items()
         ],

@@ -8,11 +8,13 @@ is the service's own.
 import asyncio
 import sys
 
+import httpx2
 import uvloop
 from aiohttp import web
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
 _TOKENS = 500
+_LIMIT = 20_000
 
 
 class Holder:
@@ -42,7 +44,8 @@ class Holder:
 
 
 async def _serve(model: str) -> None:
-    http = DefaultAioHttpClient()
+    # The SDK's own limit is 1,000 connections.
+    http = DefaultAioHttpClient(limits=httpx2.Limits(max_connections=_LIMIT))
     async with AsyncAnthropic(api_key="benchmark", base_url=model, http_client=http) as client:
         application = web.Application()
         application.router.add_post("/hold", Holder(client).hold)

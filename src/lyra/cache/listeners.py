@@ -62,7 +62,7 @@ class ListenerCache:
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:
-            shared.on_invalidate(self._invalidated, self._shelf.entries.drop)
+            shared.on_invalidate(self._told, self._shelf.entries.drop)
         metrics.watch("lyra_cache", self.stats)
 
     async def visit(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Visit:
@@ -166,6 +166,14 @@ class ListenerCache:
         if self._shared is not None:
             await self._shared.forget(key)
             self._invalidated(key)  # what was read from there in the meantime
+
+    def _told(self, key: str | None) -> None:
+        """Forget what another process has forgotten, or may have: then None, and data alone go."""
+        if key is None:
+            self._flights.fence()
+            self._shelf.entries.drop(None)
+        else:
+            self._invalidated(key)
 
     def _invalidated(self, key: str | None) -> None:
         """Forget in this process, at once."""

@@ -123,15 +123,20 @@ class Loader:
     ) -> Entry:
         """Ask Spotify, and keep the answer for all processes."""
         generation = await shared.generation(flight.key)
+        base = old
+        if generation.ticket and worth_keeping(old, self._clock(), self.settings):
+            # What is read after the generation has been forgotten by nobody before it, and what is
+            # kept of it is published only if nobody forgets it later.
+            base = await shared.find(flight.key, token)
         flight.reader = self._source.reader(token)  # waiting for others cost it no time
         try:
-            entry = await self._fetch(flight, old, token)
+            entry = await self._fetch(flight, base, token)
         except TryLaterError as failure:
             if old is None:
                 raise
             flight.outcome = Outcome("stale", failure.code)
             return old
-        if entry is not old and not flight.fenced:
+        if entry is not base and not flight.fenced:
             fate = await shared.keep(flight.key, token, entry, generation)
             if fate == "forgotten":  # by another process, whose notice may be on its way
                 self._shelf.entries.drop(flight.key)

@@ -153,7 +153,7 @@ class _Answer:
         self._entry = self._visit.at_hand or await self._load()
         if self._entry.account:
             self._account = self._speaker.keys.account(self._entry.account)
-        self._speaker.budget.check(self._account)
+        await self._speaker.budget.check(self._account)
         self._run.add(status("thinking"))
         await self._relay(make_prompt(self._entry, turns))
 

@@ -1,7 +1,7 @@
 """How many of the model's tokens one Spotify account may use in a day (UTC).
 
 What the model read from its own prompt cache counts a tenth, as it costs. With Redis all processes
-count together; an account that is new to a process may then get one answer more than its budget.
+count together: one that does not know an account asks there first.
 """
 
 import asyncio
@@ -36,12 +36,14 @@ class Budget:
         self._day = 0
         self._telling: set[asyncio.Task[None]] = set()
 
-    def check(self, account: Key) -> None:
+    async def check(self, account: Key) -> None:
         """Let one more answer be asked for.
 
         Raises:
             TooManyRequestsError: the day's tokens are used up; says when the next day begins.
         """
+        if self._daily and self._shared is not None and account not in self._today():
+            await self._tell(account, 0)
         if self._daily and self._today().get(account, 0) >= self._daily:
             left_s = _DAY_S - self._wall_clock() % _DAY_S
             raise TooManyRequestsError(

@@ -20,6 +20,7 @@ from lyra.app import create_app
 from lyra.cli.checks import CALLS_PER_FETCH
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
+from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
 from lyra.traces import Traces
 from lyra.web.admin import admin_app
@@ -49,7 +50,8 @@ async def serve_until_stopped(
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
-    settings = within_memory_limit(within_file_limit(settings))
+    _leave_no_core()
+    settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
     async with AsyncExitStack() as stack:
         traces = await stack.enter_async_context(_open_traces())
         app = create_app(settings, personas=personas, request_log=request_log, traces=traces)
@@ -59,8 +61,9 @@ async def serve_until_stopped(
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             # What start-up made stays: the collector need not search it again and again.
-            gc.collect()
-            gc.freeze()
+            with app[SERVICES].watchdog.excused():
+                gc.collect()
+                gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             notify(process_manager(), "READY=1")
             await stop.wait()
@@ -91,7 +94,7 @@ async def _open_traces() -> AsyncIterator[Traces]:
 
 def _say(why: str | None, words: Callable[[str], str]) -> None:
     if why is not None:
-        print(words(why), flush=True)
+        say(words(why))
 
 
 @asynccontextmanager
@@ -123,6 +126,18 @@ def report_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     """Log what no task has handled: where, and what kind; asyncio's own line quotes objects."""
     failure = context.get("exception")
     log.error("unhandled in the background: %s", type(failure).__name__, exc_info=failure)
+
+
+def _leave_no_core() -> None:
+    """Let no crash write this process's memory, with all its tokens, to a disk.
+
+    Not by PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
+    """
+    with suppress(ImportError):  # absent on Windows
+        import resource  # noqa: PLC0415
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def within_file_limit(settings: Settings) -> Settings:

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lyra.cli.notify import notify
+from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
 
 _BACKLOG = 1024
@@ -245,4 +246,4 @@ async def _either(event: asyncio.Event, seconds: float) -> None:
 
 
 def _say(words: str) -> None:
-    print(f"lyra: {words}", flush=True)
+    say(f"lyra: {words}")

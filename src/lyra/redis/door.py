@@ -47,6 +47,7 @@ class RedisDoor:
         self._breaker = breaker
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         self._codes: set[str] = set()
+        self._probe: asyncio.Task[object] | None = None
         metrics.watch("lyra_redis", self.stats)
 
     @property
@@ -56,9 +57,31 @@ class RedisDoor:
 
     async def ask(self, *commands: Command) -> list[Reply] | None:
         """The replies to commands that go out together; None when Redis does not answer."""
+        if self._breaker.open:
+            self._look_behind()
+            self.count("breaker_total")
+            return None
+        return await self._sent(*commands)
+
+    def _look_behind(self) -> None:
+        """Find out whether Redis is back, once it has rested, while nobody waits for that."""
+        if self._probe is None and not self._breaker.resting:
+            self._probe = asyncio.get_running_loop().create_task(self._sent(("PING",)))
+            self._probe.add_done_callback(self._looked)
+
+    def _looked(self, probe: asyncio.Task[object]) -> None:
+        self._probe = None
+        _report(probe)
+
+    async def close(self) -> None:
+        """End the look that is under way, if there is one."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait([self._probe])
+
+    async def _sent(self, *commands: Command) -> list[Reply] | None:
         admitted = self._breaker.admit()
         if admitted is None:
-            self.count("breaker_total")
             return None
         try:
             replies = await self._sender.send(*commands)
@@ -132,6 +155,7 @@ async def open_redis(
     finally:
         task.cancel()
         await asyncio.wait([task])
+        await door.close()
         await client.close()
 
 
@@ -148,6 +172,6 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
     return module.Client(address, timing, connections=connections)
 
 
-def _report(task: asyncio.Task[None]) -> None:
+def _report(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        log.error("the subscriber broke: this is a fault in Lyra", exc_info=task.exception())
+        log.error("a task for Redis broke: this is a fault in Lyra", exc_info=task.exception())

@@ -40,6 +40,7 @@ class SpotifyClient:
         self.budget = RetryBudget()
         self.breaker = Breaker("Spotify", asyncio.get_running_loop().time)
         metrics.watch("lyra_spotify_breaker", self.breaker.stats)
+        metrics.watch("lyra_spotify_gate", self._gate_stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
@@ -49,6 +50,9 @@ class SpotifyClient:
         """Return a reader for this token, whose deadline for everything starts to run now."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         return SpotifyReader(self, token, deadline)
+
+    def _gate_stats(self) -> dict[str, int]:
+        return {"closed": sum(self.gate.check(each) is not None for each in PATHS)}
 
     def count(self, endpoint: Endpoint, outcome: str, sent: int, seconds: float) -> None:
         """Count `sent` calls, of which the last had this outcome, and their time together."""

@@ -48,10 +48,11 @@ class Wire:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        # sock_read notices silence, total notices a body that drips for ever.
+        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many
+        # newcomers share one core: `connect` leaves room for them, or they would look like an outage.
         self._timeout = aiohttp.ClientTimeout(
             total=0.8 * timeout_s,
-            connect=0.2 * timeout_s,
+            connect=0.4 * timeout_s,
             sock_connect=0.2 * timeout_s,
             sock_read=0.4 * timeout_s,
         )

@@ -38,6 +38,7 @@ _BY_STATUS: dict[int, type[RequestError]] = {
     413: BodyTooLargeError,
 }
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # neither queued nor traced
+_OPERATORS = frozenset({"/metrics", "/admin/cache"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
@@ -104,7 +105,7 @@ class Edge:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
             return _refusal(request, error, rid)
         except web.HTTPException as error:
-            return _translated(error, rid)
+            return _translated(request, error, rid)
         except ConnectionError:
             raise  # the reader is gone; aiohttp closes what is left
         except Exception:
@@ -115,10 +116,15 @@ class Edge:
                 place.release()
 
     def _admit(self, request: web.Request) -> None:
-        if _host_name(request.headers.get("Host", "")) not in self._hosts:
+        # The target may be a whole address: its host is `request.host` then, whatever Host says.
+        # Without a Host header aiohttp would look its own name up, on the event loop.
+        if not (self._ours(request.headers.get("Host", "")) and self._ours(request.host)):
             raise MisdirectedRequestError
         if request.app[SERVICES].memory.short and not _costs_nothing(request):
             raise OverloadedError(retry_after_s=_SHORT_S)
+
+    def _ours(self, host: str) -> bool:
+        return _host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)
@@ -187,10 +193,14 @@ def _refusal(request: web.Request, error: LyraError, rid: str) -> web.StreamResp
     return error_answer(error, rid)
 
 
-def _translated(error: web.HTTPException, rid: str) -> web.StreamResponse:
+def _translated(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
     """Aiohttp's own refusals in our shape."""
     if error.status < 400:  # noqa: PLR2004 - redirects are no errors
         raise error
+    if request.path in _OPERATORS:
+        return error_answer(
+            NotFoundError(), rid
+        )  # which methods it knows would tell that it exists
     answer = error_answer(_BY_STATUS.get(error.status, RequestError)(), rid)
     if isinstance(error, web.HTTPMethodNotAllowed):
         answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))

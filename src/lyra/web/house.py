@@ -1,5 +1,6 @@
 """The routes about the service itself: alive, ready, its pages and its description."""
 
+from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -131,8 +132,9 @@ async def openapi(request: web.Request) -> web.StreamResponse:
     return json_bytes(request.app[SERVICES].files.description)
 
 
+@cache
 def read_files() -> Files:
-    """What the pages need, read from the package or made once."""
+    """What the pages need, read from the package or made once for all services of the process."""
     static = files("lyra.web") / "static"
     return Files(
         page=Template((static / "index.html").read_text("utf-8")),

@@ -10,7 +10,6 @@ from lyra.errors import (
     BodyTooLargeError,
     MalformedTokenError,
     MissingTokenError,
-    RequestError,
     RequestTimeoutError,
     UnsupportedMediaTypeError,
 )
@@ -97,14 +96,12 @@ async def _arrived(request: web.Request) -> bytes:
 
 
 async def expected(request: web.Request) -> web.StreamResponse | None:
-    """What `Expect` asks for before the body is sent: to go on, or a refusal of this body.
+    """What `Expect: 100-continue` asks before the body is sent: to go on, or a refusal of this body.
 
     aiohttp's own answers text, and bids a body welcome that is refused right after.
     """
     rid = secrets.token_hex(8)
     request_id.set(rid)  # the edge, which gives requests their ids, comes after this
-    if request.headers.get("Expect", "").lower() != "100-continue":
-        return error_answer(RequestError("This server meets no such Expect."), rid)
     if (request.content_length or 0) > MAX_BODY_BYTES:
         answer = error_answer(BodyTooLargeError(), rid)
         answer.force_close()

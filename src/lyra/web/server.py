@@ -8,11 +8,13 @@ import asyncio
 import logging
 import secrets
 import socket
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from lyra.errors import LyraError, RequestError
@@ -26,6 +28,7 @@ BACKLOG = 1024
 _KEEPALIVE_S = 75
 _SHUTDOWN_S = 5
 _LAST_REQUESTS_S = 0.3  # how long what is on its way may still arrive
+_CONTINUE = "100-continue"
 _SEND_BUFFER = 65_536  # left to itself the kernel keeps megabytes for one who does not read
 _TCP_OPTIONS = {
     "TCP_USER_TIMEOUT": 20_000,  # ms: what was sent and not acknowledged for so long never will be
@@ -86,17 +89,31 @@ class _Protocol(RequestHandler):
             raise ConnectionError("the answer has already begun")
         malformed = status == HTTPStatus.BAD_REQUEST
         error = RequestError("The request is not valid HTTP.") if malformed else LyraError()
-        # The context still holds the id of the connection's previous request, if any.
-        rid = secrets.token_hex(8)
-        answer = error_answer(error, rid)
-        dress(answer, rid)
-        answer.force_close()
-        return answer
+        return _refusal(error)
+
+
+def _refusal(error: LyraError) -> web.Response:
+    """The answer to a request that never reaches the application, and the connection's last."""
+    # The context still holds the id of the connection's previous request, if any.
+    rid = secrets.token_hex(8)
+    answer = error_answer(error, rid)
+    dress(answer, rid)
+    answer.force_close()
+    return answer
 
 
 class _Server(web.Server):
     max_connections: int
     head_timeout_s: float
+
+    async def met(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        """Answer the request; one that expects what this server does not do is refused.
+
+        Routes can refuse it too, but where there is none aiohttp repeats what was sent.
+        """
+        if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
+            return _refusal(RequestError("This server meets no such Expect."))
+        return await handle(request)
 
     def __call__(self) -> RequestHandler:
         return _Protocol(self, loop=self._loop, head_timeout_s=self.head_timeout_s, **self._kwargs)
@@ -145,6 +162,7 @@ class Runner(web.AppRunner):
         # aiohttp has no argument for the protocol's class. A test holds that this still works.
         server.__class__ = _Server
         assert isinstance(server, _Server)  # noqa: S101 - as of the line above
+        server.request_handler = partial(server.met, handle=server.request_handler)
         server.max_connections = self._settings.max_connections
         server.head_timeout_s = self._settings.header_timeout_s
         return server

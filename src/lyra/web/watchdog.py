@@ -5,8 +5,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from lyra.metrics import Metrics
@@ -29,6 +29,7 @@ class Watchdog:
         metrics.watch("lyra_loop", _tasks)
         self._beat = time.monotonic()
         self._ill_until = 0.0
+        self._excused = False
         self._ending = threading.Event()
 
     @property
@@ -52,6 +53,16 @@ class Watchdog:
             beats.cancel()
             await asyncio.wait([beats])
 
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Let the loop stand still in this block: nobody is served yet."""
+        self._excused = True
+        try:
+            yield
+        finally:
+            self._beat = time.monotonic()
+            self._excused = False
+
     async def _beats(self) -> None:
         while True:
             await asyncio.sleep(_BEAT_S)
@@ -66,6 +77,8 @@ class Watchdog:
         told = 0.0
         while not self._ending.wait(_BEAT_S):
             beat = self._beat
+            if self._excused:
+                continue
             if time.monotonic() - beat > _BEAT_S + self._stall_s and beat != told:
                 told = beat
                 frame = sys._current_frames().get(loop_thread)  # noqa: SLF001 - documented
