@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -66,6 +67,8 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 143  # SIGTERM; the servers were ended first
     missed = [
         f"{finding.title}: {figure.what}: {figure.found}, aim {figure.aim}"
         for finding in findings
@@ -79,6 +82,9 @@ def main() -> int:
 
 async def _measure(asked: argparse.Namespace) -> list[Finding]:
     findings = []
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine of the runner
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     bound_s = FULL_BOUND_S if asked.size == "full" else BOUND_S
     async with open_place(asked.size) as place:
         for name in asked.only or SUBJECTS:
