@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -47,8 +48,8 @@ Written by `.venv/bin/python scripts/bench_faults.py --write docs/FAULT-FIGURES.
 
 Lyra, an invented Spotify (docs/SANDBOX.md) and a model on a script each run as a process on
 127.0.0.1; the load comes from a fourth. Times are of one machine on one day, which also ran the
-load: they are upper bounds. The load before a subject tells how many others wanted the cores: where
-it is above their number, times tell of them too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
+load: they are upper bounds. The load before a subject tells how many wanted the cores: where it is
+above their number, times tell of the others too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
 """
 
 
@@ -66,6 +67,8 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 143  # SIGTERM; the servers were ended first
     missed = [
         f"{finding.title}: {figure.what}: {figure.found}, aim {figure.aim}"
         for finding in findings
@@ -79,6 +82,9 @@ def main() -> int:
 
 async def _measure(asked: argparse.Namespace) -> list[Finding]:
     findings = []
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine of the runner
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     bound_s = FULL_BOUND_S if asked.size == "full" else BOUND_S
     async with open_place(asked.size) as place:
         for name in asked.only or SUBJECTS:

@@ -66,7 +66,7 @@ async def _pytest(*arguments: str) -> Ran:
             await process.communicate()
     lines = said.decode("utf-8", "replace").splitlines()
     told = re.sub(r"(, \d+ deselected)? in [\d.]+s.*", "", lines[-1])
-    failed = tuple(line for line in lines if line.startswith("FAILED "))
+    failed = tuple(line for line in lines if line.startswith(("FAILED ", "ERROR ")))
     return Ran(process.returncode == 0, told, failed)
 
 
