@@ -3,19 +3,21 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from lyra.sandbox import sandbox_token
-from tests.conftest import Service
+from tests.chat.scripted import Reply, ScriptedModel, scripted_model
+from tests.conftest import Service, Start
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REQUIRED = os.environ.get("LYRA_TEST_BROWSER") == "required"  # noqa: TID251 - of tests alone
-DEMO = sandbox_token(7, "typical", "legacy")
+DEMO = sandbox_token(35, "typical", "legacy")
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 _WATCH = """
 window.broken = [];
@@ -51,7 +53,7 @@ Open = Callable[..., Awaitable[Page]]
 @pytest.fixture
 async def visit(browser: Browser) -> AsyncIterator[Open]:
     """Opens the page of a service: `page = await visit(service, width=390, dark=True)`."""
-    opened: list[tuple[Page, Service, list[str]]] = []
+    opened: list[tuple[Page, Service, list[str], list[str]]] = []
 
     async def open_page(
         service: Service,
@@ -70,22 +72,47 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
         await context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = await context.new_page()
         asked: list[str] = []
+        errors: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.add_init_script(_WATCH)
-        page.set_default_timeout(8000)
+        page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
+        page.set_default_timeout(15_000)
         await page.goto(f"{service.url}{path}")
-        opened.append((page, service, asked))
+        opened.append((page, service, asked, errors))
         return page
 
     yield open_page
-    for page, service, asked in opened:
+    for page, service, asked, errors in opened:
         url, demo = service.url, service.services.demo
         assert await page.evaluate("window.broken") == []
+        assert errors == []
         # Real listeners' covers are Spotify's; nothing else may be asked for, in a demo not even they.
         own = (url, "data:", service.services.settings.spotify_accounts_url)
         fine = (url, "data:") if demo else (*own, "https://i.scdn.co/", "https://mosaic.scdn.co/")
         assert [each for each in asked if not each.startswith(fine)] == []
         await page.context.close()
+
+
+def _is_error(said: ConsoleMessage) -> bool:
+    """A refusal that the page handles is in the console too: Chromium writes it there by itself."""
+    refused = said.text.startswith("Failed to load resource") and "/lyra/" in said.location["url"]
+    return said.type == "error" and not refused and "Trusted" not in said.text
+
+
+Chat = Callable[..., Awaitable[tuple[Page, ScriptedModel]]]
+
+
+@pytest.fixture
+async def chat(start: Start, visit: Open) -> AsyncIterator[Chat]:
+    """A page whose model answers as told: `page, model = await chat(reply, dark=True)`."""
+    async with AsyncExitStack() as stack:
+
+        async def begin(*replies: Reply, **look: Any) -> tuple[Page, ScriptedModel]:
+            model = await stack.enter_async_context(scripted_model(*replies))
+            service = await start(demo_token=DEMO, llm_base_url=model.url)
+            return await filled(await visit(service, **look)), model
+
+        yield begin
 
 
 async def filled(page: Page) -> Page:
@@ -103,3 +130,8 @@ async def asked(page: Page, question: str = "Which artists do I listen to most?"
 async def answered(page: Page) -> None:
     """Wait until the newest answer has its receipt, or its trouble."""
     await page.locator(".turn:last-child .deeds, .turn:last-child .oops").first.wait_for()
+
+
+async def turn_text(page: Page) -> str:
+    """The words of the newest answer."""
+    return await page.locator(".turn:last-child .a").inner_text()

@@ -14,6 +14,7 @@ from lyra.web.covers import cover
 from lyra.web.description import api_description
 from lyra.web.logins import TROUBLES
 from lyra.web.services import SERVICES, Files, Services
+from lyra.web.squeeze import markup
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."
@@ -60,7 +61,6 @@ async def page(request: web.Request) -> web.StreamResponse:
         state=_state(services, request.query.get("login", "")),
         assets=services.files.assets.prefix,
         who=_who(services),
-        model=escape(services.speaker.model.name),
         origin=escape(f"{request.scheme}://{request.host}"),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
@@ -76,12 +76,14 @@ def _who(services: Services) -> str:
         f'<option value="{escape(each.token)}">{escape(each.label)}</option>'
         for each in services.personas
     )
-    return f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
+    who = f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
+    real = '<button class="plain" id="connect" type="button">Connect Spotify</button>'
+    return f'<b class="tag">Demo</b>{who}{real if services.settings.spotify_client_id else ""}'
 
 
 def _state(services: Services, trouble: str) -> str:
     """What the page's scripts need to know, as attributes of its root."""
-    told = {"model": services.speaker.model.name}
+    told = {"model": services.speaker.model.name, "context": services.settings.llm_context}
     if services.demo_token is not None:
         told["demo"] = services.demo_token
     if services.logins is not None:
@@ -134,7 +136,7 @@ def read_files() -> Files:
     """What the pages need, read from the package or made once."""
     static = files("lyra.web") / "static"
     return Files(
-        page=Template((static / "index.html").read_text("utf-8")),
+        page=Template(markup((static / "index.html").read_text("utf-8"))),
         docs=Template((static / "docs.html").read_text("utf-8")),
         assets=read_assets(),
         description=api_description(),
