@@ -158,7 +158,7 @@ async def refused(stage: Stage, page: Page) -> None:
 
 async def token_asked(stage: Stage, page: Page) -> None:
     await page.goto(await stage.lyra())
-    await page.locator("#enter").wait_for()
+    await page.locator("#token").wait_for()
 
 
 async def failed(stage: Stage, page: Page) -> None:

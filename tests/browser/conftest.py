@@ -87,7 +87,12 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
         assert await page.evaluate("window.broken") == []
         assert errors == []
         # Real listeners' covers are Spotify's; nothing else may be asked for, in a demo not even they.
-        own = (url, "data:", service.services.settings.spotify_accounts_url)
+        own = (
+            url,
+            url.replace("127.0.0.1", "localhost"),
+            "data:",
+            service.services.settings.spotify_accounts_url,
+        )
         fine = (url, "data:") if demo else (*own, "https://i.scdn.co/", "https://mosaic.scdn.co/")
         assert [each for each in asked if not each.startswith(fine)] == []
         await page.context.close()
@@ -95,7 +100,9 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
 
 def _is_error(said: ConsoleMessage) -> bool:
     """A refusal that the page handles is in the console too: Chromium writes it there by itself."""
-    refused = said.text.startswith("Failed to load resource") and "/lyra/" in said.location["url"]
+    refused = (
+        said.text.startswith("Failed to load resource") and "/static/" not in said.location["url"]
+    )
     return said.type == "error" and not refused and "Trusted" not in said.text
 
 

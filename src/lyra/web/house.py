@@ -1,5 +1,6 @@
 """The routes about the service itself: alive, ready, its pages and its description."""
 
+import gzip
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -19,6 +20,7 @@ from lyra.web.squeeze import markup
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."
 _KEPT_HERE = "It stays in this page, and goes nowhere but to this server."
+_HOW = "A demo never talks to Spotify. Stop it, and start `lyra serve` to connect your own account."
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'{covers}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -65,7 +67,7 @@ async def page(request: web.Request) -> web.StreamResponse:
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
     # In a demo every cover is drawn here: nothing is asked of another host.
-    return _html(html, "" if services.demo else f" {_COVERS}")
+    return _html(request, html, "" if services.demo else f" {_COVERS}")
 
 
 def _who(services: Services) -> str:
@@ -77,7 +79,7 @@ def _who(services: Services) -> str:
         for each in services.personas
     )
     who = f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
-    real = '<button class="plain" id="connect" type="button">Connect Spotify</button>'
+    real = f'<button class="plain" id="connect" value="{_HOW}">Connect Spotify</button>'
     return f'<b class="tag">Demo</b>{who}{real if services.settings.spotify_client_id else ""}'
 
 
@@ -104,7 +106,7 @@ async def docs(request: web.Request) -> web.StreamResponse:
         token=escape(services.demo_token or ""),
         note=_INVENTED if services.demo else _KEPT_HERE,
     )
-    return _html(html)
+    return _html(request, html)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -143,6 +145,11 @@ def read_files() -> Files:
     )
 
 
-def _html(text: str, covers: str = "") -> web.Response:
-    headers = {"Content-Security-Policy": _POLICY.format(covers=covers), **_ISOLATION}
-    return web.Response(text=text, content_type="text/html", headers=headers)
+def _html(request: web.Request, text: str, covers: str = "") -> web.Response:
+    policy = _POLICY.format(covers=covers)
+    headers = {"Content-Security-Policy": policy, "Vary": "Accept-Encoding", **_ISOLATION}
+    body = text.encode()
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, mtime=0)  # 3 kB: 0.1 ms
+    return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)

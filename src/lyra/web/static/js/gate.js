@@ -7,18 +7,11 @@ const GOES = {
 };
 const goes = ({ offline, context, model }) => (offline ? "No language model is connected: it stays on this server." : GOES[context](model));
 
-/* `page` is what the page lends: its nodes' makers, notice(), shut(), who(), listen() and taken(). */
+/* `page` is what the page lends: its client, what makes nodes, and what it says and does. */
 export class Gate {
   constructor(page) {
     this.page = page;
-    const { byId, listen, lyra } = page;
-    byId("out").addEventListener("click", () => this.leave());
-    byId("enter").addEventListener("submit", (event) => {
-      event.preventDefault();
-      lyra.token = byId("token").value.trim();
-      byId("token").value = "";
-      listen();
-    });
+    page.byId("out").addEventListener("click", () => this.leave());
   }
 
   /* Lets in who is logged in and has agreed; asks all others. */
@@ -45,13 +38,18 @@ export class Gate {
 
   /* Asks for a log-in, or for a token where there is none. */
   enter(why) {
-    const { byId, el, login, shut, told } = this.page;
+    const { el, listen, login, lyra, shut, told } = this.page;
     if (login) return shut(why, el("a", { class: "go", href: login }, "Connect Spotify"));
-    shut();
-    byId("enter").hidden = false;
-    byId("enter-why").textContent = why;
-    byId("goes").textContent = goes(told);
-    byId("token").focus();
+    const what = "Spotify access token";
+    const box = el("input", { id: "token", type: "password", required: "", autocomplete: "off", placeholder: what, "aria-label": what });
+    const form = el("form", { class: "pair" }, box, el("button", { class: "go" }, "Begin"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      lyra.token = box.value.trim();
+      listen();
+    });
+    shut(why, form, el("p", { class: "dim" }, goes(told)));
+    box.focus();
   }
 
   async leave() {

@@ -3,7 +3,8 @@
 import { button, byId, cover, el, minutes, named } from "./dom.js";
 import { constellation, sky } from "./sky.js";
 
-const NAMES = { profile: "profile", top_artists: "top artists", top_tracks: "top tracks", recently_played: "recently played", playlists: "playlists" };
+const NAMES = ["profile", "top artists", "top tracks", "recently played", "playlists"];
+const called = (name) => name.replace("_", " ");
 const chart = byId("chart");
 const heading = (text) => el("h2", {}, text);
 const says = (...parts) => byId("caption").replaceChildren(...parts);
@@ -13,19 +14,19 @@ export function unread() {
   says("Five readings, one for each star of Lyra");
   byId("sky-body").replaceChildren();
   chart.setAttribute("aria-label", "Nothing is read yet");
-  return constellation(chart, Object.values(NAMES));
+  return constellation(chart, NAMES);
 }
 
 /* Reads the listener section by section, and lights a star for each. */
 export async function load(lyra) {
   const light = unread();
-  Object.values(NAMES).forEach((name) => light(name, "wait"));
+  for (const name of NAMES) light(name, "wait");
   byId("sky").setAttribute("aria-busy", "true");
   try {
     for await (const event of lyra.init()) {
       if (event.type === "ready") return { ready: event, profile: await lyra.profile() };
-      light(NAMES[event.name], event.status === "ok" ? "lit" : "hollow");
-      says(`${NAMES[event.name]}: ${event.ms ?? 0} ms`);
+      light(called(event.name), event.status === "ok" ? "lit" : "hollow");
+      says(`${called(event.name)}: ${event.ms ?? 0} ms`);
     }
   } finally {
     for (const star of chart.querySelectorAll(".wait")) star.setAttribute("class", "star hollow");
@@ -74,7 +75,7 @@ function gaps(sections, connect) {
   if (!missing.length) return "";
   const lines = missing.map(([name, { message, status }]) => {
     const again = status === "forbidden" && connect ? [" ", el("a", { href: connect }, "Connect again")] : [];
-    return el("li", {}, el("strong", {}, NAMES[name]), ` ${message ?? status}`, ...again);
+    return el("li", {}, el("strong", {}, called(name)), ` ${message ?? status}`, ...again);
   });
   return el("div", { class: "gaps" }, heading("Not read"), el("ul", {}, ...lines));
 }

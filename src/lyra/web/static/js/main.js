@@ -8,7 +8,6 @@ import { Turn } from "./turn.js";
 
 const root = document.documentElement;
 const { demo, offline, model, connect, trouble } = root.dataset;
-const KEPT = "lyra.chat";
 const LOGIN = connect && !demo ? "/auth/login" : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
@@ -32,9 +31,9 @@ const themes = ["auto", "light", "dark"];
 function setTheme(name) {
   root.dataset.theme = name;
   byId("theme").textContent = `Theme: ${name}`;
-  localStorage.setItem("lyra.theme", name);
+  localStorage.theme = name;
 }
-setTheme(themes.find((name) => name === localStorage.getItem("lyra.theme")) ?? "auto");
+setTheme(themes.find((name) => name === localStorage.theme) ?? "auto");
 byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(root.dataset.theme) + 1) % 3]));
 
 function notice(text, ...acts) {
@@ -49,7 +48,6 @@ addEventListener("online", () => notice());
 
 async function listen() {
   shut();
-  byId("starters").hidden = false;
   who("Reading your listening…");
   try {
     const found = await load(lyra);
@@ -64,9 +62,8 @@ async function listen() {
 
 /* Whether it takes a log-in or a consent to go on; then that is asked for. */
 function asked({ action, message }) {
-  const first = ["reauthorize", "consent"].includes(action);
-  if (first) gate().then((way) => (LOGIN ? way.arrive() : way.enter(message)));
-  return first;
+  if (action) gate().then((way) => (LOGIN ? way.arrive() : way.enter(message)));
+  return action;
 }
 
 function greet(found) {
@@ -78,10 +75,9 @@ function greet(found) {
 }
 
 function lede({ top_artists: artists, recently_played: plays }) {
-  if (!artists.length && !plays.length) return "There is no listening yet. Play something on Spotify and come back.";
-  const whose = demo ? "An invented listener's" : "Your";
+  if (!artists.length && !plays.length) return "Play something on Spotify and come back.";
   const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` They go to ${model} with your question.`;
-  return `${whose} top artists, last plays and playlists, read once.${how}`;
+  return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
 }
 
 /* A conversation belongs to one listener: it goes on for them, and is gone for all others. */
@@ -111,10 +107,9 @@ async function wipe() {
 /* ---- what has to be done first, at the end of the page; without words the way is free */
 
 function shut(text, ...acts) {
-  byId("enter").hidden = true;
   byId("gate").hidden = !text;
-  byId("gate").replaceChildren(el("p", {}, text ?? ""), el("p", { class: "pair" }, ...acts));
-  byId("starters").hidden = Boolean(text) || !demo;
+  byId("gate").replaceChildren(el("p", {}, text ?? ""), el("div", { class: "pair" }, ...acts));
+  byId("starters").hidden = Boolean(text);
   if (turns.length) toEnd();
 }
 
@@ -160,7 +155,7 @@ const deeds = {
 
 function keep() {
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) }));
+    sessionStorage.chat = JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) });
   } catch {
     gone(); // too long to be kept: the page goes on without
   }
@@ -223,7 +218,7 @@ function stop() {
 
 /* The conversation of before the reload, if it is this listener's; a running answer is read on. */
 function restore() {
-  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  const kept = JSON.parse(sessionStorage.chat ?? "null");
   if (kept?.who !== chat.who) return gone();
   chat.id = kept.id;
   for (const each of kept.turns) place(each).restore();
@@ -273,7 +268,7 @@ byId("form").addEventListener("submit", (event) => {
   }
 });
 
-const gone = () => sessionStorage.removeItem(KEPT);
+const gone = () => sessionStorage.removeItem("chat");
 function fresh() {
   if (running) return;
   gone();
@@ -305,7 +300,7 @@ if (demo) {
     fresh();
     listen();
   });
-  byId("connect")?.addEventListener("click", () => notice("This is the demo: it never talks to Spotify. Stop it and start `lyra serve` to connect your own account."));
+  byId("connect")?.addEventListener("click", ({ currentTarget }) => notice(currentTarget.value));
   listen();
 } else if (LOGIN) gate().then((way) => way.arrive());
 else gate().then((way) => way.enter("Paste a Spotify access token to begin. It stays in this page, and goes to this server alone."));

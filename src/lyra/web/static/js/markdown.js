@@ -3,19 +3,18 @@
 
 import { el, link } from "./dom.js";
 
-const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|\*\*([\s\S]+?)\*\*|(?<![\w*])[*_]([^*_\n]+?)[*_](?![\w*])|~~([^~]+?)~~|\\([\\`*_{}[\]()#+\-.!|~>])/;
+const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|\*\*([\s\S]+?)\*\*|(?<![\w*])[*_]([^*_\n]+?)[*_](?![\w*])|\\([\\`*_{}[\]()#+\-.!|~>])/;
 
 function inline(text) {
   const nodes = [];
   for (let m; (m = INLINE.exec(text)); text = text.slice(m.index + m[0].length)) {
-    const [, , code, image, label, href, strong, soft, gone, escaped] = m;
+    const [, , code, image, label, href, strong, soft, escaped] = m;
     if (m.index) nodes.push(text.slice(0, m.index));
     if (code !== undefined) nodes.push(el("code", {}, code.trim()));
     else if (image !== undefined) nodes.push(image);
     else if (label !== undefined) nodes.push(link(href, {}, ...inline(label)));
     else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong)));
     else if (soft !== undefined) nodes.push(el("em", {}, ...inline(soft)));
-    else if (gone !== undefined) nodes.push(el("s", {}, ...inline(gone)));
     else nodes.push(escaped);
   }
   if (text) nodes.push(text);
@@ -29,13 +28,12 @@ export function mend(text) {
   let mended = text
     .replace(/!?\[[^\]]*$/, (open) => open.replace(/^!?\[/, ""))
     .replace(/!?\[([^\]]*)\](\([^)]*)?$/, "$1")
-    .replace(/[*_~`]+$/, (marks) => (/^(\*\*|`|\*|_|~~)$/.test(marks) && closes(text, marks) ? marks : ""))
+    .replace(/[*_`]+$/, (marks) => (/^(\*\*|`|\*|_)$/.test(marks) && closes(text, marks) ? marks : ""))
     .replace(/\\$/, "");
   if (count(mended, /`/g) % 2) return `${mended}\``;
   if (count(mended, /\*\*/g) % 2) mended = mended.endsWith("*") ? `${mended}*` : `${mended}**`;
   const single = mended.replace(/\*\*/g, "");
   if (count(single, /(?<=^|[\s(])\*(?=\S)|(?<=\S)\*(?=[\s).,;:!?]|$)/g) % 2) mended += "*";
-  if (count(mended, /~~/g) % 2) mended += "~~";
   return mended;
 }
 

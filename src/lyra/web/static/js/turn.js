@@ -3,16 +3,13 @@
 import { button, cover, el, named } from "./dom.js";
 import { Paper } from "./markdown.js";
 
-const SENTENCES = {
-  draining: "The server is being restarted. Ask again; another one will answer.",
-  connection_lost: "The connection to Lyra was lost. What you see may be incomplete.",
-};
+const unanswered = () => ({ answer: "", cards: [], facts: [], receipt: null, cut: null, last: null });
 const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 /* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part). */
 export class Turn {
   constructor(kept, deeds) {
-    Object.assign(this, { question: "", answer: "", cards: [], facts: [], receipt: null, cut: null, last: null }, kept);
+    Object.assign(this, unanswered(), kept);
     this.deeds = deeds;
     this.body = el("div", { class: "a" });
     this.foot = el("div", { class: "foot" });
@@ -21,8 +18,7 @@ export class Turn {
 
   /* What a reload needs. */
   get kept() {
-    const { question, answer, cards, facts, receipt, cut, last } = this;
-    return { question, answer, cards, facts, receipt, cut, last };
+    return Object.fromEntries(["question", ...Object.keys(unanswered())].map((name) => [name, this[name]]));
   }
 
   get ended() {
@@ -35,7 +31,7 @@ export class Turn {
   }
 
   clear() {
-    Object.assign(this, { answer: "", cards: [], facts: [], receipt: null, cut: null, last: null });
+    Object.assign(this, unanswered());
   }
 
   /* Shows a turn of before the reload, as far as it had come. */
@@ -45,7 +41,7 @@ export class Turn {
   }
 
   wait() {
-    this.body.replaceChildren(el("p", { class: "wait" }, el("span", { class: "vh" }, "Waiting for the first word"), el("i"), el("i"), el("i")));
+    this.body.replaceChildren(el("p", { class: "wait" }, el("i"), el("i"), el("i")));
     this.foot.replaceChildren();
     this.body.setAttribute("aria-busy", "true");
   }
@@ -67,9 +63,9 @@ export class Turn {
           paper.push(part.delta);
         } else this.#take(part, began);
       }
-      if (!this.ended) this.cut = { code: "connection_lost", retryable: true };
+      if (!this.ended) this.cut = { retryable: true };
     } catch (failure) {
-      this.cut = told(failure);
+      this.cut = failure.name === "AbortError" ? { code: "stopped" } : { ...failure, message: failure.message };
     }
     paper?.end(Boolean(this.cut));
     if (!this.answer) this.body.replaceChildren();
@@ -100,7 +96,7 @@ export class Turn {
   #trouble() {
     const { code, message, retryable, wait } = this.cut;
     if (code === "stopped") return el("p", { class: "dim" }, "Stopped.");
-    const text = message ?? SENTENCES[code] ?? "The answer broke off before its end.";
+    const text = message ?? (code === "draining" ? "The server is being restarted." : "The answer broke off before its end.");
     const act = !this.waits && retryable !== false && button("Try again", () => this.deeds.ask(this));
     if (act && wait) countdown(act, wait);
     return el("div", { class: "oops" }, el("p", {}, text), act || "");
@@ -118,12 +114,8 @@ export class Turn {
   }
 }
 
-function told({ name, code, message, action, retryable, wait }) {
-  return name === "AbortError" ? { code: "stopped" } : { code, message, action, retryable: retryable ?? true, wait };
-}
-
 function receipt({ cache, first_token_ms: first, usage }, took) {
-  const calls = cache.spotify_calls === 1 ? "1 Spotify call" : `${cache.spotify_calls} Spotify calls`;
+  const calls = `${cache.spotify_calls} Spotify call${cache.spotify_calls === 1 ? "" : "s"}`;
   const word = first === null ? "" : `, first word ${time(first)}`;
   const words = usage.outputTokens ? `, ${usage.outputTokens} tokens` : "";
   return `${calls}${word}, ${time(took)}${words}`;
