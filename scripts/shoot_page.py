@@ -233,7 +233,6 @@ SCENES: dict[str, Scene] = {
 
 async def shoot(folder: Path, scenes: list[str], looks: list[str], kind: str) -> None:
     """Take the pictures, one after another."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with open_stage() as stage:
         for name in scenes:
             for look in looks:
@@ -253,6 +252,7 @@ def main() -> None:
     parser.add_argument("--look", action="append", choices=LOOKS)
     parser.add_argument("--kind", choices=("png", "jpg"), default="png")
     asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(
         shoot(asked.folder, asked.scene or list(SCENES), asked.look or list(LOOKS), asked.kind)
     )

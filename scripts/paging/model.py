@@ -1,6 +1,7 @@
 """A model server that says what a picture or a measurement needs, piece by piece."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -42,11 +43,20 @@ class Model:
         self.go = asyncio.Event()
 
     def say(
-        self, text: str, *, gap_s: float = 0, hold: int | None = None, broken: bool = False
+        self,
+        text: str,
+        *,
+        size: int | None = None,
+        gap_s: float = 0,
+        hold: int | None = None,
+        broken: bool = False,
     ) -> None:
-        """Answer with this text from now on; `broken` ends it with an error of the model's."""
+        """Answer with this text from now on, in words or in pieces of so many letters.
+
+        `broken` ends it with an error of the model's.
+        """
         self.text = text
-        self.pieces = [each + " " for each in text.split(" ")]
+        self.pieces = re.findall(r"\s*\S+\s*", text) if size is None else _cut(text, size)
         self.gap_s, self.hold, self.broken = gap_s, hold, broken
         self.go.clear()
 
@@ -87,6 +97,10 @@ async def open_model() -> AsyncIterator[Model]:
     finally:
         model.go.set()
         await runner.cleanup()
+
+
+def _cut(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def _event(kind: str, **fields: object) -> bytes:

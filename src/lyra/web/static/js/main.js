@@ -191,7 +191,7 @@ async function read(turn, parts) {
   say("Lyra is answering.");
   keep();
   const saving = setInterval(keep, 1000);
-  await turn.read(parts(leaving.signal), { painted: settle });
+  await turn.read(parts(leaving.signal));
   clearInterval(saving);
   if (follow && turn.cut) toEnd();
   running = null;

@@ -97,10 +97,9 @@ function boundary(text) {
 }
 
 export class Paper {
-  /* Writes into `root`, at most once a frame; `painted` is called after each time. */
-  constructor(root, painted = () => {}) {
+  /* Writes into `root`, in every second frame: more is not to be seen, and costs twice the work. */
+  constructor(root) {
     this.root = root;
-    this.painted = painted;
     this.tail = "";
     this.open = null;
     this.frame = 0;
@@ -108,7 +107,9 @@ export class Paper {
 
   push(words) {
     this.tail += words;
-    this.frame ||= requestAnimationFrame(() => this.paint());
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = requestAnimationFrame(() => this.paint());
+    });
   }
 
   /* Writes what is left; a text that was cut has its open marks closed. */
@@ -129,7 +130,6 @@ export class Paper {
       this.tail = this.tail.slice(end);
     }
     if (this.tail.trim()) this.open = this.#put(block(this.tail.trimEnd(), true));
-    this.painted();
   }
 
   #put(node) {

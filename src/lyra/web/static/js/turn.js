@@ -47,7 +47,8 @@ export class Turn {
   }
 
   /* Reads the parts of an answer; how it ended, in one sentence for a screen reader. */
-  async read(parts, { painted, began = performance.now() } = {}) {
+  async read(parts) {
+    const began = performance.now();
     let paper = null;
     this.cut = null;
     try {
@@ -56,7 +57,7 @@ export class Turn {
         if (part.type === "text-delta") {
           if (!paper) {
             this.body.replaceChildren();
-            paper = new Paper(this.body, painted);
+            paper = new Paper(this.body);
             if (this.answer) paper.push(this.answer);
           }
           this.answer += part.delta;
