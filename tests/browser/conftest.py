@@ -1,8 +1,11 @@
 """A real browser on a real Lyra. After every test: nothing broke the policy, nothing left the origin."""
 
 import os
+import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,18 @@ HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REQUIRED = os.environ.get("LYRA_TEST_BROWSER") == "required"  # noqa: TID251 - of tests alone
 DEMO = sandbox_token(35, "typical", "legacy")
-_QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+_QUIET = (
+    "--headless",
+    "--remote-debugging-port=0",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--mute-audio",
+)
 _WATCH = """
 window.broken = [];
 addEventListener("securitypolicyviolation", (e) => broken.push(`${e.violatedDirective} ${e.blockedURI}`));
@@ -35,16 +49,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(60))
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium, or a skip that says what is missing; CI makes it a failure."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Debian's Chromium, started once; or a skip that says what is missing.
+
+    CI makes the skip a failure.
+    """
     if CHROMIUM is None:
         told = "no chromium on the PATH: apt-get install chromium"
         pytest.fail(told) if REQUIRED else pytest.skip(told)
+    folder = tmp_path_factory.mktemp("chromium")
+    said = folder / "said"
+    with said.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - found on the PATH
+            [CHROMIUM, *_QUIET, f"--user-data-dir={folder}", "about:blank"], stderr=log
+        )
+    try:
+        yield _address(process, said)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _address(process: "subprocess.Popen[bytes]", said: Path) -> str:
+    """Where Chromium says that it listens."""
+    for _ in range(600):
+        if found := re.search(r"ws://\S+", said.read_text(errors="replace")):
+            return found[0]
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    pytest.fail(f"chromium did not start:\n{said.read_text(errors='replace')[-2000:]}")
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """Chromium, with nothing of the test before: each page has a profile of its own."""
     async with async_playwright() as driver:
-        launched = await driver.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
-        yield launched
-        await launched.close()
+        connected = await driver.chromium.connect_over_cdp(chromium)
+        yield connected
+        await connected.close()
 
 
 Open = Callable[..., Awaitable[Page]]

@@ -21,6 +21,10 @@ RICH = (
     "- **Bold** item\n- [named](spotify:track:4uLU6hMCjMI75M1A2tKUQC)\n\n"
     "| When | What |\n|---|---|\n| night | songs |\n\n> Quoted *words*.\n"
 )
+FRAMES = (
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame"
+    "(() => requestAnimationFrame(done))))"
+)
 WATCH = """() => {
   window.states = new Set();
   new MutationObserver(() => states.add(document.querySelector(".turn:last-child .a").innerText))
@@ -67,7 +71,7 @@ async def test_words_appear_as_they_come_and_half_a_mark_never_shows(chat: Chat)
     await page.evaluate("window.first = null")
     for _ in pieces:
         model.go_on()
-        await page.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
+        await page.evaluate(FRAMES)
         await page.evaluate("window.first ??= document.querySelector('.a p + ul')?.previousSibling")
     model.finish()
     await answered(page)
