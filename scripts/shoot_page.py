@@ -225,6 +225,7 @@ SCENES: dict[str, Scene] = {
     "of-one-genre": of("one_artist"),
     "of-many-genres": of("heavy"),
     "of-odd-names": of("odd"),
+    "of-odd-artists": of("odd", regime="restricted", seed=4),
     "of-long-names": of("classical"),
     "of-no-plays": of("private_session"),
     "of-no-genres": of("typical", regime="restricted"),
