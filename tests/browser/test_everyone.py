@@ -166,6 +166,9 @@ async def test_colours_of_the_system_reach_the_chart(demo: Service, visit: Open)
     ground = "getComputedStyle(document.body).backgroundColor"
 
     assert await page.evaluate(fill) == await page.evaluate(ground)
+    send = "(({ backgroundColor, color }) => [backgroundColor, color])(getComputedStyle(document.querySelector('#send')))"
+    behind, words = await page.evaluate(send)
+    assert behind != words
 
 
 async def test_the_theme_survives_a_reload(demo: Service, visit: Open) -> None:

@@ -5,8 +5,11 @@
    for await (const part of lyra.chat({ message: "Which artists do I play most?", id: "chat-1" }))
      if (part.type === "text-delta") process.stdout.write(part.delta);
 
-   Without `token` the browser's session cookie is used. Every refusal is a LyraError. An answer that
-   ends without its end mark is read on where it broke, so that a lost connection loses no words. */
+   `token` is the listener's Spotify access token; assign a new one when it has been renewed. Without it
+   the browser's session cookie is used. Every refusal is a LyraError: `code`, `message`, `status`, whether
+   it is `retryable`, after how many seconds (`wait`), and what to do first (`action`: "reauthorize" or
+   "consent"). An answer that ends without its end mark is read on where it broke, so that a lost
+   connection loses no words. It runs in browsers and in Node 20. */
 
 export class LyraError extends Error {
   constructor({ code, message, retryable = false, action, retry_after_s: wait }, status = 0) {
