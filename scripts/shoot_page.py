@@ -91,7 +91,7 @@ async def streaming(stage: Stage, page: Page) -> None:
 
 async def demo(stage: Stage, page: Page) -> None:
     await visit(page, await stage.lyra(listener("typical")))
-    await ask(page, "Which artists do I listen to most?")
+    await page.locator("#starters button").nth(2).click()
     await answered(page)
 
 

@@ -57,7 +57,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     if CHROMIUM is None:
         told = "no chromium on the PATH: apt-get install chromium"
-        pytest.fail(told) if REQUIRED else pytest.skip(told)
+        if REQUIRED:
+            pytest.fail(told)
+        pytest.skip(told)
     folder = tmp_path_factory.mktemp("chromium")
     said = folder / "said"
     with said.open("wb") as log:
