@@ -91,7 +91,7 @@ async def streaming(stage: Stage, page: Page) -> None:
 
 async def demo(stage: Stage, page: Page) -> None:
     await visit(page, await stage.lyra(listener("typical")))
-    await page.locator("#starters button").nth(2).click()
+    await page.locator("#starters button").first.click()
     await answered(page)
 
 
@@ -240,7 +240,7 @@ async def shoot(folder: Path, scenes: list[str], looks: list[str], kind: str) ->
                 page = await stage.page(**LOOKS[look])
                 await SCENES[name](stage, page)
                 await page.wait_for_timeout(400)  # transitions end
-                more: dict[str, Any] = {"type": "jpeg", "quality": 82} if kind == "jpg" else {}
+                more: dict[str, Any] = {"type": "jpeg", "quality": 75} if kind == "jpg" else {}
                 await page.screenshot(path=folder / f"{name}-{look}.{kind}", **more)
                 stage.model.go.set()
                 await page.context.close()

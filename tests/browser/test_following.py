@@ -72,6 +72,7 @@ async def test_when_the_answer_ends_the_view_does_not_move(chat: Chat) -> None:
     await answered(page)
 
     assert abs(await page.evaluate(TOP) - before) <= 1
+    await expect(page.locator("#latest")).to_be_hidden()
 
 
 async def test_before_the_first_question_the_page_begins_at_its_top(chat: Chat) -> None:

@@ -124,6 +124,7 @@ async function gate() {
 let follow = true;
 let before = 0;
 const gap = () => box.scrollHeight - box.scrollTop - box.clientHeight;
+const away = () => turns.at(-1)?.body.getBoundingClientRect().bottom > box.getBoundingClientRect().bottom;
 function toEnd() {
   box.scrollTop = box.scrollHeight;
   before = box.scrollTop;
@@ -131,13 +132,13 @@ function toEnd() {
 // What comes below the last word does not move it: the reader is still there.
 function settle() {
   if (follow && running) toEnd();
-  latest.hidden = !turns.length || gap() < 24;
+  latest.hidden = !away();
 }
 box.addEventListener("scroll", () => {
   if (box.scrollTop < before - 2) follow = false;
   else if (gap() < 24) follow = true;
   before = box.scrollTop;
-  latest.hidden = follow || gap() < 24;
+  latest.hidden = !away();
 }, { passive: true });
 box.addEventListener("wheel", ({ deltaY }) => { if (deltaY < 0) follow = false; }, { passive: true });
 const sizes = new ResizeObserver(settle);
