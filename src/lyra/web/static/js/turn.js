@@ -36,7 +36,9 @@ export class Turn {
 
   /* Shows a turn of before the reload, as far as it had come. */
   restore() {
-    new Paper(this.body).push(this.answer);
+    const paper = new Paper(this.body);
+    paper.push(this.answer);
+    paper.end(true);
     if (this.ended) this.#close();
   }
 
