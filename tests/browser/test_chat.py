@@ -189,6 +189,20 @@ async def test_the_next_question_carries_the_conversation_and_a_new_chat_does_no
     assert b"One?" not in served.sent[2]
 
 
+async def test_a_new_chat_stops_the_answer_that_is_running(chat: Chat) -> None:
+    model = Steps("Before", "never")
+    page, _ = await chat(model, streaming(words("Two."), stopped()))
+    await asked(page, "One?")
+    await expect(page.locator(".a")).to_contain_text("Before")
+    await page.get_by_role("button", name="New chat").click()
+    await model.left.wait()
+    await expect(page.locator("#send")).to_have_text("Send")
+    await expect(page.locator(".turn")).to_have_count(0)
+    await asked(page, "Two?")
+
+    await expect(page.locator(".a")).to_have_text("Two.")
+
+
 async def test_too_many_questions_show_a_countdown_that_ends(start: Start, visit: Open) -> None:
     clock = Clock()
     page = await visit(await start(demo_token=DEMO, rate_per_minute=1, clock=clock))

@@ -35,7 +35,7 @@ async def test_the_stars_are_lit_one_by_one_and_a_missing_reading_is_named(
 ) -> None:
     page = await visit(
         await start(
-            demo_token=sandbox_token(7, "typical", "legacy", "slow-900-recent", "scope-playlists")
+            demo_token=sandbox_token(7, "typical", "legacy", "slow-2500-recent", "scope-playlists")
         )
     )
     await expect(page.locator(".star.lit")).to_have_count(3)

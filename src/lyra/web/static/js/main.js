@@ -113,7 +113,7 @@ function shut(text, ...acts) {
   if (turns.length) toEnd();
 }
 
-async function gate() {
+function gate() {
   const page = { byId, button, el, gone, listen, login: LOGIN, lyra, notice, retry, shut, told: root.dataset, who };
   opened ??= import("./gate.js").then(({ Gate }) => new Gate(page));
   return opened;
@@ -271,7 +271,7 @@ byId("form").addEventListener("submit", (event) => {
 
 const gone = () => sessionStorage.removeItem("chat");
 function fresh() {
-  if (running) return;
+  if (running) stop();
   gone();
   chat = { id: newId(), who: chat.who };
   turns = [];
@@ -299,6 +299,7 @@ if (demo) {
   byId("who").addEventListener("change", ({ currentTarget }) => {
     lyra.token = currentTarget.value;
     fresh();
+    delete chat.who;
     listen();
   });
   byId("connect")?.addEventListener("click", ({ currentTarget }) => notice(currentTarget.value));
