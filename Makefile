@@ -27,6 +27,12 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 test-browser: .venv/.dev ## the page in a real browser: needs chromium
 	@$(BIN)/pytest -q -m browser tests/browser
 
+bench-page: .venv/.dev ## what the page takes, in Chromium (docs/PAGE.md)
+	@$(BIN)/python scripts/bench_page.py
+
+pictures: .venv/.dev ## the page in all states and looks, into /tmp/lyra-pictures
+	@$(BIN)/python scripts/shoot_page.py /tmp/lyra-pictures
+
 fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers, storms over the cache; SEED=1 repeats
 	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED))
@@ -101,4 +107,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults lock clean
+.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean

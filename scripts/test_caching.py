@@ -193,7 +193,7 @@ async def demo_token(http: aiohttp.ClientSession, url: str) -> str:
     """The token of a demo's invented listener, if this server is a demo."""
     async with http.get(f"{url}/readyz") as answer:
         if (await answer.json(content_type=None)).get("demo"):
-            return "sandbox.7.typical.legacy.lat-80-400"
+            return "sandbox.35.typical.legacy.lat-80-400"
     raise CannotTryError("this is no demo: put a Spotify access token into SPOTIFY_TOKEN")
 
 

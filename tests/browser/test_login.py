@@ -1,9 +1,8 @@
-"""The whole log-in in a real browser, at the sandbox's accounts server."""
+"""The whole log-in in a real browser, at the sandbox's accounts server; and a token by hand."""
 
 import pytest
 from playwright.async_api import Page, expect
 
-from lyra.cli.demo_listener import PERSONAS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.browser.conftest import Open, answered, asked, filled
 from tests.conftest import APP, Service, Start
@@ -68,35 +67,107 @@ async def test_who_cancels_reads_why_and_can_try_again(visit: Open, service: Ser
     await expect(page.get_by_role("link", name="Connect Spotify")).to_be_visible()
 
 
-@pytest.mark.parametrize(("listener", "turns"), [(sandbox_token(), 1), (BORIS, 0)])
-async def test_an_ended_session_keeps_the_words_for_the_same_listener_alone(
+@pytest.mark.parametrize(("listener", "turns"), [(sandbox_token(), 2), (BORIS, 0)])
+async def test_after_the_end_of_a_session_the_question_is_asked_for_the_same_listener_alone(
     visit: Open, service: Service, clock: Clock, listener: str, turns: int
 ) -> None:
     page = await visit(service)
     await agreed_at_spotify(page)
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
-    clock.now += 30 * 86_400
-    await asked(page)
+    await asked(page, "One?")
     await answered(page)
-    await page.locator(".oops").get_by_role("button").first.click()
-
-    await expect(page.locator("#notice")).to_contain_text("Connect again")
+    clock.now += 30 * 86_400
+    await asked(page, "Two?")
+    await answered(page)
+    await expect(page.locator(".oops")).to_contain_text("Connect again")
     await page.get_by_role("link", name="Connect Spotify").click()
     await page.locator("input[name=listener]").fill(listener)
     await page.get_by_role("button", name="Agree").click()
+    await expect(page.locator(".turn")).to_have_count(0)
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
+
     await expect(page.locator(".turn")).to_have_count(turns)
+    await expect(page.locator(".receipt")).to_have_count(turns)
+    await expect(page.locator(".oops")).to_have_count(0)
 
 
-async def test_a_demo_lets_one_choose_who_listens(visit: Open, start: Start) -> None:
-    service = await start(personas=PERSONAS)
-    page = await filled(await visit(service))
-    first = await page.locator("#sky-body").inner_text()
-    await page.get_by_label("Listener").select_option("Demo: composers")
+async def test_who_signs_out_in_one_tab_is_out_in_the_other(visit: Open, service: Service) -> None:
+    page = await visit(service)
+    await agreed_at_spotify(page)
+    await page.get_by_role("button", name="Agree and read").click()
+    await filled(page)
+    other = await page.context.new_page()
+    await other.goto(service.url)
+    await filled(other)
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("link", name="Connect Spotify").wait_for()
+    await asked(other)
 
-    await expect(page.locator("#sky-body")).not_to_have_text(first, use_inner_text=True)
+    await other.get_by_role("link", name="Connect Spotify").wait_for()
+    await expect(other.locator(".q")).to_have_count(1)
+
+
+async def test_a_missing_scope_can_be_granted_from_where_it_is_missed(
+    visit: Open, service: Service
+) -> None:
+    page = await visit(service)
+    await page.get_by_role("link", name="Connect Spotify").click()
+    await page.locator("input[name=listener]").fill(sandbox_token(7, "no_scope_playlists"))
+    await page.get_by_role("button", name="Agree").click()
+    await page.get_by_role("button", name="Agree and read").click()
+    await filled(page)
+
+    await page.locator(".gaps").get_by_role("link", name="Connect again").click()
+    await page.get_by_role("heading", name="Sandbox login").wait_for()
+
+
+async def test_localhost_leads_to_the_address_that_spotify_knows(
+    visit: Open, service: Service
+) -> None:
+    page = await visit(service)
+    await page.goto(service.url.replace("127.0.0.1", "localhost"))
+
+    assert page.url == f"{service.url}/"
+
+
+async def test_a_token_stays_in_a_header(start: Start, visit: Open) -> None:
+    service, token = await start(), sandbox_token(9)
+    page = await visit(service)
+    await expect(page.locator("#gate")).to_contain_text("goes to sandbox-model")
+    await page.locator("#token").fill(token)
+    await page.keyboard.press("Enter")
+    await filled(page)
     await asked(page)
     await answered(page)
-    await expect(page.locator(".oops")).to_have_count(0)
+    stored = await page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])"
+    )
+
+    assert token not in stored
+    await expect(page.locator("#token")).to_have_count(0)
+
+
+async def test_a_refused_token_asks_for_another(start: Start, visit: Open) -> None:
+    page = await visit(await start())
+    await page.locator("#token").fill(sandbox_token(9, "expired"))
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#gate p").first).to_contain_text("Log in again")
+
+
+async def test_a_token_that_ends_in_the_middle_costs_no_question(
+    start: Start, visit: Open, clock: Clock
+) -> None:
+    page = await visit(await start(clock=clock))
+    await page.locator("#token").fill(sandbox_token(9, "revoked_midway"))
+    await page.keyboard.press("Enter")
+    await filled(page)
+    clock.now += 3600
+    await asked(page)
+    await page.locator("#token").fill(sandbox_token(9, "typical"))
+    await page.keyboard.press("Enter")
+    await filled(page)
+
+    await expect(page.locator(".turn")).to_have_count(0)

@@ -130,3 +130,46 @@ def test_the_listening_block_is_found_behind_rules_that_name_it(system: str) -> 
 @pytest.mark.parametrize("system", ["", "<listening_data>", "<listening_data>[]</listening_data>"])
 def test_no_readable_block_is_no_listening_data(system: str) -> None:
     assert read_prompt(prompt_with(system)).listening is None
+
+
+POINTED = {
+    "summary": "Mostly shoegaze at night.",
+    "top_artists": ["Cyve Orave", "Ostul Misha"],
+    "top_tracks": [
+        {"name": "Folded Undertow", "artists": ["Cyve Orave"], "year": 1984},
+        {"name": "Late Garden", "artists": ["Ostul Misha"], "year": 2011},
+    ],
+    "genres": [{"name": "shoegaze", "share": 0.5}, {"name": "folk", "share": 0.2}],
+    "recent_plays": [
+        {"track": "Late Garden", "artists": ["Ostul Misha"], "hour_utc": 23},
+        {"track": "Late Garden", "artists": ["Ostul Misha"], "hour_utc": 0},
+        {"track": "Folded Undertow", "artists": ["Cyve Orave"], "hour_utc": 12},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("What do Cyve Orave and Ostul Misha have in common?", "Of your last 3 plays, 3 are"),
+        ("Where in my listening does folk show?", "**folk** is 20% of your listening"),
+        ("Which of my top tracks are from the 1980s?", "1 of the 2 top tracks"),
+        ("What did I play around 00:00 UTC?", "| Late Garden | Ostul Misha | 2 |"),
+    ],
+)
+def test_what_a_question_names_is_counted(question: str, told: str) -> None:
+    assert told in answer(question, POINTED)
+    assert "".join(pieces(answer(question, POINTED))) == answer(question, POINTED)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What do Cyve Orave and Nobody have in common?",
+        "Where does polka show?",
+        "What of the 1950s?",
+        "And around 04:00 UTC?",
+    ],
+)
+def test_what_the_data_do_not_hold_is_answered_with_the_summary(question: str) -> None:
+    assert "Mostly shoegaze at night." in answer(question, POINTED)

@@ -2,10 +2,10 @@
 
 from lyra.web.services import Persona
 
-DEMO_TOKEN = "sandbox.7.typical.legacy.lat-80-400"  # noqa: S105 - invented, as docs/SANDBOX.md says
+DEMO_TOKEN = "sandbox.35.typical.legacy.lat-80-400"  # noqa: S105 - invented, as docs/SANDBOX.md says
 
 PERSONAS = (
-    Persona("typical", "Demo listener", DEMO_TOKEN),
-    Persona("classical", "Demo: composers", "sandbox.21.classical.legacy.lat-80-400"),
-    Persona("new", "Demo: new here", "sandbox.3.new.legacy.lat-80-400"),
+    Persona("typical", "a typical listener", DEMO_TOKEN),
+    Persona("classical", "a lover of composers", "sandbox.21.classical.legacy.lat-80-400"),
+    Persona("new", "somebody new", "sandbox.3.new.legacy.lat-80-400"),
 )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lyra.sandbox.model_pointed import pointed
+
 Data = Mapping[str, Any]
 
 _TOLD_NOTHING = (
@@ -28,11 +30,13 @@ class _Topic:
 
 
 def answer(question: str, data: Data | None) -> str:
-    """One to four sentences; every name in them is in the data."""
+    """A few sentences or lines; every name in them is in the data."""
     if data is None:
         return _TOLD_NOTHING
     if isinstance(data.get("withheld"), str):
         return f"I know nothing of your listening. {data['withheld']}"
+    if said := pointed(question, data):
+        return said
     words = question.casefold()
     for topic in _TOPICS:
         if any(re.search(rf"\b{keyword}", words) for keyword in topic.keywords):

@@ -1,5 +1,6 @@
 """The routes about the service itself: alive, ready, its pages and its description."""
 
+import gzip
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -16,10 +17,12 @@ from lyra.web.description import api_description
 from lyra.web.logins import TROUBLES
 from lyra.web.ready import ready_json
 from lyra.web.services import SERVICES, Files, Services
+from lyra.web.squeeze import markup
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."
 _KEPT_HERE = "It stays in this page, and goes nowhere but to this server."
+_HOW = "A demo never talks to Spotify. Stop it, and start `lyra serve` to connect your own account."
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'{covers}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -63,12 +66,11 @@ async def page(request: web.Request) -> web.StreamResponse:
         state=_state(services, request.query.get("login", "")),
         assets=services.files.assets.prefix,
         who=_who(services),
-        model=escape(services.speaker.model.name),
         origin=escape(f"{request.scheme}://{request.host}"),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
     # In a demo every cover is drawn here: nothing is asked of another host.
-    return _html(html, "" if services.demo else f" {_COVERS}")
+    return _html(request, html, "" if services.demo else f" {_COVERS}")
 
 
 def _who(services: Services) -> str:
@@ -79,12 +81,14 @@ def _who(services: Services) -> str:
         f'<option value="{escape(each.token)}">{escape(each.label)}</option>'
         for each in services.personas
     )
-    return f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
+    who = f'<select class="who plain" id="who" aria-label="Listener" autocomplete="off">{options}</select>'
+    real = f'<button class="plain" id="connect" value="{_HOW}">Connect Spotify</button>'
+    return f'<b class="tag">Demo</b>{who}{real if services.settings.spotify_client_id else ""}'
 
 
 def _state(services: Services, trouble: str) -> str:
     """What the page's scripts need to know, as attributes of its root."""
-    told = {"model": services.speaker.model.name}
+    told = {"model": services.speaker.model.name, "context": services.settings.llm_context}
     if services.demo_token is not None:
         told["demo"] = services.demo_token
     if services.logins is not None:
@@ -105,7 +109,7 @@ async def docs(request: web.Request) -> web.StreamResponse:
         token=escape(services.demo_token or ""),
         note=_INVENTED if services.demo else _KEPT_HERE,
     )
-    return _html(html)
+    return _html(request, html)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -138,13 +142,18 @@ def read_files() -> Files:
     """What the pages need, read from the package or made once for all services of the process."""
     static = files("lyra.web") / "static"
     return Files(
-        page=Template((static / "index.html").read_text("utf-8")),
+        page=Template(markup((static / "index.html").read_text("utf-8"))),
         docs=Template((static / "docs.html").read_text("utf-8")),
         assets=read_assets(),
         description=api_description(),
     )
 
 
-def _html(text: str, covers: str = "") -> web.Response:
-    headers = {"Content-Security-Policy": _POLICY.format(covers=covers), **_ISOLATION}
-    return web.Response(text=text, content_type="text/html", headers=headers)
+def _html(request: web.Request, text: str, covers: str = "") -> web.Response:
+    policy = _POLICY.format(covers=covers)
+    headers = {"Content-Security-Policy": policy, "Vary": "Accept-Encoding", **_ISOLATION}
+    body = text.encode()
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, mtime=0)  # 3 kB: 0.1 ms
+    return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)

@@ -2,15 +2,14 @@
 
 export const byId = (id) => document.getElementById(id);
 
-export function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === true) node.setAttribute(name, "");
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
+function filled(node, attributes = {}, children) {
+  for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
   node.append(...children);
   return node;
 }
+
+export const el = (tag, attributes, ...children) => filled(document.createElement(tag), attributes, children);
+export const svg = (tag, attributes, ...children) => filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
 export function button(label, act, kind = "plain") {
   const made = el("button", { type: "button", class: kind }, label);
@@ -18,19 +17,9 @@ export function button(label, act, kind = "plain") {
   return made;
 }
 
-const SVG = "http://www.w3.org/2000/svg";
-export function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-const spotify = (uri) => /^spotify:(track|artist|album|playlist|episode|show):([A-Za-z0-9]{1,64})$/.exec(uri ?? "");
-
 /* Only addresses of https, and Spotify's own names for things, become links. */
 export function safeLink(href) {
-  const own = spotify(href);
+  const own = /^spotify:(track|artist|album|playlist|episode|show):([A-Za-z0-9]{1,64})$/.exec(href);
   if (own) return `https://open.spotify.com/${own[1]}/${own[2]}`;
   try {
     const url = new URL(href);
@@ -46,17 +35,18 @@ export function link(href, attributes, ...children) {
   return el("a", { ...attributes, href: safe, target: "_blank", rel: "noopener noreferrer" }, ...children);
 }
 
-const demo = Boolean(document.documentElement.dataset.demo);
+/* The name of a thing, cut after two lines; the whole is in its title, and at Spotify. */
+export const named = ({ url, uri, name }) => link(url ?? uri, { dir: "auto", title: name }, name);
+
+const invented = document.documentElement.dataset.demo;
 
 /* A cover as it is, never cropped or tinted; a blank of the same size where there is none. */
-export function cover(url, size, attributes = {}) {
-  const source = demo && url ? `/demo/cover/${url.split("/").pop().slice(-24)}.svg` : url;
-  const blank = () => el("span", { ...attributes, class: `cover blank ${attributes.class ?? ""}`, "data-size": size });
-  if (!source) return blank();
-  const image = el("img", {
-    ...attributes, class: `cover ${attributes.class ?? ""}`, src: source, alt: "", width: size, height: size, loading: "lazy", decoding: "async",
-  });
-  image.addEventListener("error", () => image.replaceWith(blank()), { once: true });
+export function cover(url, size) {
+  const src = invented && url ? `/demo/cover/${url.split("/").pop().slice(-24)}.svg` : url;
+  const blank = svg("svg", { class: "cover blank", width: size, height: size });
+  if (!src) return blank;
+  const image = el("img", { class: "cover", src, alt: "", width: size, height: size, loading: "lazy" });
+  image.addEventListener("error", () => image.replaceWith(blank), { once: true });
   return image;
 }
 

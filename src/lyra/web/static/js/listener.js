@@ -1,95 +1,90 @@
 /* The listener's side of the page: the chart, the lists, what is missing, how old it is. */
 
-import { button, byId, cover, el, link, minutes } from "./dom.js";
+import { button, byId, cover, el, minutes, named } from "./dom.js";
 import { constellation, sky } from "./sky.js";
 
-const NAMES = { profile: "profile", top_artists: "top artists", top_tracks: "top tracks", recently_played: "recently played", playlists: "playlists" };
+const NAMES = ["profile", "top artists", "top tracks", "recently played", "playlists"];
+const called = (name) => name.replace("_", " ");
 const chart = byId("chart");
-const caption = byId("caption");
-const rows = (tag, kind, items) => el(tag, { class: kind }, ...items);
 const heading = (text) => el("h2", {}, text);
+const says = (...parts) => byId("caption").replaceChildren(...parts);
+
+/* The five stars, unlit, over empty lists. */
+export function unread() {
+  says("Five readings, one for each star of Lyra");
+  byId("sky-body").replaceChildren();
+  chart.setAttribute("aria-label", "Nothing is read yet");
+  return constellation(chart, NAMES);
+}
 
 /* Reads the listener section by section, and lights a star for each. */
 export async function load(lyra) {
-  const light = constellation(chart, Object.values(NAMES));
-  caption.textContent = "Five readings, one for each star of Lyra";
-  for await (const event of lyra.init()) {
-    if (event.type === "section") {
-      light(NAMES[event.name], event.status === "ok");
-      caption.textContent = `${NAMES[event.name]}: ${event.ms ?? 0} ms`;
-    } else if (event.type === "ready") {
-      return { ready: event, profile: await lyra.profile() };
+  const light = unread();
+  for (const name of NAMES) light(name, "wait");
+  byId("sky").setAttribute("aria-busy", "true");
+  try {
+    for await (const event of lyra.init()) {
+      if (event.type === "ready") return { ready: event, profile: await lyra.profile() };
+      light(called(event.name), event.status === "ok" ? "lit" : "hollow");
+      says(`${called(event.name)}: ${event.ms ?? 0} ms`);
     }
+  } finally {
+    for (const star of chart.querySelectorAll(".wait")) star.setAttribute("class", "star hollow");
+    byId("sky").removeAttribute("aria-busy");
   }
 }
 
-/* Draws everything that is known. `offers` are the page's: refresh(), wipe(). */
-export function show({ ready, profile }, { demo, offers }) {
+/* Draws everything that is known. `offers` are the page's: refresh(), wipe(), and connect's address. */
+export function show({ ready, profile }, { invented, offers }) {
   const hours = Array(24).fill(0);
   for (const { played_at: when } of profile.recently_played) if (when) hours[new Date(when).getHours()] += 1;
-  const genres = profile.genre_analysis.genres;
-  sky(chart, { hours, genres, middle: middleOf(profile) });
-  caption.replaceChildren(...captionOf(profile, ready.cache, offers.refresh));
-  const parts = [
-    gaps(ready.sections),
-    tracks("Most played", profile.top_tracks.slice(0, 5)),
-    artists(profile.top_artists.slice(0, 6)),
-    tracks("Last played", recent(profile.recently_played)),
-    playlists(profile.playlists.slice(0, 5)),
-    credit(demo, offers),
-  ];
-  byId("sky-body").replaceChildren(...parts.filter(Boolean));
+  sky(chart, { hours, ...starsOf(profile) });
+  says(...captionOf(profile, ready.cache), button("Refresh", offers.refresh));
+  byId("sky-body").replaceChildren(
+    gaps(ready.sections, offers.connect),
+    tracks("Most played", profile.top_tracks),
+    part("Artists", "faces", profile.top_artists.slice(0, 6).map((artist) => el("li", {}, cover(artist.image, 96), named(artist)))),
+    tracks("Last played", profile.recently_played.map(({ track }) => track)),
+    part("Playlists", "rows", profile.playlists.slice(0, 5).map((each) => row(each, each.total === undefined ? "" : `${each.total} tracks`))),
+    el("p", { class: "credit" }, invented ? "Invented artists, tracks and covers. " : "Data from Spotify. Names link to Spotify. ", button("Forget my data", offers.wipe)),
+  );
 }
 
-function middleOf({ top_artists: artists, genre_analysis: genres }) {
-  const [first, second] = artists.map(({ name }) => (name.length > 24 ? `${name.slice(0, 23)}…` : name));
-  const none = genres.source === "none" ? "Spotify sent no genres" : "no genres are known";
-  return artists.length ? [first, second ?? "", none].filter(Boolean) : ["nothing played yet"];
+/* Genres, joined by artists in common; where Spotify sends none, artists joined by tracks. */
+function starsOf({ top_artists: top, top_tracks: played, genre_analysis: { genres } }) {
+  if (genres.length) {
+    const stars = genres.slice(0, 9).map(({ name, share }) => ({ name, weight: share, words: `${name}: ${Math.round(share * 100)} %.` }));
+    return { stars, groups: top.map((artist) => artist.genres ?? []) };
+  }
+  const stars = top.slice(0, 7).map(({ name }, place) => ({ name, weight: 7 - place, words: `${name}: number ${place + 1}.` }));
+  return { stars, groups: played.map((track) => track.artists ?? []), none: "nothing played yet" };
 }
 
-function captionOf({ recently_played: plays, genre_analysis: genres }, cache, refresh) {
+function captionOf({ recently_played: plays, top_artists: top, genre_analysis: genres }, cache) {
   const age = Math.round(cache.age_s / 60);
-  const old = cache.state === "stale" ? `, ${age} min old, Spotify cannot be asked` : age ? `, read ${age} min ago` : "";
-  const known = genres.artists_considered ? `. Genres known for ${genres.artists_known} of ${genres.artists_considered} artists` : "";
-  const calls = cache.spotify_calls ? `. ${cache.spotify_calls} Spotify calls, then none` : "";
-  const text = `Last ${plays.length} plays by hour${known}${calls}${old}. `;
-  return [plays.length ? text : `No recent plays${known}${calls}${old}. `, button("Refresh", refresh)];
+  const { artists_known: known, artists_considered: all } = genres;
+  const inside = genres.genres.length ? ` Stars are genres, known for ${known} of ${all} artists.` : top.length ? " Spotify sent no genres: stars are top artists." : "";
+  const calls = cache.spotify_calls ? ` ${cache.spotify_calls} Spotify calls, then none.` : "";
+  const read = cache.state === "stale" ? ` ${age} min old: Spotify cannot be asked.` : age ? ` Read ${age} min ago.` : calls;
+  const outside = plays.length ? `Last ${plays.length} plays by hour, your time.` : "No recent plays.";
+  return [outside, el("span", {}, `${inside}${read} `)];
 }
 
-function gaps(sections) {
+function gaps(sections, connect) {
   const missing = Object.entries(sections).filter(([, { status }]) => status !== "ok");
-  if (!missing.length) return null;
-  const lines = missing.map(([name, { message, status }]) => el("li", {}, el("strong", {}, NAMES[name]), ` ${message ?? status}`));
-  return el("div", { class: "gaps" }, heading("Not read"), rows("ul", "", lines));
-}
-
-const recent = (plays) => plays.slice(0, 5).map(({ track }) => track);
-
-function tracks(title, items) {
-  if (!items.length) return null;
-  const lines = items.map(({ name, artists = [], url, image, duration_ms: ms }) => {
-    const words = el("div", {}, link(url, { dir: "auto" }, name), el("span", { class: "dim", dir: "auto" }, artists.join(", ")));
-    return el("li", {}, cover(image, 44), words, el("span", { class: "dim num" }, ms ? minutes(ms) : ""));
+  if (!missing.length) return "";
+  const lines = missing.map(([name, { message, status }]) => {
+    const again = status === "forbidden" && connect ? [" ", el("a", { href: connect }, "Connect again")] : [];
+    return el("li", {}, el("strong", {}, called(name)), ` ${message ?? status}`, ...again);
   });
-  return el("section", {}, heading(title), rows("ol", "rows", lines));
+  return el("div", { class: "gaps" }, heading("Not read"), el("ul", {}, ...lines));
 }
 
-function artists(items) {
-  if (!items.length) return null;
-  const faces = items.map(({ name, url, image }) => el("li", {}, cover(image, 96), link(url, { dir: "auto" }, name)));
-  return el("section", {}, heading("Artists"), rows("ul", "faces", faces));
+const part = (title, kind, items) => (items.length ? el("section", {}, heading(title), el("ol", { class: kind }, ...items)) : "");
+
+function row(item, under, end = "") {
+  const words = el("div", {}, named(item), el("span", { class: "dim", dir: "auto" }, under));
+  return el("li", {}, cover(item.image, 44), words, el("span", { class: "dim num" }, end));
 }
 
-function playlists(items) {
-  if (!items.length) return null;
-  const lines = items.map(({ name, url, image, total }) => {
-    const words = el("div", {}, link(url, { dir: "auto" }, name), el("span", { class: "dim" }, total === undefined ? "" : `${total} tracks`));
-    return el("li", {}, cover(image, 44), words);
-  });
-  return el("section", {}, heading("Playlists"), rows("ul", "rows", lines));
-}
-
-function credit(demo, { wipe }) {
-  const text = demo ? "Invented artists, tracks and covers." : "Data from Spotify. Names link to Spotify.";
-  return el("p", { class: "credit" }, text, " ", button("Forget my data", wipe));
-}
+const tracks = (title, items) => part(title, "rows", items.slice(0, 5).map((track) => row(track, (track.artists ?? []).join(", "), track.duration_ms ? minutes(track.duration_ms) : "")));

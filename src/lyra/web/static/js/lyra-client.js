@@ -5,8 +5,11 @@
    for await (const part of lyra.chat({ message: "Which artists do I play most?", id: "chat-1" }))
      if (part.type === "text-delta") process.stdout.write(part.delta);
 
-   Without `token` the browser's session cookie is used. Every refusal is a LyraError. An answer that
-   ends without its end mark is read on where it broke, so that a lost connection loses no words. */
+   `token` is the listener's Spotify access token; assign a new one when it has been renewed. Without it
+   the browser's session cookie is used. Every refusal is a LyraError: `code`, `message`, `status`, whether
+   it is `retryable`, after how many seconds (`wait`), and what to do first (`action`: "reauthorize" or
+   "consent"). An answer that ends without its end mark is read on where it broke, so that a lost
+   connection loses no words. It runs in browsers and in Node 20. */
 
 export class LyraError extends Error {
   constructor({ code, message, retryable = false, action, retry_after_s: wait }, status = 0) {
@@ -17,15 +20,20 @@ export class LyraError extends Error {
 
 const LOST = { code: "connection_lost", message: "The connection to Lyra was lost.", retryable: true };
 const PAUSES = [300, 1000, 3000];
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const sleep = (ms, signal) => new Promise((done) => {
+  setTimeout(done, ms);
+  signal?.addEventListener("abort", done);
+});
+function unlessLost(failure) {
+  if (!failure.retryable) throw failure;
+}
 
 export class Lyra {
   #base;
-  #token;
 
-  constructor({ base = "", token = null } = {}) {
+  constructor({ base = "", token } = {}) {
     this.#base = base;
-    this.#token = token;
+    this.token = token;
   }
 
   /* Loads the listener: one `section` event for each of the five Spotify calls, then `ready`. */
@@ -87,27 +95,23 @@ export class Lyra {
 
   async *#parts(response, signal) {
     let last;
-    for (let attempt = 0; ; attempt += 1) {
+    for (let pauses = [...PAUSES]; ; ) {
       try {
-        for await (const { id, data } of events(response)) {
+        for await (const { id, data } of response ? events(response) : []) {
           if (data === "[DONE]") return;
           last = id;
-          attempt = 0;
+          pauses = [...PAUSES];
           yield { ...JSON.parse(data), event: id };
         }
       } catch (failure) {
-        if (signal?.aborted || failure instanceof LyraError) throw failure;
+        if (signal?.aborted) throw failure;
       }
-      response = await this.#reconnected(last, attempt, signal);
+      // It broke off: read on behind the last part, unless there was none, or the answer is gone.
+      if (!last || !pauses.length) throw new LyraError(LOST);
+      await sleep(pauses.shift(), signal);
+      response = await this.#again(last.split(".")[0], last, signal).catch(unlessLost);
+      if (response?.status === 204) throw new LyraError(LOST);
     }
-  }
-
-  async #reconnected(last, attempt, signal) {
-    if (!last || attempt >= PAUSES.length) throw new LyraError(LOST);
-    await sleep(PAUSES[attempt]);
-    const response = await this.#again(last.split(".")[0], last, signal).catch(() => null);
-    if (response?.status === 204) throw new LyraError(LOST);
-    return response ?? { body: new Blob().stream() };
   }
 
   #again(name, after, signal) {
@@ -119,7 +123,7 @@ export class Lyra {
     const headers = { ...more };
     if (accept) headers.Accept = accept;
     if (body) headers["Content-Type"] = "application/json";
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    if (this.token) headers.Authorization = `Bearer ${this.token}`;
     const sent = { method, headers, signal, body: body && JSON.stringify(body) };
     const response = await fetch(this.#base + path, sent).catch((failure) => {
       throw signal?.aborted ? failure : new LyraError(LOST);

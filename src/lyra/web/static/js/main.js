@@ -1,69 +1,91 @@
 /* The page: who is listening, the conversation, and the box to ask in. It uses the public API only. */
 
 import { button, byId, el } from "./dom.js";
-import { load, show } from "./listener.js";
+import { load, show, unread } from "./listener.js";
 import { Lyra } from "./lyra-client.js";
 import { spoken } from "./markdown.js";
 import { Turn } from "./turn.js";
 
-const { offline, model, connect, trouble } = document.documentElement.dataset;
-let { demo } = document.documentElement.dataset;
-const KEPT = "lyra.chat";
-const [ask, send, box, thread] = ["ask", "send", "scroller", "thread"].map(byId);
-const who = (text) => { if (!demo) byId("who").textContent = text; }; // in a demo it is a choice
-const say = (text) => { byId("live").textContent = text; };
-let lyra = new Lyra({ token: demo });
+const root = document.documentElement;
+const { demo, offline, model, connect, trouble } = root.dataset;
+const LOGIN = connect && !demo ? "/auth/login" : "";
+const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
+const usual = hint.textContent;
+const say = (text) => { live.textContent = text; };
+// In a demo it is a choice.
+const who = (text) => { if (!demo) byId("who").textContent = text; };
+const lyra = new Lyra({ token: demo });
+let opened = null;
 let turns = [];
 let running = null;
-let chat = { id: crypto.randomUUID() };
+let chat = { id: newId() };
+
+// crypto.randomUUID is missing where there is no https.
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+}
 
 /* ---- the page's own state: theme, notices, network */
 
 const themes = ["auto", "light", "dark"];
 function setTheme(name) {
-  document.documentElement.dataset.theme = name;
+  root.dataset.theme = name;
   byId("theme").textContent = `Theme: ${name}`;
-  localStorage.setItem("lyra.theme", name);
+  localStorage.theme = name;
 }
-setTheme(themes.includes(localStorage.getItem("lyra.theme")) ? localStorage.getItem("lyra.theme") : "auto");
-byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % 3]));
+setTheme(themes.find((name) => name === localStorage.theme) ?? "auto");
+byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(root.dataset.theme) + 1) % 3]));
 
 function notice(text, ...acts) {
   byId("notice").hidden = !text;
   byId("notice").replaceChildren(el("p", {}, text ?? ""), ...acts, button("Dismiss", () => notice()));
 }
+const retry = (act) => button("Try again", () => { notice(); act(); });
 addEventListener("offline", () => notice("You are offline. What is on the page stays; ask again when the network is back."));
 addEventListener("online", () => notice());
 
 /* ---- the listener */
 
 async function listen() {
+  shut();
   who("Reading your listening…");
   try {
     const found = await load(lyra);
-    const { profile } = found;
-    who(profile.profile.display_name ?? "Connected");
-    // Nobody's questions go along with another listener's data.
-    if (chat.who && chat.who !== profile.profile.id) fresh();
-    chat.who = profile.profile.id;
-    byId("lede").textContent = lede(profile);
-    show(found, { demo, offers: { refresh, wipe } });
-    byId("starters").replaceChildren(...profile.suggestions.map((text) => el("li", {}, button(text, () => begin(text)))));
-    byId("enter").hidden = byId("gate").hidden = true;
+    greet(found);
+    here(found.profile.profile.id);
   } catch (failure) {
     who("Not connected");
-    byId("starters").replaceChildren();
-    if (failure.action === "reauthorize") enter(failure.message);
-    else if (failure.action === "consent") arrive();
-    else notice(failure.message, button("Try again", () => { notice(); listen(); }));
+    byId("starters").hidden = true;
+    if (!asked(failure)) notice(failure.message, retry(listen));
   }
 }
 
+/* Whether it takes a log-in or a consent to go on; then that is asked for. */
+function asked({ action, message }) {
+  if (action) gate().then((way) => (LOGIN ? way.arrive() : way.enter(message)));
+  return action;
+}
+
+function greet(found) {
+  const { profile } = found;
+  who(profile.profile.display_name ?? "Connected");
+  byId("lede").textContent = lede(profile);
+  show(found, { invented: demo, offers: { refresh, wipe, connect: LOGIN } });
+  byId("starters").replaceChildren(...profile.suggestions.map((text) => el("li", {}, button(text, () => begin(text)))));
+}
+
 function lede({ top_artists: artists, recently_played: plays }) {
-  if (!artists.length && !plays.length) return "There is no listening yet. Play something on Spotify and come back.";
-  const whose = demo ? "an invented listener's" : "your";
-  const how = offline ? " No language model is connected: answers only count and list." : ` ${demo ? "" : `They go to ${model} with your question.`}`;
-  return `Lyra has read ${whose} top artists, last plays and playlists, once. It answers from those.${how}`;
+  if (!artists.length && !plays.length) return "Play something on Spotify and come back.";
+  const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` They go to ${model} with your question.`;
+  return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
+}
+
+/* A conversation belongs to one listener: it goes on for them, and is gone for all others. */
+function here(id) {
+  if (chat.who && chat.who !== id) fresh();
+  chat.who = id;
+  if (!turns.length) restore();
+  if (turns.at(-1)?.waits) answer(turns.at(-1));
 }
 
 async function refresh() {
@@ -72,109 +94,71 @@ async function refresh() {
 }
 
 async function wipe() {
-  await lyra.forget().catch((failure) => notice(failure.message));
-  sessionStorage.removeItem(KEPT);
-  location.reload();
-}
-
-/* ---- the log-in: who is here, what they agree to */
-
-const GOES = {
-  full: (to) => `With each question a summary goes to ${to}: genres, names of artists, tracks and playlists, and when you played.`,
-  minimal: (to) => `With each question the summary and your genres go to ${to}.`,
-  none: (to) => `None of it goes to ${to}; your questions do.`,
-};
-
-async function arrive() {
   try {
-    const session = await lyra.session();
-    byId("out").hidden = !session.signed_in;
-    if (!session.signed_in) enter("Connect Spotify, and ask about what you play.");
-    else if (session.consented) listen();
-    else consent(session);
-  } catch (failure) {
-    notice(failure.message, button("Try again", () => { notice(); arrive(); }));
-  }
-}
-
-function gate(text, ...acts) {
-  byId("starters").replaceChildren();
-  if (turns.length) return notice(text, ...acts);
-  byId("gate").hidden = false;
-  byId("gate").replaceChildren(el("p", {}, text), el("p", { class: "pair" }, ...acts));
-}
-
-function consent(session) {
-  const { name } = session;
-  who(name ?? "Connected");
-  const goes = session.offline ? "No language model is connected: it stays on this server." : GOES[session.context](session.model);
-  const yes = () => lyra.agree(session).then(() => { notice(); listen(); }, ({ message }) => notice(message));
-  gate(`Lyra reads your top artists and tracks, last plays and playlists from Spotify. ${goes}`, button("Agree and read", yes, "go"), button("No, sign out", leave));
-}
-
-async function leave() {
-  try {
-    await lyra.logout();
-    sessionStorage.removeItem(KEPT);
-    location.assign("/");
+    await lyra.forget();
+    fresh();
+    unread();
+    shut("Nothing of you is held here any more.", button("Read again", listen, "go"));
   } catch (failure) {
     notice(failure.message);
   }
 }
-byId("out").addEventListener("click", leave);
 
-function enter(why) {
-  if (connect) return gate(why, el("a", { class: "go", href: "/auth/login" }, "Connect Spotify"));
-  byId("enter").hidden = false;
-  byId("enter-why").textContent = why;
-  byId("token").focus();
+/* ---- what has to be done first, at the end of the page; without words the way is free */
+
+function shut(text, ...acts) {
+  byId("gate").hidden = !text;
+  byId("gate").replaceChildren(el("p", {}, text ?? ""), el("div", { class: "pair" }, ...acts));
+  byId("starters").hidden = Boolean(text);
+  if (turns.length) toEnd();
 }
-byId("enter").addEventListener("submit", (event) => {
-  event.preventDefault();
-  lyra = new Lyra({ token: byId("token").value.trim() });
-  byId("token").value = "";
-  listen();
-});
+
+function gate() {
+  const page = { byId, button, el, gone, listen, login: LOGIN, lyra, notice, retry, shut, told: root.dataset, who };
+  opened ??= import("./gate.js").then(({ Gate }) => new Gate(page));
+  return opened;
+}
 
 /* ---- following the stream: on until the reader goes up, on again at the bottom */
 
 let follow = true;
 let before = 0;
 const gap = () => box.scrollHeight - box.scrollTop - box.clientHeight;
+const away = () => turns.at(-1)?.body.getBoundingClientRect().bottom > box.getBoundingClientRect().bottom;
 function toEnd() {
   box.scrollTop = box.scrollHeight;
   before = box.scrollTop;
 }
+// What comes below the last word does not move it: the reader is still there.
 function settle() {
-  if (follow) toEnd();
-  byId("latest").hidden = gap() < 24;
+  if (follow && running) toEnd();
+  latest.hidden = !away();
 }
 box.addEventListener("scroll", () => {
   if (box.scrollTop < before - 2) follow = false;
   else if (gap() < 24) follow = true;
   before = box.scrollTop;
-  byId("latest").hidden = follow || gap() < 24;
+  latest.hidden = !away();
 }, { passive: true });
 box.addEventListener("wheel", ({ deltaY }) => { if (deltaY < 0) follow = false; }, { passive: true });
-new ResizeObserver(settle).observe(byId("column"));
-byId("latest").addEventListener("click", () => { follow = true; toEnd(); });
+const sizes = new ResizeObserver(settle);
+sizes.observe(byId("column"));
+sizes.observe(box);
+latest.addEventListener("click", () => { follow = true; toEnd(); });
 
 /* ---- the conversation */
 
 const deeds = {
   ask: (turn) => { if (!running) answer(turn); },
   edit: (text) => { ask.value = text; grow(); ask.focus(); },
-  connect: (turn) => { keep(); enter(turn.cut.message); },
   began: ({ messageId }) => { running.run = messageId; },
-  status: ({ phase, section }) => { if (phase === "loading_listening" && section) say(`Reading ${section.replace("_", " ")}.`); },
 };
 
 function keep() {
-  const kept = { ...chat, demo, turns: turns.map((turn) => turn.kept) };
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify(kept));
+    sessionStorage.chat = JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) });
   } catch {
-    sessionStorage.removeItem(KEPT); // too long to be kept: the page goes on without
+    gone(); // too long to be kept: the page goes on without
   }
 }
 
@@ -183,38 +167,40 @@ function place(kept) {
   turns.push(turn);
   thread.append(turn.node);
   byId("empty").hidden = true;
+  byId("new").hidden = false;
   return turn;
 }
 
 function begin(question) {
-  if (running) return;
-  follow = true;
-  answer(place({ question }));
+  if (!running) answer(place({ question }));
 }
 
-async function answer(turn) {
-  Object.assign(turn, { answer: "", cards: [], facts: [], receipt: null, cut: null, last: null });
-  const history = turns.slice(0, turns.indexOf(turn)).filter(({ answer: said }) => said)
-    .flatMap((each) => [{ role: "user", content: each.question }, { role: "assistant", content: each.answer }]);
-  const leaving = new AbortController();
+function answer(turn) {
+  turn.clear();
   turn.wait();
-  toEnd();
-  await read(turn, lyra.chat({ message: turn.question, history, id: chat.id, signal: leaving.signal }), leaving);
+  const history = turns.slice(0, turns.indexOf(turn)).filter((each) => each.answer)
+    .flatMap((each) => [{ role: "user", content: each.question }, { role: "assistant", content: each.answer }]);
+  follow = true;
+  return read(turn, (signal) => lyra.chat({ message: turn.question, history, id: chat.id, signal }));
 }
 
-async function read(turn, parts, leaving) {
+async function read(turn, parts) {
+  const leaving = new AbortController();
   running = { turn, leaving, run: null };
   busy(true);
+  toEnd();
   say("Lyra is answering.");
   keep();
   const saving = setInterval(keep, 1000);
-  await turn.read(parts, { painted: settle });
+  await turn.read(parts(leaving.signal));
   clearInterval(saving);
+  if (follow && turn.cut) toEnd();
   running = null;
   busy(false);
   say(turn.cut?.code === "stopped" ? "Stopped." : spoken(turn.answer) || turn.foot.textContent);
   keep();
-  settle();
+  // The question stays, and is asked once they are back.
+  if (turn.cut) asked(turn.cut);
 }
 
 function busy(yes) {
@@ -231,16 +217,17 @@ function stop() {
   ask.focus();
 }
 
-async function restore() {
-  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-  if (!kept || kept.demo !== demo) return;
-  chat = { id: kept.id, who: kept.who };
+/* The conversation of before the reload, if it is this listener's; a running answer is read on. */
+function restore() {
+  const kept = JSON.parse(sessionStorage.chat ?? "null");
+  if (kept?.who !== chat.who) return gone();
+  chat.id = kept.id;
   for (const each of kept.turns) place(each).restore();
+  toEnd();
   const last = turns.at(-1);
   if (!last || last.ended) return;
-  const leaving = new AbortController();
   if (!last.last) last.wait();
-  await read(last, lyra.resume(chat.id, { after: last.last, signal: leaving.signal }), leaving);
+  read(last, (signal) => lyra.resume(chat.id, { after: last.last, signal }));
 }
 
 /* ---- the box */
@@ -249,7 +236,8 @@ function grow() {
   ask.style.height = "auto";
   ask.style.height = `${Math.min(ask.scrollHeight, 180)}px`;
   const left = ask.maxLength - ask.value.length;
-  byId("hint").textContent = left < 500 ? `${left} characters left` : byId("hint").dataset.usual;
+  hint.classList.toggle("full", left < 500);
+  hint.textContent = left < 500 ? `${left} characters left` : usual;
 }
 ask.addEventListener("input", grow);
 ask.addEventListener("keydown", (event) => {
@@ -264,7 +252,8 @@ ask.addEventListener("keydown", (event) => {
 });
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && running) stop();
-  if (event.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) {
+  else if (event.key === "Escape" && byId("sky").classList.contains("open")) fold();
+  else if (event.key === "/" && !/INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)) {
     event.preventDefault();
     ask.focus();
   }
@@ -279,34 +268,41 @@ byId("form").addEventListener("submit", (event) => {
     begin(text);
   }
 });
+
+const gone = () => sessionStorage.removeItem("chat");
 function fresh() {
-  if (running) return;
-  sessionStorage.removeItem(KEPT);
-  chat = { id: crypto.randomUUID(), who: chat.who };
+  if (running) stop();
+  gone();
+  chat = { id: newId(), who: chat.who };
   turns = [];
   thread.replaceChildren();
   byId("empty").hidden = false;
+  byId("new").hidden = latest.hidden = true;
   ask.focus();
 }
 byId("new").addEventListener("click", fresh);
-byId("fold").addEventListener("click", ({ currentTarget: fold }) => {
-  const open = byId("sky").classList.toggle("open");
-  fold.setAttribute("aria-expanded", open);
-  fold.textContent = open ? "Back to the chat" : "Your sky";
-});
 
+function fold() {
+  const open = byId("sky").classList.toggle("open");
+  byId("fold").setAttribute("aria-expanded", open);
+  byId("fold").textContent = open ? "Back to the chat" : "Your sky";
+  byId("fold").focus();
+}
+byId("fold").addEventListener("click", fold);
+
+unread();
 if (trouble) {
   notice(trouble);
   history.replaceState(null, "", "/");
 }
 if (demo) {
   byId("who").addEventListener("change", ({ currentTarget }) => {
-    demo = currentTarget.value;
-    lyra = new Lyra({ token: demo });
+    lyra.token = currentTarget.value;
     fresh();
+    delete chat.who;
     listen();
   });
+  byId("connect")?.addEventListener("click", ({ currentTarget }) => notice(currentTarget.value));
   listen();
-} else if (connect) arrive();
-else enter("Paste a Spotify access token to begin. It stays in this page, and goes to this server alone.");
-restore();
+} else if (LOGIN) gate().then((way) => way.arrive());
+else gate().then((way) => way.enter("Paste a Spotify access token to begin. It stays in this page, and goes to this server alone."));

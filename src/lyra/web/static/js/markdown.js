@@ -3,19 +3,18 @@
 
 import { el, link } from "./dom.js";
 
-const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|\*\*([\s\S]+?)\*\*|(?<![\w*])[*_]([^*_\n]+?)[*_](?![\w*])|~~([^~]+?)~~|\\([\\`*_{}[\]()#+\-.!|~>])/;
+const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|\*\*([\s\S]+?)\*\*|(?<![\w*])[*_]([^*_\n]+?)[*_](?![\w*])|\\([\\`*_{}[\]()#+\-.!|~>])/;
 
 function inline(text) {
   const nodes = [];
   for (let m; (m = INLINE.exec(text)); text = text.slice(m.index + m[0].length)) {
-    const [, , code, image, label, href, strong, soft, gone, escaped] = m;
+    const [, , code, image, label, href, strong, soft, escaped] = m;
     if (m.index) nodes.push(text.slice(0, m.index));
     if (code !== undefined) nodes.push(el("code", {}, code.trim()));
     else if (image !== undefined) nodes.push(image);
     else if (label !== undefined) nodes.push(link(href, {}, ...inline(label)));
     else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong)));
     else if (soft !== undefined) nodes.push(el("em", {}, ...inline(soft)));
-    else if (gone !== undefined) nodes.push(el("s", {}, ...inline(gone)));
     else nodes.push(escaped);
   }
   if (text) nodes.push(text);
@@ -29,13 +28,12 @@ export function mend(text) {
   let mended = text
     .replace(/!?\[[^\]]*$/, (open) => open.replace(/^!?\[/, ""))
     .replace(/!?\[([^\]]*)\](\([^)]*)?$/, "$1")
-    .replace(/[*_~`]+$/, (marks) => (/^(\*\*|`|\*|_|~~)$/.test(marks) && closes(text, marks) ? marks : ""))
+    .replace(/[*_`]+$/, (marks) => (/^(\*\*|`|\*|_)$/.test(marks) && closes(text, marks) ? marks : ""))
     .replace(/\\$/, "");
   if (count(mended, /`/g) % 2) return `${mended}\``;
   if (count(mended, /\*\*/g) % 2) mended = mended.endsWith("*") ? `${mended}*` : `${mended}**`;
   const single = mended.replace(/\*\*/g, "");
   if (count(single, /(?<=^|[\s(])\*(?=\S)|(?<=\S)\*(?=[\s).,;:!?]|$)/g) % 2) mended += "*";
-  if (count(mended, /~~/g) % 2) mended += "~~";
   return mended;
 }
 
@@ -99,28 +97,27 @@ function boundary(text) {
 }
 
 export class Paper {
-  /* Writes into `root`, at most once a frame; `painted` is called after each time. */
-  constructor(root, painted = () => {}) {
+  /* Writes into `root`, the first words at once, then thirty times a second: twice that is not to be seen. */
+  constructor(root) {
     this.root = root;
-    this.painted = painted;
     this.tail = "";
     this.open = null;
-    this.frame = 0;
+    this.due = 0;
   }
 
   push(words) {
     this.tail += words;
-    this.frame ||= requestAnimationFrame(() => this.paint());
+    this.due ||= setTimeout(() => requestAnimationFrame(() => this.due && this.paint()), this.open ? 24 : 0);
   }
 
   /* Writes what is left; a text that was cut has its open marks closed. */
   end(cut = false) {
-    cancelAnimationFrame(this.frame);
+    clearTimeout(this.due);
     this.paint(true, cut);
   }
 
   paint(last = false, cut = false) {
-    this.frame = 0;
+    this.due = 0;
     for (;;) {
       this.tail = this.tail.replace(/^\n+/, "");
       const found = boundary(this.tail);
@@ -131,7 +128,6 @@ export class Paper {
       this.tail = this.tail.slice(end);
     }
     if (this.tail.trim()) this.open = this.#put(block(this.tail.trimEnd(), true));
-    this.painted();
   }
 
   #put(node) {

@@ -1,18 +1,15 @@
 /* One question and its answer: from the first word to the receipt, or to what went wrong. */
 
-import { button, cover, el, link } from "./dom.js";
+import { button, cover, el, named } from "./dom.js";
 import { Paper } from "./markdown.js";
 
-const SENTENCES = {
-  draining: "The server is being restarted. Ask again; another one will answer.",
-  connection_lost: "The connection to Lyra was lost. What you see may be incomplete.",
-};
-const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+const unanswered = () => ({ answer: "", cards: [], facts: [], receipt: null, cut: null, last: null });
+const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/* `deeds` is what the page does for a turn: ask(turn), edit(text), connect(). */
+/* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part). */
 export class Turn {
   constructor(kept, deeds) {
-    Object.assign(this, { question: "", answer: "", cards: [], facts: [], receipt: null, cut: null, last: null }, kept);
+    Object.assign(this, unanswered(), kept);
     this.deeds = deeds;
     this.body = el("div", { class: "a" });
     this.foot = el("div", { class: "foot" });
@@ -21,28 +18,39 @@ export class Turn {
 
   /* What a reload needs. */
   get kept() {
-    const { question, answer, cards, facts, receipt, cut, last } = this;
-    return { question, answer, cards, facts, receipt, cut, last };
+    return Object.fromEntries(["question", ...Object.keys(unanswered())].map((name) => [name, this[name]]));
   }
 
   get ended() {
     return Boolean(this.receipt || this.cut);
   }
 
+  /* Whether it could not be answered before somebody logs in, or agrees. */
+  get waits() {
+    return Boolean(this.cut?.action);
+  }
+
+  clear() {
+    Object.assign(this, unanswered());
+  }
+
   /* Shows a turn of before the reload, as far as it had come. */
   restore() {
-    new Paper(this.body).push(this.answer);
+    const paper = new Paper(this.body);
+    paper.push(this.answer);
+    paper.end(true);
     if (this.ended) this.#close();
   }
 
   wait() {
-    this.body.replaceChildren(el("p", { class: "wait" }, el("span", { class: "vh" }, "Waiting for the first word"), el("i"), el("i"), el("i")));
+    this.body.replaceChildren(el("p", { class: "wait" }, el("i"), el("i"), el("i")));
     this.foot.replaceChildren();
     this.body.setAttribute("aria-busy", "true");
   }
 
   /* Reads the parts of an answer; how it ended, in one sentence for a screen reader. */
-  async read(parts, { painted, began = performance.now() } = {}) {
+  async read(parts) {
+    const began = performance.now();
     let paper = null;
     this.cut = null;
     try {
@@ -51,16 +59,16 @@ export class Turn {
         if (part.type === "text-delta") {
           if (!paper) {
             this.body.replaceChildren();
-            paper = new Paper(this.body, painted);
+            paper = new Paper(this.body);
             if (this.answer) paper.push(this.answer);
           }
           this.answer += part.delta;
           paper.push(part.delta);
         } else this.#take(part, began);
       }
-      if (!this.ended) this.cut = { code: "connection_lost", retryable: true };
+      if (!this.ended) this.cut = { retryable: true };
     } catch (failure) {
-      this.cut = told(failure);
+      this.cut = failure.name === "AbortError" ? { code: "stopped" } : { ...failure, message: failure.message };
     }
     paper?.end(Boolean(this.cut));
     if (!this.answer) this.body.replaceChildren();
@@ -69,8 +77,7 @@ export class Turn {
 
   #take(part, began) {
     const { type, data, messageMetadata } = part;
-    if (type === "data-status") this.deeds.status(data);
-    else if (type === "data-track") this.cards.push(data);
+    if (type === "data-track") this.cards.push(data);
     else if (type === "data-because") this.facts = data.facts;
     else if (type === "data-error") this.cut = { ...data, wait: data.retry_after_s };
     else if (type === "error") this.cut ??= { message: part.errorText, retryable: true };
@@ -90,20 +97,18 @@ export class Turn {
   }
 
   #trouble() {
-    const { code, message, action, retryable, wait } = this.cut;
+    const { code, message, retryable, wait } = this.cut;
     if (code === "stopped") return el("p", { class: "dim" }, "Stopped.");
-    const text = message ?? SENTENCES[code] ?? "The answer broke off before its end.";
-    const act = action === "reauthorize"
-      ? button("Connect again", () => this.deeds.connect(this))
-      : retryable !== false && button("Try again", () => this.deeds.ask(this));
+    const text = message ?? (code === "draining" ? "The server is being restarted." : "The answer broke off before its end.");
+    const act = !this.waits && retryable !== false && button("Try again", () => this.deeds.ask(this));
     if (act && wait) countdown(act, wait);
-    return el("div", { class: "oops" }, el("p", {}, text), ...(act ? [act] : []));
+    return el("div", { class: "oops" }, el("p", {}, text), act || "");
   }
 
   #offers() {
     const copy = button("Copy", async () => {
-      await navigator.clipboard.writeText(this.answer);
-      copy.textContent = "Copied";
+      // Without https there is no clipboard for pages.
+      copy.textContent = await navigator.clipboard?.writeText(this.answer).then(() => "Copied") ?? "Not here";
       setTimeout(() => { copy.textContent = "Copy"; }, 1500);
     });
     const again = button("Ask again", () => this.deeds.ask(this));
@@ -112,21 +117,17 @@ export class Turn {
   }
 }
 
-function told({ name, code, message, action, retryable, wait }) {
-  return name === "AbortError" ? { code: "stopped" } : { code, message, action, retryable: retryable ?? true, wait };
-}
-
 function receipt({ cache, first_token_ms: first, usage }, took) {
-  const calls = cache.spotify_calls === 1 ? "1 Spotify call" : `${cache.spotify_calls} Spotify calls`;
-  const word = first === null ? "" : `, first word ${Math.round(first)} ms`;
+  const calls = `${cache.spotify_calls} Spotify call${cache.spotify_calls === 1 ? "" : "s"}`;
+  const word = first === null ? "" : `, first word ${time(first)}`;
   const words = usage.outputTokens ? `, ${usage.outputTokens} tokens` : "";
-  return `${calls}${word}, ${seconds(took)}${words}`;
+  return `${calls}${word}, ${time(took)}${words}`;
 }
 
 function shelf(cards) {
-  return el("ul", { class: "shelf" }, ...cards.map(({ uri, url, kind, name, artists = [], image }) => {
-    const under = el("span", { class: "dim", dir: "auto" }, artists.join(", ") || kind);
-    return el("li", {}, cover(image, 64), el("div", {}, link(url ?? uri, { dir: "auto" }, name), under));
+  return el("ul", { class: "shelf" }, ...cards.map((card) => {
+    const under = el("span", { class: "dim", dir: "auto" }, (card.artists ?? []).join(", ") || card.kind);
+    return el("li", {}, cover(card.image, 64), el("div", {}, named(card), under));
   }));
 }
 
