@@ -1,12 +1,10 @@
-"""The page's files as they are served: what they weigh, how long they are kept, and that squeezing is safe."""
+"""The page's files as they are served: what they weigh, how long they are kept."""
 
 import re
 from importlib.resources import files
 
-import pytest
-
 from lyra.cli.demo_listener import PERSONAS
-from lyra.web import squeeze
+from lyra.web.one_script import one_script
 from tests.conftest import APP, Start
 from tests.web.calls import call
 
@@ -62,7 +60,7 @@ async def test_who_reads_no_gzip_gets_the_page_as_it_is(start: Start) -> None:
 
 
 def test_one_script_holds_every_module_behind_what_it_needs() -> None:
-    script = squeeze.joined(MODULES, "main")
+    script = one_script(MODULES, "main")
 
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
     assert (
@@ -70,45 +68,3 @@ def test_one_script_holds_every_module_behind_what_it_needs() -> None:
     )
     names = re.findall(r"^(?:async )?(?:function\*?|const|let|class) (\w+)", script, re.MULTILINE)
     assert len(names) == len(set(names))
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_modules_hold_only_what_the_squeeze_understands(name: str) -> None:
-    code = re.sub(r"/\*.*?\*/", "", MODULES[name], flags=re.DOTALL)
-    code = re.sub(r"^\s*//.*$", "", code, flags=re.MULTILINE)
-
-    assert "'" not in re.sub(r'"[^"\n]*"|`[^`]*`|//.*', "", code)
-    # No template in a template, none over several lines, no slash at once after a word.
-    assert all(line.count("`") in {0, 2, 4} for line in code.splitlines() if "/" not in line)
-    assert not re.search(r"`[^`\n]*\$\{[^}`\n]*`", code)
-    assert not re.search(r"(return|typeof|in|of) /|[(,=:&|?] ?/ ", code)
-
-
-@pytest.mark.parametrize(
-    ("written", "left"),
-    [
-        ("a = 1; // why\nb = 2;", "a=1;b=2;"),
-        ("/* what\n   it is */\nconst a = [1, 2];\n\nb();", "const a=[1,2];b();"),
-        ('say("a  =  b // c", `x  ${ y }  z`);', 'say("a  =  b // c",`x  ${ y }  z`);'),
-        ("t.replace(/= \\/+[/ ]$/g, x).split(/, /);", "t.replace(/= \\/+[/ ]$/g,x).split(/, /);"),
-        ("x = a / b / c; y = - -1 + +2;", "x=a / b / c;y=- -1 + +2;"),
-        ("if (a) {\n  return b;\n}\nc()\nd()", "if(a){return b;}\nc()\nd()"),
-    ],
-)
-def test_a_squeezed_script_says_the_same(written: str, left: str) -> None:
-    assert squeeze.script(written) == left
-
-
-@pytest.mark.parametrize(
-    ("written", "left"),
-    [
-        ("/* why */ a :is(b, c) { color: red; margin: 0 }", "a :is(b,c){color:red;margin:0}"),
-        ('ul { list-style: "*  "; }', 'ul{list-style:"*  "}'),
-        (
-            "p { width: calc(100% - 2px); grid-area: 1 / 2; }",
-            "p{width:calc(100% - 2px);grid-area:1 / 2}",
-        ),
-    ],
-)
-def test_a_squeezed_style_says_the_same(written: str, left: str) -> None:
-    assert squeeze.style(written) == left

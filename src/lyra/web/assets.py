@@ -1,4 +1,4 @@
-"""The page's files: read, squeezed, compressed and named by their content once, at start-up.
+"""The page's files: read, shortened, compressed and named by their content once, at start-up.
 
 A file's address holds a hash of all files, so that a browser may keep it for ever and still never
 mixes two versions; modules import each other by relative addresses, which stay in one version.
@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+import rcssmin
+import rjsmin
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web import squeeze
+from lyra.web.one_script import one_script
 
 _KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
-    ".js": ("text/javascript", squeeze.script),
-    ".css": ("text/css", squeeze.style),
+    ".js": ("text/javascript", rjsmin.jsmin),
+    ".css": ("text/css", rcssmin.cssmin),
     ".svg": ("image/svg+xml", str.strip),
 }
 
@@ -69,7 +71,7 @@ def read_assets() -> Assets:
     """Every file of `static` that is no page. Reads and compresses: not on the event loop."""
     written = dict(_walk(files("lyra.web") / "static", ""))
     modules = {_stem(name): text for name, text in written.items() if name.startswith("js/")}
-    written["js/main.js"] = squeeze.joined(modules, "main")
+    written["js/main.js"] = one_script(modules, "main")
     found = {name: _asset(name, text) for name, text in written.items()}
     digest = hashlib.sha256()
     for name, asset in sorted(found.items()):

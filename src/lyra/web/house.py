@@ -17,7 +17,6 @@ from lyra.web.description import api_description
 from lyra.web.logins import TROUBLES
 from lyra.web.ready import ready_json
 from lyra.web.services import SERVICES, Files, Services
-from lyra.web.squeeze import markup
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."
@@ -142,7 +141,7 @@ def read_files() -> Files:
     """What the pages need, read from the package or made once for all services of the process."""
     static = files("lyra.web") / "static"
     return Files(
-        page=Template(markup((static / "index.html").read_text("utf-8"))),
+        page=Template((static / "index.html").read_text("utf-8")),
         docs=Template((static / "docs.html").read_text("utf-8")),
         assets=read_assets(),
         description=api_description(),
