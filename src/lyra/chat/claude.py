@@ -85,10 +85,13 @@ class Claude:
     ) -> None:
         self._http = http
         self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}/v1/messages")
-        # What authenticates and names the client, made by the SDK once.
-        self._headers = httpx2.Headers(
-            {name: text for name, text in client.default_headers.items() if isinstance(text, str)}
-        )
+        # What authenticates and names the client, made by the SDK and the HTTP client once.
+        told = {
+            name: text for name, text in client.default_headers.items() if isinstance(text, str)
+        }
+        self._asked = http.build_request("POST", self._url, headers=told)
+        self._headers = self._asked.headers.copy()
+        del self._headers["content-length"]
         self._max_tokens = settings.max_tokens
         # Words come sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
@@ -113,7 +116,7 @@ class Claude:
 
         The SDK's way builds address, headers and body anew each time, through its own types.
         """
-        request = self._http.build_request(
+        request = httpx2.Request(
             "POST", self._url, headers=self._headers, content=self._body(prompt)
         )
         try:
@@ -124,6 +127,7 @@ class Claude:
             # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
             raise anthropic.APIConnectionError(request=request) from failure
         if response.is_success:
+            response.request = self._asked  # else it would hold the whole prompt to its end
             return response
         async with aclosing(response):
             raise _refused(await _told_by(response))
