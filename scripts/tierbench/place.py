@@ -103,8 +103,6 @@ class Place:
             "LYRA_REDIS_URL": self.redis.url,
             "LYRA_SECRET": SECRET,
             "LYRA_RATE_PER_MINUTE": "1000000",
-            # Redis is measured: the invented Spotify may have to wait for a processor.
-            "LYRA_SPOTIFY_TIMEOUT_S": "60",
         }
         async with open_server(
             self.folder, name, "-m", "lyra", "serve", "--port", "0", **settings
