@@ -49,7 +49,7 @@ class Settings(
     spotify_client_id: str | None = None
     max_sessions: PositiveInt = 10_000
     spotify_timeout_s: Seconds = 10
-    spotify_max_fetches: PositiveInt = 256
+    spotify_max_fetches: PositiveInt = 1000
 
     llm: Literal["auto", "anthropic", "offline"] = "auto"
     llm_api_key: str | None = None
