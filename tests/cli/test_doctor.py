@@ -313,7 +313,8 @@ def test_too_few_open_files_are_a_note_with_the_number_that_is_needed(
     judge: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
-    found = judge(LYRA_MAX_STREAMS="10", LYRA_MAX_IN_FLIGHT="20")["open files"]
+    more = {"LYRA_MAX_STREAMS": "10", "LYRA_MAX_IN_FLIGHT": "20", "LYRA_SPOTIFY_MAX_FETCHES": "256"}
+    found = judge(**more)["open files"]
 
     assert found["mark"] == "note"
     assert "ulimit -n 1310" in found["do"]
