@@ -85,22 +85,14 @@ class Told:
         self._counts |= _known(counts)
         self._counted = True
 
-    def pieces(self) -> Iterator[str | Usage | Done]:
-        """What has been taken since the last call.
-
-        Raises:
-            LyraError: that is how the answer ended.
-        """
+    def pieces(self) -> Iterator[str | Usage]:
+        """What has been taken since the last call; how the answer ended is no part of it."""
         if self._counted:
             self._counted = False
             yield _usage(self._counts)
         if self._words:
             yield self._words
             self._words = ""
-        if isinstance(self.ending, LyraError):
-            raise self.ending
-        if self.ending is not None:
-            yield self.ending
 
 
 def _known(usage: Any) -> dict[str, Any]:
