@@ -235,12 +235,14 @@ class _Answer:
         elif now - self._last_word_at > self._longest_gap_s:
             self._longest_gap_s = now - self._last_word_at
         self._last_word_at = now
-        encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
-        self._bytes += len(encoded)
         if words.isascii() and len(words) <= room:
+            self._bytes += len(words)
             self._run.say(words)
-        elif fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
+            return True
+        encoded = words.encode("utf-8", "replace")
+        self._bytes += len(encoded)
+        if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
             self._run.say(fitting)
         return len(encoded) <= room
 

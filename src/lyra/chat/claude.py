@@ -208,8 +208,10 @@ class _Spoken:
         told = self._told
         for data in self._events.feed(read):
             told.take(data)
-        for piece in told.pieces():
-            self._enough = self._take(piece) or self._enough
+        if usage := told.counted():
+            self._take(usage)
+        if words := told.said():
+            self._enough = self._take(words)
         return self._enough or told.ending is not None
 
 

@@ -46,7 +46,7 @@ class UiMessages:
 
     def __init__(self, log: Log, position: int = 0) -> None:
         self._log = log
-        self._name = log.id.encode()
+        self._one = b"id: %b.%%d\ndata: %%b\n\n" % log.id.encode().replace(b"%", b"%%")
         self._position = position
 
     def more(self) -> bytes:
@@ -54,11 +54,9 @@ class UiMessages:
         lines = self._log.lines(self._position)
         first = self._position + 1
         self._position += len(lines)
-        frames = [
-            b"id: %b.%d\ndata: %b\n\n" % (self._name, number, line)
-            for number, line in enumerate(lines, first)
-        ]
-        return b"".join(frames)
+        if len(lines) == 1:
+            return self._one % (first, lines[0])
+        return b"".join([self._one % numbered for numbered in enumerate(lines, first)])
 
 
 class Translated:
