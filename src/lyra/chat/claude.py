@@ -95,7 +95,12 @@ def _wire(settings: Settings) -> _Wire:
         base_url=base,
         http_client=DefaultAioHttpClient(verify=certificates),
     )
-    headers = {name: text for name, text in client.default_headers.items() if isinstance(text, str)}
+    headers = {
+        name: text
+        for name, text in client.default_headers.items()
+        # The last are about the SDK's own requests, and those are not made.
+        if isinstance(text, str) and not name.lower().startswith("x-stainless-")
+    }
     return _Wire(url, headers, certificates, _proxy_to(url))
 
 

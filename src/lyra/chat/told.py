@@ -75,18 +75,17 @@ class Told:
         except orjson.JSONDecodeError:
             self.ending = LlmInterruptedError()  # what was said before it is kept
             return
-        match event:
-            case {"type": "message_start", "message": {"usage": dict(counts)}}:
-                self._count(counts)
-            case {"type": "message_delta", "delta": dict(delta), **rest}:
-                self._reason = delta.get("stop_reason")
-                self._count(rest.get("usage"))
-            case {"type": "message_stop"}:
-                self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
-            case {"type": "error", **rest}:
-                self.ending = _reported(rest.get("error"))
-            case _:
-                return  # pings, thinking, and whatever is added to the API later
+        kind = event.get("type") if isinstance(event, dict) else None
+        if kind == "message_start" and isinstance(message := event.get("message"), dict):
+            self._count(message.get("usage"))
+        elif kind == "message_delta" and isinstance(delta := event.get("delta"), dict):
+            self._reason = delta.get("stop_reason")
+            self._count(event.get("usage"))
+        elif kind == "message_stop":
+            self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
+        elif kind == "error":
+            self.ending = _reported(event.get("error"))
+        # else pings, thinking, and whatever is added to the API later
 
     def _count(self, counts: Any) -> None:
         self._counts |= _known(counts)
