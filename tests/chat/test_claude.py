@@ -256,3 +256,15 @@ async def test_every_stream_that_is_allowed_has_a_call_of_its_own_at_once(
             await read_until(each, b"text-delta")
 
         assert sandbox.stats.model_open == 2
+
+
+async def test_the_proxy_that_the_environment_names_is_used(
+    monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    async with scripted_model() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        service = await start(llm_base_url="http://model.invalid")
+        stream = read_stream(await chat(service))
+
+    assert stream.text == "Yes."
