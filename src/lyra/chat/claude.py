@@ -213,8 +213,8 @@ class _Spoken:
         told = self._told
         for data in self._events.feed(read):
             told.take(data)
-        if usage := told.counted():
-            self._take(usage)
+        if told.news:
+            self._take(told.counted())
         if words := told.said():
             self._enough = self._take(words)
         return self._enough or told.ending is not None

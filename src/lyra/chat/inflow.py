@@ -75,26 +75,23 @@ class _Tap(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def _pour(self) -> None:
+        """Hand over what has come."""
         if self.over.done():
             return
+        content = self._content
         try:
-            enough = self._poured()
+            read = content.read_nowait()
+            enough = self._hear(read) if read else False
+            while len(read) >= _HELD_BACK and not enough:
+                read = content.read_nowait()
+                enough = self._hear(read) if read else False
         except Exception as failure:  # noqa: BLE001 - it is for the task that waits, not for the loop
             self._end(failure)
-        else:
-            if enough or self._content.at_eof():
-                self._end()
+            return
+        if enough or content.at_eof():
+            self._end()
 
     def _end(self, failure: Exception | None = None) -> None:
         if not self.over.done():
             self.failure = failure
             self.over.set_result(None)
-
-    def _poured(self) -> bool:
-        """Hand over what has come; whether that was enough."""
-        read = self._content.read_nowait()
-        enough = bool(read) and self._hear(read)
-        while len(read) >= _HELD_BACK and not enough:
-            read = self._content.read_nowait()
-            enough = bool(read) and self._hear(read)
-        return enough

@@ -182,8 +182,10 @@ class Run:
             return self._packed.split(b"\n")[position:]
         if not self.begun:
             return []
-        self._lines.extend([part.encode() for part in self._parts[len(self._lines) :]])
-        return self._lines[position:]
+        lines = self._lines
+        for part in self._parts[len(lines) :]:
+            lines.append(part.encode())
+        return lines[position:]
 
     def pack(self) -> int:
         """Keep an ended run as one piece of bytes; how many it takes."""

@@ -55,7 +55,7 @@ class Told:
         self._words = ""
         self._reason: str | None = None
         self._counts: dict[str, Any] = {}
-        self._counted = False
+        self.news = False  # whether more has been counted than `counted` has told
 
     def take(self, data: bytes) -> None:
         """Take one event's data. Nothing counts after the end."""
@@ -89,12 +89,12 @@ class Told:
 
     def _count(self, counts: Any) -> None:
         self._counts |= _known(counts)
-        self._counted = True
+        self.news = True
 
-    def counted(self) -> Usage | None:
-        """What has been counted so far, if that is more than at the last call."""
-        news, self._counted = self._counted, False
-        return _usage(self._counts) if news else None
+    def counted(self) -> Usage:
+        """What has been counted so far."""
+        self.news = False
+        return _usage(self._counts)
 
     def said(self) -> str:
         """The words since the last call."""
