@@ -44,8 +44,8 @@ def ready_soon(request: web.Request) -> "Ready | None":
 
 
 def same_head_for_all(services: Services) -> bool:
-    """Whether `services.head` begins every answer just now."""
-    return not services.settings.cors_origins and not services.leaving.is_set()
+    """Whether `services.head` begins every answer, whoever asks."""
+    return not services.settings.cors_origins
 
 
 def ready_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
@@ -71,12 +71,12 @@ class Ready(web.StreamResponse):
 
     def send(self, body: bytes) -> None:
         """Write all of it, if the reader is still there."""
-        request = self._asked
-        transport, rid = request.transport, request_id.get()
+        request, services = self._asked, self._asked.app[SERVICES]
+        transport = request.transport
         if transport is None or transport.is_closing():
             return
-        self._keep_alive = request.keep_alive
-        data = ready_bytes(request.app[SERVICES].head, body, rid, last=not request.keep_alive)
+        self._keep_alive = request.keep_alive and not services.leaving.is_set()
+        data = ready_bytes(services.head, body, request_id.get(), last=not self._keep_alive)
         transport.write(data)
         request.writer.output_size += len(data)
         self._eof_sent = True
