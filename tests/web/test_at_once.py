@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start, settle
-from tests.web.calls import Answer, connected, init, raw, read_answer, request_bytes
+from tests.web.calls import Answer, connected, init, raw, read_answer, request_bytes, reset
 from tests.web.test_runs import until
 
 AUTH = f"Authorization: Bearer {sandbox_token()}"
@@ -165,6 +165,21 @@ async def test_its_line_in_the_metrics_and_its_id_are_like_any_others(warm: Serv
 def answered(service: Service) -> float:
     of = {"route": "/lyra/init", "status": "200"}
     return service.services.metrics.registry.get_sample_value("lyra_requests_total", of) or 0
+
+
+async def test_of_many_who_ask_in_one_turn_each_gets_its_own_answer(warm: Service) -> None:
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(connected(warm)) for _ in range(30)]
+        for number, (_, writer) in enumerate(wires):
+            writer.write(asked(warm, AUTH, f"X-Request-Id: number-{number}"))
+        for _, writer in wires[::3]:
+            reset(writer)
+        stayed = [(number, reader) for number, (reader, _) in enumerate(wires) if number % 3]
+        answers = [(number, await read_answer(reader)) for number, reader in stayed]
+
+    assert [answer.headers["X-Request-Id"] for _, answer in answers] == [
+        f"number-{number}" for number, _ in answers
+    ]
 
 
 async def test_answers_keep_the_order_of_their_requests(warm: Service) -> None:
