@@ -8,7 +8,7 @@ import pytest
 from lyra.listening.models import SECTIONS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
-from tests.web.calls import chat, chatting, init, read_until
+from tests.web.calls import QUESTION, chat, chatting, connected, init, read_until, request_bytes
 from tests.web.stream_grammar import GrammarError, read_body, read_stream
 
 Part = dict[str, Any]
@@ -211,3 +211,14 @@ async def test_a_demo_says_in_every_answer_that_its_listener_is_invented(start: 
     stream = read_stream(await chat(service))
 
     assert stream.metadata["demo"] is True
+
+
+async def test_a_reader_who_knows_no_chunks_gets_the_frames_alone(start: Start) -> None:
+    service = await start()
+    lines = (f"Authorization: Bearer {sandbox_token()}", "Content-Type: application/json")
+    request = request_bytes(service, "POST", "/lyra/chat", *lines, body=orjson.dumps(QUESTION))
+    async with connected(service) as (reader, writer):
+        writer.write(request.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        _, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+
+    assert read_body(body).ending == "stop"
