@@ -1,5 +1,6 @@
 """Every error that the vendors export becomes one of ours, and what is sent to them."""
 
+import asyncio
 import inspect
 from collections.abc import Iterator
 from types import ModuleType
@@ -9,6 +10,7 @@ import anthropic
 import httpx2
 import orjson
 import pytest
+from aiohttp import web
 
 from lyra.chat.claude import classify
 from lyra.errors import (
@@ -21,8 +23,8 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.sandbox import Sandbox
-from tests.chat.scripted import event, scripted_model, stopped, streaming, words
-from tests.conftest import CANARY_KEY, Start
+from tests.chat.scripted import event, opened, scripted_model, stopped, streaming, words
+from tests.conftest import CANARY_KEY, LONG_S, Start
 from tests.web.calls import chat, chatting, init, read_until
 from tests.web.stream_grammar import read_stream
 
@@ -268,3 +270,28 @@ async def test_the_proxy_that_the_environment_names_is_used(
         stream = read_stream(await chat(service))
 
     assert stream.text == "Yes."
+
+
+async def test_a_body_that_ends_after_its_last_event_leaves_the_connection_for_the_next_call(
+    monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    monkeypatch.setattr("lyra.chat.claude._TAIL_S", LONG_S)
+    answered, connections = asyncio.Event(), set()
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        connections.add(request.transport.get_extra_info("peername"))
+        response = await opened(request)
+        await response.write(words("Yes.") + stopped())
+        await answered.wait()
+        return response
+
+    async with scripted_model(reply) as model:
+        service = await start(llm_base_url=model.url)
+        first = read_stream(await chat(service))
+        answered.set()
+        while service.services.runs.stats()["live"]:  # noqa: ASYNC110 - it has no event for this
+            await asyncio.sleep(0)
+        await chat(service)
+
+    assert (first.ending, len(connections)) == ("stop", 1)

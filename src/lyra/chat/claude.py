@@ -26,7 +26,7 @@ from yarl import URL
 from lyra.chat.events import EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.inflow import inflow
-from lyra.chat.model import Prompt, Take, Voice
+from lyra.chat.model import Done, Prompt, Take, Voice
 from lyra.chat.told import Told
 from lyra.errors import (
     ConversationTooLongError,
@@ -46,6 +46,7 @@ _SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
 _CONNECT_S = 5.0
 _IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
+_TAIL_S = 0.5
 _ERROR_BYTES = 65_536
 _GOOD = range(200, 300)
 _SERVER_FAULT = 500
@@ -136,7 +137,10 @@ class Claude:
             del prompt  # its context is large, and not needed while the answer comes
             async with response:
                 await self._check(response)
-                yield _Spoken(response)
+                spoken = _Spoken(response)
+                yield spoken
+                if spoken.whole:
+                    await _ended(response)
         except LyraError:
             raise
         except Exception as failure:  # noqa: BLE001 - the vendors raise many unrelated kinds here
@@ -209,6 +213,11 @@ class _Spoken:
             raise LlmTruncatedError
         take(ending)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the end mark has come."""
+        return isinstance(self._told.ending, Done)
+
     def _hear(self, read: bytes) -> bool:
         told = self._told
         for data in self._events.feed(read):
@@ -218,6 +227,18 @@ class _Spoken:
         if words := told.said():
             self._enough = self._take(words)
         return self._enough or told.ending is not None
+
+
+async def _ended(response: aiohttp.ClientResponse) -> None:
+    """Wait a moment for what ends the body after its last event.
+
+    Many servers send it by itself. A connection that is left before is lost, and the next question
+    then waits for another one, and for TLS.
+    """
+    if not response.content.is_eof():
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(_TAIL_S):
+                await response.content.wait_eof()
 
 
 def classify(failure: Exception) -> LyraError:
