@@ -6,7 +6,7 @@ token is never a label.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import (
@@ -62,12 +62,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.model_seconds = Histogram(
+        self.model_seconds = Times(
             "lyra_model_seconds",
             "Time of one call to the model up to its last word, by outcome.",
-            ("outcome",),
-            buckets=_SECONDS,
-            registry=self.registry,
+            label="outcome",
         )
         self.tokens = Counter(
             "lyra_tokens",
@@ -75,17 +73,13 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
-        self.data_age_seconds = Histogram(
+        self.data_age_seconds = Times(
             "lyra_data_age_seconds",
             "How old the listening data was that an answer was made from.",
-            buckets=_AGES,
-            registry=self.registry,
+            bounds=_AGES,
         )
-        self.longest_gap_seconds = Histogram(
-            "lyra_longest_gap_seconds",
-            "The longest pause between two words of an answer.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.longest_gap_seconds = Times(
+            "lyra_longest_gap_seconds", "The longest pause between two words of an answer."
         )
         self.loop_lag_seconds = Histogram(
             "lyra_loop_lag_seconds",
@@ -99,16 +93,20 @@ class Metrics:
         self.answers = Counter(
             "lyra_answers", "Chat answers by how they ended.", ("ending",), registry=self.registry
         )
-        self.first_token_seconds = Histogram(
-            "lyra_first_token_seconds",
-            "From the accepted request to the first word.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.first_token_seconds = Times(
+            "lyra_first_token_seconds", "From the accepted request to the first word."
         )
         self.resumes = Counter(
             "lyra_runs_resumed", "Readers who came back to an answer.", registry=self.registry
         )
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
+        for times in (
+            self.model_seconds,
+            self.data_age_seconds,
+            self.longest_gap_seconds,
+            self.first_token_seconds,
+        ):
+            self.registry.register(times)
 
     def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Report `read()` at every scrape; names that end in `_total` are counters."""
@@ -117,6 +115,50 @@ class Metrics:
     def render(self) -> bytes:
         """The metrics as Prometheus text."""
         return generate_latest(self.registry)
+
+
+class Times(Collector):
+    """Seconds of what every chat does, kept as plain numbers: see Requests."""
+
+    def __init__(
+        self, name: str, told: str, *, bounds: Sequence[float] = _SECONDS, label: str | None = None
+    ) -> None:
+        self._name = name
+        self._told = told
+        self._bounds = bounds
+        self._label = label
+        self._found: dict[str, _Found] = {}
+        if label is None:
+            self._found[""] = _Found(len(bounds))  # shown before anything has been counted
+
+    def observe(self, seconds: float, outcome: str = "") -> None:
+        """Count one; the outcome is of a closed set, and only told where there is a label."""
+        found = self._found.get(outcome)
+        if found is None:
+            found = self._found[outcome] = _Found(len(self._bounds))
+        found.times[bisect_left(self._bounds, seconds)] += 1
+        found.seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        labels = () if self._label is None else (self._label,)
+        time = HistogramMetricFamily(self._name, self._told, labels=labels)
+        for outcome, found in self._found.items():
+            named = () if self._label is None else (outcome,)
+            time.add_metric(named, _buckets(self._bounds, found.times), found.seconds)
+        yield time
+
+
+class _Found:
+    __slots__ = ("seconds", "times")
+
+    def __init__(self, bounds: int) -> None:
+        self.times = [0] * (bounds + 1)
+        self.seconds = 0.0
+
+
+def _buckets(bounds: Sequence[float], times: Sequence[int]) -> list[tuple[str, int]]:
+    """How many took at most so long, by bound."""
+    return list(zip([*map(floatToGoString, bounds), "+Inf"], accumulate(times), strict=True))
 
 
 class Requests(Collector):
@@ -149,12 +191,10 @@ class Requests(Collector):
             "From the request's head to the end of its answer, streams included.",
             labels=("route",),
         )
-        bounds = [*map(floatToGoString, _SECONDS), "+Inf"]
         for name, route in self._routes.items():
             for status, answers in route.statuses.items():
                 count.add_metric((name, str(status)), answers)
-            buckets = list(zip(bounds, accumulate(route.times), strict=True))
-            time.add_metric((name,), buckets, route.seconds)
+            time.add_metric((name,), _buckets(_SECONDS, route.times), route.seconds)
         yield from (count, time)
 
 

@@ -55,7 +55,7 @@ class ModelGuard:
             outcome = RESTING
             raise _told(resting) from None
         finally:
-            self._metrics.model_seconds.labels(outcome).observe(time.monotonic() - began)
+            self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
 
     def _span(self) -> AbstractContextManager[Span]:
         told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
