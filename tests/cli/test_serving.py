@@ -39,6 +39,22 @@ async def test_a_manager_that_does_not_listen_is_no_fault(launch: Launch) -> Non
     assert (process.returncode, err) == (0, b"")
 
 
+async def test_the_collector_searches_nothing_in_full_before_it_serves(
+    launch: Launch, tmp_path: Path
+) -> None:
+    """Each such search would hold up whoever comes; Python's own rhythm makes several."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.get_stats()[2]['collections'], file=sys.stderr))\n"
+    )
+    process = await launch("demo", "--port", "0", PYTHONPATH=str(tmp_path))
+    await greeting(process)
+    process.terminate()
+    _, err = await process.communicate()
+
+    assert err == b"0\n"
+
+
 async def test_the_operators_port_needs_no_token_and_the_public_one_has_no_such_routes(
     launch: Launch,
 ) -> None:
