@@ -27,10 +27,14 @@ log = logging.getLogger(__name__)
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
     visit = await look_up(request, await caller(request))
-    if wants_stream(request):
+    if wants_stream(request.headers):
         return await _init_stream(request, visit)
-    entry = await visit.entry()
-    return ready_json(request, b'{"success":true,%b}' % _init_members(entry, visit))
+    return ready_json(request, init_body(await visit.entry(), visit))
+
+
+def init_body(entry: Entry, visit: Visit) -> bytes:
+    """The answer to `POST /lyra/init`, as JSON."""
+    return b'{"success":true,%b}' % _init_members(entry, visit)
 
 
 async def look_up(request: web.Request, token: Token) -> Visit:

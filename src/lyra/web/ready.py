@@ -10,9 +10,10 @@ from aiohttp.http import HttpVersion11
 
 from lyra.settings import Settings
 from lyra.web.answers import API_HEADERS, json_bytes, request_id, strict_transport
-from lyra.web.services import SERVICES
+from lyra.web.services import SERVICES, Services
 
 _TYPE = "application/json; charset=utf-8"
+_LAST = "Connection: close\r\n"
 
 
 def ready_head(settings: Settings) -> bytes:
@@ -29,10 +30,23 @@ def ready_json(request: web.Request, body: bytes) -> web.StreamResponse:
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
-        and not services.settings.cors_origins
-        and not services.leaving.is_set()
+        and same_head_for_all(services)
     )
     return _Ready(services.head, body) if usual else json_bytes(body)
+
+
+def same_head_for_all(services: Services) -> bool:
+    """Whether `services.head` begins every answer just now."""
+    return not services.settings.cors_origins and not services.leaving.is_set()
+
+
+def ready_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
+    """The whole answer; the connection's `last` one says so."""
+    rest = (
+        f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n"
+        f"X-Request-Id: {rid}\r\n{_LAST if last else ''}\r\n"
+    )
+    return b"%b%b%b" % (head, rest.encode(), body)
 
 
 class _Ready(web.StreamResponse):
@@ -51,12 +65,7 @@ class _Ready(web.StreamResponse):
         if not request.keep_alive:
             self.force_close()
         self._keep_alive = request.keep_alive
-        closing = "" if request.keep_alive else "Connection: close\r\n"
-        rest = (
-            f"Content-Length: {len(self._json)}\r\nDate: {rfc822_formatted_time()}\r\n"
-            f"X-Request-Id: {request_id.get()}\r\n{closing}\r\n"
-        )
-        data = b"%b%b%b" % (self._head, rest.encode(), self._json)
+        data = ready_bytes(self._head, self._json, request_id.get(), last=not request.keep_alive)
         self._eof_sent = True
         transport.write(data)
         request.writer.output_size += len(data)
