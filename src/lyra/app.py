@@ -31,6 +31,7 @@ from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.memory import Memory
 from lyra.web.open_logins import open_logins
+from lyra.web.outbox import Outbox
 from lyra.web.ready import ready_head
 from lyra.web.request_log import RequestLog, log_request
 from lyra.web.routes import ROUTES
@@ -102,6 +103,7 @@ def create_app(
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
                 head=ready_head(settings),
+                outbox=Outbox(asyncio.get_running_loop()),
                 files=await asyncio.to_thread(read_files),
                 logins=logins,
                 personas=tuple(personas),

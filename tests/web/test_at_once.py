@@ -3,18 +3,19 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
 from yarl import URL
 
-from lyra.sandbox import sandbox_token
+from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start, settle
-from tests.web.calls import Answer, connected, init, raw, read_answer, request_bytes
+from tests.web.calls import Answer, connected, init, raw, read_answer, request_bytes, reset
 from tests.web.test_runs import until
 
 AUTH = f"Authorization: Bearer {sandbox_token()}"
+SLOW = f"Authorization: Bearer {sandbox_token(8, 'typical', 'legacy', 'slow-100-me')}"
 OWN = {"Date", "X-Request-Id"}  # what differs from answer to answer
 
 
@@ -127,6 +128,21 @@ async def test_a_last_request_closes_its_connection(warm: Service, old: bool) ->
     assert answer.json["cache"]["state"] == "hit"
 
 
+async def test_a_process_that_goes_closes_after_each_answer_waiting_ones_included(
+    warm: Service, sandbox: Sandbox
+) -> None:
+    known = sandbox.stats.total
+    async with connected(warm) as waiting, connected(warm) as at_hand:
+        waiting[1].write(asked(warm, SLOW))
+        await until(lambda: sandbox.stats.total > known)
+        warm.services.leaving.set()
+        at_hand[1].write(asked(warm, AUTH))
+        for reader, _ in (at_hand, waiting):
+            answer = await read_answer(reader)
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert await reader.read() == b""
+
+
 async def test_a_listed_origin_is_named_of_a_listener_at_hand_too(start: Start) -> None:
     service = await start(cors_origins=("https://app.example.org",))
     await init(service)
@@ -151,10 +167,24 @@ def answered(service: Service) -> float:
     return service.services.metrics.registry.get_sample_value("lyra_requests_total", of) or 0
 
 
+async def test_of_many_who_ask_in_one_turn_each_gets_its_own_answer(warm: Service) -> None:
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(connected(warm)) for _ in range(30)]
+        for number, (_, writer) in enumerate(wires):
+            writer.write(asked(warm, AUTH, f"X-Request-Id: number-{number}"))
+        for _, writer in wires[::3]:
+            reset(writer)
+        stayed = [(number, reader) for number, (reader, _) in enumerate(wires) if number % 3]
+        answers = [(number, await read_answer(reader)) for number, reader in stayed]
+
+    assert [answer.headers["X-Request-Id"] for _, answer in answers] == [
+        f"number-{number}" for number, _ in answers
+    ]
+
+
 async def test_answers_keep_the_order_of_their_requests(warm: Service) -> None:
-    slow = f"Authorization: Bearer {sandbox_token(8, 'typical', 'legacy', 'slow-100-me')}"
     async with connected(warm) as (reader, writer):
-        for request in (asked(warm, slow), asked(warm, AUTH), asked(warm, AUTH) * 40):
+        for request in (asked(warm, SLOW), asked(warm, AUTH), asked(warm, AUTH) * 40):
             writer.write(request)
             await settle()  # they come one after another, while the first waits for Spotify
         states = [(await read_answer(reader)).json["cache"]["state"] for _ in range(42)]

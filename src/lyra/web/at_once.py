@@ -51,7 +51,7 @@ class AtOnce:
             and not (asked.should_close or asked.upgrade or asked.chunked)
             and not (wants_stream(headers) or "Expect" in headers)
             and same_head_for_all(self._services)
-            and not self._services.memory.short
+            and not (self._services.memory.short or self._services.leaving.is_set())
             and self._edge.open_to(headers)
         )
         try:

@@ -23,6 +23,7 @@ from lyra.errors import LyraError, RequestError
 from lyra.settings import Settings
 from lyra.web.answers import dress, error_answer
 from lyra.web.at_once import AT_ONCE, AtOnce
+from lyra.web.outbox import Outbox
 from lyra.web.services import SERVICES
 
 log = logging.getLogger(__name__)
@@ -42,13 +43,19 @@ _TCP_OPTIONS = {
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_at_once", "_head_timeout_s", "_head_timer")
+    __slots__ = ("_at_once", "_head_timeout_s", "_head_timer", "_outbox")
 
     def __init__(
-        self, *arguments: Any, head_timeout_s: float, at_once: AtOnce, **more: Any
+        self,
+        *arguments: Any,
+        head_timeout_s: float,
+        at_once: AtOnce,
+        outbox: Outbox,
+        **more: Any,
     ) -> None:
         super().__init__(*arguments, **more)
         self._at_once = at_once
+        self._outbox = outbox
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -92,7 +99,7 @@ class _Protocol(RequestHandler):
         if self._parser is not None:
             self._parser.message_consumed()
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self.transport.write(answer)
+        self._outbox.put(self.transport, answer)
         return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -142,6 +149,7 @@ class _Server(web.Server):
     max_connections: int
     head_timeout_s: float
     at_once: AtOnce
+    outbox: Outbox
 
     async def met(self, request: web.Request, handle: Handler) -> web.StreamResponse:
         """Answer the request; one that expects what this server does not do is refused.
@@ -158,6 +166,7 @@ class _Server(web.Server):
             loop=self._loop,
             head_timeout_s=self.head_timeout_s,
             at_once=self.at_once,
+            outbox=self.outbox,
             **self._kwargs,
         )
 
@@ -209,6 +218,7 @@ class Runner(web.AppRunner):
         server.max_connections = self._settings.max_connections
         server.head_timeout_s = self._settings.header_timeout_s
         server.at_once = self.app[AT_ONCE]
+        server.outbox = self.app[SERVICES].outbox
         return server
 
     async def leave(self) -> None:
