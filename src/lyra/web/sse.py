@@ -134,6 +134,7 @@ class EventStream:
         self._response.headers.update(headers or {})
         await self._response.prepare(self._request)
         self._ticker.add(self)
+        self._response.headers.clear()  # sent; 3 KiB for as long as the stream is open
 
     async def send(self, *payloads: bytes) -> None:
         """Send one frame for each JSON document, all in one write."""
