@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
 from lyra.spotify.wire import Tally, Wire
 from lyra.traces import Span
+from lyra.turns import Turns
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,6 +40,7 @@ class SpotifyClient:
         self.wire = wire
         self.gate = Gate(asyncio.get_running_loop().time)
         self.budget = RetryBudget()
+        self.turns = Turns()
         self.breaker = Breaker("Spotify", asyncio.get_running_loop().time)
         metrics.watch("lyra_spotify_breaker", self.breaker.stats)
         metrics.watch("lyra_spotify_gate", self._gate_stats)
@@ -47,9 +50,8 @@ class SpotifyClient:
         self._failing: set[Endpoint] = set()  # at most the five endpoints
 
     def reader(self, token: Token) -> "SpotifyReader":
-        """Return a reader for this token, whose deadline for everything starts to run now."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        return SpotifyReader(self, token, deadline)
+        """Return a reader for this token; its time for everything runs from its first call."""
+        return SpotifyReader(self, token, self._timeout_s)
 
     def _gate_stats(self) -> dict[str, int]:
         return {"closed": sum(self.gate.check(each) is not None for each in PATHS)}
@@ -99,11 +101,12 @@ class SpotifyReader:
     `calls` is the number of requests made so far, retries included.
     """
 
-    def __init__(self, client: SpotifyClient, token: Token, deadline: float) -> None:
+    def __init__(self, client: SpotifyClient, token: Token, timeout_s: float) -> None:
         self.calls = 0
         self._client = client
         self._token = token
-        self._deadline = deadline
+        self._timeout_s = timeout_s
+        self._deadline = inf
 
     async def get(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         """Return what `parse` makes of the endpoint's body.
@@ -113,6 +116,8 @@ class SpotifyReader:
         Raises:
             SpotifyFailure: after the last attempt that made sense.
         """
+        if self._deadline == inf:
+            self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         retries = Retries(self._client.budget, self._client.rng)
         while True:
             try:
@@ -151,6 +156,7 @@ class SpotifyReader:
             answer = await self._client.wire.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
             )
+            await self._client.turns.step()
             value = parse(self._client.wire.read(answer))
             outcome = "ok"
         except SpotifyFailure as failure:
