@@ -18,8 +18,10 @@ from lyra.settings import Settings
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.gate import Gate
+from lyra.spotify.names import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
+from lyra.spotify.warm import WarmPool
 from lyra.spotify.wire import Tally, Wire
 from lyra.traces import Span
 from lyra.turns import Turns
@@ -27,7 +29,8 @@ from lyra.turns import Turns
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Below the idle timeout that servers commonly have, or requests meet closing connections.
+# Below the idle timeout that servers commonly have, or requests meet closing connections. What is
+# kept warm may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
 _FAULTS = frozenset({"rate_limited", "unavailable", "timeout"})
 _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
@@ -36,8 +39,11 @@ _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks fo
 class SpotifyClient:
     """The one client of a process: what all listeners share, namely gate, budget and counters."""
 
-    def __init__(self, wire: Wire, metrics: Metrics, *, timeout_s: float, rng: Random) -> None:
+    def __init__(
+        self, wire: Wire, pool: WarmPool, metrics: Metrics, *, timeout_s: float, rng: Random
+    ) -> None:
         self.wire = wire
+        self.pool = pool
         self.gate = Gate(asyncio.get_running_loop().time)
         self.budget = RetryBudget()
         self.turns = Turns()
@@ -202,7 +208,9 @@ async def open_spotify(
     async with aiohttp.ClientSession(
         # A fetch that was let in never queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=len(PATHS) * settings.spotify_max_fetches, keepalive_timeout=_KEEPALIVE_S
+            limit=len(PATHS) * settings.spotify_max_fetches,
+            keepalive_timeout=_KEEPALIVE_S,
+            resolver=Resolver(),
         ),
         # The default jar would send one listener's cookies with another's request.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -221,4 +229,5 @@ async def open_spotify(
             timeout_s=settings.spotify_timeout_s,
             clock=clock,
         )
-        yield SpotifyClient(wire, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)
+        pool = WarmPool("Spotify", session, settings.spotify_api_url, len(PATHS))
+        yield SpotifyClient(wire, pool, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)
