@@ -29,6 +29,7 @@ from bench.rows import (
     kept,
     many,
     memory,
+    parts,
     scale,
     start,
     storm,
@@ -41,6 +42,7 @@ from bench.scaling import carried
 BOUND_S = 900  # eight minutes on a quiet machine; what takes longer than this has gone wrong
 SECTIONS: dict[str, Callable[[Place], Awaitable[list[Table]]]] = {
     "warm": warm.measure,
+    "parts": parts.measure,
     "tokens": tokens.measure,
     "first": first.measure,
     "cold": cold.measure,

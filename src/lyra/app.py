@@ -24,12 +24,14 @@ from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
 from lyra.traces import Traces
 from lyra.web.address import trusted_networks
+from lyra.web.at_once import AT_ONCE, AtOnce
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
 from lyra.web.limits import RateLimit
 from lyra.web.memory import Memory
 from lyra.web.open_logins import open_logins
+from lyra.web.outbox import Outbox
 from lyra.web.ready import ready_head
 from lyra.web.request_log import RequestLog, log_request
 from lyra.web.routes import ROUTES
@@ -101,10 +103,12 @@ def create_app(
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
                 head=ready_head(settings),
+                outbox=Outbox(asyncio.get_running_loop()),
                 files=await asyncio.to_thread(read_files),
                 logins=logins,
                 personas=tuple(personas),
             )
+            app[AT_ONCE] = AtOnce(app[SERVICES], edge)
             yield
 
     edge = Edge(settings, metrics.requests, request_log, traces)

@@ -171,6 +171,44 @@ async def test_sections_are_told_as_they_end_to_early_and_late_followers(
     assert sorted(early.result(), key=repr) == sorted(late, key=repr)
 
 
+async def test_all_are_told_of_a_landing_before_anybody_awakes_and_who_has_left_is_not(
+    cache: ListenerCache, spotify: ScriptedSpotify
+) -> None:
+    happened: list[str] = []
+
+    async def wait(name: str) -> None:
+        visit = await cache.visit(ANNA)
+        with visit.landing(lambda _: happened.append(f"told {name} {visit.state}")):
+            await visit.entry()
+        happened.append("awake")
+
+    spotify.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        for name in ("anna", "twin"):
+            group.create_task(wait(name))
+        leaver = group.create_task(wait("leaver"))
+        await turns()
+        leaver.cancel()
+        await turns()
+        spotify.gate.set()
+
+    assert happened == ["told anna miss", "told twin joined", "awake", "awake"]
+
+
+async def test_a_landing_that_fails_tells_nobody(
+    cache: ListenerCache, spotify: ScriptedSpotify
+) -> None:
+    told: list[object] = []
+    spotify.gate.clear()
+    visit = await cache.visit(ANNA)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(cache.close())
+        with visit.landing(told.append), pytest.raises(DrainingError):
+            await visit.entry()
+
+    assert told == []
+
+
 async def test_a_shutdown_tells_the_waiters_so(
     make_cache: CacheMaker, spotify: ScriptedSpotify
 ) -> None:

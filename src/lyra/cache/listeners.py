@@ -68,6 +68,12 @@ class ListenerCache:
             shared.on_invalidate(self._told, self._shelf.entries.drop)
         metrics.watch("lyra_cache", self.stats)
 
+    def hit(self, token: Token) -> Visit | None:
+        """The look-up of a listener who is here, fresh, and not yet to be read again; else None."""
+        asked_at = self._clock()
+        entry = self._shelf.look_up(self.keys.key(token))
+        return None if entry is None or asked_at >= entry.refresh_at else self._hit(entry, asked_at)
+
     async def visit(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Visit:
         """Look this token's listener up; begin or join the one fetch if it is not here.
 
@@ -80,7 +86,7 @@ class ListenerCache:
         """
         asked_at = self._clock()
         key = self.keys.key(token)
-        entry = await self._shelf.look_up(key)
+        entry = self._shelf.look_up(key)
         if entry is not None and asked_at < entry.expires_at:
             if asked_at >= entry.refresh_at:
                 await self._refresh_behind(key, token, entry)
@@ -96,7 +102,7 @@ class ListenerCache:
     async def _join_or_start(
         self, key: Key, token: Token, asked_at: float, newcomer: Callable[[], None]
     ) -> Visit:
-        old = await self._shelf.look_up(key)
+        old = self._shelf.look_up(key)
         if old is not None and asked_at < old.expires_at:
             return self._hit(old, asked_at)
         flight = self._flights.current(key)
@@ -153,7 +159,7 @@ class ListenerCache:
     async def peek(self, token: Token) -> Entry | None:
         """What is held for this token now, here or by other processes; never fetches."""
         key = self.keys.key(token)
-        entry = await self._shelf.look_up(key)
+        entry = self._shelf.look_up(key)
         if entry is None and self._shared is not None:
             return await self._shared.find(key, token)
         return entry
@@ -223,7 +229,7 @@ class ListenerCache:
 
     async def find(self, key: str) -> Entry | None:
         """What is held under this key, if it is fresh; never fetches."""
-        entry = await self._shelf.look_up(Key(key))
+        entry = self._shelf.look_up(Key(key))
         return entry if entry is not None and self._clock() < entry.expires_at else None
 
     def stats(self) -> dict[str, int]:

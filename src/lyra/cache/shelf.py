@@ -46,7 +46,7 @@ class Shelf:
             max_entries=entries, max_weight=entries, weigh=lambda _: 1, clock=self._clock
         )
 
-    async def look_up(self, key: Key) -> Entry | None:
+    def look_up(self, key: Key) -> Entry | None:
         """The entry, fresh or stale. A fault of the store is a counted miss."""
         try:
             found: Entry | None = self.entries.find(key)

@@ -1,8 +1,8 @@
 """One caller's look-up: an entry at hand, a flight to wait for, or both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Literal
 
 from lyra.cache.entry import Entry
@@ -61,30 +61,53 @@ class Visit:
             LyraError: the fetch failed, and there is no old data that may stand in for it.
         """
         if self._entry is None and self._flight is not None:
-            self._entry = await self._awaited(self._flight)
-            self._found_at = self._clock()
+            await self._wait(self._flight)
         assert self._entry is not None  # noqa: S101 - a visit has an entry or a flight
         return self._entry
 
-    async def _awaited(self, flight: Flight) -> Entry:
+    @contextmanager
+    def landing(self, tell: Callable[[Entry], None]) -> Iterator[None]:
+        """Within the block, `tell` gets what the fetch brings before anybody awakes to it."""
+        flight = self._flight
+
+        def landed(task: asyncio.Task[Entry]) -> None:
+            if flight is not None and not task.cancelled() and task.exception() is None:
+                self._take(flight, task.result())
+                tell(task.result())
+
+        if flight is None or self._old is not None:  # old data may answer sooner
+            yield
+            return
+        flight.task.add_done_callback(landed)
+        try:
+            yield
+        finally:
+            flight.task.remove_done_callback(landed)
+
+    async def _wait(self, flight: Flight) -> None:
         if self._old is None:
-            return self._taken(flight, await flight.entry())
+            self._take(flight, await flight.entry())
+            return
         try:
             async with asyncio.timeout(self._patience_s):
-                return self._taken(flight, await flight.entry())
+                entry = await flight.entry()
         except TimeoutError:
-            self.reason = "slow"
+            self._take_old(self._old, "slow")
         except TryLaterError as failure:
-            self.reason = failure.code
-        self.state = "stale"
-        if self._count_stale is not None:
-            self._count_stale()
-        return self._old
+            self._take_old(self._old, failure.code)
+        else:
+            self._take(flight, entry)
 
-    def _taken(self, flight: Flight, entry: Entry) -> Entry:
+    def _take(self, flight: Flight, entry: Entry) -> None:
         if flight.outcome is not None:
             self.state, self.reason = flight.outcome
-        return entry
+        self._entry, self._found_at = entry, self._clock()
+
+    def _take_old(self, entry: Entry, reason: str) -> None:
+        self.state, self.reason = "stale", reason
+        self._entry, self._found_at = entry, self._clock()
+        if self._count_stale is not None:
+            self._count_stale()
 
     async def sections(self) -> AsyncGenerator[Section, None]:
         """How each of the five calls went, as they end; all at once when old data is at hand.

@@ -61,7 +61,7 @@ class Lines(logging.Handler):
         self._out = out
         self._style = style
         self._most = most
-        self._lines: deque[str | tuple[Answered, float]] = deque()
+        self._lines: deque[str] = deque()
         self._news = threading.Event()
         self._closing = threading.Event()
         self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
@@ -73,10 +73,10 @@ class Lines(logging.Handler):
         self._take(self._style.format(record))
 
     def answered(self, answered: Answered) -> None:
-        """Take the line of a request. It is worded in the background: a record costs 10 us here."""
-        self._take((answered, time.time()))  # noqa: TID251 - for people to read
+        """Take the line of a request, which costs a tenth of a record's."""
+        self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
 
-    def _take(self, line: str | tuple[Answered, float]) -> None:
+    def _take(self, line: str) -> None:
         if len(self._lines) >= self._most:
             self.dropped += 1
             return
@@ -98,15 +98,12 @@ class Lines(logging.Handler):
             self._news.wait()
             self._closing.wait(_GATHER_S)  # more lines come in bursts: one write for all of them
             self._news.clear()
-            lines = [self._worded(self._lines.popleft()) for _ in range(len(self._lines))]
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if self.dropped > told:
                 lines.append(f"{self.dropped - told} lines of the log were dropped")
                 told = self.dropped
             if not self._written("".join(f"{line}\n" for line in lines)):
                 return
-
-    def _worded(self, line: str | tuple[Answered, float]) -> str:
-        return line if isinstance(line, str) else self._style.answered(*line)
 
     def _written(self, text: str) -> bool:
         try:
@@ -165,6 +162,16 @@ class JsonStyle(logging.Formatter):
         return orjson.dumps(told, default=str).decode()
 
     def answered(self, answered: Answered, at: float) -> str:
-        told = {"at": at, "level": "INFO", "logger": _REQUESTS, "message": answered.line()}
-        # Members of their own for programs: method, route, status, ms, request_id.
-        return orjson.dumps(told | answered._asdict() | {"ms": round(answered.ms, 1)}).decode()
+        method, route, status, ms, rid = answered
+        told = {
+            "at": at,
+            "level": "INFO",
+            "logger": _REQUESTS,
+            "message": answered.line(),
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(ms, 1),
+            "request_id": rid,
+        }
+        return orjson.dumps(told).decode()

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from itertools import count
 
 from aiohttp import web
@@ -69,8 +70,7 @@ class Edge:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request, whatever the handler does."""
-        sent = request.headers.get("X-Request-Id")
-        rid = sent if sent is not None and _CLIENT_ID.fullmatch(sent) else self._new_id()
+        rid = self.id_for(request.headers)
         request_id.set(rid)
         if self._traces.collected and request.path not in _PROBES:
             with self._traces.span(_span_name(request), kind="server") as span:
@@ -87,7 +87,7 @@ class Edge:
             answer = await self._answer(request, handler, rid)
             status = answer.status
         finally:
-            self._note(request, status, time.monotonic() - began)
+            self.note(request.method, _route(request), status, time.monotonic() - began, rid)
             if span is not None:
                 span.tell(_told(request, status, rid))
         return answer
@@ -124,7 +124,7 @@ class Edge:
             raise OverloadedError(retry_after_s=_SHORT_S)
 
     def _ours(self, host: str) -> bool:
-        return _host_name(host) in self._hosts
+        return host in self._hosts or _host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
         answer = web.Response(status=204)
@@ -132,13 +132,25 @@ class Edge:
             answer.headers.update(_PREFLIGHT)
         return answer
 
-    def _note(self, request: web.Request, status: int, seconds: float) -> None:
-        route = _route(request)
-        self._requests.answered(route, status, seconds)
-        self._tell(Answered(request.method, route, status, seconds * 1000, request_id.get()))
-
-    def _new_id(self) -> str:
+    def id_for(self, headers: Mapping[str, str]) -> str:
+        """The request's id: its sender's, if there is a fit one, else a new one."""
+        sent = headers.get("X-Request-Id")
+        if sent is not None and _CLIENT_ID.fullmatch(sent):
+            return sent
         return f"{self._process}{next(self._numbers):08x}"
+
+    def note(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
+        """Tell the metrics and the log how a request of this route (its template) ended."""
+        self._requests.answered(route, status, seconds)
+        self._tell(Answered(method, route, status, seconds * 1000, rid))
+
+    def open_to(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request would neither be refused, nor wait for a place, nor be traced."""
+        return (
+            self.places.free > 0
+            and not self._traces.collected
+            and self._ours(headers.get("Host", ""))
+        )
 
 
 async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:

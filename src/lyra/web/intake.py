@@ -3,8 +3,10 @@
 import asyncio
 import hmac
 import secrets
+from collections.abc import Mapping
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from lyra.errors import (
     BodyTooLargeError,
@@ -22,14 +24,14 @@ from lyra.web.services import SERVICES
 MAX_BODY_BYTES = 1_048_576
 
 
-def bearer(request: web.Request) -> Token:
+def bearer(headers: MultiMapping[str]) -> Token:
     """The Spotify token of the Authorization header; no other place is looked at.
 
     Raises:
         MissingTokenError: there is no such header.
         MalformedTokenError: there are two, or it holds something else.
     """
-    sent = request.headers.getall("Authorization", [])
+    sent = headers.getall("Authorization", [])
     if not sent:
         raise MissingTokenError
     scheme, _, text = sent[0].partition(" ")
@@ -52,10 +54,10 @@ async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
     """
     logins = request.app[SERVICES].logins
     if logins is None or "Authorization" in request.headers:
-        return bearer(request)
+        return bearer(request.headers)
     given = session_id(request)
     if given is None:
-        return bearer(request)
+        return bearer(request.headers)
     refuse_cross_site(request)
     return await logins.token(
         given, reads_spotify=reads_spotify, waiting=lambda: leave_place(request)
@@ -112,9 +114,9 @@ async def expected(request: web.Request) -> web.StreamResponse | None:
     return None
 
 
-def wants_stream(request: web.Request) -> bool:
+def wants_stream(headers: Mapping[str, str]) -> bool:
     """Whether the Accept header asks for server-sent events."""
-    return "text/event-stream" in request.headers.get("Accept", "")
+    return "text/event-stream" in headers.get("Accept", "")
 
 
 def wants_json(request: web.Request) -> bool:

@@ -17,7 +17,7 @@ from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
 from lyra.web.intake import caller, wants_stream
 from lyra.web.places import leave_place
-from lyra.web.ready import ready_json
+from lyra.web.ready import ready_json, ready_soon
 from lyra.web.services import SERVICES
 from lyra.web.sse import EventStream
 
@@ -27,10 +27,19 @@ log = logging.getLogger(__name__)
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
     visit = await look_up(request, await caller(request))
-    if wants_stream(request):
+    if wants_stream(request.headers):
         return await _init_stream(request, visit)
-    entry = await visit.entry()
-    return ready_json(request, b'{"success":true,%b}' % _init_members(entry, visit))
+    if visit.settled or (answer := ready_soon(request)) is None:
+        return ready_json(request, init_body(await visit.entry(), visit))
+    # A crowd may wait for one fetch: each of it is answered before anybody's task goes on.
+    with visit.landing(lambda entry: answer.send(init_body(entry, visit))):
+        entry = await visit.entry()
+    return answer if answer.sent else ready_json(request, init_body(entry, visit))
+
+
+def init_body(entry: Entry, visit: Visit) -> bytes:
+    """The answer to `POST /lyra/init`, as JSON."""
+    return b'{"success":true,%b}' % _init_members(entry, visit)
 
 
 async def look_up(request: web.Request, token: Token) -> Visit:

@@ -43,6 +43,11 @@ class Places:
         """Sizes at this moment."""
         return {"free": self._free, "waiting": len(self._waiting)}
 
+    @property
+    def free(self) -> int:
+        """How many can be had at once: none while somebody waits for one."""
+        return 0 if self._waiting else self._free
+
     def take_free(self) -> Place | None:
         """A place, if one is free and nobody waits for it."""
         if self._free <= 0 or self._waiting:

@@ -10,9 +10,10 @@ from aiohttp.http import HttpVersion11
 
 from lyra.settings import Settings
 from lyra.web.answers import API_HEADERS, json_bytes, request_id, strict_transport
-from lyra.web.services import SERVICES
+from lyra.web.services import SERVICES, Services
 
 _TYPE = "application/json; charset=utf-8"
+_LAST = "Connection: close\r\n"
 
 
 def ready_head(settings: Settings) -> bytes:
@@ -25,41 +26,65 @@ def ready_head(settings: Settings) -> bytes:
 
 def ready_json(request: web.Request, body: bytes) -> web.StreamResponse:
     """A 200 with this JSON."""
-    services = request.app[SERVICES]
+    answer = ready_soon(request)
+    if answer is None:
+        return json_bytes(body)
+    answer.send(body)
+    return answer
+
+
+def ready_soon(request: web.Request) -> "Ready | None":
+    """A 200 whose JSON will be sent; None: this request's answer needs a head of its own."""
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
-        and not services.settings.cors_origins
-        and not services.leaving.is_set()
+        and same_head_for_all(request.app[SERVICES])
     )
-    return _Ready(services.head, body) if usual else json_bytes(body)
+    return Ready(request) if usual else None
 
 
-class _Ready(web.StreamResponse):
-    """Takes the place of aiohttp's `prepare` and `write_eof`, the two steps of sending."""
+def same_head_for_all(services: Services) -> bool:
+    """Whether `services.head` begins every answer, whoever asks."""
+    return not services.settings.cors_origins
 
-    def __init__(self, head: bytes, body: bytes) -> None:
+
+def ready_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
+    """The whole answer; the connection's `last` one says so."""
+    rest = (
+        f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n"
+        f"X-Request-Id: {rid}\r\n{_LAST if last else ''}\r\n"
+    )
+    return b"%b%b%b" % (head, rest.encode(), body)
+
+
+class Ready(web.StreamResponse):
+    """An answer that `send` writes; aiohttp's two steps of sending then only wait for the reader."""
+
+    def __init__(self, request: web.Request) -> None:
         super().__init__()
-        self._head = head
-        self._json = body
+        self._asked = request
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Send all of it."""
+    @property
+    def sent(self) -> bool:
+        """Whether it is on its way."""
+        return self._eof_sent
+
+    def send(self, body: bytes) -> None:
+        """Write all of it, if the reader is still there."""
+        request, services = self._asked, self._asked.app[SERVICES]
         transport = request.transport
         if transport is None or transport.is_closing():
-            raise ConnectionResetError("the reader has left")
-        if not request.keep_alive:
-            self.force_close()
-        self._keep_alive = request.keep_alive
-        closing = "" if request.keep_alive else "Connection: close\r\n"
-        rest = (
-            f"Content-Length: {len(self._json)}\r\nDate: {rfc822_formatted_time()}\r\n"
-            f"X-Request-Id: {request_id.get()}\r\n{closing}\r\n"
-        )
-        data = b"%b%b%b" % (self._head, rest.encode(), self._json)
-        self._eof_sent = True
+            return
+        self._keep_alive = request.keep_alive and not services.leaving.is_set()
+        data = ready_bytes(services.head, body, request_id.get(), last=not self._keep_alive)
         transport.write(data)
         request.writer.output_size += len(data)
+        self._eof_sent = True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Wait until the reader has taken enough of it."""
+        if not self._eof_sent:
+            raise ConnectionResetError("the reader has left")
         await request.writer.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:

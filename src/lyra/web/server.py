@@ -13,13 +13,17 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from lyra.errors import LyraError, RequestError
 from lyra.settings import Settings
 from lyra.web.answers import dress, error_answer
+from lyra.web.at_once import AT_ONCE, AtOnce
+from lyra.web.outbox import Outbox
 from lyra.web.services import SERVICES
 
 log = logging.getLogger(__name__)
@@ -39,10 +43,19 @@ _TCP_OPTIONS = {
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_head_timeout_s", "_head_timer")
+    __slots__ = ("_at_once", "_head_timeout_s", "_head_timer", "_outbox")
 
-    def __init__(self, *arguments: Any, head_timeout_s: float, **more: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        head_timeout_s: float,
+        at_once: AtOnce,
+        outbox: Outbox,
+        **more: Any,
+    ) -> None:
         super().__init__(*arguments, **more)
+        self._at_once = at_once
+        self._outbox = outbox
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -53,11 +66,41 @@ class _Protocol(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take what came; a request's head has to come whole within its time."""
         before = self._request_count
-        super().data_received(data)
+        idle = self._waiter
+        if idle is None or idle.done():
+            super().data_received(data)
+        else:
+            self._received_at_rest(data, idle)
         if self._request_count != before:
             self._forget_head()
         elif self._head_timer is None and not self._request_in_progress and not self._messages:
             self._await_head()
+
+    def _received_at_rest(self, data: bytes, idle: asyncio.Future[None]) -> None:
+        """Wake the connection's task up for a request, unless that can be answered at once."""
+        self._waiter = None  # aiohttp wakes the task through this
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = idle
+        if self._messages and not self._answered_at_once() and not idle.done():
+            idle.set_result(None)
+
+    def _answered_at_once(self) -> bool:
+        message, payload = self._messages[0]
+        alone = len(self._messages) == 1 and payload is EMPTY_PAYLOAD
+        # Who has not taken the answers before has to wait for more: that is the task's business.
+        if not alone or self.transport is None or self.transport.get_write_buffer_size():
+            return False
+        answer = self._at_once.answer(message) if isinstance(message, RawRequestMessage) else None
+        if answer is None:
+            return False
+        self._messages.clear()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._outbox.put(self.transport, answer)
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._forget_head()
@@ -105,6 +148,8 @@ def _refusal(error: LyraError) -> web.Response:
 class _Server(web.Server):
     max_connections: int
     head_timeout_s: float
+    at_once: AtOnce
+    outbox: Outbox
 
     async def met(self, request: web.Request, handle: Handler) -> web.StreamResponse:
         """Answer the request; one that expects what this server does not do is refused.
@@ -116,7 +161,14 @@ class _Server(web.Server):
         return await handle(request)
 
     def __call__(self) -> RequestHandler:
-        return _Protocol(self, loop=self._loop, head_timeout_s=self.head_timeout_s, **self._kwargs)
+        return _Protocol(
+            self,
+            loop=self._loop,
+            head_timeout_s=self.head_timeout_s,
+            at_once=self.at_once,
+            outbox=self.outbox,
+            **self._kwargs,
+        )
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
@@ -165,6 +217,8 @@ class Runner(web.AppRunner):
         server.request_handler = partial(server.met, handle=server.request_handler)
         server.max_connections = self._settings.max_connections
         server.head_timeout_s = self._settings.header_timeout_s
+        server.at_once = self.app[AT_ONCE]
+        server.outbox = self.app[SERVICES].outbox
         return server
 
     async def leave(self) -> None:

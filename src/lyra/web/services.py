@@ -17,6 +17,7 @@ from lyra.web.assets import Assets
 from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins
 from lyra.web.memory import Memory
+from lyra.web.outbox import Outbox
 from lyra.web.sse import Ticker
 from lyra.web.watchdog import Watchdog
 
@@ -44,7 +45,7 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection. `head` begins every answer that is ready at once.
+    closes its connection. `head` begins every answer that is ready at once, `outbox` sends it.
     """
 
     settings: Settings
@@ -61,6 +62,7 @@ class Services:
     memory: Memory
     files: Files
     head: bytes
+    outbox: Outbox
     logins: Logins | None
     personas: tuple[Persona, ...]
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

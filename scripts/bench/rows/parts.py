@@ -1,0 +1,99 @@
+"""What a warm `POST /lyra/init` is made of: each part alone, in this process, without the kernel."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from timeit import repeat
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser
+from msgspec.structs import replace
+
+from bench.place import Place, lyra_settings
+from bench.report import Table
+from bench.wire import post
+from lyra.app import create_app
+from lyra.cli.logs import Lines, TextStyle
+from lyra.cli.redact import Redactor
+from lyra.metrics import Requests
+from lyra.settings import Settings
+from lyra.spotify.token import Token
+from lyra.web.at_once import AT_ONCE
+from lyra.web.edge import Edge
+from lyra.web.intake import bearer
+from lyra.web.listener import init_body
+from lyra.web.ready import ready_bytes
+from lyra.web.server import Runner
+from lyra.web.services import SERVICES
+
+TIMES, REPEATS = 2_000, 15
+QUICK_TIMES, QUICK_REPEATS = 200, 3
+
+Part = Callable[[], object]
+
+
+async def measure(place: Place) -> list[Table]:
+    """Best of many, in microseconds: what others do meanwhile is not in them."""
+    times, repeats = (QUICK_TIMES, QUICK_REPEATS) if place.quick else (TIMES, REPEATS)
+    async with _parts(place) as parts:
+        rows = [
+            (name, f"{min(repeat(part, number=times, repeat=repeats)) / times * 1e6:.2f}")
+            for name, part in parts.items()
+        ]
+    note = (
+        "What `warm` finds beyond these two is aiohttp's connection, the event loop and the kernel."
+    )
+    head = (f"best of {repeats}", "us")
+    return [Table("A warm POST /lyra/init, part by part", head, rows, notes=[note])]
+
+
+@asynccontextmanager
+async def _parts(place: Place) -> AsyncIterator[dict[str, Part]]:
+    # Timing keeps the loop from turning, which the watchdog would report.
+    settings = replace(Settings.from_environ(lyra_settings(place.upstream.url)), stall_s=600)
+    text = place.token()
+    with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230 - waits for nothing
+        lines = Lines(nowhere, TextStyle(Redactor(())))
+        runner = Runner(create_app(settings, request_log=lines.answered), settings)
+        await runner.setup()
+        try:
+            await (await runner.app[SERVICES].lyra.listeners.visit(Token(text))).entry()
+            yield _of(runner, Edge(settings, Requests(), lines.answered), text)
+        finally:
+            await runner.cleanup()
+            lines.close()
+
+
+def _of(runner: Runner, edge: Edge, text: str) -> dict[str, Part]:
+    """The parts, the whole ones first and then what the second is made of."""
+    listeners, head = runner.app[SERVICES].lyra.listeners, runner.app[SERVICES].head
+    loop = asyncio.get_running_loop()
+    parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
+    request, token = post("/lyra/init", text), Token(text)
+
+    def parsed() -> object:
+        ((message, _),), *_ = parser.feed_data(request)
+        parser.message_consumed()
+        return message
+
+    asked = parser.feed_data(request)[0][0][0]
+    parser.message_consumed()
+    visit = listeners.hit(token)
+    if visit is None or visit.at_hand is None:
+        raise RuntimeError("the listener is not at hand")
+    entry = visit.at_hand
+    body = init_body(entry, visit)
+    return {
+        "aiohttp's parser: the request's head": parsed,
+        "the answer, once that is read": lambda: runner.app[AT_ONCE].answer(asked),
+        "- the host, and whether there is room": lambda: edge.open_to(asked.headers),
+        "- the token out of its header": lambda: bearer(asked.headers),
+        "- the key that it is kept under": lambda: listeners.key(token),
+        "- the look-up, with that key": lambda: listeners.hit(token),
+        "- the body, with its `cache` object": lambda: init_body(entry, visit),
+        "- head and body in one": lambda: ready_bytes(head, body, "-"),
+        "- the request's id": lambda: edge.id_for(asked.headers),
+        "- metrics and log line": lambda: edge.note("POST", "/lyra/init", 200, 0.0, "-"),
+    }
