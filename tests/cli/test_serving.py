@@ -1,5 +1,6 @@
 """What a process manager and an operator see of a running process."""
 
+import asyncio
 import re
 import socket
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from lyra.cli.serving import serve_until_stopped
 from lyra.settings import SettingError, Settings
+from lyra.spotify.endpoints import PATHS
 from tests.cli.conftest import Launch, greeting
 from tests.cli.test_commands import pasted, run_curl
 from tests.faults.kit import scripted
@@ -28,6 +30,30 @@ async def test_a_process_manager_hears_ready_and_stopping(launch: Launch, tmp_pa
 
     assert ready.decode() == f"READY=1\nMAINPID={process.pid}"
     assert stopping.startswith(b"STOPPING=1\n")
+
+
+async def test_connections_to_spotify_are_open_before_the_first_listener_comes(
+    launch: Launch,
+) -> None:
+    """And that listener opens no other."""
+    profile = b'{"id":"vesna"}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(profile), profile)
+    async with scripted((answer,)) as spotify:
+        process = await launch(
+            "serve", "--port", "0", LYRA_LLM="offline", LYRA_SPOTIFY_API_URL=spotify.url
+        )
+        url = re.search(r"http://[\d.]+:\d+", await greeting(process))[0]  # type: ignore[index]
+        while spotify.connections < len(PATHS):  # noqa: ASYNC110 - the server rings no bell
+            await asyncio.sleep(0.01)
+        asked_before = len(spotify.requests)
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": "Bearer listener-one"}) as http,
+            http.post(f"{url}/lyra/init") as loaded,
+        ):
+            assert loaded.status == 200
+
+    assert (asked_before, len(spotify.requests)) == (0, len(PATHS))
+    assert spotify.connections == len(PATHS)
 
 
 async def test_a_manager_that_does_not_listen_is_no_fault(launch: Launch) -> None:
