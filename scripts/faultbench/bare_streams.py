@@ -7,7 +7,7 @@ many bytes the process has grown once every call has spoken.
 import asyncio
 import resource
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ SETTLE_S = 1.0
 CONTEXT = "x" * 13_000  # what a listener takes in the end
 QUESTION = "What now? #0/hold#"
 
-Open = Callable[[], AbstractAsyncContextManager[AsyncIterator[Any]]]
+Tell = Callable[[Callable[[Any], bool]], Awaitable[None]]
+Open = Callable[[], AbstractAsyncContextManager[Tell]]
 
 
 def _no_listening() -> Listening:
@@ -43,10 +44,15 @@ async def _aiohttp(url: str, count: int) -> AsyncIterator[Open]:
     ) as http:
 
         @asynccontextmanager
-        async def call() -> AsyncIterator[AsyncIterator[bytes]]:
+        async def call() -> AsyncIterator[Tell]:
             body = orjson.dumps({"system": CONTEXT, "messages": QUESTION})
             async with http.post(f"{url}/v1/messages", data=body) as answer:
-                yield aiter(answer.content.iter_any())
+
+                async def tell(take: Callable[[bytes], bool]) -> None:
+                    async for piece in answer.content.iter_any():
+                        take(piece)
+
+                yield tell
 
         yield call
 
@@ -56,7 +62,13 @@ async def _claude(url: str, count: int) -> AsyncIterator[Open]:
     prompt = Prompt("rules", lambda: CONTEXT, (Turn("user", QUESTION),), _no_listening)
     settings = Settings(llm_base_url=url, llm_api_key="benchmark", max_streams=count)
     async with open_claude(settings) as claude:
-        yield lambda: claude.open(prompt)
+
+        @asynccontextmanager
+        async def call() -> AsyncIterator[Tell]:
+            async with claude.open(prompt) as voice:
+                yield voice.tell
+
+        yield call
 
 
 async def _measure(kind: str, url: str, count: int) -> int:
@@ -77,14 +89,19 @@ async def _grown(call: Open, count: int) -> int:
     spoken = 0
 
     async def follow() -> None:
-        nonlocal spoken
+        silent = True
+
+        def heard(_: Any) -> bool:
+            nonlocal silent, spoken
+            if silent:
+                silent = False
+                spoken += 1
+                turn.release()
+            return False
+
         await turn.acquire()
-        async with call() as pieces:
-            await anext(pieces)
-            spoken += 1
-            turn.release()
-            async for _ in pieces:
-                pass
+        async with call() as tell:
+            await tell(heard)
 
     async with AsyncExitStack() as stack:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """What an answer makes of a model that does not keep to its port."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -12,7 +12,7 @@ from lyra.chat.answer import Speaker
 from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget
 from lyra.chat.guard import ModelGuard
-from lyra.chat.model import Done, Pieces, Prompt
+from lyra.chat.model import Prompt, Take, Voice
 from lyra.chat.run import Run
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
@@ -30,11 +30,12 @@ class Forgetful:
     offline = False
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
-        async def pieces() -> AsyncGenerator[str | Done, None]:
-            yield prompt.turns[-1].text
+    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
+        self._words = prompt.turns[-1].text
+        yield self
 
-        yield pieces()
+    async def tell(self, take: Take) -> None:
+        take(self._words)
 
 
 async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator
 from types import ModuleType
 
+import aiohttp
 import anthropic
 import httpx2
 import orjson
@@ -92,39 +93,9 @@ EXPECTED: dict[str, type[LyraError]] = {
     "CredentialsError": LlmMisconfiguredError,
     "IdentityTokenFileError": LlmMisconfiguredError,
     "WorkloadIdentityError": LlmMisconfiguredError,
-    **dict.fromkeys(
-        ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout"),
-        LlmTimeoutError,
-    ),
-    **dict.fromkeys(("InvalidURL", "UnsupportedProtocol"), LlmMisconfiguredError),
-    **dict.fromkeys(
-        (
-            "CloseError",
-            "ConnectError",
-            "CookieConflict",
-            "DecodingError",
-            "HTTPError",
-            "HTTPStatusError",
-            "LocalProtocolError",
-            "NetworkError",
-            "ProtocolError",
-            "ProxyError",
-            "ReadError",
-            "RemoteProtocolError",
-            "RequestError",
-            "RequestNotRead",
-            "ResponseNotRead",
-            "SSEError",
-            "StreamClosed",
-            "StreamConsumed",
-            "StreamError",
-            "TooManyRedirects",
-            "TransportError",
-            "WriteError",
-        ),
-        LlmInterruptedError,
-    ),
 }
+# aiohttp's, once the answer has begun; what fails before is the SDK's "nobody was reached".
+_TOO_LATE = {"ConnectionTimeoutError", "ServerTimeoutError", "SocketTimeoutError"}
 
 SECRET = "a vendor's words"
 
@@ -135,12 +106,13 @@ def exported(module: ModuleType) -> Iterator[tuple[str, type[Exception]]]:
             yield name, value
 
 
-VENDORS = dict([*exported(anthropic), *exported(httpx2)])
+THE_SDKS = dict(exported(anthropic))
+AIOHTTPS = dict(exported(aiohttp))
 
 
 def made(name: str) -> Exception:
-    """An exception of this class, as the vendor would raise it."""
-    kind = VENDORS[name]
+    """An exception of this class, as the SDK would raise it."""
+    kind = THE_SDKS[name]
     given: dict[str, object] = {
         "message": SECRET,
         "request": REQUEST,
@@ -174,8 +146,16 @@ def test_a_spent_budget_is_not_worth_a_second_try() -> None:
     assert failure.retry_after_s == 60
 
 
-def test_every_exception_that_the_vendors_export_is_expected_here() -> None:
-    assert set(VENDORS) == set(EXPECTED)
+def test_every_exception_that_the_sdk_exports_is_expected_here() -> None:
+    assert set(THE_SDKS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(AIOHTTPS))
+def test_an_answer_that_breaks_off_is_late_or_interrupted(name: str) -> None:
+    kind = AIOHTTPS[name]
+    failure = classify(kind.__new__(kind))
+
+    assert type(failure) is (LlmTimeoutError if name in _TOO_LATE else LlmInterruptedError)
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
@@ -266,12 +246,25 @@ async def test_the_models_own_cache_is_hit_from_the_second_turn_on(start: Start)
 async def test_every_stream_that_is_allowed_has_a_call_of_its_own_at_once(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, start: Start
 ) -> None:
-    """The SDK's own pool is smaller than what may be set, and who waits for it fails."""
-    one = httpx2.Limits(max_connections=1)
-    monkeypatch.setattr("anthropic._base_client.DEFAULT_CONNECTION_LIMITS", one)
+    """The client's own limit is smaller than what may be set, and who waits for it fails."""
+    defaults = aiohttp.TCPConnector.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "limit", 1)
     service = await start(model="fault:hang")
     async with chatting(service) as first, chatting(service) as second:
         for each in (first, second):
             await read_until(each, b"text-delta")
 
         assert sandbox.stats.model_open == 2
+
+
+async def test_the_proxy_that_the_environment_names_is_used(
+    monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    async with scripted_model() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        service = await start(llm_base_url="http://model.invalid")
+        stream = read_stream(await chat(service))
+
+    assert stream.text == "Yes."

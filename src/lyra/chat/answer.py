@@ -6,12 +6,14 @@ import time
 from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from lyra.breaker import Call
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
@@ -20,7 +22,7 @@ from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget
 from lyra.chat.cards import card, named_items
 from lyra.chat.guard import RESTING, ModelGuard
-from lyra.chat.model import Arriving, ChatModel, Done, Usage
+from lyra.chat.model import Arriving, ChatModel, Done, Piece, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -117,6 +119,7 @@ class _Answer:
         self._first_token_s: float | None = None
         self._bytes = 0
         self._usage = Usage()
+        self._done: Done | None = None
         self._entry: Entry | None = None
         self._account = owner  # as long as Spotify has not said whose token it is
         self._last_word_at = 0.0
@@ -192,31 +195,31 @@ class _Answer:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,
                     # Held nowhere: one emoji in a title makes it 40 kB for as long as the answer.
-                    self._speaker.model.open(make_prompt(entry, turns)) as pieces,
+                    self._speaker.model.open(make_prompt(entry, turns)) as voice,
                 ):
                     self.begin()
-                    async for piece in pieces:
-                        if self._took(piece):
-                            return
-                        if self._first_token_s is not None:
-                            call.ok()
-                            patience.renew(self._settings.token_timeout_s)
+                    await voice.tell(partial(self._take, call, patience))
+                    if self._done is None:
+                        raise LlmTruncatedError  # a cut answer never looks complete
+                    self._finish(self._done)
             except TimeoutError:
                 raise LlmTimeoutError from None
-            raise LlmTruncatedError  # a cut answer never looks complete
 
-    def _took(self, piece: str | Usage | Done) -> bool:
-        """Take the model's next piece; whether it was the last."""
+    def _take(self, call: Call, patience: Patience, piece: Piece) -> bool:
+        """Take the model's next piece; whether it was the last.
+
+        Called by what reads from the model, so nothing here may wait, log or trace.
+        """
         if isinstance(piece, str):
-            if self._say(piece):
-                return False
-            self._finish(Done("length", self._so_far()))
+            if not self._say(piece):
+                self._done = Done("length", self._so_far())
+            call.ok()
+            patience.renew(self._settings.token_timeout_s)
         elif isinstance(piece, Usage):
             self._usage = piece
-            return False
         else:
-            self._finish(piece)
-        return True
+            self._done = piece
+        return self._done is not None
 
     def _worth_a_retry(self, failure: TryLaterError) -> bool:
         if isinstance(failure, LlmTimeoutError) or failure.reason == RESTING:
@@ -232,12 +235,14 @@ class _Answer:
         elif now - self._last_word_at > self._longest_gap_s:
             self._longest_gap_s = now - self._last_word_at
         self._last_word_at = now
-        encoded = words.encode("utf-8", "replace")
         room = self._settings.answer_max_bytes - self._bytes
-        self._bytes += len(encoded)
         if words.isascii() and len(words) <= room:
+            self._bytes += len(words)
             self._run.say(words)
-        elif fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
+            return True
+        encoded = words.encode("utf-8", "replace")
+        self._bytes += len(encoded)
+        if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
             self._run.say(fitting)
         return len(encoded) <= room
 

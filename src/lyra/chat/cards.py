@@ -7,6 +7,7 @@ in the listener's own data do. A name that is also a plain word needs a sign tha
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from lyra.chat.parts import TrackCard
@@ -66,22 +67,22 @@ def card(named: Named) -> TrackCard:
 
 def _by_length(listening: Listening, plain: str, folded: str) -> list[tuple[str, Item, Kind]]:
     """The names that are in the text at all, the longest first; equal ones in the order of rank."""
+    # Where folding has not changed the length, it finds whatever is in the text as it stands.
+    odd = plain if plain.casefold() != folded else ""
     names = [
         (name, item, _WHAT[type(item)])
         for item in _items(listening)
         if item.uri
-        and (name := _plain(item.name).strip())
+        and (name := (item.name if item.name.isascii() else _plain(item.name)).strip())
         # Nearly no name is in an answer, and this costs a fifth of looking closely.
-        and (name in plain or name.casefold() in folded)
+        and (name.casefold() in folded or name in odd)
     ]
     return sorted(names, key=lambda each: -len(each[0]))
 
 
 def _items(listening: Listening) -> Iterator[Item]:
-    yield from listening.top_tracks
-    yield from (play.track for play in listening.recently_played)
-    yield from listening.top_artists
-    yield from listening.playlists
+    played = [play.track for play in listening.recently_played]
+    return chain(listening.top_tracks, played, listening.top_artists, listening.playlists)
 
 
 def _place(name: str, item: Item, plain: str, folded: str, taken: bytearray) -> int | None:

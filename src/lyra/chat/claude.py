@@ -1,26 +1,32 @@
 """Claude, or any server that speaks the Anthropic Messages API: the one door to `anthropic`.
 
-The SDK gives authentication, its HTTP client and typed errors; requests are made and events are read
-raw, which costs a third of its own way and survives servers that crash it. It never retries: it
-obeys a Retry-After of any length, silently. Import this module lazily, it takes about a second.
+The SDK gives authentication and typed errors. Requests leave through aiohttp's own client and
+events are read raw: a third of what the SDK and the client between the two cost, and servers that
+crash the SDK are survived. It never retries: it obeys a Retry-After of any length, silently.
+Import this module lazily, it takes about a second.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import anthropic
 import httpx2
 import orjson
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
+from yarl import URL
 
 from lyra.chat.events import EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
-from lyra.chat.model import Done, Pieces, Prompt, Usage
+from lyra.chat.inflow import inflow
+from lyra.chat.model import Prompt, Take, Voice
 from lyra.chat.told import Told
 from lyra.errors import (
     ConversationTooLongError,
@@ -38,8 +44,10 @@ log = logging.getLogger(__name__)
 
 _SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
+_CONNECT_S = 5.0
 _IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
 _ERROR_BYTES = 65_536
+_GOOD = range(200, 300)
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
@@ -47,32 +55,62 @@ _BARRED = (401, 402, 403)
 _TOO_LARGE = 413
 
 
+class _Wire(NamedTuple):
+    """Where calls go, and what each of them carries."""
+
+    url: URL
+    headers: dict[str, str]
+    certificates: ssl.SSLContext
+    proxy: str | None
+
+
 @asynccontextmanager
 async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     """A client for one process, closed at the end of the block."""
     # Making it imports more, and reads certificates: not on the event loop.
-    client, http = await asyncio.to_thread(_client, settings)
-    async with client:
-        yield Claude(client, http, settings)
-
-
-def _client(settings: Settings) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
-    # The SDK's own limit of a thousand would make the streams above it wait, and then fail.
+    wire = await asyncio.to_thread(_wire, settings)
+    # aiohttp's own limit of a hundred would make the streams above it wait, and then fail.
     most = settings.max_streams + _SPARE_CONNECTIONS
-    limits = httpx2.Limits(max_connections=most, keepalive_expiry=_IDLE_S)
+    connector = aiohttp.TCPConnector(limit=most, keepalive_timeout=_IDLE_S, ssl=wire.certificates)
     # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
     # whole answer bound the silence.
-    timeout = httpx2.Timeout(None, connect=5, write=5, pool=5)
-    http = DefaultAioHttpClient(follow_redirects=False, limits=limits, timeout=timeout)
+    timeout = aiohttp.ClientTimeout(connect=_CONNECT_S, sock_connect=_CONNECT_S)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=wire.headers,
+        proxy=wire.proxy,
+        timeout=timeout,
+    ) as http:
+        yield Claude(http, wire.url, settings)
+
+
+def _wire(settings: Settings) -> _Wire:
+    base = settings.llm_base_url or "https://api.anthropic.com"
+    url = URL(f"{base.rstrip('/')}/v1/messages")
+    certificates = httpx2.create_ssl_context()
     client = AsyncAnthropic(
         # An explicit key, always: without one the SDK searches the disk for profiles.
         api_key=settings.llm_api_key or "none",
-        base_url=settings.llm_base_url or "https://api.anthropic.com",
-        max_retries=0,
-        timeout=timeout,
-        http_client=http,
+        base_url=base,
+        http_client=DefaultAioHttpClient(verify=certificates),
     )
-    return client, http
+    headers = {
+        name: text
+        for name, text in client.default_headers.items()
+        # The last are about the SDK's own requests, and those are not made.
+        if isinstance(text, str) and not name.lower().startswith("x-stainless-")
+    }
+    return _Wire(url, headers, certificates, _proxy_to(url))
+
+
+def _proxy_to(url: URL) -> str | None:
+    """The proxy that the environment names for this address, as every program there obeys it."""
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    named = proxies.get(url.scheme) or proxies.get("all")
+    return named if named is None or "://" in named else f"http://{named}"
 
 
 class Claude:
@@ -80,18 +118,10 @@ class Claude:
 
     offline = False
 
-    def __init__(
-        self, client: AsyncAnthropic, http: httpx2.AsyncClient, settings: Settings
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, url: URL, settings: Settings) -> None:
         self._http = http
-        self._url = httpx2.URL(f"{str(client.base_url).rstrip('/')}/v1/messages")
-        # What authenticates and names the client, made by the SDK and the HTTP client once.
-        told = {
-            name: text for name, text in client.default_headers.items() if isinstance(text, str)
-        }
-        self._asked = http.build_request("POST", self._url, headers=told)
-        self._headers = self._asked.headers.copy()
-        del self._headers["content-length"]
+        self._url = url
+        self._asked = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
         self._max_tokens = settings.max_tokens
         # Words come sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
@@ -99,38 +129,44 @@ class Claude:
         self.name = settings.model
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
             response = await self._sent(prompt)
             del prompt  # its context is large, and not needed while the answer comes
-            async with aclosing(response), aclosing(_pieces(response)) as pieces:
-                yield pieces
+            async with response:
+                await self._check(response)
+                yield _Spoken(response)
         except LyraError:
             raise
-        except Exception as failure:  # noqa: BLE001 - the SDK raises seven unrelated kinds here
+        except Exception as failure:  # noqa: BLE001 - the vendors raise many unrelated kinds here
             raise classify(failure) from None
 
-    async def _sent(self, prompt: Prompt) -> httpx2.Response:
-        """The answer's status and headers, the body still to come.
-
-        The SDK's way builds address, headers and body anew each time, through its own types.
-        """
-        request = httpx2.Request(
-            "POST", self._url, headers=self._headers, content=self._body(prompt)
-        )
+    async def _sent(self, prompt: Prompt) -> aiohttp.ClientResponse:
+        """The answer's status and headers, the body still to come."""
+        body = self._body(prompt)
         try:
-            response = await self._http.send(request, stream=True)
-        except httpx2.TimeoutException as failure:
-            raise anthropic.APITimeoutError(request) from failure
+            return await self._http.post(self._url, data=body, allow_redirects=False)
+        except TimeoutError as failure:
+            raise anthropic.APITimeoutError(self._asked) from failure
         except Exception as failure:
             # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
-            raise anthropic.APIConnectionError(request=request) from failure
-        if response.is_success:
-            response.request = self._asked  # else it would hold the whole prompt to its end
-            return response
-        async with aclosing(response):
-            raise _refused(await _told_by(response))
+            raise anthropic.APIConnectionError(request=self._asked) from failure
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        """Raise what an answer with an error's status says, read in the SDK's terms."""
+        if response.status in _GOOD:
+            return
+        body, said = None, b""
+        async for piece in response.content.iter_any():
+            said += piece
+            if len(said) > _ERROR_BYTES:
+                break
+        with suppress(orjson.JSONDecodeError):
+            body = orjson.loads(said)
+        headers = list(response.headers.items())
+        answer = httpx2.Response(response.status, headers=headers, request=self._asked)
+        raise _refused(anthropic.APIStatusError("the model refused", response=answer, body=body))
 
     def _body(self, prompt: Prompt) -> bytes:
         cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
@@ -146,54 +182,59 @@ class Claude:
         )
 
 
-async def _pieces(response: httpx2.Response) -> AsyncGenerator[str | Usage | Done, None]:
-    """Words as they come, then Done; those that came in one read leave as one piece.
+class _Spoken:
+    """An answer that comes as the events of the Messages API; see Voice."""
 
-    Raises:
-        LlmTruncatedError: the stream ended cleanly without its end mark.
-        LyraError: the server reported an error in the middle.
-    """
-    told, events = Told(), EventData()
-    async for read in _reads(response):
-        for data in events.feed(read):
-            told.take(data)
-        for piece in told.pieces():
-            yield piece
-        if told.ending is not None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._events = EventData()
+        self._told = Told()
+        self._enough = False
+
+    async def tell(self, take: Take) -> None:
+        """See Voice.tell; the words of one read are handed over as one piece.
+
+        Raises:
+            LlmTruncatedError: the stream ended cleanly without its end mark.
+            LyraError: the server reported an error in the middle.
+        """
+        self._take = take
+        await inflow(self._response, self._hear)
+        if self._enough:
             return
-    raise LlmTruncatedError
+        ending = self._told.ending
+        if isinstance(ending, LyraError):
+            raise ending
+        if ending is None:
+            raise LlmTruncatedError
+        take(ending)
 
-
-def _reads(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The body as it arrives; the caller closes the response, and with it this."""
-    if "content-encoding" in response.headers:
-        return response.aiter_bytes()
-    # What `aiter_raw` reads too, without its two generators around every token.
-    assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an async client's is
-    return aiter(response.stream)
+    def _hear(self, read: bytes) -> bool:
+        told = self._told
+        for data in self._events.feed(read):
+            told.take(data)
+        if told.news:
+            self._take(told.counted())
+        if words := told.said():
+            self._enough = self._take(words)
+        return self._enough or told.ending is not None
 
 
 def classify(failure: Exception) -> LyraError:
-    """The SDK's, httpx2's and the decoder's errors as ours; the vendor's words stay here."""
+    """The SDK's, aiohttp's and the decoder's errors as ours; the vendor's words stay here."""
     match failure:
         case anthropic.APIStatusError():
             return _refused(failure)
-        case anthropic.APITimeoutError() | httpx2.TimeoutException():
+        case anthropic.APITimeoutError() | TimeoutError():
             return LlmTimeoutError()
         case anthropic.APIConnectionError():
             log.warning("the model's server cannot be reached")
             return LlmUnavailableError()
-        case (
-            anthropic.CredentialsError()
-            | anthropic.WorkloadIdentityError()
-            | httpx2.UnsupportedProtocol()
-            | httpx2.InvalidURL()
-        ):
+        case anthropic.CredentialsError() | anthropic.WorkloadIdentityError():
             log.error("the model's key or address cannot be used: %s", type(failure).__name__)
             return LlmMisconfiguredError()
         case (
-            httpx2.HTTPError()
-            | httpx2.StreamError()
+            aiohttp.ClientError()
             | anthropic.APIError()
             | ValueError()
             | LookupError()
@@ -204,18 +245,6 @@ def classify(failure: Exception) -> LyraError:
         case _:
             log.error("unexpected failure of the model client: %s", type(failure).__name__)
             return LlmInterruptedError()
-
-
-async def _told_by(response: httpx2.Response) -> anthropic.APIStatusError:
-    """What an answer with an error's status says, in the SDK's terms."""
-    body, said = None, b""
-    async for piece in response.aiter_bytes():
-        said += piece
-        if len(said) > _ERROR_BYTES:
-            break
-    with suppress(orjson.JSONDecodeError):
-        body = orjson.loads(said)
-    return anthropic.APIStatusError("the model refused", response=response, body=body)
 
 
 def _refused(failure: anthropic.APIStatusError) -> LyraError:

@@ -3,7 +3,10 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
+import re
+
 MAX_EVENT_BYTES = 8_388_608
+_USUAL = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
 
 
 class EventData:
@@ -18,6 +21,9 @@ class EventData:
         Raises:
             ValueError: an event is longer than any sensible one.
         """
+        # Nearly every read is one whole event, and taking it apart costs five times as much.
+        if not self._rest and (usual := _USUAL.fullmatch(piece)):
+            return [usual[1]]
         text = self._rest + piece
         held = b""
         if b"\r" in text:

@@ -45,21 +45,33 @@ class Done(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
-Pieces = AsyncIterator[str | Usage | Done]
+Piece = str | Usage | Done
+Take = Callable[[Piece], bool]
+
+
+class Voice(Protocol):
+    """One call that the model has accepted."""
+
+    async def tell(self, take: Take) -> None:
+        """Hand over words as they are made, then one `Done`; return early once `take` has enough.
+
+        `take` is called in the very turn of the loop in which something comes, and says whether it
+        wants no more. A `Usage` among the words tells what has been counted so far, for an answer
+        that is cut. Every failure is a LyraError, an end without the end mark included.
+        """
+        ...
 
 
 class ChatModel(Protocol):
     """Answers prompts. `open` is entered when the model has accepted the prompt.
 
-    Inside, words come as they are made, then one `Done`; leaving the block early closes the call.
-    A `Usage` among them tells what has been counted so far, for an answer that is cut.
-    Every failure is a LyraError, an end without the end mark included.
+    Leaving the block closes the call.
     """
 
     name: str
     offline: bool
 
-    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Pieces]: ...
+    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Voice]: ...
 
 
 class Arriving:
@@ -84,16 +96,16 @@ class Arriving:
             self._arrival = asyncio.get_running_loop().create_task(self._make())
         return await asyncio.shield(self._arrival)
 
-    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Pieces]:
+    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Voice]:
         """See ChatModel.open."""
         here = self.here
         return self._later(prompt) if here is None else here.open(prompt)
 
     @asynccontextmanager
-    async def _later(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+    async def _later(self, prompt: Prompt) -> AsyncIterator[Voice]:
         model = await self.arrived()
-        async with model.open(prompt) as pieces:
-            yield pieces
+        async with model.open(prompt) as voice:
+            yield voice
 
     async def close(self) -> None:
         """End the making, if it still goes on."""

@@ -5,10 +5,10 @@ data holds, so there is nothing it could invent.
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from lyra.chat.model import Done, Pieces, Prompt
+from lyra.chat.model import Done, Prompt, Take, Voice
 from lyra.listening.models import Listening, Section, Track
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
@@ -24,17 +24,22 @@ class Offline:
     offline = True
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Pieces]:
+    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
         """See ChatModel.open."""
         reply = _reply_to(prompt.turns[-1].text)
-        yield _spoken(NOTICE + reply(prompt.listening()))
+        yield _Written(NOTICE + reply(prompt.listening()))
 
 
-async def _spoken(text: str) -> AsyncGenerator[str | Done, None]:
-    """The text word by word, each with the space before it."""
-    for word in re.findall(r"\s*\S+|\s+$", text):
-        yield word
-    yield Done("stop")
+class _Written:
+    """A text that is told word by word, each with the space before it."""
+
+    def __init__(self, text: str) -> None:
+        self._words = re.findall(r"\s*\S+|\s+$", text)
+
+    async def tell(self, take: Take) -> None:
+        """See Voice.tell."""
+        if not any(map(take, self._words)):
+            take(Done("stop"))
 
 
 def _reply_to(question: str) -> _Reply:

@@ -14,22 +14,28 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self._timeout = asyncio.timeout(None)
-        self._due = self._loop.time() + seconds
+        self._due = self._clock() + seconds
+        self._looks_at = self._due
         self._look = self._loop.call_at(self._due, self._looked)
 
     def renew(self, seconds: float) -> None:
         """Wait for so long from now."""
-        self._due = self._loop.time() + seconds
-        if self._due < self._look.when():
+        self._due = self._clock() + seconds
+        if self._due < self._looks_at:
             self._look.cancel()
-            self._look = self._loop.call_at(self._due, self._looked)
+            self._look_again()
 
     def _looked(self) -> None:
-        if self._loop.time() >= self._due:
+        if self._clock() >= self._due:
             self._timeout.reschedule(self._due)
         else:
-            self._look = self._loop.call_at(self._due, self._looked)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looks_at = self._due
+        self._look = self._loop.call_at(self._due, self._looked)
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()

@@ -42,6 +42,10 @@ class Follower(Protocol):
         """Something has changed; called often, so to be done in no time."""
         ...
 
+    def hear(self) -> None:
+        """Words have come: to be passed on in this very turn of the loop."""
+        ...
+
 
 class Sleeper:
     """A follower that sleeps until the run has changed."""
@@ -51,6 +55,8 @@ class Sleeper:
 
     def wake(self) -> None:
         self._event.set()
+
+    hear = wake
 
     async def woken(self) -> None:
         """Return at the next change, or at once after one that was not waited for."""
@@ -94,10 +100,14 @@ class Run:
 
     def say(self, words: str) -> None:
         """Append words of the answer."""
+        if self.ended:
+            return
         if not self._talking:
             self._talking = True
-            self.add(TextStart(_TEXT_ID))
-        self.add(TextDelta(_TEXT_ID, words))
+            self._parts.append(TextStart(_TEXT_ID))
+        self._parts.append(TextDelta(_TEXT_ID, words))
+        for follower in self._followers:
+            follower.hear()
 
     def end(self, *ending: Part, failure: LyraError | None = None) -> None:
         """Close the text and append the ending. Only the first ending counts."""
@@ -172,8 +182,10 @@ class Run:
             return self._packed.split(b"\n")[position:]
         if not self.begun:
             return []
-        self._lines.extend([part.encode() for part in self._parts[len(self._lines) :]])
-        return self._lines[position:]
+        lines = self._lines
+        for part in self._parts[len(lines) :]:
+            lines.append(part.encode())
+        return lines[position:]
 
     def pack(self) -> int:
         """Keep an ended run as one piece of bytes; how many it takes."""

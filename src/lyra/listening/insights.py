@@ -34,9 +34,8 @@ def busiest_window(by_hour: Sequence[int], width: int = 4) -> int | None:
     """Return the first hour of the `width` hours in a row with the most plays, if there are any."""
     if not any(by_hour):
         return None
-    spans = [
-        sum(by_hour[(start + step) % HOURS] for step in range(width)) for start in range(HOURS)
-    ]
+    around = [*by_hour, *by_hour]
+    spans = [sum(around[start : start + width]) for start in range(HOURS)]
     return spans.index(max(spans))
 
 

@@ -77,11 +77,7 @@ async def read_json_body(request: web.Request) -> bytes:
         raise UnsupportedMediaTypeError
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLargeError
-    try:
-        async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
-            body = await _arrived(request)
-    except TimeoutError:
-        raise RequestTimeoutError from None
+    body = await _arrived_in_time(request)
     if body and not _is_json(request):
         raise UnsupportedMediaTypeError
     return body
@@ -91,6 +87,16 @@ def _is_json(request: web.Request) -> bool:
     # aiohttp's own `content_type` keeps what it has parsed with the request, in half a kilobyte.
     said = request.headers.get("Content-Type", "")
     return said.partition(";")[0].strip().lower() == "application/json"
+
+
+async def _arrived_in_time(request: web.Request) -> bytes:
+    if request.content.is_eof():  # it came with the head, as nearly every question does
+        return await _arrived(request)
+    try:
+        async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
+            return await _arrived(request)
+    except TimeoutError:
+        raise RequestTimeoutError from None
 
 
 async def _arrived(request: web.Request) -> bytes:
