@@ -22,6 +22,7 @@ import sys
 from datetime import UTC, datetime
 
 from cachebench import cases, speed
+from cachebench.rates import hit_rates
 from cachebench.subjects import SUBJECTS, hit_microseconds
 
 FLAT_KIB = 10 * 1024  # more growth than this between a quarter of the tokens and all is a leak
@@ -37,6 +38,7 @@ def main() -> int:
     broken = _memory(asked.tokens) + _cases()
     _hits()
     _speed()
+    _rates()
     for each in broken:
         print(f"BROKEN PROMISE: {each}")
     return 1 if broken else 0
@@ -105,11 +107,18 @@ def _speed() -> None:
     print("\n| Lyra | aim, at most | microseconds | of a hit |\n|---|---:|---:|---:|")
     rows = asyncio.run(speed.look_ups())
     rows += [
-        (f"hit among {size:,} entries", asyncio.run(speed.hit_by_size(size))) for size in SIZES
+        (f"hit among {size:,} entries", asyncio.run(speed.hit_by_size(size)).hit_us)
+        for size in SIZES
     ]
     for name, took in rows:
         aim = AIMS_US.get(name, "")
         print(f"| {name} | {aim} | {took:.1f} | {took / rows[0][1]:.2f} x |", flush=True)
+
+
+def _rates() -> None:
+    print("\n| requests that find their listener | kept | Lyra | exact LRU |\n|---|---:|---:|---:|")
+    for name, kept, lyra, exact in hit_rates():
+        print(f"| {name} | {kept:,} | {lyra:.1%} | {exact:.1%} |", flush=True)
 
 
 def _memory(tokens: int) -> list[str]:

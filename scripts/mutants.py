@@ -161,13 +161,13 @@ MUTANTS = (
     Mutant(
         "use does not count as use",
         "store.py",
-        "self._held.move_to_end(key)",
+        "held.used = True",
         "pass",
     ),
     Mutant(
         "bytes unbounded",
         "store.py",
-        "while self.weight > self._max_weight:",
+        "while self.weight + weight > self._max_weight:",
         "while False:",
     ),
 )

@@ -1,4 +1,4 @@
-"""`python -m cachebench 1000 1000000`: microseconds of a hit at each size, as JSON."""
+"""`python -m cachebench 1000 1000000`: what a hit costs at each size, as JSON."""
 
 import asyncio
 import sys
@@ -8,5 +8,5 @@ import orjson
 from cachebench.speed import hit_by_size
 
 if __name__ == "__main__":
-    took = {size: asyncio.run(hit_by_size(int(size))) for size in sys.argv[1:]}
+    took = {size: asyncio.run(hit_by_size(int(size)))._asdict() for size in sys.argv[1:]}
     print(orjson.dumps(took).decode())

@@ -115,7 +115,7 @@ class Judge:
         made_of = [self.weather.ledger[number] for number in parts(entry)]
         assert {each.token for each in made_of} == {question.token.reveal()}
         assert all(each.number >= question.floor for each in made_of), "it came back"
-        for each in self.weather.of(question.token, question.floor):
+        for each in self._ended(question):
             if each.refused and each.ended < question.asked_at:
                 assert all(part.number > each.number for part in made_of), "rejected data"
         if question.old is not None:
@@ -172,11 +172,15 @@ class Judge:
     def _within_the_tokens_life(self, question: Question) -> None:
         """The hour counts from a proof that the token lives; proofs within it prolong nothing."""
         begun: list[float] = []  # where an hour may have begun
-        sure: list[float] = []  # and where it has, since a complete answer is always kept
+        sure: list[float] = []  # and where it has: a complete answer of one hour alone is kept
         for each in self.weather.of(question.token, question.floor):
-            if each.ended > question.asked_at or not each.proves or _within_an_hour(each, sure):
+            if (
+                each.ended > question.asked_at
+                or not each.proves
+                or _within_an_hour(each.ended, sure)
+            ):
                 continue
-            if each.complete and not _within_an_hour(each, begun):
+            if each.complete and not _within_an_hour(each.began, begun):
                 sure.append(each.ended)
             begun.append(each.ended)
         assert self.evicts or any(question.asked_at < at + TOKEN_LIFE_S for at in begun), (
@@ -196,5 +200,5 @@ class Judge:
         assert sum(stats[name] for name in (*counted, "stale_total")) >= visits
 
 
-def _within_an_hour(fetch: Fetched, begun: list[float]) -> bool:
-    return any(fetch.ended < at + TOKEN_LIFE_S for at in begun)
+def _within_an_hour(moment: float, begun: list[float]) -> bool:
+    return any(moment < at + TOKEN_LIFE_S for at in begun)

@@ -56,6 +56,7 @@ class Fetched:
     number: int
     token: str
     forecast: Forecast
+    began: float
     ended: float = float("inf")
     open: int = 0
     asked: set[SectionName] = field(default_factory=set)
@@ -103,7 +104,7 @@ class Weather:
         self.ledger: list[Fetched] = []
 
     def reader(self, token: Token) -> "WeatherReader":
-        fetch = Fetched(len(self.ledger), token.reveal(), self.forecast())
+        fetch = Fetched(len(self.ledger), token.reveal(), self.forecast(), now())
         self.ledger.append(fetch)
         return WeatherReader(self, fetch)
 

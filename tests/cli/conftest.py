@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+# A server opens connections to Spotify by itself; from here to where nobody answers.
+_NOWHERE = {"LYRA_SPOTIFY_API_URL": "http://127.0.0.1:9/v1"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,10 +30,11 @@ async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
 
     async def begin(*arguments: str, **environ: str) -> Process:
         command = (sys.executable, "-W", "error", "-m", "lyra", *arguments)
+        nowhere = _NOWHERE if arguments[0] in ("serve", "run") else {}
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=tmp_path,
-            env={"PYTHONUNBUFFERED": "1", **environ},
+            env={"PYTHONUNBUFFERED": "1", **nowhere, **environ},
             stdout=PIPE,
             stderr=PIPE,
         )

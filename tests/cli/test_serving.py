@@ -1,5 +1,6 @@
 """What a process manager and an operator see of a running process."""
 
+import asyncio
 import re
 import socket
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from lyra.cli.serving import serve_until_stopped
 from lyra.settings import SettingError, Settings
+from lyra.spotify.endpoints import PATHS
 from tests.cli.conftest import Launch, greeting
 from tests.cli.test_commands import pasted, run_curl
 from tests.faults.kit import scripted
@@ -30,6 +32,30 @@ async def test_a_process_manager_hears_ready_and_stopping(launch: Launch, tmp_pa
     assert stopping.startswith(b"STOPPING=1\n")
 
 
+async def test_connections_to_spotify_are_open_before_the_first_listener_comes(
+    launch: Launch,
+) -> None:
+    """And that listener opens no other."""
+    profile = b'{"id":"vesna"}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(profile), profile)
+    async with scripted((answer,)) as spotify:
+        process = await launch(
+            "serve", "--port", "0", LYRA_LLM="offline", LYRA_SPOTIFY_API_URL=spotify.url
+        )
+        url = re.search(r"http://[\d.]+:\d+", await greeting(process))[0]  # type: ignore[index]
+        while spotify.connections < len(PATHS):  # noqa: ASYNC110 - the server rings no bell
+            await asyncio.sleep(0.01)
+        asked_before = len(spotify.requests)
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": "Bearer listener-one"}) as http,
+            http.post(f"{url}/lyra/init") as loaded,
+        ):
+            assert loaded.status == 200
+
+    assert (asked_before, len(spotify.requests)) == (0, len(PATHS))
+    assert spotify.connections == len(PATHS)
+
+
 async def test_a_manager_that_does_not_listen_is_no_fault(launch: Launch) -> None:
     process = await launch("demo", "--port", "0", NOTIFY_SOCKET="@nobody-listens-here")
     await greeting(process)
@@ -37,6 +63,22 @@ async def test_a_manager_that_does_not_listen_is_no_fault(launch: Launch) -> Non
     _, err = await process.communicate()
 
     assert (process.returncode, err) == (0, b"")
+
+
+async def test_the_collector_searches_nothing_in_full_before_it_serves(
+    launch: Launch, tmp_path: Path
+) -> None:
+    """Each such search would hold up whoever comes; Python's own rhythm makes several."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.get_stats()[2]['collections'], file=sys.stderr))\n"
+    )
+    process = await launch("demo", "--port", "0", PYTHONPATH=str(tmp_path))
+    await greeting(process)
+    process.terminate()
+    _, err = await process.communicate()
+
+    assert err == b"0\n"
 
 
 async def test_the_operators_port_needs_no_token_and_the_public_one_has_no_such_routes(

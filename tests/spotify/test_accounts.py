@@ -13,6 +13,8 @@ from lyra.sandbox import CLIENT_ID, Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.spotify.accounts import SCOPES, AccountsClient, GrantError, open_accounts
 from lyra.spotify.token import LoginToken, Token
+from tests.conftest import settle
+from tests.faults.kit import scripted
 
 CANARY = "canary-7f3a9c51-never-shown"
 GRANTED = {
@@ -70,6 +72,22 @@ async def test_a_refresh_token_is_exchanged_for_the_next(sandbox: Sandbox) -> No
         with pytest.raises(GrantError) as refused:
             await client.refresh(first["refresh_token"])
     assert refused.value.kind == "refused"
+
+
+async def test_who_is_expected_finds_a_connection_that_is_open() -> None:
+    """Nothing is sent over it before, and a second one that is expected meanwhile needs no other."""
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+    async with scripted((answer,)) as server, client_of(server.url) as client:
+        client.expect()
+        client.expect()
+        while not server.connections:  # noqa: ASYNC110 - the server rings no bell
+            await asyncio.sleep(0)
+        await settle()
+        before = len(server.requests)
+        with pytest.raises(GrantError):
+            await client.exchange("code", verifier="v", redirect_uri="http://127.0.0.1/")
+
+    assert (before, len(server.requests), server.connections) == (0, 1, 1)
 
 
 async def test_without_a_client_id_there_is_no_client() -> None:

@@ -92,6 +92,7 @@ async def test_a_request_carries_the_token_and_names_the_program(
     headers = spotify.calls[0].headers
     assert headers["Authorization"] == "Bearer listener-one-token"
     assert headers["User-Agent"].startswith("lyra/")
+    assert headers["Accept-Encoding"] == "gzip"
 
 
 async def test_a_cookie_of_one_listener_never_travels_with_another(
@@ -144,6 +145,8 @@ async def test_a_fault_that_passes_costs_one_more_call(
         (reply(body=gzip.compress(bytes(40_000_000)), Content_Encoding="gzip"), "too_large", 1),
         (reply(body=b"no gzip", Content_Encoding="gzip"), "truncated", 2),
         (reply(403, b"x" * 1_000_000), "forbidden", 1),
+        (reply(403, b"no gzip", Content_Encoding="gzip"), "forbidden", 1),
+        (reply(body=gzip.compress(b'{"items":[]}')[:-4], Content_Encoding="gzip"), "truncated", 2),
     ],
 )
 async def test_a_fault_that_stays_becomes_a_failure_after_so_many_calls(

@@ -15,6 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from lyra.app import create_app
+from lyra.cli.garbage import search_seldom
 from lyra.cli.logs import configure_logs
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -53,5 +54,6 @@ async def _serve(count: int) -> None:
 
 
 if __name__ == "__main__":
+    search_seldom()  # as `lyra serve` does
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
         running.run(_serve(int(sys.argv[1])))

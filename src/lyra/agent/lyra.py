@@ -192,6 +192,7 @@ async def open_lyra(
             clock=clock,
             wall_clock=wall_clock,
             shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
+            turns=spotify.turns,
         )
         sweeper = asyncio.get_running_loop().create_task(listeners.sweep_forever())
         try:

@@ -20,6 +20,7 @@ from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from lyra.turns import Turns
 
 _CALLS = 5  # what reading one listener takes
 _COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative")
@@ -41,6 +42,7 @@ class ListenerCache:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float],
         shared: SharedTier | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -59,6 +61,7 @@ class ListenerCache:
             clock=clock,
             wall_clock=wall_clock,
             shared=shared,
+            turns=turns or Turns(),
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:

@@ -18,9 +18,8 @@ from lyra.listening.models import Listening
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from lyra.turns import Turns
 
-CROWD = 16  # flights that may begin as they come
-_STEP_S = 0.002
 MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
 
 
@@ -45,6 +44,7 @@ class Loader:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         shared: SharedTier | None,
+        turns: Turns,
     ) -> None:
         self.settings = settings
         self.adopted = 0  # entries that came from other processes
@@ -56,7 +56,7 @@ class Loader:
         self._clock = clock
         self._wall_clock = wall_clock
         self._shared = shared
-        self._turns = asyncio.Lock()
+        self._turns = turns
 
     def start(self, key: Key, token: Token, old: Entry | None) -> Flight:
         """Begin the one flight of this key; `old` is what there is of the listener already.
@@ -68,24 +68,13 @@ class Loader:
         cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            if len(self._flights) > CROWD:
-                await self._turn()
-                flight.reader = self._source.reader(token)  # waiting cost it no time
+            await self._turns.begin()
             with traces.span("bring a listener", cause=cause) as span:
                 entry = await self._brought(flight, old, token)
                 span.tell({"lyra.spotify_calls": flight.reader.calls})
                 return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
-
-    async def _turn(self) -> None:
-        """Wait until it is this flight's turn: one every `_STEP_S`, after the loop has come round.
-
-        The busier the loop is, the slower they go, so that a crowd of newcomers does not hold up
-        the answers that are running.
-        """
-        await self._turns.acquire()
-        asyncio.get_running_loop().call_later(_STEP_S, self._turns.release)
 
     async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         if self._shared is None:
@@ -143,7 +132,7 @@ class Loader:
             # What is read after the generation has been forgotten by nobody before it, and what is
             # kept of it is published only if nobody forgets it later.
             base = await shared.find(flight.key, token)
-        flight.reader = self._source.reader(token)  # waiting for others cost it no time
+        flight.reader = self._source.reader(token)  # the fetch begins here, however long it waited
         try:
             entry = await self._fetch(flight, base, token)
         except TryLaterError as failure:

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from lyra import __version__
 from lyra.cli.environment import settings_from_environment, variables
+from lyra.cli.garbage import search_seldom
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
@@ -45,6 +46,7 @@ def _serve(asked: argparse.Namespace) -> int:
         code = _supervise(variables(host=asked.host, port=asked.port, workers=asked.workers))
         if code is not None:
             return code
+    search_seldom()
     _import_aiocache()
     from lyra.cli import commands  # noqa: PLC0415
 

@@ -23,6 +23,7 @@ from lyra.cli.notify import notify
 from lyra.cli.say import say
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
+from lyra.spotify.warm import kept
 from lyra.traces import Traces
 from lyra.web.admin import admin_app
 from lyra.web.request_log import RequestLog, log_request
@@ -68,6 +69,7 @@ async def serve_until_stopped(
         await runner.setup()
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
+            await stack.enter_async_context(kept(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()

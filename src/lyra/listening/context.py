@@ -13,7 +13,7 @@ Level = Literal["full", "minimal", "none"]
 _CREDITS = 4
 _SUMMARY_CAP = 2000
 # Harmless in JSON, and what is left cannot end the tag that the text stands in.
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+_ESCAPES = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
 _WITHHELD = "The operator of this service keeps Spotify data from the language model."
 
 
@@ -31,7 +31,10 @@ def listening_context(listening: Listening, level: Level) -> str:
             told = _overview(listening, summarise_without_names(listening))
         case "none":
             told = {"withheld": _WITHHELD}
-    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
+    context = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+    for sign, escape in _ESCAPES:
+        context = context.replace(sign, escape)
+    return context.decode()
 
 
 def _overview(listening: Listening, summary: str) -> dict[str, Any]:

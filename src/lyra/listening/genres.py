@@ -92,11 +92,14 @@ def _shares(weights: Weights, known: Mapping[str, Sequence[str]]) -> tuple[Genre
     """Return the largest shares, each genre under the spelling that Spotify used first."""
     shares: defaultdict[str, float] = defaultdict(float)
     spelt: dict[str, str] = {}
+    forms: dict[str, str] = {}  # the genres of a listener's artists are mostly the same
     for artist, weight in weights.items():
-        for genre in known.get(artist, ()):
-            key = normalise(genre)
-            spelt.setdefault(key, genre.casefold())
-            shares[key] += weight / len(known[artist])
+        genres = known.get(artist, ())
+        for genre in genres:
+            if (key := forms.get(genre)) is None:
+                key = forms[genre] = normalise(genre)
+                spelt.setdefault(key, genre.casefold())
+            shares[key] += weight / len(genres)
     total = sum(shares.values())
     ranked = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(Genre(spelt[key], round(share / total, 4)) for key, share in ranked[:MOST])

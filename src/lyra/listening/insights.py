@@ -21,7 +21,7 @@ def hour(play: Play) -> int | None:
         ended = datetime.fromisoformat(play.played_at or "")
     except ValueError:
         return None
-    return (ended if ended.tzinfo is UTC else ended.astimezone(UTC)).hour
+    return ended.hour if ended.tzinfo is UTC else ended.astimezone(UTC).hour
 
 
 def plays_by_hour(plays: Sequence[Play]) -> tuple[int, ...]:

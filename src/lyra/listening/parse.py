@@ -65,14 +65,12 @@ def parse_profile(body: bytes) -> Parsed[Profile]:
 
 def parse_artists(body: bytes) -> Parsed[Artist]:
     """Return the top artists, highest affinity first; raises as `parse_profile` does."""
-    return _parse(
-        body, shapes.Artist, trim.artist, lambda raw: _evidence(raw.popularity, raw.followers)
-    )
+    return _parse(body, shapes.Artist, trim.artist, _artist_evidence)
 
 
 def parse_tracks(body: bytes) -> Parsed[Track]:
     """Return the top tracks, highest affinity first; raises as `parse_profile` does."""
-    return _parse(body, shapes.Track, trim.track, lambda raw: _evidence(raw.popularity))
+    return _parse(body, shapes.Track, trim.track, _track_evidence)
 
 
 def parse_plays(body: bytes) -> Parsed[Play]:
@@ -94,14 +92,16 @@ def _parse(
     body: bytes,
     shape: type[Raw],
     keep: Callable[[Raw], T | None],
-    evidence: Callable[[Raw], frozenset[Regime]],
+    evidence: Callable[[Sequence[Raw]], frozenset[Regime]],
 ) -> Parsed[T]:
     items, unreadable = _items(body, shape)
     if unreadable and unreadable == len(items):
         raise SpotifyFailure("unexpected_shape")
     given = [item for item in items if item is not None]
     kept = [one for one in map(keep, given) if one is not None]
-    return Parsed(tuple(kept), len(items) - len(kept), _regimes(given, evidence))
+    # Single items lack fields in either regime, all of a page in one.
+    regimes = evidence(given) or (_RESTRICTED if given else frozenset[Regime]())
+    return Parsed(tuple(kept), len(items) - len(kept), regimes)
 
 
 def _items(body: bytes, shape: type[Raw]) -> tuple[Sequence[Raw | None], int]:
@@ -160,24 +160,23 @@ def _listed(raw: shapes.Playlist) -> ListedPlaylist | None:
     return ListedPlaylist(kept, raw.owner.id if raw.owner else None) if kept else None
 
 
-def _regimes(
-    given: Sequence[Raw], evidence: Callable[[Raw], frozenset[Regime]]
-) -> frozenset[Regime]:
-    """Return what a page speaks for: single items lack fields in either regime, all do in one."""
-    seen = frozenset[Regime]().union(*map(evidence, given))
-    return seen or (_RESTRICTED if given else frozenset())
-
-
 def _evidence(*dropped: Any) -> frozenset[Regime]:
     """Return `full` if any of the fields is there that the restricted regime dropped."""
     return _FULL if any(field is not msgspec.UNSET for field in dropped) else frozenset()
 
 
-def _play_evidence(raw: shapes.Play) -> frozenset[Regime]:
-    track = _played(raw)
-    return _evidence(track.popularity) if track else frozenset()
+def _artist_evidence(given: Sequence[shapes.Artist]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in given], *[raw.followers for raw in given])
 
 
-def _playlist_evidence(raw: shapes.Playlist) -> frozenset[Regime]:
-    renamed = _RESTRICTED if raw.items is not msgspec.UNSET else frozenset[Regime]()
-    return renamed | _evidence(raw.tracks)
+def _track_evidence(given: Sequence[shapes.Track]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in given])
+
+
+def _play_evidence(given: Sequence[shapes.Play]) -> frozenset[Regime]:
+    return _track_evidence([track for track in map(_played, given) if track])
+
+
+def _playlist_evidence(given: Sequence[shapes.Playlist]) -> frozenset[Regime]:
+    renamed = any(raw.items is not msgspec.UNSET for raw in given)
+    return (_RESTRICTED if renamed else frozenset()) | _evidence(*[raw.tracks for raw in given])

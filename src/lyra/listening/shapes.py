@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 
-class Image(msgspec.Struct):
+class Image(msgspec.Struct, gc=False):
     url: str | None = None
     height: float | None = None
     width: float | None = None
 
 
-class Links(msgspec.Struct):
+class Links(msgspec.Struct, gc=False):
     spotify: str | None = None
 
 
-class Linked(msgspec.Struct, kw_only=True):
+class Linked(msgspec.Struct, kw_only=True, gc=False):
     """What all of Spotify's objects share."""
 
     id: str | None = None
@@ -27,19 +27,19 @@ class Linked(msgspec.Struct, kw_only=True):
     external_urls: Links | None = None
 
 
-class Owner(msgspec.Struct):
+class Owner(msgspec.Struct, gc=False):
     id: str | None = None
     display_name: str | None = None
 
 
-class User(Linked, kw_only=True):
+class User(Linked, kw_only=True, gc=False):
     display_name: str | None = None
     account_id: str | None = None
     images: list[Image | None] | None = None
     followers: Any = msgspec.UNSET
 
 
-class Artist(Linked, kw_only=True):
+class Artist(Linked, kw_only=True, gc=False):
     name: str | None = None
     images: list[Image | None] | None = None
     genres: list[str | None] | None = None
@@ -47,18 +47,18 @@ class Artist(Linked, kw_only=True):
     followers: Any = msgspec.UNSET
 
 
-class Credit(msgspec.Struct):
+class Credit(msgspec.Struct, gc=False):
     id: str | None = None
     name: str | None = None
 
 
-class Album(msgspec.Struct):
+class Album(msgspec.Struct, gc=False):
     name: str | None = None
     images: list[Image | None] | None = None
     release_date: str | None = None
 
 
-class Track(Linked, kw_only=True):
+class Track(Linked, kw_only=True, gc=False):
     name: str | None = None
     type: str | None = None
     artists: list[Credit | None] | None = None
@@ -68,7 +68,7 @@ class Track(Linked, kw_only=True):
     popularity: Any = msgspec.UNSET
 
 
-class Play(msgspec.Struct):
+class Play(msgspec.Struct, gc=False):
     """`item` since 2026, `track` before."""
 
     item: Track | None = None
@@ -76,11 +76,11 @@ class Play(msgspec.Struct):
     played_at: str | None = None
 
 
-class Size(msgspec.Struct):
+class Size(msgspec.Struct, gc=False):
     total: Any = None
 
 
-class Playlist(Linked, kw_only=True):
+class Playlist(Linked, kw_only=True, gc=False):
     """`items` since 2026, `tracks` before; some answers carry both."""
 
     name: str | None = None

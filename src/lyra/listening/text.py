@@ -26,7 +26,8 @@ def clean(text: str, limit: int = _CAP) -> str:
     text = text[: limit * _WINDOW]
     if not (text.isascii() and text.isprintable()):
         text = _visible(text)
-    text = " ".join(text.split())
+    if "  " in text or text != text.strip():
+        text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
@@ -36,7 +37,9 @@ def plain(markup: str, limit: int = _CAP) -> str:
 
 
 def _visible(text: str) -> str:
-    # Line breaks are control characters as well: they must become spaces before those go.
-    text = " ".join(text.split())
-    kept = (char for char in text if unicodedata.category(char) not in _DROPPED)
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", "".join(kept)))
+    # All that is dropped is not printable, and hardly a name has any of it.
+    if not text.isprintable():
+        # Line breaks are control characters as well: they must become spaces before those go.
+        text = " ".join(text.split())
+        text = "".join(char for char in text if unicodedata.category(char) not in _DROPPED)
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from math import inf
 
 from lyra.listening import shapes
 from lyra.listening.models import Artist, Playlist, Profile, Track
@@ -53,12 +54,12 @@ def track(raw: shapes.Track) -> Track | None:
     if name is None or raw.type == "episode":
         return None
     album = raw.album or shapes.Album()
-    credit = [(_name(one.name), _id(one.id)) for one in (raw.artists or ())[:_CREDITS] if one]
-    named = [(name, id_) for name, id_ in credit if name]
+    given = [one for one in (raw.artists or ())[:_CREDITS] if one]
+    named = [(credit, _id(one.id)) for one in given if (credit := _name(one.name))]
     return Track(
         name=name,
-        artists=tuple(name for name, _ in named),
-        artist_ids=tuple(id_ for _, id_ in named),
+        artists=tuple([credit for credit, _ in named]),
+        artist_ids=tuple([id_ for _, id_ in named]),
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
@@ -114,10 +115,16 @@ def _page(raw: shapes.Linked) -> str | None:
 
 def _picture(images: Sequence[shapes.Image | None] | None) -> str | None:
     """Return the smallest picture that is wide enough for a card, else the first."""
-    usable = [one for one in images or () if one and one.url and _PICTURE.fullmatch(one.url)]
-    wide = [one for one in usable if (one.width or 0) >= _WIDE_ENOUGH]
-    best = min(wide, key=lambda one: one.width or 0) if wide else next(iter(usable), None)
-    return best.url if best else None
+    best, least = None, inf
+    for one in images or ():
+        if one and one.url:
+            width = one.width or 0
+            if best is None or _WIDE_ENOUGH <= width < least:
+                best, least = one.url, width if width >= _WIDE_ENOUGH else inf
+    if best is None or _PICTURE.fullmatch(best):
+        return best
+    # Rare: only now is it worth while to look at all of them.
+    return _picture([one for one in images or () if one and _PICTURE.fullmatch(one.url or "")])
 
 
 def _genres(given: Sequence[str | None]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 https://developer.spotify.com/documentation/web-api/tutorials/code-pkce-flow
 """
 
+import asyncio
 import logging
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +19,9 @@ import msgspec
 from lyra import __version__
 from lyra.settings import Settings
 from lyra.spotify.decipher import retry_after
+from lyra.spotify.names import Resolver
 from lyra.spotify.token import Token
+from lyra.spotify.warm import WarmPool
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,23 @@ class AccountsClient:
         self._http = http
         self._url = url.rstrip("/")
         self._clock = clock
+        self._pool = WarmPool("Spotify's accounts service", http, url, 1)
+        self._opening: asyncio.Task[bool] | None = None
+
+    def expect(self) -> None:
+        """Open a connection for the code that a browser brings in a moment.
+
+        Not before somebody logs in: a POST is never sent again, and one that is kept for longer
+        may be closing when it is used.
+        """
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.get_running_loop().create_task(self._pool.renew())
+
+    async def close(self) -> None:
+        """Open no more."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
 
     def authorize_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
         """Where a browser is sent to ask the listener."""
@@ -178,6 +198,7 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | No
         return
     within_s = 0.8 * settings.spotify_timeout_s
     async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=Resolver()),
         timeout=aiohttp.ClientTimeout(total=within_s, sock_connect=within_s / 2),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"lyra/{__version__}", "Accept": "application/json"},
@@ -185,4 +206,8 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | No
         trust_env=False,
     ) as http:
         url = settings.spotify_accounts_url
-        yield AccountsClient(http, url, settings.spotify_client_id, _wall_clock)
+        client = AccountsClient(http, url, settings.spotify_client_id, _wall_clock)
+        try:
+            yield client
+        finally:
+            await client.close()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from math import inf
 from random import Random
 from typing import Any, TypeVar
 
@@ -17,15 +18,19 @@ from lyra.settings import Settings
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.gate import Gate
+from lyra.spotify.names import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
+from lyra.spotify.warm import WarmPool
 from lyra.spotify.wire import Tally, Wire
 from lyra.traces import Span
+from lyra.turns import Turns
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Below the idle timeout that servers commonly have, or requests meet closing connections.
+# Below the idle timeout that servers commonly have, or requests meet closing connections. What is
+# kept warm may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
 _FAULTS = frozenset({"rate_limited", "unavailable", "timeout"})
 _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
@@ -34,10 +39,14 @@ _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks fo
 class SpotifyClient:
     """The one client of a process: what all listeners share, namely gate, budget and counters."""
 
-    def __init__(self, wire: Wire, metrics: Metrics, *, timeout_s: float, rng: Random) -> None:
+    def __init__(
+        self, wire: Wire, pool: WarmPool, metrics: Metrics, *, timeout_s: float, rng: Random
+    ) -> None:
         self.wire = wire
+        self.pool = pool
         self.gate = Gate(asyncio.get_running_loop().time)
         self.budget = RetryBudget()
+        self.turns = Turns()
         self.breaker = Breaker("Spotify", asyncio.get_running_loop().time)
         metrics.watch("lyra_spotify_breaker", self.breaker.stats)
         metrics.watch("lyra_spotify_gate", self._gate_stats)
@@ -47,9 +56,8 @@ class SpotifyClient:
         self._failing: set[Endpoint] = set()  # at most the five endpoints
 
     def reader(self, token: Token) -> "SpotifyReader":
-        """Return a reader for this token, whose deadline for everything starts to run now."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        return SpotifyReader(self, token, deadline)
+        """Return a reader for this token; its time for everything runs from its first call."""
+        return SpotifyReader(self, token, self._timeout_s)
 
     def _gate_stats(self) -> dict[str, int]:
         return {"closed": sum(self.gate.check(each) is not None for each in PATHS)}
@@ -99,11 +107,12 @@ class SpotifyReader:
     `calls` is the number of requests made so far, retries included.
     """
 
-    def __init__(self, client: SpotifyClient, token: Token, deadline: float) -> None:
+    def __init__(self, client: SpotifyClient, token: Token, timeout_s: float) -> None:
         self.calls = 0
         self._client = client
         self._token = token
-        self._deadline = deadline
+        self._timeout_s = timeout_s
+        self._deadline = inf
 
     async def get(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         """Return what `parse` makes of the endpoint's body.
@@ -113,6 +122,8 @@ class SpotifyReader:
         Raises:
             SpotifyFailure: after the last attempt that made sense.
         """
+        if self._deadline == inf:
+            self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         retries = Retries(self._client.budget, self._client.rng)
         while True:
             try:
@@ -148,10 +159,11 @@ class SpotifyReader:
         tally, outcome = Tally(self._count_one), "abandoned"
         began = asyncio.get_running_loop().time()
         try:
-            body = await self._client.wire.get(
+            answer = await self._client.wire.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
             )
-            value = parse(body)
+            await self._client.turns.step()
+            value = parse(self._client.wire.read(answer))
             outcome = "ok"
         except SpotifyFailure as failure:
             outcome = failure.kind
@@ -196,11 +208,18 @@ async def open_spotify(
     async with aiohttp.ClientSession(
         # A fetch that was let in never queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=len(PATHS) * settings.spotify_max_fetches, keepalive_timeout=_KEEPALIVE_S
+            limit=len(PATHS) * settings.spotify_max_fetches,
+            keepalive_timeout=_KEEPALIVE_S,
+            resolver=Resolver(),
         ),
         # The default jar would send one listener's cookies with another's request.
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": f"lyra/{__version__}", "Accept": "application/json"},
+        headers={
+            "User-Agent": f"lyra/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        },
+        auto_decompress=False,  # by pieces it takes three times as long, and blocks the reading
         raise_for_status=False,
         trust_env=False,
     ) as session:
@@ -210,4 +229,5 @@ async def open_spotify(
             timeout_s=settings.spotify_timeout_s,
             clock=clock,
         )
-        yield SpotifyClient(wire, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)
+        pool = WarmPool("Spotify", session, settings.spotify_api_url, len(PATHS))
+        yield SpotifyClient(wire, pool, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)

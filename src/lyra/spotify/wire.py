@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import aiohttp
 
 from lyra.spotify.decipher import decipher
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
 
 BODY_LIMIT = 2 * 1024 * 1024
@@ -32,6 +34,14 @@ class Tally:
         self.sent += 1
         self._sending()
         return await handler(request)
+
+
+class Answer(NamedTuple):
+    """What has come, its body as it travelled: to unpack it is work that can wait its turn."""
+
+    status: int
+    headers: Mapping[str, str]
+    packed: bytes
 
 
 class Wire:
@@ -59,27 +69,33 @@ class Wire:
 
     async def get(
         self, endpoint: Endpoint, token: Token, *, tally: Tally, deadline: float
-    ) -> bytes:
-        """Return the body of a 200; `deadline` is a time of the running loop's clock.
+    ) -> Answer:
+        """Return the answer, whole; `deadline` is a time of the running loop's clock.
 
         Raises:
-            SpotifyFailure: everything else, without any trace of the request.
+            SpotifyFailure: there is none, told without any trace of the request.
         """
         try:
             async with asyncio.timeout_at(deadline):
-                status, headers, body = await self._exchange(endpoint, token, tally)
+                return await self._exchange(endpoint, token, tally)
         except (OSError, aiohttp.ClientError) as wrong:
             failure = explain(wrong)
-        else:
-            if len(body) <= BODY_LIMIT:
-                return decipher(status, headers, body, now=self._clock())
-            failure = SpotifyFailure("too_large")
         # Here and not in the block above, or the vendor's error would be this one's context.
         raise failure
 
-    async def _exchange(
-        self, endpoint: Endpoint, token: Token, tally: Tally
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    def read(self, answer: Answer) -> bytes:
+        """Return the body of a 200.
+
+        Raises:
+            SpotifyFailure: it is too large, broken, or there is none since the status is another.
+        """
+        limit = _limit(answer.status)
+        body = _unpack(answer, limit)
+        if len(body) > limit and limit == BODY_LIMIT:
+            raise SpotifyFailure("too_large")
+        return decipher(answer.status, answer.headers, body, now=self._clock())
+
+    async def _exchange(self, endpoint: Endpoint, token: Token, tally: Tally) -> Answer:
         async with self._session.get(
             self._base_url + PATHS[endpoint],
             headers={"Authorization": f"Bearer {token.reveal()}"},
@@ -87,12 +103,17 @@ class Wire:
             timeout=self._timeout,
             middlewares=(tally,),
         ) as response:
-            return response.status, response.headers, await _read(response)
+            packed = await _receive(response, _limit(response.status))
+            return Answer(response.status, response.headers, packed)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body, inflated: of an error its beginning, else up to a piece over the limit."""
-    limit = BODY_LIMIT if response.status == _OK else _ERROR_LIMIT
+def _limit(status: int) -> int:
+    """How much of the body is read: of an error only the beginning."""
+    return BODY_LIMIT if status == _OK else _ERROR_LIMIT
+
+
+async def _receive(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the body as it is sent, up to a piece over the limit."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
@@ -100,6 +121,18 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             response.close()
             break
     return bytes(body)
+
+
+def _unpack(answer: Answer, limit: int) -> bytes:
+    """Return the body, at most a byte over the limit if it was packed."""
+    if answer.headers.get("Content-Encoding", "identity").lower() == "identity":
+        return answer.packed
+    try:
+        return inflate(answer.packed, limit + 1)
+    except ValueError:
+        if answer.status != _OK:
+            return b""  # the status says enough
+    raise SpotifyFailure("truncated")
 
 
 def explain(wrong: OSError | aiohttp.ClientError) -> SpotifyFailure:

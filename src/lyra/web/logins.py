@@ -120,6 +120,7 @@ class Logins:
         until = self._wall_clock() + PENDING_S
         state = await self._pending.add(Pending(verifier, redirect_uri, until))
         self._counts["begun_total"] += 1
+        self._accounts.expect()
         url = self._accounts.authorize_url(
             state=state, verifier=verifier, redirect_uri=redirect_uri
         )

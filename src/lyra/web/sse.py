@@ -133,6 +133,7 @@ class EventStream:
         await self._response.prepare(self._request)
         self._chunked = "Transfer-Encoding" in self._response.headers  # unlike to HTTP/1.0
         self._ticker.add(self)
+        self._response.headers.clear()  # sent; 3 KiB for as long as the stream is open
 
     async def send(self, *payloads: bytes) -> None:
         """Send one frame for each JSON document, all in one write."""

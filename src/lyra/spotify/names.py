@@ -1,0 +1,55 @@
+"""Host names to addresses, asked for in threads that the process does not wait for."""
+
+import asyncio
+import socket
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+_Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class Resolver(AbstractResolver):
+    """The system's resolver; a name server that hangs does not keep the process from ending.
+
+    The event loop's own threads would: it waits for them when it closes, half a minute.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of this host.
+
+        Raises:
+            OSError: there are none, or nobody knows.
+        """
+        asked: Future[_Found] = Future()
+        asked.set_running_or_notify_cancel()  # who asks may leave; the answer is then nobody's
+        Thread(target=_look_up, args=(asked, host, port, family), name="dns", daemon=True).start()
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=address[1],
+                family=kind,
+                proto=protocol,
+                flags=_NUMERIC,
+            )
+            for kind, _, protocol, _, address in await asyncio.wrap_future(asked)
+        ]
+
+    async def close(self) -> None:
+        """Leave what is still asked to itself."""
+
+
+def _look_up(asked: "Future[_Found]", host: str, port: int, family: int) -> None:
+    flags = socket.AI_ADDRCONFIG
+    try:
+        found: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+    except Exception as failure:  # noqa: BLE001 - who asked gets it, as from any pool
+        asked.set_exception(failure)
+    else:
+        asked.set_result(found)

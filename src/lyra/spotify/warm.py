@@ -1,0 +1,98 @@
+"""Connections that are open before anybody needs them: DNS, TCP and TLS are nobody's wait then."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from lyra.spotify.failures import FailureCode
+from lyra.spotify.wire import explain
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 10.0  # oftener than the pool closes what is at rest
+_AFTER_FAILURE_S = 60.0
+_OPENING = aiohttp.ClientTimeout(total=10)
+
+
+class _TakenError(Exception):
+    """The connection is there, and nothing was to be sent."""
+
+
+class _Taking:
+    """A client middleware that takes connections from the pool and sends nothing over them.
+
+    This way aiohttp makes the request that its pool is asked with, and so the key of its place.
+    """
+
+    def __init__(self, connector: aiohttp.BaseConnector) -> None:
+        self.taken: list[Connection] = []
+        self._connector = connector
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, _: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        self.taken.append(await self._connector.connect(request, [], _OPENING))
+        raise _TakenError
+
+
+class WarmPool:
+    """So many connections to one address, at rest in the pool of a session.
+
+    They are opened once and looked after: what the other side has closed is opened anew.
+    """
+
+    def __init__(self, name: str, session: aiohttp.ClientSession, url: str, count: int) -> None:
+        self._name = name
+        self._session = session
+        self._url = url
+        self._count = count
+        self._failing = False
+
+    async def renew(self) -> bool:
+        """Open what is missing, and let all count as just used; False if that did not go well."""
+        connector = self._session.connector
+        assert connector is not None  # noqa: S101 - it is None only after the session's end
+        taking = _Taking(connector)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tries = [group.create_task(self._take(taking)) for _ in range(self._count)]
+        finally:
+            # Only now: what is given back before the last one is taken would be taken twice.
+            for connection in taking.taken:
+                connection.release()
+        failure = next((code for each in tries if (code := each.result())), None)
+        if failure is not None and not self._failing:
+            log.warning("no connection to %s can be opened now (%s)", self._name, failure)
+        self._failing = failure is not None
+        return not self._failing
+
+    async def _take(self, taking: _Taking) -> FailureCode | None:
+        """Return why there is no connection; None when there is one."""
+        try:
+            await self._session.get(self._url, timeout=_OPENING, middlewares=(taking,))
+        except _TakenError:
+            return None
+        except (OSError, aiohttp.ClientError) as wrong:
+            return explain(wrong).code
+        raise AssertionError("a request was sent")
+
+    async def keep(self) -> None:
+        """Renew for ever, from now on."""
+        while True:
+            warm = await self.renew()
+            await asyncio.sleep(_EVERY_S if warm else _AFTER_FAILURE_S)
+
+
+@asynccontextmanager
+async def kept(pool: WarmPool) -> AsyncIterator[None]:
+    """Keep this pool warm for the length of the block, without waiting for it."""
+    task = asyncio.get_running_loop().create_task(pool.keep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
