@@ -73,7 +73,8 @@ async def _init_stream(request: web.Request, visit: Visit) -> web.StreamResponse
         pass  # the reader is not kept waiting; a rejected token is then an event
     if visit.settled:
         await visit.entry()  # a failure that is known already has an HTTP status
-    async with EventStream(request, request.app[SERVICES].ticker) as stream:
+    services = request.app[SERVICES]
+    async with EventStream(request, services.ticker, services.outbox) as stream:
         await stream.open()
         async with aclosing(visit.sections()) as sections:
             async for section in sections:

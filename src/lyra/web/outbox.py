@@ -17,10 +17,11 @@ class Outbox:
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write this soon: after all that is in the box already, before anything that comes later."""
         if not self._waiting:
-            self._soon(self._send)
+            self._soon(self.send)
         self._waiting.append((transport, data))
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Write all of it now."""
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():

@@ -10,6 +10,7 @@ from aiohttp import web
 from lyra.chat.parts import Part
 from lyra.chat.run import Log, Run
 from lyra.settings import Settings
+from lyra.web.outbox import Outbox
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -113,9 +114,10 @@ class Ticker:
 class EventStream:
     """An open event stream to one reader, who is cut off when nothing can be written in time."""
 
-    def __init__(self, request: web.Request, ticker: Ticker) -> None:
+    def __init__(self, request: web.Request, ticker: Ticker, outbox: Outbox) -> None:
         self._request = request
         self._ticker = ticker
+        self._outbox = outbox
         self._response = web.StreamResponse(headers=HEADERS)
         self._clock = asyncio.get_running_loop().time
         self.writing = False
@@ -181,7 +183,8 @@ class EventStream:
         if data:
             self.active_at = self._clock()
             # Straight to the connection: aiohttp's way there takes three calls and a coroutine.
-            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+            self._outbox.put(transport, chunk)
         return not self._request.protocol.writing_paused
 
     async def beat(self) -> None:
@@ -217,6 +220,7 @@ class EventStream:
         self.writing = False
 
     def _writes(self) -> None:
+        self._outbox.send()  # what was pushed comes first
         self.writing = True
         self.active_at = self._clock()
 

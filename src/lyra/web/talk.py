@@ -134,7 +134,7 @@ async def _relayed(
     services = request.app[SERVICES]
     services.metrics.streams.inc()
     try:
-        async with EventStream(request, services.ticker) as stream:
+        async with EventStream(request, services.ticker, services.outbox) as stream:
             await stream.open(frames.headers)
             answer = await stream.relay(log, frames)
             log.delivered = True
