@@ -107,9 +107,9 @@ def as_plain(listening: Listening) -> dict[str, Any]:
 def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entry:
     """Everything that is worth preparing once: about a millisecond."""
     return Entry(
-        packed=zlib.compress(_pack(listening), _QUICKLY),
+        packed=_packed(_pack(listening)),
         init_members=orjson.dumps(init_view(listening))[1:-1],
-        packed_context=zlib.compress(listening_context(listening, level).encode(), _QUICKLY),
+        packed_context=_packed(listening_context(listening, level).encode()),
         fetched_at=life.fetched_at,
         refresh_at=life.refresh_at,
         expires_at=life.expires_at,
@@ -118,6 +118,14 @@ def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entr
         top_artists_count=len(listening.top_artists),
         account=_account(listening),
     )
+
+
+def _packed(data: bytes) -> bytes:
+    """The data, compressed, in a place of its own size.
+
+    The one it was made in was as large as the data: cut off in it, the rest is a gap in the heap.
+    """
+    return bytes(memoryview(zlib.compress(data, _QUICKLY)))
 
 
 def _account(listening: Listening) -> str:
