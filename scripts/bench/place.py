@@ -33,6 +33,7 @@ _ROOM = {
     "LYRA_MAX_STREAMS": "20000",
     "LYRA_MAX_IN_FLIGHT": "20000",
     "LYRA_ANSWER_TIMEOUT_S": "300",
+    "LYRA_HEADER_TIMEOUT_S": "300",  # connections are opened long before they ask
     "LYRA_CACHE_MAX_BYTES": str(2**33),
     "LYRA_CACHE_MAX_ENTRIES": "100000",
 }

@@ -61,8 +61,9 @@ class Stream(asyncio.Protocol):
             self.began = asyncio.get_running_loop().create_future()
             self.ended = asyncio.get_running_loop().create_future()
         self.asked_at = perf_counter()
-        if self._transport is not None:
-            self._transport.write(self._request)
+        if self._transport is None:
+            raise ConnectionResetError("the server has closed a connection at rest")
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self.served = self.served or data.startswith(_OK)
