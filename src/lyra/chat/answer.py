@@ -138,6 +138,9 @@ class _Answer:
             self.fail(failure)
         except TimeoutError:
             self.fail(LlmTimeoutError())
+        except asyncio.CancelledError as ended:
+            # The task keeps it, with every frame on its way, and they know the task: a cycle.
+            raise ended.with_traceback(None) from None
         except Exception:
             log.exception("an answer broke: this is a fault in Lyra")
             self.fail(LyraError())

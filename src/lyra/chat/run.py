@@ -64,6 +64,10 @@ class Sleeper:
         self._event.clear()
 
 
+def _cut(reason: str) -> tuple[Part, ...]:
+    return (Abort(reason),)
+
+
 class Run:
     """The log of one answer. Nothing is visible before `begin`; nothing is added after `end`."""
 
@@ -77,7 +81,8 @@ class Run:
         self.lost = False  # whether nobody may come back to it
         self.readers = 0
         # How an ending on purpose looks; whoever fills the run knows more than the run does.
-        self.closing: Closing = lambda reason: (Abort(reason),)
+        self.closing: Closing = _cut
+        self.filled = False  # whether the work that fills this run has been begun
         self._producer: asyncio.Task[None] | None = None
         self._parts: list[Part] = []
         self._lines: list[bytes] = []
@@ -123,19 +128,19 @@ class Run:
 
     def fill(self, work: Coroutine[Any, Any, None], done: Callable[[], None]) -> None:
         """Begin the work that fills this run; `done` is called when it has let go of the model."""
+        self.filled = True
         self._producer = asyncio.get_running_loop().create_task(work)
-        self._producer.add_done_callback(lambda _: done())
+        self._producer.add_done_callback(lambda _: self._let_go(done))
 
-    @property
-    def filled(self) -> bool:
-        """Whether the work that fills this run has been begun."""
-        return self._producer is not None
+    def _let_go(self, done: Callable[[], None]) -> None:
+        # The work holds the run: what held the work in turn would wait for the garbage collector.
+        self._producer, self.closing = None, _cut
+        done()
 
     @property
     def busy(self) -> bool:
         """Whether that work is still going on, or somebody reads."""
-        working = self._producer is not None and not self._producer.done()
-        return working or self.readers > 0
+        return self._producer is not None or self.readers > 0
 
     def stop(self, reason: str) -> None:
         """End the run now with `abort`, and the work that fills it."""

@@ -1,5 +1,6 @@
 """The one middleware: request id, host, load, errors, log line. And the headers of every answer."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -30,6 +31,7 @@ from lyra.web.services import SERVICES, Services
 log = logging.getLogger(__name__)
 
 _FAULT = 500
+_LEFT = 499  # what the log says of a reader who left before an answer
 _SHORT_S = 5  # what is going on has to end first
 _STOP = "/lyra/chat/{run}/stop"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -82,10 +84,13 @@ class Edge:
     ) -> web.StreamResponse:
         """Answer, and tell the log, the metrics and the trace how it went."""
         began = time.monotonic()
-        status = 499  # what the log says of a reader who left before an answer
+        status = _LEFT
         try:
             answer = await self._answer(request, handler, rid)
             status = answer.status
+        except asyncio.CancelledError as left:
+            # aiohttp's task keeps it, with every frame on its way, and they know the task: a cycle.
+            raise left.with_traceback(None) from None
         finally:
             self.note(request.method, _route(request), status, time.monotonic() - began, rid)
             if span is not None:
@@ -107,7 +112,7 @@ class Edge:
         except web.HTTPException as error:
             return _translated(request, error, rid)
         except ConnectionError:
-            raise  # the reader is gone; aiohttp closes what is left
+            return _Gone()
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
             return _refusal(request, LyraError(), rid)
@@ -151,6 +156,20 @@ class Edge:
             and not self._traces.collected
             and self._ours(headers.get("Host", ""))
         )
+
+
+class _Gone(web.StreamResponse):
+    """The answer to a reader who has left: aiohttp closes the connection when it cannot be sent.
+
+    The exception itself would stay with aiohttp's task, in a cycle with every frame on its way.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(status=_LEFT)
+
+    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002 - aiohttp's signature
+        """Tell that nobody is there."""
+        raise ConnectionResetError("the reader has left")
 
 
 async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:
