@@ -1,8 +1,10 @@
 """Readers who leave: the model's call is closed, the shared fetch goes on, nobody raises alarm."""
 
 import asyncio
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import orjson
 import pytest
@@ -11,7 +13,7 @@ from aiohttp import web
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.stats import Stats
 from tests.chat.scripted import opened, scripted_model, words
-from tests.conftest import Service, Start
+from tests.conftest import Service, Start, settle
 from tests.web.calls import (
     QUESTION,
     call,
@@ -22,6 +24,7 @@ from tests.web.calls import (
     request_bytes,
     reset,
 )
+from tests.web.test_runs import until
 
 Leave = Callable[[asyncio.StreamWriter], None]
 
@@ -180,3 +183,41 @@ async def test_one_reader_who_leaves_disturbs_no_other(start: Start, sandbox: Sa
 
     assert all(answer.body.endswith(b"data: [DONE]\n\n") for answer in answers)
     await sandbox.stats.until(lambda stats: stats.model_open == 0)
+
+
+@LEAVES
+@pytest.mark.parametrize("fault", ["hang", "hanghead"])
+async def test_nothing_of_who_has_left_waits_for_the_garbage_collector(
+    start: Start, sandbox: Sandbox, leave: Leave, fault: str
+) -> None:
+    """Full collections are rare in `lyra serve`: what leaves cycles behind would pile up."""
+    service = await start(model=f"fault:{fault}")
+    async with garbage() as cycles, connected(service) as (reader, writer):
+        writer.write(chat_bytes(service))
+        if fault == "hang":
+            await reader.readuntil(b"text-delta")
+        await until(lambda: sandbox.stats.model_calls == 1)
+        leave(writer)
+        await sandbox.model_closed()
+        await until(lambda: service.services.runs.stats()["live"] == 0)
+        await settle()
+
+    ours = [each for each in cycles if type(each).__module__.startswith("lyra.")]
+    assert {type(each).__qualname__ for each in ours} == set()
+
+
+@asynccontextmanager
+async def garbage() -> AsyncIterator[list[object]]:
+    """What only a collection would find of the block's objects, once it has ended."""
+    gc.collect()
+    gc.disable()
+    found: list[object] = []
+    try:
+        yield found
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found.extend(gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
