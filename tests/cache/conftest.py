@@ -13,6 +13,7 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
+from lyra.turns import Turns
 
 T = TypeVar("T")
 
@@ -106,7 +107,9 @@ CacheMaker = Callable[..., ListenerCache]
 async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[CacheMaker]:
     made: list[ListenerCache] = []
 
-    def make(*, rng: Random | None = None, **changes: object) -> ListenerCache:
+    def make(
+        *, rng: Random | None = None, turns: Turns | None = None, **changes: object
+    ) -> ListenerCache:
         cache = ListenerCache(
             Settings(**changes),  # type: ignore[arg-type]
             spotify,
@@ -114,6 +117,7 @@ async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[Ca
             rng=rng or MiddleOfRange(),
             clock=clock,
             wall_clock=lambda: 1_795_000_000.0,
+            turns=turns,
         )
         made.append(cache)
         return cache

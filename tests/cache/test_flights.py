@@ -8,10 +8,11 @@ import pytest
 
 from lyra.cache.flights import log as flights_log
 from lyra.cache.listeners import ListenerCache
-from lyra.errors import DrainingError, SpotifyUnavailableError
+from lyra.errors import DrainingError, OverloadedError, SpotifyUnavailableError
 from lyra.listening.models import Section
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
+from lyra.turns import Turns
 
 from .conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
 
@@ -207,6 +208,24 @@ async def test_a_landing_that_fails_tells_nobody(
             await visit.entry()
 
     assert told == []
+
+
+class NobodyBegins(Turns):
+    """The loop is busy for ever with those who came before."""
+
+    async def begin(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_flight_that_cannot_begin_in_time_is_refused_and_frees_its_place(
+    make_cache: CacheMaker, spotify: ScriptedSpotify
+) -> None:
+    cache = make_cache(turns=NobodyBegins(), spotify_timeout_s=0.01)
+    with pytest.raises(OverloadedError):
+        await ask(cache)
+
+    assert cache.stats()["flights"] == 0
+    assert spotify.asked == []
 
 
 async def test_a_shutdown_tells_the_waiters_so(

@@ -12,7 +12,7 @@ from lyra.cache.keys import Key
 from lyra.cache.life import has_gap, life_of, worth_keeping
 from lyra.cache.shared import SharedTier
 from lyra.cache.shelf import Shelf
-from lyra.errors import LyraError, SpotifyTokenRejectedError, TryLaterError
+from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
 from lyra.listening.fetch import SpotifyReader, fetch_listening
 from lyra.listening.models import Listening
 from lyra.metrics import Metrics
@@ -68,13 +68,25 @@ class Loader:
         cause = traces.here()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            await self._turns.begin()
+            await self._turn()
             with traces.span("bring a listener", cause=cause) as span:
                 entry = await self._brought(flight, old, token)
                 span.tell({"lyra.spotify_calls": flight.reader.calls})
                 return entry
 
         return self._flights.start(key, self._source.reader(token), fetch)
+
+    async def _turn(self) -> None:
+        """Wait until this flight may begin.
+
+        Raises:
+            OverloadedError: that took as long as a whole fetch may.
+        """
+        try:
+            async with asyncio.timeout(self.settings.spotify_timeout_s):
+                await self._turns.begin()
+        except TimeoutError:
+            raise OverloadedError(retry_after_s=1) from None
 
     async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         if self._shared is None:
