@@ -23,7 +23,7 @@ from pathlib import Path
 
 import uvloop
 
-from faultbench import crowds, draining, hostile, leaving, overload, rolling, soak, table
+from faultbench import crowds, draining, hostile, leaving, overload, rolling, siege, soak, table
 from faultbench.figures import Finding, as_text, into_page
 from faultbench.place import open_place
 
@@ -36,10 +36,12 @@ SUBJECTS = {
     "hostile": hostile.hostile,
     "overload": overload.overload,
     "rolling": rolling.rolling,
+    "bystanders": siege.bystanders,
+    "siege": siege.siege,
     "soak": soak.soak,
     "table": table.table,
 }
-BOUND_S, FULL_BOUND_S = 400, 1200  # a subject that takes longer has gone wrong
+BOUND_S, FULL_BOUND_S = 400, 2700  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults

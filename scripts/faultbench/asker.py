@@ -62,10 +62,10 @@ class Asker(asyncio.Protocol):
         self._missing: int | None = None  # bytes of the body; None where it comes in chunks
 
     @classmethod
-    async def connect(cls, port: int) -> Self:
-        """A new connection."""
+    async def connect(cls, port: int, source: str = "127.0.0.1") -> Self:
+        """A new connection, from this address of the loopback network."""
         loop = asyncio.get_running_loop()
-        _, asker = await loop.create_connection(cls, "127.0.0.1", port)
+        _, asker = await loop.create_connection(cls, "127.0.0.1", port, local_addr=(source, 0))
         return asker
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,6 +83,11 @@ class Asker(asyncio.Protocol):
             self._transport.write(sent)
         assert self._reply is not None  # noqa: S101 - made above
         return self._reply
+
+    def send(self, data: bytes) -> None:
+        """Send bytes that are no whole request; nothing is awaited."""
+        if self._transport is not None and not self.lost:
+            self._transport.write(data)
 
     def leave(self, *, reset: bool = False) -> float:
         """Close the connection, by FIN or by RST; the moment at which that happened."""

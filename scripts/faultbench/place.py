@@ -42,8 +42,8 @@ class Service:
 
     server: Server
 
-    async def connect(self) -> Asker:
-        return await Asker.connect(self.server.port)
+    async def connect(self, source: str = "127.0.0.1") -> Asker:
+        return await Asker.connect(self.server.port, source)
 
     async def ask(self, sent: bytes) -> Reply:
         """One request on a connection of its own."""

@@ -6,10 +6,13 @@ which all processes share; GET /open how many are open. A call of number 0 is no
 """
 
 import asyncio
+import itertools
+import json  # noqa: TID251 - orjson refuses what is to be sent here
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -33,6 +36,8 @@ class Pace(NamedTuple):
     first_s: float = 0.0
     gap_s: float = 0.0
     words: int = 5
+    echoes: bool = False  # every word is 1 KiB of a name from the prompt
+    broken: bool = False  # every word is an event that no vendor would send
 
 
 PACES = {
@@ -41,7 +46,11 @@ PACES = {
     "slow": Pace(head_s=0.06, first_s=0.06, gap_s=0.02, words=1000),
     "hold": Pace(gap_s=4.0, words=900),
     "brief": Pace(gap_s=0.25),
+    "echo": Pace(words=60, echoes=True),
+    "broken": Pace(words=12, broken=True),
 }
+_NAME = re.compile(rb'name\\\\":\\\\"(\w{2,12})\\\\"')  # of one word, in JSON within JSON
+_KIB = 1024
 
 
 def _chunk(*events: bytes) -> bytes:
@@ -58,11 +67,33 @@ _WORD = _chunk(wire.delta(" word"))
 _END = _chunk(wire.BLOCK_STOP, wire.ending("end_turn", _USAGE), wire.MESSAGE_STOP) + b"0\r\n\r\n"
 
 
+_ODD: tuple[Any, ...] = (None, True, -25_197, 2**70, 1.5, "9", [1], {"a": {}}, "\ud83c", "x" * 3000)
+_EVENTS = ("message_start", "content_block_start", "content_block_delta", "message_delta", "error")
+_FIELDS = ("message", "usage", "delta", "content_block", "error", "index")
+_INNER = ("usage", "stop_reason", "type", "text", "input_tokens", "output_tokens", "content")
+
+
+def _oddities(rng: Random) -> Iterator[bytes]:
+    """Events with any value in any field, some of them cut."""
+    while True:
+        inner = {rng.choice(_INNER): rng.choice(_ODD) for _ in range(3)}
+        fields = {rng.choice(_FIELDS): rng.choice((inner, rng.choice(_ODD))) for _ in range(2)}
+        data = json.dumps({"type": rng.choice(_EVENTS), **fields}).encode()
+        yield b"data: " + data[: rng.choice((len(data), len(data), len(data) // 2))] + b"\n\n"
+
+
+def _echo(request: bytes) -> bytes:
+    names = _NAME.findall(request) or [b"word"]
+    name = names[len(request) % len(names)].decode() + " "
+    return _chunk(wire.delta(name * (_KIB // len(name))))
+
+
 class House:
     """What all connections share."""
 
     def __init__(self) -> None:
         self.open = 0
+        self.oddities = _oddities(Random(4))  # noqa: S311 - no secret
         self.calls: dict[int, dict[str, float]] = {}
 
     def answer(self, path: bytes) -> bytes:
@@ -85,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._call: dict[str, float] | None = None
         self._pace = Pace()
         self._left = 0
+        self._words: Iterator[bytes] = itertools.repeat(_WORD)
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,6 +149,9 @@ class Connection(asyncio.Protocol):
         number, pace = (int(choice[1]), choice[2].decode()) if choice else (0, "quick")
         self._pace, self._busy = PACES[pace], True
         self._left = self._pace.words
+        self._words = itertools.repeat(_echo(request) if self._pace.echoes else _WORD)
+        if self._pace.broken:
+            self._words = map(_chunk, self._house.oddities)
         self._house.open += 1
         if number:
             self._call = self._house.calls[number] = {"began": time.monotonic()}
@@ -135,7 +170,7 @@ class Connection(asyncio.Protocol):
     def _speak(self) -> None:
         if self._call is not None and "spoke" not in self._call:
             self._call["spoke"] = time.monotonic()
-        self._transport.write(_WORD)
+        self._transport.write(next(self._words))
         self._left -= 1
         self._after(self._pace.gap_s, self._speak if self._left else self._end)
 

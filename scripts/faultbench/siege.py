@@ -1,0 +1,414 @@
+"""Half an hour of ordinary listeners beside one hostile client of each kind: nothing is left behind.
+
+Each hostile client comes from an address of its own and does its worst as fast as it may. The
+service runs with the limits that an operator gets.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from random import Random
+from statistics import median
+from typing import NamedTuple
+
+from faultbench.asker import Asker, question, request
+from faultbench.bystander import Waits, look_on
+from faultbench.figures import Figure, Finding, at_most, exactly
+from faultbench.place import Place, Service
+
+QUIET_S, WARM_UP_S, SIEGE_S = (3.0, 20.0, 60.0), (10.0, 40.0, 300.0), (10.0, 60.0, 1800.0)
+HELD_S = 1.0, 3.0, 5.0
+LISTENERS = 40
+SLOWER = 2.0
+GROWTH_MIB = 2.0
+MIB = 2**20
+REST_S = 40.0  # longer than an unused connection to the model is kept
+HELD = 300  # sockets that one hostile client holds
+SETTINGS = {
+    "LYRA_RATE_PER_MINUTE": "60",
+    "LYRA_STREAMS_PER_TOKEN": "8",
+    "LYRA_DAILY_TOKENS": "5000000",
+    "LYRA_RUNS_MAX_BYTES": "4194304",
+    "LYRA_RUN_KEEP_S": "60",
+}
+OK, LIMITED = 200, 429
+
+
+@dataclass
+class Siege:
+    """The service under siege, and what its ordinary listeners saw."""
+
+    service: Service
+    tokens: list[str]
+    rng: Random
+    waits: list[float] = field(default_factory=list)  # of a warm init
+    served: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    hostile: Counter[str] = field(default_factory=Counter)  # what each kind was answered
+
+
+Hostile = Callable[[Siege, str], Coroutine[None, None, None]]
+
+
+async def siege(place: Place) -> Finding:
+    """Ordinary listeners alone, then with every hostile client, then at rest again."""
+    quiet_s, warm_s, siege_s = (
+        dict(zip(("quick", "usual", "full"), each, strict=True))[place.size]
+        for each in (QUIET_S, WARM_UP_S, SIEGE_S)
+    )
+    async with place.service("siege", **SETTINGS) as service:
+        tokens = place.tokens(LISTENERS)
+        await service.warm(tokens)
+        quiet = await _spell(service, tokens, quiet_s, hostile=False)
+        await _spell(service, tokens, warm_s, hostile=True)
+        before = await _at_rest(place, service)
+        held = await _spell(service, tokens, siege_s, hostile=True)
+        after = await _at_rest(place, service, before)
+        left_open = await place.open_calls()
+    grown = (after.memory - before.memory) / MIB
+    return Finding(
+        f"A siege of {siege_s:g} s: {LISTENERS} ordinary listeners, {len(HOSTILES)} hostile clients",
+        [
+            Figure("ordinary answers", f"{held.served:,}"),
+            exactly("of them wrong or cut", held.wrong.total(), 0),
+            Figure("a warm listener's median wait, alone", f"{median(quiet.waits) * 1000:.1f} ms"),
+            Figure("the same under siege", f"{median(held.waits) * 1000:.1f} ms"),
+            at_most("growth of memory after the warm-up", grown, GROWTH_MIB, "MiB"),
+            exactly("more open files than before", max(0, after.files - before.files), 0),
+            exactly(
+                "more tasks than before", _more(before.metrics, after.metrics, "lyra_loop_tasks"), 0
+            ),
+            exactly(
+                "places not given back", _more(after.metrics, before.metrics, "lyra_places_free"), 0
+            ),
+            exactly(
+                "live answers, open streams, model calls",
+                round(_left(after.metrics)) + left_open,
+                0,
+            ),
+        ],
+        notes=[
+            f"Wrong: {dict(held.wrong)}." if held.wrong else "No ordinary answer was wrong.",
+            f"What the hostile ones were answered: {dict(sorted(held.hostile.items()))}.",
+        ],
+    )
+
+
+async def bystanders(place: Place) -> Finding:
+    """How long a listener at hand waits while one hostile client does its worst, each kind alone."""
+    seconds = dict(zip(("quick", "usual", "full"), HELD_S, strict=True))[place.size]
+    figures = []
+    async with place.service("bystanders", **SETTINGS) as service:
+        token = place.token()
+        await service.warm([token])
+        for number, kind in enumerate(HOSTILES, 1):
+            alone = await look_on(service.server.port, token, seconds)
+            told = Siege(service, [], Random(22))  # noqa: S311 - no secret
+            work = asyncio.get_running_loop().create_task(_again(told, kind, f"127.0.3.{number}"))
+            try:
+                await asyncio.sleep(0.5)
+                waits = await look_on(service.server.port, token, seconds)
+            finally:
+                work.cancel()
+                await asyncio.wait([work])
+            figures.append(_compared(kind.__name__.strip("_").replace("_", " "), alone, waits))
+    return Finding(
+        "A bystander beside one hostile client of each kind",
+        figures,
+        notes=[
+            "A listener at hand asks for `/lyra/init` every 5 ms from a process of its own: median alone, median and longest beside the hostile client, answers other than 200.",
+        ],
+    )
+
+
+def _compared(kind: str, alone: Waits, waits: Waits) -> Figure:
+    found = (
+        f"{alone.median_s * 1000:.2f} -> {waits.median_s * 1000:.2f} ms, "
+        f"longest {waits.longest_s * 1000:.0f} ms, {waits.wrong} wrong"
+    )
+    kept = waits.median_s <= SLOWER * alone.median_s and not waits.wrong
+    return Figure(kind, found, f"median <= {SLOWER:g} x, 0 wrong", kept)
+
+
+async def _spell(service: Service, tokens: list[str], seconds: float, *, hostile: bool) -> Siege:
+    """So many seconds of traffic, all of it ended at the end."""
+    told = Siege(service, tokens, Random(21))  # noqa: S311 - no secret
+    works: list[Awaitable[None]] = [
+        _listen(told, token, f"127.0.1.{number}") for number, token in enumerate(tokens, 1)
+    ]
+    if hostile:
+        works += [
+            _again(told, kind, f"127.0.2.{number}") for number, kind in enumerate(HOSTILES, 1)
+        ]
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*works)
+    except TimeoutError:
+        return told
+    raise AssertionError("a siege is ended from outside")
+
+
+async def _listen(told: Siege, token: str, source: str) -> None:
+    """One ordinary listener: looks, asks, reads to the end."""
+    asker = await told.service.connect(source)
+    try:
+        while True:
+            await asyncio.sleep(told.rng.uniform(0.5, 3.0))
+            if asker.lost or asker.closing:
+                asker.close()
+                asker = await told.service.connect(source)
+            await _ask_as_people_do(told, asker, token)
+    finally:
+        asker.close()
+
+
+async def _ask_as_people_do(told: Siege, asker: Asker, token: str) -> None:
+    reply = await asker.ask(request("POST", "/lyra/init", token))
+    told.waits.append(reply.seconds)
+    _judge(told, "init", reply.status, reply.ending == "")
+    if told.rng.random() < 0.3 and not asker.lost:  # noqa: PLR2004 - a share
+        pace = "brief" if told.rng.random() < 0.5 else "quick"  # noqa: PLR2004 - a share
+        answer = await asker.ask(question(token, 0, pace))
+        _judge(told, f"chat {answer.ending}", answer.status, answer.ending == "finish")
+
+
+def _judge(told: Siege, what: str, status: int, whole: bool) -> None:
+    told.served += 1
+    if status != OK or not whole:
+        told.wrong[f"{what} {status}"] += 1
+
+
+async def _again(told: Siege, kind: Hostile, source: str) -> None:
+    """Let one hostile client begin anew whenever the service has thrown it out."""
+    while True:
+        try:
+            await kind(told, source)
+        except OSError:
+            told.hostile[f"{kind.__name__}: thrown out"] += 1
+        await asyncio.sleep(0.05)
+
+
+async def _hold(
+    told: Siege, source: str, sent: bytes, drip: bytes = b"", pause_s: float = 0.5
+) -> None:
+    """Hold many connections that have sent this much of a request; drip at them until all are gone."""
+    held: list[Asker] = []
+    try:
+        for _ in range(HELD):
+            held.append(await told.service.connect(source))
+            held[-1].send(sent)
+        while any(not asker.lost for asker in held):
+            await asyncio.sleep(pause_s)
+            for asker in held:
+                asker.send(drip)
+    finally:
+        for asker in held:
+            asker.close()
+
+
+def _open_body(token: str, length: int) -> bytes:
+    head = request("POST", "/lyra/chat", token).partition(b"Content-Length")[0]
+    return head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+
+
+async def _slow_bodies(told: Siege, source: str) -> None:
+    await _hold(told, source, _open_body("not-a-real-token", 100), b"x", 1.0)
+
+
+async def _large_bodies(told: Siege, source: str) -> None:
+    await _hold(told, source, _open_body("not-a-real-token", MIB), b" " * 16_384)
+
+
+async def _slow_heads(told: Siege, source: str) -> None:
+    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ", b"a", 1.0)
+
+
+async def _large_heads(told: Siege, source: str) -> None:
+    fields = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 4000) for number in range(60))
+    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + fields)
+
+
+async def _idlers(told: Siege, source: str) -> None:
+    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", pause_s=5.0)
+
+
+async def _repeat(told: Siege, source: str, kind: str, *sent: bytes, pause_s: float = 0.0) -> None:
+    """Ask these one after the other, over and over, on one connection."""
+    asker = await told.service.connect(source)
+    try:
+        while not (asker.lost or asker.closing):
+            for each in sent:
+                reply = await asker.ask(each)
+                told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
+                await asyncio.sleep(pause_s or (0.05 if reply.status == LIMITED else 0))
+    finally:
+        asker.close()
+
+
+async def _json_bombs(told: Siege, source: str) -> None:
+    bombs = (
+        b'{"messages":[{"role":"user","parts":[' + b"{}," * 340_000 + b"{}]}]}",
+        b'{"message":"x","ignored":[' + b"[]," * 340_000 + b"[]]}",
+        b'{"message":"' + b"\\u0061" * 170_000 + b'"}',
+    )
+    sent = [_open_body("mallory-0001", len(bomb)) + bomb for bomb in bombs]
+    await _repeat(told, source, "json bombs", *sent)
+
+
+async def _forgetters(told: Siege, source: str) -> None:
+    sent = [request("DELETE", "/lyra/session", f"nobody-{number:06}") for number in range(500)]
+    await _repeat(told, source, "forgets strangers", *sent)
+
+
+async def _reloaders(told: Siege, source: str) -> None:
+    token = "sandbox.900001.typical.legacy"
+    sent = request("DELETE", "/lyra/session", token), request("POST", "/lyra/init", token)
+    await _repeat(told, source, "forgets and loads", *sent)
+
+
+async def _paused_app(told: Siege, source: str) -> None:
+    for number in range(20):
+        token = f"sandbox.{900_100 + number}.typical.legacy.429-86400"
+        await _repeat_once(told, source, "a paused app", request("POST", "/lyra/init", token))
+
+
+async def _repeat_once(told: Siege, source: str, kind: str, sent: bytes) -> None:
+    asker = await told.service.connect(source)
+    try:
+        reply = await asker.ask(sent)
+        told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
+    finally:
+        asker.close()
+
+
+async def _echoes(told: Siege, source: str) -> None:
+    await _repeat(told, source, "names", question("sandbox.900002.heavy.legacy", 0, "echo"))
+
+
+async def _broken_models(told: Siege, source: str) -> None:
+    await _repeat(
+        told, source, "broken model", question("sandbox.900003.typical.legacy", 0, "broken")
+    )
+
+
+async def _leavers(told: Siege, source: str) -> None:
+    while True:
+        asker = await told.service.connect(source)
+        reply = asker.ask(
+            question("sandbox.900004.typical.legacy", 0, "slow", resumable=True, id="c")
+        )
+        await asyncio.sleep(told.rng.uniform(0, 0.05))
+        asker.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
+        await reply
+
+
+async def _resumers(told: Siege, source: str) -> None:
+    """Read one answer of their own a hundred times at once."""
+    token = "sandbox.900005.typical.legacy"
+    asker = await told.service.connect(source)
+    reply = asker.ask(question(token, 0, "slow", resumable=True, id="many"))
+    readers = [await told.service.connect(source) for _ in range(100)]
+    try:
+        await asyncio.sleep(0.5)
+        reads = [each.ask(request("GET", "/lyra/chat/many/stream", token)) for each in readers]
+        for each in await asyncio.gather(reply, *reads):
+            told.hostile[f"resumes: {each.status} {each.ending}".rstrip()] += 1
+    finally:
+        for reader in (asker, *readers):
+            reader.close()
+
+
+async def _crowd(told: Siege, source: str) -> None:
+    """Ask two hundred questions in one moment, with one token."""
+    askers = [await told.service.connect(source) for _ in range(200)]
+    try:
+        sent = question("sandbox.900006.typical.legacy", 0, "busy")
+        for reply in await asyncio.gather(*(asker.ask(sent) for asker in askers)):
+            told.hostile[f"a crowd: {reply.status} {reply.ending}".rstrip()] += 1
+    finally:
+        for asker in askers:
+            asker.close()
+
+
+async def _pieces(told: Siege, source: str) -> None:
+    """Send a question byte by byte, its body just behind its head."""
+    whole = question("sandbox.900007.typical.legacy", 0, "brief")
+    asker = await told.service.connect(source)
+    try:
+        head, _, body = whole.partition(b"\r\n\r\n")
+        reply = asker.ask(head + b"\r\n\r\n")
+        for at in range(len(body)):
+            await asyncio.sleep(0.0005)
+            asker.send(body[at : at + 1])
+        answer = await reply
+        told.hostile[f"in pieces: {answer.status} {answer.ending}".rstrip()] += 1
+    finally:
+        asker.close()
+
+
+async def _pipeliners(told: Siege, source: str) -> None:
+    """Ask two thousand things in one write, and leave in the middle."""
+    asker = await told.service.connect(source)
+    reply = asker.ask(request("GET", "/lyra/status", "pipelined-0001") * 2000)
+    await asyncio.sleep(0.1)
+    asker.leave(reset=True)
+    await reply
+
+
+async def _not_readers(told: Siege, source: str) -> None:
+    """Ask for a page over and over and read none of it."""
+    readers = [
+        await asyncio.open_connection(
+            "127.0.0.1", told.service.server.port, local_addr=(source, 0), limit=1
+        )
+        for _ in range(20)
+    ]
+    try:
+        for _, writer in readers:
+            writer.write(request("GET", "/docs") * 200)
+        await asyncio.sleep(30)
+    finally:
+        for _, writer in readers:
+            writer.transport.abort()
+
+
+HOSTILES: tuple[Hostile, ...] = (
+    _slow_bodies, _large_bodies, _slow_heads, _large_heads, _idlers, _json_bombs, _forgetters,
+    _reloaders, _paused_app, _echoes, _broken_models, _leavers, _resumers, _crowd, _pieces,
+    _pipeliners, _not_readers,
+)  # fmt: skip
+
+
+class Rest(NamedTuple):
+    """The service once nothing is under way."""
+
+    metrics: dict[str, float]
+    files: int
+    memory: int
+
+
+async def _at_rest(place: Place, service: Service, before: Rest | None = None) -> Rest:
+    """The service at rest: at the latest when connections that wait for another call are closed."""
+    await place.until_open(0)
+    until = time.monotonic() + REST_S
+    while True:
+        found = await service.settled(lambda metrics: not _left(metrics))
+        rest = Rest(found, service.files, service.memory_bytes)
+        as_before = before is None or (
+            rest.files <= before.files
+            and not _more(before.metrics, found, "lyra_loop_tasks")
+            and rest.memory - before.memory <= GROWTH_MIB * MIB
+        )
+        if (before is not None and as_before) or time.monotonic() > until:
+            return rest
+        await asyncio.sleep(1)
+
+
+def _left(metrics: dict[str, float]) -> float:
+    return metrics["lyra_runs_live"] + metrics["lyra_streams"]
+
+
+def _more(before: dict[str, float], after: dict[str, float], name: str) -> int:
+    return max(0, round(after[name] - before[name]))
