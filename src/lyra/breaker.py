@@ -5,7 +5,8 @@ that a filter refuses, a library that takes too long. So owners are counted, not
 
 Invariants, hunted by tests/test_breaker.py:
 - fewer than LEAST owners never open it, nor owners who are outnumbered by those who are served;
-- one that fails for everybody is open once the calls of LEAST owners have failed;
+- one that fails for everybody is open once LEAST owners have met that, within two windows of its
+  last success at the latest;
 - an answer that says it of every call, such as a refused key, opens it when a second owner gets it
   as well, and nobody was served in between;
 - a rest ends. Then one owner's calls probe at a time: their success closes the breaker, their

@@ -37,6 +37,9 @@ class ModelGuard:
     def call(self, owner: Hashable) -> Iterator[Call]:
         """Call the model for this owner within the block, which raises what went wrong.
 
+        The owner is an account. None are all of whom Spotify has not said which: one account may
+        have any number of tokens, and must not count as so many.
+
         Raises:
             LyraError: the model is given a rest: what was wrong with it, at once.
         """
