@@ -168,18 +168,22 @@ async def test_s4_a_short_pause_is_waited_out(start: Start, sandbox: Sandbox) ->
     assert (broken(answer.json), calls) == ({}, 6)
 
 
-async def test_s5_a_long_pause_holds_every_other_call_back_but_no_one_who_is_cached(
+async def test_s5_a_long_pause_of_a_token_is_its_own_and_nobody_elses(
     start: Start, sandbox: Sandbox
 ) -> None:
+    paused = struck("429-3600", "me")
     async with others_served(start) as service:
-        await init(service, struck("429-3600", "me"))
+        await init(service, paused)
         before = sandbox.stats.total
+        again = await init(service, paused)
+        told = sandbox.stats.total - before
         newcomer = await init(service, sandbox_token(next(SEEDS)))
         await answered(service)
 
-    error = check_error(newcomer, "spotify_rate_limited")
+    error = check_error(again, "spotify_rate_limited")
     assert 3500 < error["retry_after_s"] <= 3600
-    assert sandbox.stats.total == before
+    assert told == 0
+    assert newcomer.json["cache"]["spotify_calls"] == 5
 
 
 NOTHING_LEFT = {"spotify_forbidden", "spotify_rate_limited", "spotify_unavailable"}
