@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from lyra.breaker import (
     LEAST,
     LONGEST_REST_S,
+    MOST_OWNERS,
     PROBE_S,
     REFUSED_S,
     REST_S,
@@ -54,6 +55,12 @@ def held(breaker: Breaker, owner: Hashable) -> RestingError:
     return refused.value
 
 
+def stats(breaker: Breaker) -> tuple[int, int, int]:
+    """Whether it is open, how often it was opened, and how many calls were not made."""
+    told = breaker.stats()
+    return told["open"], told["openings_total"], told["held_back_total"]
+
+
 def opened() -> tuple[Breaker, Clock]:
     clock = Clock()
     breaker = Breaker("it", clock)
@@ -78,7 +85,35 @@ def test_however_often_one_owner_fails_it_stays_closed() -> None:
     breaker = Breaker("it", Clock())
     spend(breaker, bad=["one"] * 1000)
 
-    assert breaker.stats() == {"open": 0, "openings_total": 0, "held_back_total": 0}
+    assert stats(breaker) == (0, 0, 0)
+
+
+def test_one_owner_who_is_served_over_and_over_does_not_hide_that_the_others_are_not() -> None:
+    breaker = Breaker("it", Clock())
+    spend(breaker, good=["served"] * 1000, bad=owners(LEAST))
+
+    assert breaker.rests_s == REST_S
+
+
+def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last() -> None:
+    breaker = Breaker("it", Clock())
+    spend(breaker, bad=owners(LEAST - 1), good=owners(MOST_OWNERS, "good"))
+    assert breaker.stats()["owners"] == MOST_OWNERS
+    spend(breaker, good=owners(LEAST - 1, "later"))
+
+    assert breaker.stats()["owners"] == MOST_OWNERS
+
+
+def test_of_very_many_failed_probes_the_oldest_is_forgotten() -> None:
+    breaker, clock = opened()
+    for prober in owners(MOST_OWNERS + 1, "prober"):
+        clock.now += breaker.rests_s
+        spend(breaker, bad=[prober])
+    clock.now += breaker.rests_s
+
+    assert breaker.stats()["owners"] == MOST_OWNERS
+    held(breaker, "prober 1")
+    spend(breaker, good=["prober 0"])
 
 
 def test_an_owner_most_of_whose_calls_go_well_does_not_fail() -> None:
@@ -104,7 +139,7 @@ def test_an_open_one_holds_calls_back_and_says_for_how_long() -> None:
     clock.now += 3
 
     assert held(breaker, "another").retry_after_s == REST_S - 3
-    assert breaker.stats() == {"open": 1, "openings_total": 1, "held_back_total": 1}
+    assert stats(breaker) == (1, 1, 1)
 
 
 def test_after_its_rest_one_owner_probes_and_its_success_closes_it() -> None:
@@ -191,9 +226,12 @@ def test_a_probe_of_an_earlier_rest_says_nothing_about_this_one() -> None:
         clock.now += PROBE_S
         spend(breaker, good=["quick"])
         spend(breaker, bad=owners(LEAST))
+        clock.now += REST_S
+        slow.failed()
+        assert breaker.rests_s == 0
         slow.ok()
 
-    assert breaker.rests_s == REST_S
+    assert breaker.stats()["open"] == 1
 
 
 def test_one_owners_refusals_rest_nobody_and_a_seconds_rests_all() -> None:
@@ -256,7 +294,7 @@ def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> N
                 case 1:
                     call.refused(REFUSAL)
 
-        assert breaker.stats() == {"open": 0, "openings_total": 0, "held_back_total": 0}
+        assert stats(breaker) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("seed", range(30))

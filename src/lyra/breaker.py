@@ -27,7 +27,7 @@ AGREED = 2
 REFUSED_S = 600.0  # how long what one owner was told waits for a second one's word
 REST_S, LONGEST_REST_S = 10.0, 60.0
 PROBE_S = 5.0
-_MOST = 4096  # owners who are remembered; of more, those who were heard of last
+MOST_OWNERS = 4096  # owners who are remembered; of more, those who were heard of last
 
 
 class RestingError(Exception):
@@ -106,7 +106,7 @@ class _Owners:
         tally.failures += failed
         self._tallies[owner] = tally
         self.failing += tally.fails
-        if len(self._tallies) > _MOST:
+        if len(self._tallies) > MOST_OWNERS:
             self._leave(next(iter(self._tallies)))
 
     def _leave(self, owner: Hashable) -> _Tally | None:
@@ -160,8 +160,9 @@ class Breaker:
         return max(0.0, self._rests_until - self._clock()) if self._open else 0.0
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (names in `_total`) and whether it is open."""
+        """Counters (names in `_total`), whether it is open, and how many owners are remembered."""
         return {
+            "owners": len(self._owners) + len(self._have_failed),
             "open": int(self._open),
             "openings_total": self._openings,
             "held_back_total": self._held_back,
@@ -214,7 +215,7 @@ class Breaker:
         if call.probes != self._openings:
             return  # what began before the rest proves nothing
         self._have_failed[call.owner] = None
-        if len(self._have_failed) > _MOST:
+        if len(self._have_failed) > MOST_OWNERS:
             self._have_failed.popitem(last=False)
         if not self.rests_s:
             self._rest(max(rest_s, min(2 * self._rest_s, LONGEST_REST_S)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.spotify.failures import MEANINGS, FailureCode, SpotifyFailure
-from lyra.spotify.retry import ATTEMPTS, Retries, RetryBudget
+from lyra.spotify.retry import ATTEMPTS, MOST_SHARES, Retries, RetryBudget
 
 RETRIED: list[FailureCode] = [code for code, meaning in MEANINGS.items() if meaning.retryable]
 FINAL: list[FailureCode] = [code for code, meaning in MEANINGS.items() if not meaning.retryable]
@@ -120,6 +120,16 @@ def test_when_all_fail_the_whole_budget_bounds_them() -> None:
     budget = budget_of(tokens=100)
 
     assert sum(tried_again(budget, f"owner {number}") for number in range(1000)) == 100
+
+
+def test_no_more_shares_are_remembered_than_there_may_be() -> None:
+    budget = budget_of(tokens=2 * MOST_SHARES)
+    while tried_again(budget, "one"):
+        pass
+    for number in range(MOST_SHARES):
+        tried_again(budget, f"owner {number}")
+
+    assert tried_again(budget, "one")  # who is forgotten starts afresh
 
 
 def test_a_pause_that_is_sat_out_takes_nothing_from_the_others() -> None:

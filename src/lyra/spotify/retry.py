@@ -13,7 +13,7 @@ LONGEST_WAIT_S = 3.0
 RESERVE_S = 1.0
 _SHARE, _SHARE_A_SECOND = 10.0, 1 / 6  # five reads of three attempts each, once a minute
 _WHOLE_A_SECOND = 1.0
-_MOST_SHARES = 4096
+MOST_SHARES = 4096
 _ONCE: AbstractSet[FailureCode] = frozenset({"truncated", "rate_limited"})
 
 
@@ -34,7 +34,7 @@ class RetryBudget:
         now = self._clock()
         share = self._shares.pop(owner, None) or _Bucket(_SHARE, now)
         self._shares[owner] = share
-        if len(self._shares) > _MOST_SHARES:
+        if len(self._shares) > MOST_SHARES:
             self._shares.popitem(last=False)  # who is forgotten starts afresh
         share.refill(now, _SHARE_A_SECOND)
         self._whole.refill(now, _WHOLE_A_SECOND)
