@@ -1,7 +1,7 @@
 """The breaker: opens for what all meet, one probe at a time, and no one owner can hold it."""
 
-from collections.abc import Hashable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import ExitStack, suppress
 from random import Random
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lyra.breaker import (
+    AGREED,
     LEAST,
     LONGEST_REST_S,
     MOST_OWNERS,
@@ -22,6 +23,17 @@ from lyra.breaker import (
 )
 
 REFUSAL = Exception("the key is refused")
+
+
+def refused(call: Call) -> None:
+    call.refused(REFUSAL)
+
+
+def left(_: Call) -> None:
+    """Say nothing."""
+
+
+VERDICTS = (Call.failed, refused, left)  # of one whose calls never succeed
 
 
 class Clock:
@@ -50,9 +62,9 @@ def refuse(breaker: Breaker, owner: Hashable, *rest_s: float) -> None:
 
 
 def held(breaker: Breaker, owner: Hashable) -> RestingError:
-    with pytest.raises(RestingError) as refused, breaker.call(owner):
+    with pytest.raises(RestingError) as resting, breaker.call(owner):
         raise AssertionError("no call is made")
-    return refused.value
+    return resting.value
 
 
 def stats(breaker: Breaker) -> tuple[int, int, int]:
@@ -196,6 +208,29 @@ def test_whose_probe_has_failed_lets_others_go_first() -> None:
     assert breaker.stats()["open"] == 0
 
 
+def test_whose_probe_was_left_lets_others_go_first_too() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S + 1000
+    with breaker.call("one"):
+        pass
+
+    assert held(breaker, "one").retry_after_s == REST_S
+    clock.now += REST_S
+    spend(breaker, good=["one"])
+
+
+def test_a_refusal_that_shows_the_upstream_works_ends_a_rest_and_counts_for_nothing_else() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    with breaker.call("refused") as call:
+        call.answered()
+    assert breaker.stats() == {"open": 0, "openings_total": 1, "held_back_total": 0, "owners": 0}
+    with breaker.call("refused") as call:
+        call.answered()
+
+    assert breaker.stats()["owners"] == 0
+
+
 def test_a_lone_owner_probes_again_all_the_same() -> None:
     breaker, clock = opened()
     clock.now += REST_S
@@ -264,6 +299,18 @@ def test_a_refusal_of_long_ago_is_no_second_word() -> None:
     assert breaker.rests_s == 0
 
 
+def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    for owner in owners(AGREED):
+        refuse(breaker, owner)
+    clock.now += REST_S
+    spend(breaker, good=["served"])
+    refuse(breaker, "another")
+
+    assert breaker.rests_s == 0
+
+
 def test_a_refusal_says_how_long_the_rest_is_also_when_it_is_a_probes() -> None:
     clock = Clock()
     breaker = Breaker("it", clock)
@@ -288,11 +335,7 @@ def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> N
                 spend(breaker, good=[f"good {rng.randrange(5)}"])
                 continue
             call = hanging.enter_context(breaker.call("hostile"))
-            match rng.randrange(3):
-                case 0:
-                    call.failed()
-                case 1:
-                    call.refused(REFUSAL)
+            rng.choice(VERDICTS)(call)
 
         assert stats(breaker) == (0, 0, 0)
 
@@ -343,25 +386,26 @@ def test_one_that_dies_in_the_busiest_hour_is_open_within_two_windows(seed: int)
 
 @pytest.mark.parametrize("seed", range(30))
 def test_no_hostile_owner_keeps_it_open_once_the_upstream_works(seed: int) -> None:
-    """It asks as often as it can and always fails or hangs; another comes back when it is told."""
+    """It asks as often as it can, to fail, hang or leave; another comes back when it is told."""
     rng = Random(seed)
     breaker, clock = opened()
-    since, due = clock.now, clock.now
-    with ExitStack() as hanging:
-        while breaker.stats()["open"]:
-            assert clock.now - since <= REST_S + 2 * LONGEST_REST_S
+    since, due = clock.now, clock.now + rng.uniform(0, 100)
+    hanging = ExitStack()
+    while breaker.stats()["open"]:
+        assert clock.now - since <= 100 + 2 * LONGEST_REST_S
+        with suppress(RestingError):
+            call = hanging.enter_context(breaker.call("hostile"))
+            if rng.random() < 0.5:
+                call.failed()
+        if rng.random() < 0.2:
+            hanging.close()
+        if clock.now >= due:
             try:
-                call = hanging.enter_context(breaker.call("hostile"))
-                if rng.random() < 0.5:
-                    call.failed()
-            except RestingError:
-                pass
-            if clock.now >= due:
-                try:
-                    spend(breaker, good=["good"])
-                except RestingError as resting:
-                    due = clock.now + resting.retry_after_s
-            clock.now += 0.25
+                spend(breaker, good=["good"])
+            except RestingError as resting:
+                due = clock.now + resting.retry_after_s
+        clock.now += 0.25
+    hanging.close()
 
 
 class Life(RuleBasedStateMachine):
@@ -387,18 +431,12 @@ class Life(RuleBasedStateMachine):
             assert self.breaker.rests_s == 0
         self.live.append((block, call))
 
-    @rule(data=st.data(), verdict=st.sampled_from(["ok", "failed", "left", "refused"]))
-    def end(self, data: st.DataObject, verdict: str) -> None:
+    @rule(data=st.data(), verdict=st.sampled_from([*VERDICTS, Call.ok, Call.answered]))
+    def end(self, data: st.DataObject, verdict: Callable[[Call], None]) -> None:
         if not self.live:
             return
         block, call = self.live.pop(data.draw(st.integers(0, len(self.live) - 1)))
-        match verdict:
-            case "ok":
-                call.ok()
-            case "failed":
-                call.failed()
-            case "refused":
-                call.refused(REFUSAL)
+        verdict(call)
         block.__exit__(None, None, None)  # type: ignore[attr-defined]
 
     @rule(bad=st.integers(0, 2 * LEAST))

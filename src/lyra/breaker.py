@@ -10,8 +10,8 @@ Invariants, hunted by tests/test_breaker.py:
 - an answer that says it of every call, such as a refused key, opens it when a second owner gets it
   as well, and nobody was served in between;
 - a rest ends. Then one owner's calls probe at a time: their success closes the breaker, their
-  failure doubles the rest. An owner whose probe has failed lets others go first, and a probe that
-  hangs is not waited for: no owner keeps it open. A call without a verdict proves nothing.
+  failure doubles the rest. An owner whose probe did not succeed lets others go first, and a probe
+  that hangs is not waited for: no owner keeps it open. A call without a verdict proves nothing.
 """
 
 import logging
@@ -58,6 +58,11 @@ class Call:
         if not self._proved:
             self._proved = True
             self._breaker._succeeded(self)  # noqa: SLF001 - a part of it
+
+    def answered(self) -> None:
+        """The upstream works, as a refusal shows: it ends a rest, and counts for nothing else."""
+        if self.probes:
+            self.ok()
 
     def failed(self) -> None:
         """The upstream does not work, for this owner at least."""
@@ -134,7 +139,8 @@ class Breaker:
         self._cause: Exception | None = None
         self._probing: Counter[Hashable] = Counter()
         self._probed_at = 0.0
-        self._have_failed: OrderedDict[Hashable, None] = OrderedDict()  # owners of failed probes
+        # Owners whose probes did not succeed, and until when they let others go first.
+        self._have_failed: OrderedDict[Hashable, float] = OrderedDict()
         self._openings = 0
         self._held_back = 0
 
@@ -149,10 +155,11 @@ class Breaker:
             yield Call(self, owner)
             return
         self._admit_probe(owner)
+        call = Call(self, owner, self._openings)
         try:
-            yield Call(self, owner, self._openings)
+            yield call
         finally:
-            self._probing -= Counter((owner,))  # owners without a probe are not kept
+            self._end_probe(call)
 
     @property
     def rests_s(self) -> float:
@@ -171,8 +178,8 @@ class Breaker:
     def _admit_probe(self, owner: Hashable) -> None:
         now = self._clock()
         waits_s = self._rests_until - now
-        if owner in self._have_failed:
-            waits_s += REST_S  # others go first: what it met may be of its own making
+        if owner in self._have_failed:  # others go first: what it met may be of its own making
+            waits_s = max(waits_s + REST_S, self._have_failed[owner] - now)
         if owner not in self._probing:
             if self._probing and now < self._probed_at + PROBE_S:
                 waits_s = max(waits_s, 1.0)
@@ -194,7 +201,7 @@ class Breaker:
 
     def _failed(self, call: Call) -> None:
         if self._open:
-            self._probe_failed(call, 0.0)
+            self._probe_failed(call)
             return
         self._owners.count(call.owner, self._clock(), failed=True)
         if self._owners.failing >= LEAST and 2 * self._owners.failing >= len(self._owners):
@@ -211,14 +218,21 @@ class Breaker:
             self._cause = cause
             self._rest(rest_s)
 
-    def _probe_failed(self, call: Call, rest_s: float) -> None:
+    def _probe_failed(self, call: Call, rest_s: float = 0.0) -> None:
         if call.probes != self._openings:
             return  # what began before the rest proves nothing
-        self._have_failed[call.owner] = None
-        if len(self._have_failed) > MOST_OWNERS:
-            self._have_failed.popitem(last=False)
         if not self.rests_s:
             self._rest(max(rest_s, min(2 * self._rest_s, LONGEST_REST_S)))
+
+    def _end_probe(self, call: Call) -> None:
+        """Let others go first if this probe has not closed the breaker."""
+        self._probing -= Counter((call.owner,))  # owners without a probe are not kept
+        if not self._open or call.probes != self._openings:
+            return
+        self._have_failed[call.owner] = self._clock() + REST_S
+        self._have_failed.move_to_end(call.owner)
+        if len(self._have_failed) > MOST_OWNERS:
+            self._have_failed.popitem(last=False)
 
     def _rest(self, seconds: float) -> None:
         if not self._open:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from lyra.breaker import LEAST, REST_S, Breaker
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyReader
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -314,6 +315,35 @@ async def test_one_token_whose_every_call_fails_rests_nobody(
 
     assert other == {"items": []}
     assert told["state"] in {"ok", "failing"}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("refused", [reply(401), reply(403), reply(404), reply(429), reply(400)])
+async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
+    spotify: Any, open_client: Any, refused: Any
+) -> None:
+    clock = Clock()
+    async with open_client() as client:
+        client.breaker = Breaker("Spotify", clock)
+        spotify.script["/me"] = [reply(500)]
+        for number in range(LEAST):
+            await failure_of(client.reader(Token(f"token-number-{number}")))
+        resting = await failure_of(client.reader(TOKEN))
+        clock.now += REST_S
+        spotify.script["/me"] = [refused]
+        await failure_of(client.reader(Token("a-token-that-is-bad")))
+        assert client.breaker.stats()["open"] == 0
+        spotify.script["/me"] = []
+        body = await client.reader(TOKEN).get("profile", parse)
+
+    assert resting.code == "resting"
+    assert body == {"items": []}
 
 
 async def test_one_token_whose_every_call_fails_spends_nobodys_retries(

@@ -193,6 +193,8 @@ class SpotifyReader:
             outcome = failure.kind
             if outcome in _OUTAGES:
                 call.failed()
+            else:
+                call.answered()  # a probe with a bad token must not keep the others waiting
             self._client.gate.close(self._app, endpoint, failure)
             span.tell({"error.type": failure.code})
             raise
