@@ -299,6 +299,21 @@ def test_a_refusal_of_long_ago_is_no_second_word() -> None:
     assert breaker.rests_s == 0
 
 
+def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    for _ in range(20):
+        spend(breaker, good=["served"])
+        clock.now += REST_S - 1
+        for owner in owners(50, "refused"):
+            refuse(breaker, owner)
+    assert breaker.stats()["openings_total"] == 0
+    clock.now += 1
+    refuse(breaker, "refused 0")
+
+    assert breaker.rests_s == REST_S
+
+
 def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
     clock = Clock()
     breaker = Breaker("it", clock)
@@ -306,21 +321,22 @@ def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
         refuse(breaker, owner)
     clock.now += REST_S
     spend(breaker, good=["served"])
+    clock.now += REST_S
     refuse(breaker, "another")
 
     assert breaker.rests_s == 0
 
 
-def test_a_refusal_says_how_long_the_rest_is_also_when_it_is_a_probes() -> None:
+def test_a_refusal_says_how_long_the_rest_is_but_not_a_single_probes() -> None:
     clock = Clock()
     breaker = Breaker("it", clock)
-    refuse(breaker, "one", 600)
-    refuse(breaker, "two", 600)
+    for owner in owners(AGREED):
+        refuse(breaker, owner, 600)
     assert breaker.rests_s == 600
     clock.now += 600
-    refuse(breaker, "three", 600)
+    refuse(breaker, "another", 600)
 
-    assert breaker.rests_s == 600
+    assert breaker.rests_s == LONGEST_REST_S
 
 
 @pytest.mark.parametrize("seed", range(30))

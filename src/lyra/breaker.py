@@ -8,7 +8,7 @@ Invariants, hunted by tests/test_breaker.py:
 - one that fails for everybody is open once LEAST owners have met that, within two windows of its
   last success at the latest;
 - an answer that says it of every call, such as a refused key, opens it when a second owner gets it
-  as well, and nobody was served in between;
+  as well, nobody was served in between, nor within REST_S: that would give them the lie;
 - a rest ends. Then one owner's calls probe at a time: their success closes the breaker, their
   failure doubles the rest. An owner whose probe did not succeed lets others go first, and a probe
   that hangs is not waited for: no owner keeps it open. A call without a verdict proves nothing.
@@ -18,6 +18,7 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,9 @@ class Breaker:
         self._name = name
         self._clock = clock
         self._owners = _Owners()
-        self._refusals: dict[Hashable, float] = {}  # who was told so, and when; fewer than AGREED
+        # Who was told that no call is answered, and when, since somebody was served.
+        self._refusals: OrderedDict[Hashable, float] = OrderedDict()
+        self._served_at = -inf
         self._open = False
         self._rests_until = 0.0
         self._rest_s = REST_S
@@ -191,6 +194,7 @@ class Breaker:
         self._probing[owner] += 1
 
     def _succeeded(self, call: Call) -> None:
+        self._served_at = self._clock()
         if not self._open:
             self._refusals.clear()
             self._owners.count(call.owner, self._clock(), failed=False)
@@ -209,20 +213,23 @@ class Breaker:
 
     def _refused(self, call: Call, cause: Exception, rest_s: float) -> None:
         if self._open:
-            self._probe_failed(call, rest_s)
+            self._probe_failed(call)  # one owner's word: not for as long as when two agree
             return
         now = self._clock()
-        lately = {who: at for who, at in self._refusals.items() if at > now - REFUSED_S}
-        self._refusals = lately | {call.owner: now}
-        if len(self._refusals) >= AGREED:
+        self._refusals[call.owner] = now
+        self._refusals.move_to_end(call.owner)
+        if len(self._refusals) > AGREED:
+            self._refusals.popitem(last=False)
+        agreed = len(self._refusals) == AGREED and min(self._refusals.values()) > now - REFUSED_S
+        if agreed and now - self._served_at >= REST_S:
             self._cause = cause
             self._rest(rest_s)
 
-    def _probe_failed(self, call: Call, rest_s: float = 0.0) -> None:
+    def _probe_failed(self, call: Call) -> None:
         if call.probes != self._openings:
             return  # what began before the rest proves nothing
         if not self.rests_s:
-            self._rest(max(rest_s, min(2 * self._rest_s, LONGEST_REST_S)))
+            self._rest(min(2 * self._rest_s, LONGEST_REST_S))
 
     def _end_probe(self, call: Call) -> None:
         """Let others go first if this probe has not closed the breaker."""

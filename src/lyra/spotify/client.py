@@ -193,8 +193,10 @@ class SpotifyReader:
             outcome = failure.kind
             if outcome in _OUTAGES:
                 call.failed()
-            else:
+            elif outcome == "rejected":
                 call.answered()  # a probe with a bad token must not keep the others waiting
+            else:
+                call.ok()  # what refuses a good token, or asks it to pause, works
             self._client.gate.close(self._app, endpoint, failure)
             span.tell({"error.type": failure.code})
             raise
