@@ -158,6 +158,18 @@ async def test_one_listener_whose_words_always_fail_rests_nobody(
     assert [each.status for each in served] == [200] * 4
 
 
+async def test_whoever_is_refused_while_others_are_served_rests_nobody(start: Start) -> None:
+    async with scripted_model(minding_words(refusing(403, "permission_error"))) as model:
+        service = await start(llm_base_url=model.url, **PLENTY)
+        served = [await asked(service, 9)]
+        for _ in range(10):
+            for seed in range(1, 4):
+                check_error(await asked(service, seed, WORDS), "llm_misconfigured")
+            served.append(await asked(service, 9))
+
+    assert {each.status for each in served} == {200}
+
+
 async def test_any_number_of_tokens_of_one_account_are_one_owner(start: Start) -> None:
     async with scripted_model(minding_words(refusing(401, "authentication_error"))) as model:
         service = await start(llm_base_url=model.url)
