@@ -93,7 +93,7 @@ async def test_one_endpoint_that_fails_leaves_a_partial_listener(
     start: Start, sandbox: Sandbox, row: Row
 ) -> None:
     async def tried(endpoint: str) -> None:
-        # A service of its own: a long pause that Spotify asks for would hold the others back.
+        # A service of its own, so that no case meets what another has left.
         timeout_s = row.deadline_s
         async with others_served(start, spotify_timeout_s=timeout_s, rng=NoJitter()) as service:
             answer = await init(service, struck(row.fault, endpoint))
@@ -171,7 +171,7 @@ async def test_s4_a_short_pause_is_waited_out(start: Start, sandbox: Sandbox) ->
 async def test_s5_a_long_pause_of_a_token_is_its_own_and_nobody_elses(
     start: Start, sandbox: Sandbox
 ) -> None:
-    paused = struck("429-3600", "me")
+    paused = sandbox_token(next(SEEDS), "typical", "restricted", "429-3600")
     async with others_served(start) as service:
         await init(service, paused)
         before = sandbox.stats.total
@@ -197,7 +197,7 @@ SUBSETS = [
 @pytest.mark.parametrize("kind", KINDS)
 async def test_s21_whatever_is_left_of_the_five_is_the_answer(start: Start, kind: str) -> None:
     async def tried(failing: tuple[str, ...]) -> None:
-        # A service of its own: a long pause that Spotify asks for would hold the others back.
+        # A service of its own, so that no case meets what another has left.
         service = await start(spotify_timeout_s=10)
         faults = [f"{kind}-{endpoint}" for endpoint in failing]
         token = sandbox_token(next(SEEDS), "typical", "restricted", *faults)
