@@ -1,10 +1,39 @@
-"""The breaker: opens by its rule alone, one probe at a time, and no caller's leaving counts."""
+"""The breaker: opens for what all meet, one probe at a time, and no one owner can hold it."""
+
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import ExitStack, suppress
+from random import Random
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lyra.breaker import LEAST, LONGEST_REST_S, REST_S, WINDOW_S, Breaker, Call, RestingError
+from lyra.breaker import (
+    AGREED,
+    LEAST,
+    LONGEST_REST_S,
+    MOST_OWNERS,
+    PROBE_S,
+    REFUSED_S,
+    REST_S,
+    WINDOW_S,
+    Breaker,
+    Call,
+    RestingError,
+)
+
+REFUSAL = Exception("the key is refused")
+
+
+def refused(call: Call) -> None:
+    call.refused(REFUSAL)
+
+
+def left(_: Call) -> None:
+    """Say nothing."""
+
+
+VERDICTS = (Call.failed, refused, left)  # of one whose calls never succeed
 
 
 class Clock:
@@ -14,38 +43,105 @@ class Clock:
         return self.now
 
 
-def spend(breaker: Breaker, *, good: int = 0, bad: int = 0) -> None:
-    for _ in range(good):
-        with breaker.call() as call:
+def owners(count: int, name: str = "owner") -> list[str]:
+    return [f"{name} {number}" for number in range(count)]
+
+
+def spend(breaker: Breaker, *, good: Iterable[Hashable] = (), bad: Iterable[Hashable] = ()) -> None:
+    for owner in good:
+        with breaker.call(owner) as call:
             call.ok()
-    for _ in range(bad):
-        with breaker.call() as call:
+    for owner in bad:
+        with breaker.call(owner) as call:
             call.failed()
+
+
+def refuse(breaker: Breaker, owner: Hashable, *rest_s: float) -> None:
+    with breaker.call(owner) as call:
+        call.refused(REFUSAL, *rest_s)
+
+
+def held(breaker: Breaker, owner: Hashable) -> RestingError:
+    with pytest.raises(RestingError) as resting, breaker.call(owner):
+        raise AssertionError("no call is made")
+    return resting.value
+
+
+def stats(breaker: Breaker) -> tuple[int, int, int]:
+    """Whether it is open, how often it was opened, and how many calls were not made."""
+    told = breaker.stats()
+    return told["open"], told["openings_total"], told["held_back_total"]
 
 
 def opened() -> tuple[Breaker, Clock]:
     clock = Clock()
     breaker = Breaker("it", clock)
-    spend(breaker, bad=LEAST)
+    spend(breaker, bad=owners(LEAST))
     return breaker, clock
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "rests"), [(25, 25, True), (26, 25, False), (0, 49, False)]
+    ("good", "bad", "rests"),
+    [(LEAST, LEAST, True), (LEAST + 1, LEAST, False), (0, LEAST - 1, False)],
 )
-def test_it_opens_when_half_of_fifty_calls_failed(good: int, bad: int, rests: bool) -> None:
+def test_it_opens_when_half_of_the_owners_fail_and_enough_of_them(
+    good: int, bad: int, rests: bool
+) -> None:
     breaker = Breaker("it", Clock())
-    spend(breaker, good=good, bad=bad)
+    spend(breaker, good=owners(good, "good"), bad=owners(bad))
 
     assert (breaker.rests_s > 0) is rests
+
+
+def test_however_often_one_owner_fails_it_stays_closed() -> None:
+    breaker = Breaker("it", Clock())
+    spend(breaker, bad=["one"] * 1000)
+
+    assert stats(breaker) == (0, 0, 0)
+
+
+def test_one_owner_who_is_served_over_and_over_does_not_hide_that_the_others_are_not() -> None:
+    breaker = Breaker("it", Clock())
+    spend(breaker, good=["served"] * 1000, bad=owners(LEAST))
+
+    assert breaker.rests_s == REST_S
+
+
+def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last() -> None:
+    breaker = Breaker("it", Clock())
+    spend(breaker, bad=owners(LEAST - 1), good=owners(MOST_OWNERS, "good"))
+    assert breaker.stats()["owners"] == MOST_OWNERS
+    spend(breaker, good=owners(LEAST - 1, "later"))
+
+    assert breaker.stats()["owners"] == MOST_OWNERS
+
+
+def test_of_very_many_failed_probes_the_oldest_is_forgotten() -> None:
+    breaker, clock = opened()
+    for prober in owners(MOST_OWNERS + 1, "prober"):
+        clock.now += breaker.rests_s
+        spend(breaker, bad=[prober])
+    clock.now += breaker.rests_s
+
+    assert breaker.stats()["owners"] == MOST_OWNERS
+    held(breaker, "prober 1")
+    spend(breaker, good=["prober 0"])
+
+
+def test_an_owner_most_of_whose_calls_go_well_does_not_fail() -> None:
+    breaker = Breaker("it", Clock())
+    for owner in owners(4 * LEAST):
+        spend(breaker, good=[owner] * 4, bad=[owner] * 3)
+
+    assert breaker.rests_s == 0
 
 
 def test_failures_of_before_the_window_do_not_count() -> None:
     clock = Clock()
     breaker = Breaker("it", clock)
-    spend(breaker, bad=LEAST - 1)
+    spend(breaker, bad=owners(LEAST - 1))
     clock.now += WINDOW_S + 1
-    spend(breaker, bad=LEAST - 1)
+    spend(breaker, bad=owners(LEAST - 1, "later"))
 
     assert breaker.rests_s == 0
 
@@ -53,21 +149,18 @@ def test_failures_of_before_the_window_do_not_count() -> None:
 def test_an_open_one_holds_calls_back_and_says_for_how_long() -> None:
     breaker, clock = opened()
     clock.now += 3
-    with pytest.raises(RestingError) as held, breaker.call():
-        raise AssertionError("no call is made")
 
-    assert held.value.retry_after_s == REST_S - 3
-    assert breaker.stats() == {"open": 1, "openings_total": 1, "held_back_total": 1}
+    assert held(breaker, "another").retry_after_s == REST_S - 3
+    assert stats(breaker) == (1, 1, 1)
 
 
-def test_after_its_rest_one_group_probes_and_its_success_closes_it() -> None:
+def test_after_its_rest_one_owner_probes_and_its_success_closes_it() -> None:
     breaker, clock = opened()
     clock.now += REST_S
     with breaker.call("one"), breaker.call("one") as second:
-        with pytest.raises(RestingError), breaker.call("two"):
-            raise AssertionError("one group at a time")
+        held(breaker, "two")
         second.ok()
-    spend(breaker, good=1)
+    spend(breaker, good=["two"])
 
     assert breaker.stats()["open"] == 0
 
@@ -75,9 +168,9 @@ def test_after_its_rest_one_group_probes_and_its_success_closes_it() -> None:
 def test_a_failed_probe_doubles_the_rest_up_to_a_minute() -> None:
     breaker, clock = opened()
     rests = []
-    for _ in range(5):
+    for prober in owners(5, "prober"):
         clock.now += breaker.rests_s
-        spend(breaker, bad=1)
+        spend(breaker, bad=[prober])
         rests.append(breaker.rests_s)
 
     assert rests == [20, 40, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
@@ -88,8 +181,62 @@ def test_a_probe_that_ends_without_a_verdict_frees_its_place() -> None:
     clock.now += REST_S
     with pytest.raises(KeyboardInterrupt), breaker.call("one"):
         raise KeyboardInterrupt
-    with breaker.call("two") as call:
-        call.ok()
+    spend(breaker, good=["two"])
+
+    assert breaker.stats()["open"] == 0
+
+
+def test_a_probe_that_hangs_is_not_waited_for() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    with breaker.call("one"):
+        held(breaker, "two")
+        clock.now += PROBE_S
+        spend(breaker, good=["two"])
+
+    assert breaker.stats()["open"] == 0
+
+
+def test_whose_probe_has_failed_lets_others_go_first() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    spend(breaker, bad=["one"])
+    clock.now += breaker.rests_s
+
+    assert held(breaker, "one").retry_after_s == REST_S
+    spend(breaker, good=["two"])
+    assert breaker.stats()["open"] == 0
+
+
+def test_whose_probe_was_left_lets_others_go_first_too() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S + 1000
+    with breaker.call("one"):
+        pass
+
+    assert held(breaker, "one").retry_after_s == REST_S
+    clock.now += REST_S
+    spend(breaker, good=["one"])
+
+
+def test_a_refusal_that_shows_the_upstream_works_ends_a_rest_and_counts_for_nothing_else() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    with breaker.call("refused") as call:
+        call.answered()
+    assert breaker.stats() == {"open": 0, "openings_total": 1, "held_back_total": 0, "owners": 0}
+    with breaker.call("refused") as call:
+        call.answered()
+
+    assert breaker.stats()["owners"] == 0
+
+
+def test_a_lone_owner_probes_again_all_the_same() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    spend(breaker, bad=["one"])
+    clock.now += breaker.rests_s + REST_S
+    spend(breaker, good=["one"])
 
     assert breaker.stats()["open"] == 0
 
@@ -97,15 +244,188 @@ def test_a_probe_that_ends_without_a_verdict_frees_its_place() -> None:
 def test_a_call_of_before_the_rest_says_nothing_about_after_it() -> None:
     clock = Clock()
     breaker = Breaker("it", clock)
-    with breaker.call() as early:
-        spend(breaker, bad=LEAST)
-        early.ok()
+    with breaker.call("early") as good, breaker.call("early") as bad:
+        spend(breaker, bad=owners(LEAST))
+        good.ok()
+        assert breaker.rests_s == REST_S
+        clock.now += REST_S
+        bad.failed()
+
+    assert breaker.rests_s == 0
+
+
+def test_a_probe_of_an_earlier_rest_says_nothing_about_this_one() -> None:
+    breaker, clock = opened()
+    clock.now += REST_S
+    with breaker.call("slow") as slow:
+        clock.now += PROBE_S
+        spend(breaker, good=["quick"])
+        spend(breaker, bad=owners(LEAST))
+        clock.now += REST_S
+        slow.failed()
+        assert breaker.rests_s == 0
+        slow.ok()
+
+    assert breaker.stats()["open"] == 1
+
+
+def test_one_owners_refusals_rest_nobody_and_a_seconds_rests_all() -> None:
+    breaker = Breaker("it", Clock())
+    for _ in range(100):
+        refuse(breaker, "one")
+    assert breaker.rests_s == 0
+    refuse(breaker, "two")
+
+    assert breaker.rests_s == REST_S
+    assert held(breaker, "three").cause is REFUSAL
+
+
+def test_who_is_served_between_two_refusals_gives_them_the_lie() -> None:
+    breaker = Breaker("it", Clock())
+    for owner in owners(100):
+        refuse(breaker, owner)
+        spend(breaker, good=["served"])
+
+    assert breaker.stats()["openings_total"] == 0
+
+
+def test_a_refusal_of_long_ago_is_no_second_word() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    refuse(breaker, "one")
+    clock.now += REFUSED_S
+    refuse(breaker, "two")
+
+    assert breaker.rests_s == 0
+
+
+def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    for _ in range(20):
+        spend(breaker, good=["served"])
+        clock.now += REST_S - 1
+        for owner in owners(50, "refused"):
+            refuse(breaker, owner)
+    assert breaker.stats()["openings_total"] == 0
+    clock.now += 1
+    refuse(breaker, "refused 0")
 
     assert breaker.rests_s == REST_S
 
 
+def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    for owner in owners(AGREED):
+        refuse(breaker, owner)
+    clock.now += REST_S
+    spend(breaker, good=["served"])
+    clock.now += REST_S
+    refuse(breaker, "another")
+
+    assert breaker.rests_s == 0
+
+
+def test_a_refusal_says_how_long_the_rest_is_but_not_a_single_probes() -> None:
+    clock = Clock()
+    breaker = Breaker("it", clock)
+    for owner in owners(AGREED):
+        refuse(breaker, owner, 600)
+    assert breaker.rests_s == 600
+    clock.now += 600
+    refuse(breaker, "another", 600)
+
+    assert breaker.rests_s == LONGEST_REST_S
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> None:
+    """Its calls fail, are refused or hang always, the others' succeed: nobody is held back."""
+    rng, clock = Random(seed), Clock()  # no secret
+    breaker = Breaker("it", clock)
+    with ExitStack() as hanging:
+        for _ in range(2000):
+            clock.now += rng.choice([0, 0.01, 1, 20])
+            if rng.random() < 0.3:
+                spend(breaker, good=[f"good {rng.randrange(5)}"])
+                continue
+            call = hanging.enter_context(breaker.call("hostile"))
+            rng.choice(VERDICTS)(call)
+
+        assert stats(breaker) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_fewer_hostile_owners_than_are_served_hold_nobody_back(seed: int) -> None:
+    rng, clock = Random(seed), Clock()
+    breaker = Breaker("it", clock)
+    hostile, served = owners(2 * LEAST, "hostile"), owners(2 * LEAST + 1, "served")
+    for _ in range(200):
+        asking = [*served, *rng.choices(hostile, k=50)]
+        clock.now += WINDOW_S / 4
+        spend(breaker, good=served)  # all are heard of, then in any order
+        rng.shuffle(asking)
+        for owner in asking:
+            spend(breaker, **{"good" if owner in served else "bad": [owner]})
+
+    assert breaker.stats()["openings_total"] == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(seed: int) -> None:
+    rng = Random(seed)
+    breaker, failed = Breaker("it", Clock()), set[str]()
+    while not breaker.rests_s:
+        assert len(failed) < LEAST
+        owner = rng.choice(owners(100))
+        spend(breaker, bad=[owner])
+        failed.add(owner)
+
+    assert len(failed) == LEAST
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_one_that_dies_in_the_busiest_hour_is_open_within_two_windows(seed: int) -> None:
+    rng, clock = Random(seed), Clock()
+    breaker = Breaker("it", clock)
+    for _ in range(20_000):
+        clock.now += 0.01
+        spend(breaker, good=[f"owner {rng.randrange(500)}"])
+    died = clock.now
+    while not breaker.rests_s:
+        clock.now += 0.01
+        spend(breaker, bad=[f"owner {rng.randrange(500)}"])
+
+    assert clock.now - died <= 2 * WINDOW_S
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_hostile_owner_keeps_it_open_once_the_upstream_works(seed: int) -> None:
+    """It asks as often as it can, to fail, hang or leave; another comes back when it is told."""
+    rng = Random(seed)
+    breaker, clock = opened()
+    since, due = clock.now, clock.now + rng.uniform(0, 100)
+    hanging = ExitStack()
+    while breaker.stats()["open"]:
+        assert clock.now - since <= 100 + 2 * LONGEST_REST_S
+        with suppress(RestingError):
+            call = hanging.enter_context(breaker.call("hostile"))
+            if rng.random() < 0.5:
+                call.failed()
+        if rng.random() < 0.2:
+            hanging.close()
+        if clock.now >= due:
+            try:
+                spend(breaker, good=["good"])
+            except RestingError as resting:
+                due = clock.now + resting.retry_after_s
+        clock.now += 0.25
+    hanging.close()
+
+
 class Life(RuleBasedStateMachine):
-    """Any order of calls, verdicts and time: it never probes twice, and never stays shut."""
+    """Any order of calls, verdicts and time: it never probes in a rest, and never stays shut."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,9 +434,9 @@ class Life(RuleBasedStateMachine):
         self.live: list[tuple[object, Call]] = []
         self.held = 1.0
 
-    @rule()
-    def begin(self) -> None:
-        block = self.breaker.call()
+    @rule(owner=st.integers(0, 9))
+    def begin(self, owner: int) -> None:
+        block = self.breaker.call(owner)
         probing = self.breaker.stats()["open"]
         try:
             call = block.__enter__()
@@ -127,22 +447,21 @@ class Life(RuleBasedStateMachine):
             assert self.breaker.rests_s == 0
         self.live.append((block, call))
 
-    @rule(data=st.data(), verdict=st.sampled_from(["ok", "failed", "left"]))
-    def end(self, data: st.DataObject, verdict: str) -> None:
+    @rule(data=st.data(), verdict=st.sampled_from([*VERDICTS, Call.ok, Call.answered]))
+    def end(self, data: st.DataObject, verdict: Callable[[Call], None]) -> None:
         if not self.live:
             return
         block, call = self.live.pop(data.draw(st.integers(0, len(self.live) - 1)))
-        if verdict != "left":
-            getattr(call, verdict)()
+        verdict(call)
         block.__exit__(None, None, None)  # type: ignore[attr-defined]
 
-    @rule(bad=st.integers(0, 60))
+    @rule(bad=st.integers(0, 2 * LEAST))
     def burst(self, bad: int) -> None:
         if self.breaker.stats()["open"] == 0 and not self.live:
-            for _ in range(bad):
+            for owner in range(bad):
                 if self.breaker.stats()["open"]:
                     break
-                spend(self.breaker, bad=1)
+                spend(self.breaker, bad=[owner])
 
     @rule(seconds=st.floats(0, 70))
     def wait(self, seconds: float) -> None:
@@ -157,7 +476,7 @@ class Life(RuleBasedStateMachine):
         for block, _ in self.live:
             block.__exit__(None, None, None)  # type: ignore[attr-defined]
         self.clock.now += LONGEST_REST_S
-        spend(self.breaker, good=1)
+        spend(self.breaker, good=["another"])
         assert self.breaker.stats()["open"] == 0
 
 

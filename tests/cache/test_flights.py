@@ -228,6 +228,28 @@ async def test_a_flight_that_cannot_begin_in_time_is_refused_and_frees_its_place
     assert spotify.asked == []
 
 
+async def test_who_forgets_and_loads_in_turn_does_not_take_the_others_places(
+    make_cache: CacheMaker, spotify: ScriptedSpotify
+) -> None:
+    cache = make_cache(spotify_max_fetches=10)
+    spotify.gate.clear()
+    refused = 0
+    async with asyncio.TaskGroup() as group:
+        for _ in range(100):
+            try:
+                await cache.visit(ANNA)
+            except OverloadedError:
+                refused += 1
+            await cache.clear(ANNA)
+        other = group.create_task(ask(cache, BORIS))
+        await turns()
+        spotify.gate.set()
+
+    assert other.result() == "miss"
+    assert refused > 0
+    assert await ask(cache) == "miss"  # once those have ended
+
+
 async def test_a_shutdown_tells_the_waiters_so(
     make_cache: CacheMaker, spotify: ScriptedSpotify
 ) -> None:

@@ -71,8 +71,9 @@ async def test_x12_a_stream_that_runs_and_a_model_that_rests_do_not_notice(
         await call(service, "POST", "/lyra/chat/talk/stop", headers=service.headers())
         seen += await read_until(response, b"[DONE]")
     resting = await start(wall_clock=wall, model="fault:err-401")
-    await init(resting)
-    check_error(await chat(resting), "llm_misconfigured")
+    for token in (sandbox_token(), sandbox_token(8)):  # on two listeners' word
+        await init(resting, token)
+        check_error(await chat(resting, token), "llm_misconfigured")
     asked = sandbox.stats.model_calls
     wall.now -= jump
     check_error(await chat(resting), "llm_misconfigured")

@@ -169,7 +169,8 @@ async def test_l20_an_open_breaker_makes_no_connection(start: Start) -> None:
         scripted(status(401, "authentication_error")) as upstream,
         others_served(start, **model(upstream)) as service,
     ):
+        await chat(service)  # a second listener has to meet it as well
         for _ in range(5):
             assert await asked(service) == ("llm_misconfigured", "")
 
-    assert upstream.connections == len(upstream.requests) == 1
+    assert upstream.connections <= len(upstream.requests) == 2

@@ -9,11 +9,12 @@ import orjson
 import pytest
 from aiohttp import web
 
+from lyra.breaker import LEAST, REST_S, Breaker
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyReader
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.token import Token
+from lyra.spotify.token import GrantedToken, LoginToken, Token
 
 TOKEN = Token("listener-one-token")
 BROKEN = b'{"items":[{"na'
@@ -233,18 +234,131 @@ async def test_the_deadline_runs_from_the_readers_start(spotify: Any, open_clien
     assert not any("playlists" in call.path for call in spotify.calls)
 
 
-async def test_a_long_pause_stops_every_call_of_every_listener(
+def log_in(name: str) -> LoginToken:
+    return LoginToken(f"access-token-of-{name}", f"account:{name}", 3600)
+
+
+@pytest.mark.parametrize("seconds", ["3600", "86400", "9999999999"])
+async def test_a_long_pause_of_a_bearer_token_stops_its_own_calls_alone(
+    spotify: Any, open_client: Any, seconds: str
+) -> None:
+    spotify.script["/me"] = [reply(429, Retry_After=seconds), reply()]
+    async with open_client() as client:
+        await failure_of(client.reader(TOKEN))
+        again = client.reader(TOKEN)
+        failure = await failure_of(again, "playlists")
+        other = await client.reader(Token("listener-two-token")).get("profile", parse)
+        signed_in = await client.reader(log_in("three")).get("profile", parse)
+        told = client.describe()
+
+    assert failure.kind == "rate_limited"
+    assert failure.retry_after_s == pytest.approx(min(int(seconds), 86_400), abs=60)
+    assert again.calls == 0
+    assert other == signed_in == {"items": []}
+    assert told == {"state": "ok"}
+
+
+async def test_very_many_tokens_of_a_paused_app_hold_no_one_else_back(
     spotify: Any, open_client: Any
+) -> None:
+    spotify.script["/me"] = [*[reply(429, Retry_After="86400")] * 200, reply()]
+    async with open_client() as client:
+        for number in range(200):
+            await failure_of(client.reader(Token(f"token-{number}-of-a-paused-app")))
+        reader = client.reader(TOKEN)
+        body = await reader.get("profile", parse)
+
+    assert body == {"items": []}
+    assert reader.calls == 1
+
+
+@pytest.mark.parametrize("granted", [log_in("one"), GrantedToken("access-token-of-one")])
+async def test_a_long_pause_of_a_log_in_stops_all_log_ins_and_is_told_to_the_operator(
+    spotify: Any, open_client: Any, granted: Token
 ) -> None:
     spotify.script["/me"] = [reply(429, Retry_After="3600")]
     async with open_client() as client:
-        await failure_of(client.reader(TOKEN))
-        other = client.reader(Token("listener-two-token"))
+        await failure_of(client.reader(granted))
+        other = client.reader(log_in("two"))
         failure = await failure_of(other, "playlists")
+        bearer = await client.reader(TOKEN).get("playlists", parse)
+        told = client.describe()
 
     assert failure.kind == "rate_limited"
-    assert failure.retry_after_s == pytest.approx(3600, abs=60)
-    assert (other.calls, len(spotify.calls)) == (0, 1)
+    assert other.calls == 0
+    assert bearer == {"items": []}
+    assert told["state"] == "paused"
+    assert 3500 < told["paused_s"] <= 3600
+
+
+async def test_a_log_in_with_a_new_token_is_still_the_same_owner(open_client: Any) -> None:
+    async with open_client() as client:
+        old, new = (LoginToken(f"access-{n}-token", "account:one", 3600) for n in range(2))
+        owners = {client.owner(old), client.owner(new)}
+        others = {client.owner(TOKEN), client.owner(Token("listener-two-token"))}
+
+    assert len(owners) == 1
+    assert len(owners | others) == 3
+    assert not any("token" in each or "account" in each for each in owners | others)
+
+
+@pytest.mark.parametrize("fault", [reply(500), cut, reset, reply(403), reply(429, Retry_After="0")])
+async def test_one_token_whose_every_call_fails_rests_nobody(
+    spotify: Any, open_client: Any, fault: Any
+) -> None:
+    spotify.script["/me"] = [fault]
+    async with open_client() as client:
+        for _ in range(30):
+            await failure_of(client.reader(TOKEN))
+        told = client.describe()
+        other = await client.reader(Token("listener-two-token")).get("playlists", parse)
+
+    assert other == {"items": []}
+    assert told["state"] in {"ok", "failing"}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("refused", [reply(401), reply(403), reply(404), reply(429), reply(400)])
+async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
+    spotify: Any, open_client: Any, refused: Any
+) -> None:
+    clock = Clock()
+    async with open_client() as client:
+        client.breaker = Breaker("Spotify", clock)
+        spotify.script["/me"] = [reply(500)]
+        for number in range(LEAST):
+            await failure_of(client.reader(Token(f"token-number-{number}")))
+        resting = await failure_of(client.reader(TOKEN))
+        clock.now += REST_S
+        spotify.script["/me"] = [refused]
+        await failure_of(client.reader(Token("a-token-that-is-bad")))
+        assert client.breaker.stats()["open"] == 0
+        spotify.script["/me"] = []
+        body = await client.reader(TOKEN).get("profile", parse)
+
+    assert resting.code == "resting"
+    assert body == {"items": []}
+
+
+async def test_one_token_whose_every_call_fails_spends_nobodys_retries(
+    spotify: Any, open_client: Any
+) -> None:
+    spotify.script["/me"] = [reply(500)]
+    async with open_client() as client:
+        for _ in range(200):
+            await failure_of(client.reader(TOKEN))
+        spotify.script["/me"] = [reply(500), reply(500), reply()]
+        reader = client.reader(Token("listener-two-token"))
+        body = await reader.get("profile", parse)
+
+    assert body == {"items": []}
+    assert reader.calls == 3
 
 
 async def test_a_used_up_quota_stops_its_own_endpoint_alone(spotify: Any, open_client: Any) -> None:
@@ -262,7 +376,8 @@ async def test_a_used_up_quota_stops_its_own_endpoint_alone(spotify: Any, open_c
 
 async def test_a_reader_waits_out_a_short_pause(spotify: Any, open_client: Any) -> None:
     async with open_client() as client:
-        client.gate.close("profile", SpotifyFailure("rate_limited", retry_after_s=0.05))
+        pause = SpotifyFailure("rate_limited", retry_after_s=0.05)
+        client.gate.close(client.owner(TOKEN), "profile", pause)
         body = await client.reader(TOKEN).get("playlists", parse)
 
     assert body == {"items": []}

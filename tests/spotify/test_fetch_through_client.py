@@ -94,3 +94,19 @@ async def test_a_rejected_token_is_in_no_part_of_the_error(spotify: Any, open_cl
 
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert CANARY not in "".join(told.format())
+
+
+async def test_a_token_that_spotify_answers_400_to_is_rejected(
+    spotify: Any, open_client: Any
+) -> None:
+    async def unreadable(_: web.Request) -> web.StreamResponse:
+        told = {"status": 400, "message": "Only valid bearer authentication supported"}
+        return web.json_response({"error": told}, status=400)
+
+    for path in PATHS.values():
+        spotify.script[path.partition("?")[0]] = [unreadable]
+    async with open_client() as client:
+        with pytest.raises(SpotifyTokenRejectedError) as caught:
+            await fetch_listening(client.reader(Token(CANARY)), now=0.0, report=lambda _: None)
+
+    assert (caught.value.status, caught.value.action) == (401, "reauthorize")

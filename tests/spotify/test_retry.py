@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.spotify.failures import MEANINGS, FailureCode, SpotifyFailure
-from lyra.spotify.retry import ATTEMPTS, Retries, RetryBudget
+from lyra.spotify.retry import ATTEMPTS, MOST_SHARES, Retries, RetryBudget
 
 RETRIED: list[FailureCode] = [code for code, meaning in MEANINGS.items() if meaning.retryable]
 FINAL: list[FailureCode] = [code for code, meaning in MEANINGS.items() if not meaning.retryable]
@@ -15,9 +15,20 @@ class Highest(Random):
         return max(a, b)
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def budget_of(tokens: float = 100.0) -> RetryBudget:
+    return RetryBudget(Clock(), tokens)
+
+
 @pytest.fixture
 def retries() -> Retries:
-    return Retries(RetryBudget(), Highest())
+    return Retries(budget_of(), Highest(), "one")
 
 
 @pytest.mark.parametrize("code", FINAL)
@@ -71,24 +82,75 @@ def test_nothing_is_tried_when_the_deadline_is_near(retries: Retries) -> None:
     assert retries.delay(SpotifyFailure("connection"), 0.01) is None
 
 
+def tried_again(budget: RetryBudget, owner: str, code: FailureCode = "server_error") -> bool:
+    return Retries(budget, Highest(), owner).delay(SpotifyFailure(code), 10) is not None
+
+
 def test_an_empty_budget_ends_all_retries_until_successes_fill_it() -> None:
-    budget = RetryBudget(tokens=1)
-    fault = SpotifyFailure("server_error")
-    first = Retries(budget, Highest()).delay(fault, 10)
-    second = Retries(budget, Highest()).delay(fault, 10)
+    budget = budget_of(tokens=1)
+    first = tried_again(budget, "one")
+    second = tried_again(budget, "two")
     for _ in range(11):
         budget.earn()
 
-    third = Retries(budget, Highest()).delay(fault, 10)
+    assert (first, second, tried_again(budget, "two")) == (True, False, True)
 
-    assert (first, second, third) == (0.1, None, 0.1)
+
+def test_an_owner_whose_reads_always_fail_spends_its_share_and_no_more() -> None:
+    clock = Clock()
+    budget = RetryBudget(clock)
+    for _ in range(60):  # an hour of it
+        taken = sum(tried_again(budget, "failing") for _ in range(1000))
+        assert taken <= 10
+        assert tried_again(budget, "another")
+        clock.now += 60
+
+
+def test_a_share_comes_back_within_a_minute() -> None:
+    clock = Clock()
+    budget = RetryBudget(clock)
+    while tried_again(budget, "one"):
+        pass
+    clock.now += 60
+
+    assert sum(tried_again(budget, "one") for _ in range(1000)) == 10
+
+
+def test_when_all_fail_the_whole_budget_bounds_them() -> None:
+    budget = budget_of(tokens=100)
+
+    assert sum(tried_again(budget, f"owner {number}") for number in range(1000)) == 100
+
+
+def test_no_more_shares_are_remembered_than_there_may_be() -> None:
+    budget = budget_of(tokens=2 * MOST_SHARES)
+    while tried_again(budget, "one"):
+        pass
+    for number in range(MOST_SHARES):
+        tried_again(budget, f"owner {number}")
+
+    assert tried_again(budget, "one")  # who is forgotten starts afresh
+
+
+def test_a_pause_that_is_sat_out_takes_nothing_from_the_others() -> None:
+    budget = budget_of(tokens=1)
+    for number in range(1000):
+        assert tried_again(budget, f"paused {number}", "rate_limited")
+
+    assert tried_again(budget, "another")
+
+
+def test_with_an_empty_budget_a_pause_is_sat_out_all_the_same() -> None:
+    budget = budget_of(tokens=0)
+
+    assert tried_again(budget, "one", "rate_limited")
 
 
 @given(st.integers(), st.sampled_from(RETRIED), st.floats(0, 100), st.floats(0, 20))
 def test_no_wait_passes_the_deadline(
     seed: int, code: FailureCode, pause_s: float, left_s: float
 ) -> None:
-    retries = Retries(RetryBudget(), Random(seed))  # jitter is no secret
+    retries = Retries(budget_of(), Random(seed), "one")  # jitter is no secret
 
     delay = retries.delay(SpotifyFailure(code, retry_after_s=pause_s), left_s)
 

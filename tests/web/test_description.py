@@ -12,10 +12,11 @@ from lyra.chat.parts import Part
 from lyra.sandbox import sandbox_token
 from lyra.web.description import api_description
 from lyra.web.routes import ROUTES
-from tests.conftest import Service, Start
+from tests.conftest import APP, Service, Start
 from tests.web.calls import QUESTION, Answer, call, chat, chatting, init, read_until
 from tests.web.faces import USER, data_of, post
 from tests.web.test_errors import KINDS
+from tests.web.visitors import Visitor
 
 DOCUMENT: dict[str, Any] = orjson.loads(api_description())
 COMPONENTS = DOCUMENT["components"]
@@ -277,8 +278,11 @@ async def test_a_service_without_its_redis_is_as_described(
     check_answer("GET", "/readyz", answer)
 
 
-async def test_trouble_with_spotify_is_as_described(service: Service) -> None:
-    await init(service, sandbox_token(7, "typical", "legacy", "429-3600"))
+async def test_trouble_with_spotify_is_as_described(start: Start) -> None:
+    service = await start(spotify_client_id=APP)
+    async with Visitor(service) as anna:
+        await anna.ready(sandbox_token(7, "typical", "legacy", "429-3600-artists"))
+        await anna.init()
     answer = await call(service, "GET", "/readyz")
 
     assert answer.json["dependencies"]["spotify"]["state"] == "paused"

@@ -328,3 +328,18 @@ async def test_at_a_name_that_spotify_would_refuse_nobody_is_sent_there(
     )
 
     assert answer.headers["Location"] == "/?login=address"
+
+
+async def test_a_pause_that_a_log_in_meets_at_its_profile_holds_for_all_log_ins(
+    service: Service, anna: Visitor, sandbox: Sandbox
+) -> None:
+    async with Visitor(service) as boris:
+        await boris.ready(BORIS)
+        await anna.log_in(sandbox_token(7, "typical", "legacy", "429-3600-me"))
+        before = sandbox.stats.total
+        refused = await boris.init()
+        assert sandbox.stats.total == before
+    bearer = await call(service, "POST", "/lyra/init", headers=service.headers(sandbox_token(9)))
+
+    assert (refused.status, refused.code) == (503, "spotify_rate_limited")
+    assert bearer.status == 200

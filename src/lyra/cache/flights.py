@@ -4,12 +4,15 @@ Invariants, hunted by tests/cache/test_flights.py:
 - at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
 - a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
 - a flight that a clear has fenced may answer those who wait, but publishes nothing;
-- a flight that ends removes itself only, never the one that came after a clear.
+- a flight that ends removes itself only, never the one that came after a clear;
+- of one key no more than a tenth of the places (or _LEAST_FENCED) run on after their clears:
+  whoever forgets and loads in turn does not take the others'.
 """
 
 import asyncio
 import contextvars
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +23,8 @@ from lyra.listening.fetch import SpotifyReader
 from lyra.listening.models import Section
 
 log = logging.getLogger(__name__)
+
+_LEAST_FENCED = 4
 
 Fetch = Callable[["Flight"], Coroutine[Any, Any, Entry]]
 
@@ -96,8 +101,10 @@ class Flights:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._most_fenced = max(_LEAST_FENCED, limit // 10)
         self._current: dict[Key, Flight] = {}
         self._running: set[Flight] = set()  # the fenced ones too: asyncio's own hold is weak
+        self._fenced: Counter[Key] = Counter()  # how many of `_running`, by key
         self._closed = False
 
     def __len__(self) -> int:
@@ -111,12 +118,12 @@ class Flights:
         """Begin the one flight of this key.
 
         Raises:
-            OverloadedError: `limit` fetches are running.
+            OverloadedError: `limit` fetches are running, or too many of this key that were fenced.
             DrainingError: there will be no more.
         """
         if self._closed:
             raise DrainingError(retry_after_s=1)
-        if len(self._running) >= self._limit:
+        if len(self._running) >= self._limit or self._fenced[key] >= self._most_fenced:
             raise OverloadedError(retry_after_s=1)
         flight = Flight(key, reader)
         self._current[key] = flight
@@ -136,6 +143,7 @@ class Flights:
             flight = self._current.pop(each, None)
             if flight is not None:
                 flight.fenced = True
+                self._fenced[each] += 1
 
     async def drain(self, within_s: float) -> None:
         """Let what runs come to its end, but no later than `within_s`."""
@@ -154,6 +162,8 @@ class Flights:
     def _landed(self, flight: Flight) -> None:
         self.leave_table(flight)
         self._running.discard(flight)
+        if flight.fenced:
+            self._fenced -= Counter((flight.key,))  # keys without one are not kept
         flight.wake()
         # Reading the exception also keeps asyncio from reporting it as never retrieved.
         failure = None if flight.task.cancelled() else flight.task.exception()

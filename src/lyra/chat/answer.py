@@ -193,7 +193,7 @@ class _Answer:
             await self._call(entry, turns)
 
     async def _call(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
-        with self._speaker.guard.call() as call:
+        with self._speaker.guard.call(self._account if entry.account else None) as call:
             try:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,

@@ -28,6 +28,7 @@ from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.inflow import inflow
 from lyra.chat.model import Done, Prompt, Take, Voice
 from lyra.chat.told import Told
+from lyra.chat.vendor_error import vendors_type
 from lyra.errors import (
     ConversationTooLongError,
     LlmInterruptedError,
@@ -53,6 +54,7 @@ _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
 _BARRED = (401, 402, 403)
+_ABOUT_THE_KEY = ("authentication_error", "permission_error", "billing_error")
 _TOO_LARGE = 413
 
 
@@ -280,7 +282,10 @@ def _refused(failure: anthropic.APIStatusError) -> LyraError:
     if status == _TOO_LARGE or _too_long(failure):
         return ConversationTooLongError()
     log.error("the model refused the request: status %d, type %s", status, failure.type)
-    return LlmMisconfiguredError(reason=CREDENTIALS if status in _BARRED else None)
+    # Whoever stands before the model answers 403 to words that it does not like, and 401 or 402 on
+    # its own account; only the vendor's own word is about the key.
+    barred = status in _BARRED and vendors_type(failure.body) in _ABOUT_THE_KEY
+    return LlmMisconfiguredError(reason=CREDENTIALS if barred else None)
 
 
 def _too_long(failure: anthropic.APIStatusError) -> bool:

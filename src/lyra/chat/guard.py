@@ -1,7 +1,7 @@
-"""Stands before the model's calls: rests it when it fails, and measures it."""
+"""Stands before the model's calls: rests it when it fails for everybody, and measures it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from lyra.breaker import Breaker, Call, RestingError
@@ -26,7 +26,7 @@ _SPENT_REST_S = 600.0  # nobody raises a spend limit within a minute
 
 
 class ModelGuard:
-    """One model's breaker. A refused key or a spent budget opens it at once."""
+    """One model's breaker. A refused key or a spent budget opens it on two owners' word."""
 
     def __init__(self, breaker: Breaker, metrics: Metrics, *, model: str = "") -> None:
         self._breaker = breaker
@@ -34,21 +34,24 @@ class ModelGuard:
         self._model = model
 
     @contextmanager
-    def call(self) -> Iterator[Call]:
-        """Call the model within the block, which raises what went wrong.
+    def call(self, owner: Hashable) -> Iterator[Call]:
+        """Call the model for this owner within the block, which raises what went wrong.
+
+        The owner is an account. None are all of whom Spotify has not said which: one account may
+        have any number of tokens, and must not count as so many.
 
         Raises:
             LyraError: the model is given a rest: what was wrong with it, at once.
         """
         began, outcome = time.monotonic(), "abandoned"
         try:
-            with self._breaker.call() as call, self._span() as span:
+            with self._breaker.call(owner) as call, self._span() as span:
                 try:
                     yield call
                 except LyraError as failure:
                     outcome = failure.code
                     span.tell({"error.type": outcome})
-                    self._judge(call, failure)
+                    _judge(call, failure)
                     raise
                 outcome = "ok"
         except RestingError as resting:
@@ -66,13 +69,14 @@ class ModelGuard:
         """Seconds for which the model is not asked."""
         return self._breaker.rests_s
 
-    def _judge(self, call: Call, failure: LyraError) -> None:
-        if isinstance(failure, LlmMisconfiguredError) and failure.reason == CREDENTIALS:
-            self._breaker.open(0, failure)
-        elif isinstance(failure, LlmRateLimitedError) and failure.reason == SPEND_LIMIT:
-            self._breaker.open(_SPENT_REST_S, failure)
-        elif isinstance(failure, _FAULTS):
-            call.failed()
+
+def _judge(call: Call, failure: LyraError) -> None:
+    if isinstance(failure, LlmMisconfiguredError) and failure.reason == CREDENTIALS:
+        call.refused(failure)
+    elif isinstance(failure, LlmRateLimitedError) and failure.reason == SPEND_LIMIT:
+        call.refused(failure, _SPENT_REST_S)
+    elif isinstance(failure, _FAULTS):
+        call.failed()
 
 
 def _told(resting: RestingError) -> LyraError:

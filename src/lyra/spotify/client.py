@@ -1,7 +1,9 @@
 """Spotify's Web API as Lyra uses it: five reads under one deadline, for one token at a time."""
 
 import asyncio
+import hashlib
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -17,7 +19,7 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.gate import Gate
+from lyra.spotify.gate import OUR_APP, Gate
 from lyra.spotify.names import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
@@ -32,35 +34,47 @@ T = TypeVar("T")
 # Below the idle timeout that servers commonly have, or requests meet closing connections. What is
 # kept warm may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
-_FAULTS = frozenset({"rate_limited", "unavailable", "timeout"})
 _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
 
 
 class SpotifyClient:
-    """The one client of a process: what all listeners share, namely gate, budget and counters."""
+    """The one client of a process: what all listeners share, each with a part of its own."""
 
     def __init__(
         self, wire: Wire, pool: WarmPool, metrics: Metrics, *, timeout_s: float, rng: Random
     ) -> None:
         self.wire = wire
         self.pool = pool
-        self.gate = Gate(asyncio.get_running_loop().time)
-        self.budget = RetryBudget()
+        clock = asyncio.get_running_loop().time
+        self.gate = Gate(clock)
+        self.budget = RetryBudget(clock)
         self.turns = Turns()
-        self.breaker = Breaker("Spotify", asyncio.get_running_loop().time)
+        self.breaker = Breaker("Spotify", clock)
         metrics.watch("lyra_spotify_breaker", self.breaker.stats)
         metrics.watch("lyra_spotify_gate", self._gate_stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
         self._failing: set[Endpoint] = set()  # at most the five endpoints
+        self._owners = hashlib.blake2b(digest_size=16, key=secrets.token_bytes(32))
 
     def reader(self, token: Token) -> "SpotifyReader":
         """Return a reader for this token; its time for everything runs from its first call."""
         return SpotifyReader(self, token, self._timeout_s)
 
+    def owner(self, token: Token) -> str:
+        """A name for whom this token's calls are made; it tells nothing of the token."""
+        keyed = self._owners.copy()
+        keyed.update(token.identity.encode())
+        return keyed.hexdigest()
+
     def _gate_stats(self) -> dict[str, int]:
-        return {"closed": sum(self.gate.check(each) is not None for each in PATHS)}
+        return {"closed": len(self._pauses()), "tokens": len(self.gate)}
+
+    def _pauses(self) -> list[float]:
+        """The seconds left at each endpoint that the operator's own app is not to call."""
+        checked = (self.gate.check(OUR_APP, each) for each in PATHS)
+        return [left.retry_after_s or 0.0 for left in checked if left]
 
     def count(self, endpoint: Endpoint, outcome: str, sent: int, seconds: float) -> None:
         """Count `sent` calls, of which the last had this outcome, and their time together."""
@@ -76,14 +90,16 @@ class SpotifyClient:
         return self._metrics.traces.span(f"GET {PATHS[endpoint]}", told, kind="client")
 
     def describe(self) -> dict[str, Any]:
-        """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long."""
-        paused = [left.retry_after_s or 0.0 for left in map(self.gate.check, PATHS) if left]
+        """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
+
+        Paused is what all log-ins are; a bearer token's pause is nobody else's.
+        """
         told: dict[str, Any] = {"state": "ok"}
         if self._failing:
             told |= {"state": "failing", "failing": sorted(self._failing)}
         if rest_s := self.breaker.rests_s:
             told |= {"state": "resting", "rests_s": round(rest_s)}
-        if paused:
+        if paused := self._pauses():
             told |= {"state": "paused", "paused_s": round(max(paused))}
         return told
 
@@ -94,9 +110,12 @@ class SpotifyClient:
             self._failing.discard(endpoint)
             log.warning("Spotify answers again: %s", endpoint)
 
-    def failed(self, endpoint: Endpoint, failure: SpotifyFailure) -> None:
+    def failed(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
         """Take note that a read was given up; log it if the one before went well."""
-        if failure.kind in _FAULTS and endpoint not in self._failing:
+        concerns_all = failure.kind in _OUTAGES or (
+            failure.kind == "rate_limited" and app == OUR_APP
+        )
+        if concerns_all and endpoint not in self._failing:
             self._failing.add(endpoint)
             log.warning("Spotify fails: %s (%s)", endpoint, failure.code)
 
@@ -111,6 +130,8 @@ class SpotifyReader:
         self.calls = 0
         self._client = client
         self._token = token
+        self._owner = client.owner(token)
+        self._app = OUR_APP if token.granted else self._owner
         self._timeout_s = timeout_s
         self._deadline = inf
 
@@ -124,7 +145,7 @@ class SpotifyReader:
         """
         if self._deadline == inf:
             self._deadline = asyncio.get_running_loop().time() + self._timeout_s
-        retries = Retries(self._client.budget, self._client.rng)
+        retries = Retries(self._client.budget, self._client.rng, self._owner)
         while True:
             try:
                 return await self._attempt(endpoint, parse)
@@ -132,7 +153,7 @@ class SpotifyReader:
                 failure = caught
             delay = retries.delay(failure, self._left_s)
             if delay is None:
-                self._client.failed(endpoint, failure)
+                self._client.failed(self._app, endpoint, failure)
                 # The frames below hold the body, which error trackers would copy.
                 raise failure.with_traceback(None)
             await asyncio.sleep(delay)
@@ -147,7 +168,10 @@ class SpotifyReader:
     async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
         await self._pass_gate(endpoint)
         try:
-            with self._client.breaker.call(self) as call, self._client.span(endpoint) as span:
+            with (
+                self._client.breaker.call(self._owner) as call,
+                self._client.span(endpoint) as span,
+            ):
                 return await self._sent(endpoint, parse, call, span)
         except RestingError as resting:
             failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
@@ -169,7 +193,11 @@ class SpotifyReader:
             outcome = failure.kind
             if outcome in _OUTAGES:
                 call.failed()
-            self._client.gate.close(endpoint, failure)
+            elif outcome == "rejected":
+                call.answered()  # a probe with a bad token must not keep the others waiting
+            else:
+                call.ok()  # what refuses a good token, or asks it to pause, works
+            self._client.gate.close(self._app, endpoint, failure)
             span.tell({"error.type": failure.code})
             raise
         finally:
@@ -181,7 +209,7 @@ class SpotifyReader:
 
     async def _pass_gate(self, endpoint: Endpoint) -> None:
         """Wait out a short pause; fail at once, without a call, before a long one."""
-        while blocked := self._client.gate.check(endpoint):
+        while blocked := self._client.gate.check(self._app, endpoint):
             pause_s = blocked.retry_after_s or 0.0
             if not fits(pause_s, self._left_s):
                 blocked.retryable = False  # what would be waited for is ruled out here

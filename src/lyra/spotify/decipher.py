@@ -31,6 +31,9 @@ _BY_TEXT: tuple[tuple[str, FailureCode], ...] = (
     ("may not be registered", "not_registered"),
     ("subscription required for the owner", "owner_not_premium"),
 )
+# Spotify's gateway answers 400, not 401, to some tokens that it cannot read; nothing else of these
+# five requests depends on who asks (spotipy-dev/spotipy#429, #687).
+_BAD_TOKEN = ("bearer authentication", "access token", "invalid_token", "no token provided")
 
 
 class _Error(msgspec.Struct):
@@ -88,12 +91,24 @@ def _code(status: int, body: bytes) -> FailureCode:
     if status == _TOO_MANY:
         return "quota_exceeded" if _error(body).reason == "QUOTA_EXCEEDED" else "rate_limited"
     code = dict(_BY_STATUS).get(status, "unexpected_status")
+    if code == "bad_request":
+        return "token_rejected" if _is_about_the_token(body) else code
     return _code_by_text(body, code) if code in {"token_rejected", "forbidden"} else code
 
 
+def _is_about_the_token(body: bytes) -> bool:
+    text = _text(body)
+    return any(words in text for words in _BAD_TOKEN)
+
+
 def _code_by_text(body: bytes, otherwise: FailureCode) -> FailureCode:
-    text = (_error(body).message or body.decode(errors="replace")).casefold()
+    text = _text(body)
     return next((code for words, code in _BY_TEXT if words in text), otherwise)
+
+
+def _text(body: bytes) -> str:
+    """What the body says, to be looked through for words."""
+    return (_error(body).message or body.decode(errors="replace")).casefold()
 
 
 def _error(body: bytes) -> _Error:

@@ -1,6 +1,7 @@
 """Whether to try again, and after how long."""
 
-from collections.abc import Set as AbstractSet
+from collections import OrderedDict
+from collections.abc import Callable, Set as AbstractSet
 from random import Random
 
 from lyra.spotify.failures import FailureCode, SpotifyFailure
@@ -10,26 +11,56 @@ ATTEMPTS = 3
 LONGEST_WAIT_S = 3.0
 # What must be left of the deadline after a wait that Spotify asked for.
 RESERVE_S = 1.0
+_SHARE, _SHARE_A_SECOND = 10.0, 1 / 6  # five reads of three attempts each, once a minute
+_WHOLE_A_SECOND = 1.0
+MOST_SHARES = 4096
 _ONCE: AbstractSet[FailureCode] = frozenset({"truncated", "rate_limited"})
 
 
 class RetryBudget:
-    """Keeps retries to a tenth of the successes when Spotify is down for everybody."""
+    """Keeps retries to a tenth of the successes when Spotify is down for everybody.
 
-    def __init__(self, tokens: float = 100.0) -> None:
-        self._most = tokens
-        self._left = tokens
+    An owner, for whom a read is made, has a share of it: it comes back with time a sixth as fast as
+    the whole does, so that no owner's failing reads use up what the others may spend.
+    """
 
-    def take(self) -> bool:
-        """Spend one token; False when none is left, and then nobody retries."""
-        if self._left < 1:
+    def __init__(self, clock: Callable[[], float], tokens: float = 100.0) -> None:
+        self._clock = clock
+        self._whole = _Bucket(tokens, clock())
+        self._shares: OrderedDict[str, _Bucket] = OrderedDict()  # spent from last at the end
+
+    def take(self, owner: str) -> bool:
+        """Spend one token of this owner's; False when none is left."""
+        now = self._clock()
+        share = self._shares.pop(owner, None) or _Bucket(_SHARE, now)
+        self._shares[owner] = share
+        if len(self._shares) > MOST_SHARES:
+            self._shares.popitem(last=False)  # who is forgotten starts afresh
+        share.refill(now, _SHARE_A_SECOND)
+        self._whole.refill(now, _WHOLE_A_SECOND)
+        if share.left < 1 or self._whole.left < 1:
             return False
-        self._left -= 1
+        share.left -= 1
+        self._whole.left -= 1
         return True
 
     def earn(self) -> None:
         """Give a tenth of a token back for a success."""
-        self._left = min(self._most, self._left + 0.1)
+        self._whole.left = min(self._whole.most, self._whole.left + 0.1)
+
+
+class _Bucket:
+    """Tokens that come back with time, up to as many as there were."""
+
+    __slots__ = ("at", "left", "most")
+
+    def __init__(self, most: float, now: float) -> None:
+        self.most = self.left = most
+        self.at = now
+
+    def refill(self, now: float, a_second: float) -> None:
+        self.left = min(self.most, self.left + (now - self.at) * a_second)
+        self.at = now
 
 
 def fits(pause_s: float, left_s: float) -> bool:
@@ -38,10 +69,11 @@ def fits(pause_s: float, left_s: float) -> bool:
 
 
 class Retries:
-    """The attempts that one read may still make."""
+    """The attempts that one read of this owner's may still make."""
 
-    def __init__(self, budget: RetryBudget, rng: Random) -> None:
+    def __init__(self, budget: RetryBudget, rng: Random, owner: str) -> None:
         self._budget = budget
+        self._owner = owner
         self._rng = rng
         self._tried = 0
         self._seen: set[FailureCode] = set()
@@ -57,7 +89,12 @@ class Retries:
         if again or not failure.retryable or self._tried >= ATTEMPTS:
             return None
         wait = self._wait(failure, left_s)
-        return wait if wait is not None and self._budget.take() else None
+        if wait is None:
+            return None
+        # A pause that was asked for is sat out once, and may be the listener's own app's: it says
+        # nothing of Spotify, and takes nothing from the others.
+        paid = failure.code == "rate_limited" or self._budget.take(self._owner)
+        return wait if paid else None
 
     def _wait(self, failure: SpotifyFailure, left_s: float) -> float | None:
         backoff = self._rng.uniform(0.0, min(2.0, 0.1 * 2 ** (self._tried - 1)))

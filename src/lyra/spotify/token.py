@@ -19,6 +19,7 @@ class Token:
     __slots__ = ("_text",)
     life_s = TOKEN_LIFE_S
     renewed = False  # whether others take its place, under the same identity
+    granted = False  # whether Spotify gave it to Lyra itself, and so to the operator's app
 
     def __init__(self, text: str) -> None:
         if not _TOKEN68.fullmatch(text):
@@ -42,7 +43,14 @@ class Token:
         raise TypeError("a token is never pickled or copied")
 
 
-class LoginToken(Token):
+class GrantedToken(Token):
+    """An access token that Lyra itself was given, for the app of its own client id."""
+
+    __slots__ = ()
+    granted = True
+
+
+class LoginToken(GrantedToken):
     """The access token of a log-in. Its identity is the account's, so that it outlives a refresh.
 
     `life_s` is what is left of the session.

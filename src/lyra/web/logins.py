@@ -23,7 +23,7 @@ from lyra.settings import Settings
 from lyra.spotify.accounts import AccountsClient, Grant, GrantError
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.token import LoginToken, Token
+from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.sessions import PENDING_S, SESSION_S, Pending, Session, Vault, name_of
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Logins:
         if error or not code:
             raise LoginError("denied" if error == "access_denied" else "misconfigured")
         grant = await self._exchanged(code, pending)
-        profile = await self._who(Token(grant.access_token))
+        profile = await self._who(GrantedToken(grant.access_token))
         session = self._opened(grant, profile)
         given = await self._sessions.add(session)
         self._listeners.pardon(session.token(self._wall_clock()))
