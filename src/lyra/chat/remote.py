@@ -26,7 +26,8 @@ READERS = 4  # of one run: a page in two tabs, and one that has not noticed that
 _LOOK_S = 0.1
 _LONGEST_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
 _FIRST_S = 2.0  # longer than a stream may take for its first byte
-_BLIND_S = 5.0
+_BLIND_LOOKS = 8  # some seconds
+_FAILURE = 3  # parts that tell of a failure
 
 
 def sealed_piece(
@@ -80,15 +81,24 @@ class RemoteRun:
         self._longest_s = longest_s
         self._pace_s = pace_s
         self._lines: list[bytes] = []
+        self._cut: list[bytes] = []  # how it ends, if not as its maker meant it to
         self._after = "-"
-        self._answered_at = self._grown_at = self._told_at = 0.0  # moments of the loop's clock
-        self._blind = False  # whether the latest look was not answered
+        self._grown_at = self._told_at = 0.0  # moments of the loop's clock
+        self._blind = 0  # looks in a row that were not answered
         self._warned = False
         self._sleepers: set[Sleeper] = set()
 
     def lines(self, position: int) -> list[bytes]:
-        """See Log.lines."""
-        return self._lines[position:]
+        """See Log.lines.
+
+        A reader may have had more from the maker than has come here. If the answer is broken off,
+        that reader is told so as well.
+        """
+        if position > len(self._lines):
+            return self._cut[
+                -_FAILURE:
+            ]  # what is open to that reader is unknown: nothing is closed
+        return self._lines[position:] + self._cut
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -135,9 +145,8 @@ class RemoteRun:
 
     async def poll(self) -> None:
         """Look until the ending, less often while nothing comes, and say that somebody reads."""
-        now = asyncio.get_running_loop().time()
-        self._answered_at = self._grown_at = now
-        self._told_at = now - self._grace_s
+        self._grown_at = asyncio.get_running_loop().time()
+        self._told_at = self._grown_at - self._grace_s
         pause_s = _LOOK_S
         while not self.ended:
             grown = await self._looked()
@@ -148,11 +157,10 @@ class RemoteRun:
     async def _looked(self) -> bool:
         """Look once, and wake who waits for what it shows; whether there is more than before."""
         before = len(self._lines)
-        self._blind = not await self.look()
+        self._blind = 0 if await self.look() else self._blind + 1
         now, grown = asyncio.get_running_loop().time(), len(self._lines) > before
-        self._answered_at = self._answered_at if self._blind else now
         self._grown_at = now if grown else self._grown_at
-        if now - self._answered_at > _BLIND_S or now - self._grown_at > self._longest_s:
+        if self._blind > _BLIND_LOOKS or now - self._grown_at > self._longest_s:
             self.break_off()
         if grown or self.ended or self._blind:
             self._wake()
@@ -210,7 +218,7 @@ class RemoteRun:
             open_text = b'"type":"text-start"' in told and b'"type":"text-end"' not in told
             ending: list[Part] = [TextEnd("t1")] if open_text else []
             ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
-            self._lines += [part.encode() for part in ending]
+            self._cut = [part.encode() for part in ending]
         self.ended = True
         self._wake()
 
