@@ -24,7 +24,9 @@ from lyra.redis.replies import Command, Refusal, Reply
 ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
 MOST_OF_ONE = 512  # runs of one listener; minutes at the rate that one token may have
 _SIGN_MS = round(ALIVE_S * 1000)
-_SLICE = 500  # names in one command: some milliseconds of the loop
+_SLICE = 500  # names in one step: a millisecond or two of Redis
+_DROPPED = 50  # that are too many, at each new name
+_RUN, _ALIVE = "lyra:v2:run:{", "lyra:v2:run-alive:{"
 _PIECES = 256  # of one look
 _LONGEST_POSITION = 9  # digits
 _WRONG_TYPE = Refusal("WRONGTYPE")
@@ -81,7 +83,16 @@ class SharedRuns:
         if chat is not None:
             commands.append(("SET", _chat(chat), name, "PX", 2 * ttl_ms))
         # Last: a forget that comes in between leaves a run that the next one finds.
-        index = ("EVAL", scripts.ANNOUNCE, 1, _owned(owner), name, 2 * ttl_ms, MOST_OF_ONE, _SLICE)
+        index = (
+            "EVAL",
+            scripts.ANNOUNCE,
+            1,
+            _owned(owner),
+            name,
+            2 * ttl_ms,
+            MOST_OF_ONE,
+            _DROPPED,
+        )
         replies = await self._door.ask(*commands, index)
         if replies is None:
             return False
@@ -156,30 +167,28 @@ class SharedRuns:
         return done
 
     async def _forget(self, owner: str) -> bool:
-        """Forget slice by slice, so that the loop is free in between, and no longer than it may."""
-        index = _owned(owner)
-        slice_of_names: Command = ("ZRANGE", index, 0, _SLICE - 1)
-        replies = await self._door.ask(self._notice("lose", owner), slice_of_names)
+        """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
+        a_slice = ("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}")
+        replies = await self._door.ask(self._notice("lose", owner), a_slice)
         try:
             async with asyncio.timeout(self._door.timing.forget_s):
                 while replies is not None and await self._sound(owner, replies):
-                    found = replies[-1]
-                    if not found:
+                    if replies[-1] == 0:
                         return True
-                    replies = await self._door.ask(*_deletion(index, found), slice_of_names)
+                    replies = await self._door.ask(a_slice)
         except TimeoutError:
             return False
         return False
 
     async def withdraw(self, owner: str, name: str) -> None:
         """Delete a run that was lost while it was being copied, whatever has come of it since."""
-        await self._door.ask(*_deletion(_owned(owner), [name.encode()]))
+        await self._door.ask(_deletion(_owned(owner), [name.encode()]))
 
     async def _drop(self, owner: str, found: Sequence[Reply]) -> None:
         """Delete the runs that are too many of one owner, and have their makers lose them."""
         if found:
             lose = [self._notice("lose", name) for name in _names(found)]
-            await self._door.ask(*_deletion(_owned(owner), found), *lose)
+            await self._door.ask(_deletion(_owned(owner), found), *lose)
 
     async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
         """Whether Redis has taken all of it; an index of another type is deleted and counted."""
@@ -192,12 +201,11 @@ class SharedRuns:
         self._owed.hurry()
 
 
-def _deletion(index: str, found: Sequence[Reply]) -> list[Command]:
-    """The commands that delete the runs of these names, and the names from their index."""
-    commands: list[Command] = [("ZREM", index, *found)]
-    if names := _names(found):
-        commands.insert(0, ("UNLINK", *map(_stream, names), *map(_alive, names)))
-    return commands
+def _deletion(index: str, found: Sequence[Reply]) -> Command:
+    """The command that deletes the runs of these names, and the names from their index."""
+    names = _names(found)
+    keys = [index, *map(_stream, names), *map(_alive, names)]
+    return ("EVAL", scripts.DELETE_RUNS, len(keys), *keys, *found)
 
 
 def _names(found: Sequence[Reply]) -> list[str]:
@@ -225,11 +233,11 @@ def _ms(seconds: float) -> int:
 
 
 def _stream(name: str) -> str:
-    return f"lyra:v2:run:{{{checked(name)}}}"
+    return f"{_RUN}{checked(name)}}}"
 
 
 def _alive(name: str) -> str:
-    return f"lyra:v2:run-alive:{{{checked(name)}}}"
+    return f"{_ALIVE}{checked(name)}}}"
 
 
 def _chat(chat: str) -> str:

@@ -95,3 +95,26 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 return 1
 """
+
+# KEYS the index of an owner's runs, then runs and their signs of life. ARGV their names. A name
+# leaves the index only with its run, so that what could not be deleted is found again.
+DELETE_RUNS = """
+if #KEYS > 1 then redis.call('UNLINK', unpack(KEYS, 2)) end
+redis.call('ZREM', KEYS[1], unpack(ARGV))
+return 1
+"""
+
+# KEYS the index of an owner's runs. ARGV how many at once, and what stands before and behind a
+# name in the keys of a run and of its sign of life. Deletes the oldest; answers how many are left.
+FORGET_RUNS = """
+local keys = {}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)) do
+    keys[#keys + 1] = ARGV[2] .. name .. ARGV[4]
+    keys[#keys + 1] = ARGV[3] .. name .. ARGV[4]
+end
+if #keys > 0 then
+    redis.call('UNLINK', unpack(keys))
+    redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[1] - 1)
+end
+return redis.call('ZCARD', KEYS[1])
+"""
