@@ -1,9 +1,7 @@
 """The table of answers: what one listener has done costs nothing of what the others have."""
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from lyra.cache.keys import Key
@@ -13,35 +11,13 @@ from lyra.chat.run import Run
 from lyra.chat.runs import Runs
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from tests.steps import steps_of
 
 TOKEN = Token("an-invented-token")
 
 
 def owner(number: int) -> Key:
     return Key(f"{number:040x}")
-
-
-class Steps:
-    """How many instructions of Python were carried out."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, frame: FrameType, event: str, _: Any) -> "Steps":
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        self.count += event == "opcode"
-        return self
-
-
-@contextmanager
-def counted() -> Iterator[Steps]:
-    """Count the instructions of the block; a comprehension counts each of its items."""
-    steps, before = Steps(), sys.gettrace()
-    sys.settrace(steps)
-    try:
-        yield steps
-    finally:
-        sys.settrace(before)
 
 
 async def keep(runs: Runs, whose: Key, chat: str | None = None) -> Run:
@@ -61,12 +37,6 @@ async def opened(**changes: Any) -> AsyncIterator[Runs]:
         yield runs
     finally:
         await runs.close()
-
-
-async def steps_of(work: Awaitable[object]) -> int:
-    with counted() as steps:
-        await work
-    return steps.count
 
 
 async def test_forgetting_looks_at_nobody_elses_answers() -> None:

@@ -255,6 +255,25 @@ async def test_reading_elsewhere_counts_as_a_stream_of_the_listener_and_of_the_p
     assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
 
 
+async def test_who_reads_elsewhere_gets_an_ending_when_that_process_goes_down(
+    start: Start, server: RedisServer
+) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        first, second = await pair(start, server, llm_base_url=served.url)
+        async with chatting(first, body=CHAT) as response:
+            await read_until(response, b"Before")
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(resume(second, "chat-1"))
+                await until(lambda: streams(second) == 1)
+                await second.stop()
+            model.go_on.set()
+            seen = await response.read()
+
+    assert read_body(reading.result().body).ending == "llm_interrupted"
+    assert b" and after." in seen
+
+
 async def test_coming_back_to_an_answer_has_a_rate(start: Start, server: RedisServer) -> None:
     _, second = await pair(start, server, rate_per_minute=3)
     answers = [await resume(second, "chat-1") for _ in range(4)]

@@ -25,6 +25,8 @@ _SIGN_S = 1.0
 _TRIES_OF_THE_LAST = 5
 _LOOKS_A_SECOND = 500  # of this process, at all runs together
 
+Sealed = Callable[[int, list[bytes], bool], bytes]
+
 
 class Elsewhere:
     """The answers that all processes of one service share. Never raises for want of Redis.
@@ -50,8 +52,11 @@ class Elsewhere:
 
     async def copy(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
-        copying = _Copying(self._shared, run, owner, names, self._ttl_s)
-        await copying.go_on(partial(sealed_piece, self._secret, token.identity, names[0]))
+
+        def sealed(position: int, lines: list[bytes], last: bool) -> bytes:
+            return sealed_piece(self._secret, token.identity, names[0], position, lines, last=last)
+
+        await _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
 
     async def stop(self, name: str) -> None:
         """Have this run, or the newest of this chat, stopped by whichever process makes it."""
@@ -76,7 +81,8 @@ class Elsewhere:
                 self._shared,
                 owner,
                 found,
-                partial(opened_piece, self._secret, token.identity, found),
+                # No partial: whoever prints one prints what it holds.
+                lambda piece: opened_piece(self._secret, token.identity, found, piece),
                 grace_s=self._grace_s,
                 longest_s=self._longest_s,
                 pace_s=lambda: len(self._pollers) / _LOOKS_A_SECOND,
@@ -108,7 +114,7 @@ class Elsewhere:
         poller.add_done_callback(partial(_polled, run))
 
     async def close(self) -> None:
-        """End all polling."""
+        """End all polling; who still reads is told that the answer breaks off."""
         pollers = list(self._pollers)
         for poller in pollers:
             poller.cancel()
@@ -138,7 +144,7 @@ class _Copying:
         self._position = 0
         self._announced_at: float | None = None
 
-    async def go_on(self, sealed: Callable[..., bytes]) -> None:
+    async def go_on(self, sealed: Sealed) -> None:
         """Tell what is new until there is nothing more to tell."""
         tries = _TRIES_OF_THE_LAST
         while tries and not self._run.lost:
@@ -162,11 +168,11 @@ class _Copying:
             self._announced_at = now if announced else at
         return self._announced_at is not None
 
-    async def _step(self, sealed: Callable[..., bytes], *, ended: bool) -> Kept:
+    async def _step(self, sealed: Sealed, *, ended: bool) -> Kept:
         lines = self._run.lines(self._position)
         if not (lines or ended):
             return await self._shared.live(self._name, ttl_s=self._ttl_s)
-        piece = sealed(self._position, lines, last=ended)
+        piece = sealed(self._position, lines, ended)
         fate = await self._shared.append(
             self._name, self._position, piece, last=ended, ttl_s=self._ttl_s
         )

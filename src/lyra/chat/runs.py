@@ -128,13 +128,21 @@ class Runs:
     @contextmanager
     def _reading_elsewhere(self, owner: Key) -> Iterator[None]:
         """Be one who reads, or looks for, another process's run; it counts as a stream."""
+        if self.draining:
+            raise DrainingError(retry_after_s=1)
         self._count(owner)
         self._away += 1
+        self._idle.clear()
         try:
             yield
         finally:
             self._away -= 1
             self._discount(owner)
+            self._rest()
+
+    def _rest(self) -> None:
+        if not (self._live or self._away):
+            self._idle.set()
 
     def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         """Begin the work that fills this run; the table ends it when nobody wants it any more."""
@@ -203,8 +211,7 @@ class Runs:
             self._keep(run)
         else:
             self._forget(run)
-        if not self._live:
-            self._idle.set()
+        self._rest()
 
     def _keep(self, run: Run) -> None:
         size = run.pack()
@@ -243,6 +250,7 @@ class Runs:
 
         Raises:
             TooManyRequestsError: too many look for it, or read, elsewhere.
+            DrainingError: the process is going down, and another one makes it.
             OverloadedError: this process has as many streams as it may.
         """
         as_run = run_name(owner, name)
@@ -314,6 +322,8 @@ class Runs:
     async def _stop_all(self) -> None:
         for run in list(self._live):
             run.stop("draining")
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
