@@ -95,9 +95,8 @@ class RemoteRun:
         that reader is told so as well.
         """
         if position > len(self._lines):
-            return self._cut[
-                -_FAILURE:
-            ]  # what is open to that reader is unknown: nothing is closed
+            # What is open to that reader is unknown here, so nothing is closed.
+            return self._cut[-_FAILURE:]
         return self._lines[position:] + self._cut
 
     @contextmanager
