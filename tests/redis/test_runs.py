@@ -245,14 +245,20 @@ async def test_reading_elsewhere_counts_as_a_stream_of_the_listener_and_of_the_p
                 reads = [tasks.create_task(resume(second, "chat-1")) for _ in range(2)]
                 await until(lambda: streams(second) == 2)
                 own = [await chat(second, body=CHAT), await resume(second, "chat-1")]
-                async with chatting(second, OTHER, CHAT) as other:
+                late = sandbox_token(9)
+                async with (
+                    chatting(second, OTHER, CHAT) as other,
+                    chatting(first, late, CHAT) as its_own,
+                ):
                     await read_until(other, b"Before")
-                    late = sandbox_token(9)
-                    full = [await chat(second, late), await resume(second, "x", token=late)]
+                    await read_until(its_own, b"Before")
+                    full = [await chat(second, late), await resume(second, "chat-1", token=late)]
+                    nothing = await resume(second, "chat-2", token=late)
                 model.go_on.set()
 
     assert {check_error(each, "too_many_requests")["reason"] for each in own} == {"streams"}
     assert [each.code for each in full] == ["overloaded"] * 2
+    assert nothing.status == 204  # who looks for an answer in vain takes nobody's place
     assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
 
 

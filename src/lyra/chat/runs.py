@@ -127,7 +127,7 @@ class Runs:
 
     @contextmanager
     def _reading_elsewhere(self, owner: Key) -> Iterator[None]:
-        """Be one who reads, or looks for, another process's run; it counts as a stream."""
+        """Be one who reads another process's run; it counts as a stream."""
         if self.draining:
             raise DrainingError(retry_after_s=1)
         self._count(owner)
@@ -154,6 +154,7 @@ class Runs:
 
         Raises:
             TooManyRequestsError: it has as many readers as one run may, or this listener streams.
+            DrainingError: the process is going down, and another one makes it.
             OverloadedError: this process has as many streams as it may.
         """
         if isinstance(log, RemoteRun) and self._elsewhere is not None:
@@ -249,9 +250,7 @@ class Runs:
         """The answer with this run id, or the newest of this chat, if it is this listener's.
 
         Raises:
-            TooManyRequestsError: too many look for it, or read, elsewhere.
-            DrainingError: the process is going down, and another one makes it.
-            OverloadedError: this process has as many streams as it may.
+            TooManyRequestsError: another process makes it, and it has as many readers here as it may.
         """
         as_run = run_name(owner, name)
         run = self._table.find(as_run)
@@ -260,8 +259,7 @@ class Runs:
         if self._elsewhere is None:
             return None
         is_chat = not name.startswith(_PREFIX)
-        with self._reading_elsewhere(owner):
-            return await self._elsewhere.find(owner, token, as_run, is_chat=is_chat)
+        return await self._elsewhere.find(owner, token, as_run, is_chat=is_chat)
 
     async def stop(self, owner: Key, name: str) -> bool:
         """End this listener's running answer; whether there is one, as far as is known."""
