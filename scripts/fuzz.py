@@ -40,6 +40,7 @@ async def own_service() -> AsyncIterator[str]:
             llm_api_key="sandbox",
             model="sandbox-model",
             rate_per_minute=1_000_000,
+            fetches_per_minute=1_000_000,
         )
         runner = Runner(
             create_app(settings, personas=[Persona("demo", "Demo", sandbox_token())]), settings

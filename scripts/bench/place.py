@@ -28,6 +28,7 @@ _FILES = 20_000  # 5,000 readers, and each has a stream from the model
 # One client asks for a thousand; how fast Lyra says no is not the question.
 _ROOM = {
     "LYRA_RATE_PER_MINUTE": "1000000",
+    "LYRA_FETCHES_PER_MINUTE": "1000000",
     "LYRA_DAILY_TOKENS": "0",
     "LYRA_STREAMS_PER_TOKEN": "20000",
     "LYRA_MAX_STREAMS": "20000",

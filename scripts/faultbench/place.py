@@ -29,6 +29,7 @@ _SETTINGS = {
     "LYRA_ADMIN_TOKEN": _ADMIN,
     # A few listeners stand for many here; how soon one of them is held back is not the question.
     "LYRA_RATE_PER_MINUTE": _LIMITLESS,
+    "LYRA_FETCHES_PER_MINUTE": _LIMITLESS,
     "LYRA_STREAMS_PER_TOKEN": _LIMITLESS,
     "LYRA_DAILY_TOKENS": "0",
 }

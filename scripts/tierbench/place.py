@@ -103,6 +103,7 @@ class Place:
             "LYRA_REDIS_URL": self.redis.url,
             "LYRA_SECRET": SECRET,
             "LYRA_RATE_PER_MINUTE": "1000000",
+            "LYRA_FETCHES_PER_MINUTE": "1000000",
         }
         async with open_server(
             self.folder, name, "-m", "lyra", "serve", "--port", "0", **settings

@@ -100,6 +100,7 @@ def create_app(
                 memory=memory,
                 chats=limit(1, "rate"),
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
+                resumes=limit(1, "rate"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
                 trusted=trusted_networks(settings.trusted_proxies),
                 head=ready_head(settings),
@@ -156,6 +157,7 @@ async def _open_runs(settings: Settings, lyra: Lyra, metrics: Metrics) -> AsyncI
             settings.secret,
             keep_s=settings.run_keep_s,
             grace_s=settings.resume_grace_s,
+            longest_s=settings.answer_timeout_s + settings.spotify_timeout_s,
         )
     runs = Runs(settings, elsewhere)
     metrics.watch("lyra_runs", runs.stats)

@@ -177,6 +177,14 @@ class SessionsUnavailableError(TryLaterError):
     sentence = "Log-ins cannot be looked up right now. Try again in a moment."
 
 
+class NotForgottenError(TryLaterError):
+    code = "forget_unfinished"
+    sentence = (
+        "It is forgotten here, but not yet where all servers share it: that does not answer. Try "
+        "again in a moment."
+    )
+
+
 class SpotifyRateLimitedError(TryLaterError):
     code = "spotify_rate_limited"
     sentence = "Spotify asks for a pause. Try again later."

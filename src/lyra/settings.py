@@ -50,6 +50,7 @@ class Settings(
     max_sessions: PositiveInt = 10_000
     spotify_timeout_s: Seconds = 10
     spotify_max_fetches: PositiveInt = 1000
+    fetches_per_minute: PositiveInt = 10
 
     llm: Literal["auto", "anthropic", "offline"] = "auto"
     llm_api_key: str | None = None

@@ -21,7 +21,7 @@ from lyra.spotify.token import Token
 from tests.conftest import Service, Start
 from tests.web.calls import chat, init
 
-from .conftest import ANNA, BORIS, MiddleOfRange
+from .conftest import ANNA, BORIS, OFTEN, MiddleOfRange
 from .virtual_time import now, pass_time, virtual
 from .weather import Forecast, Weather, parts
 
@@ -35,7 +35,7 @@ class Scene:
         self.metrics = Metrics()
         self.began = now()
         self.cache = ListenerCache(
-            Settings(**changes),  # type: ignore[arg-type]
+            Settings(**{**OFTEN, **changes}),  # type: ignore[arg-type]
             self.weather,
             self.metrics,
             rng=rng or Random(1),

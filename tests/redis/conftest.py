@@ -21,7 +21,7 @@ from lyra.redis.listeners import SharedListeners
 from lyra.redis.timing import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from tests.cache.conftest import ANNA, Clock, MiddleOfRange, ScriptedSpotify
+from tests.cache.conftest import ANNA, OFTEN, Clock, MiddleOfRange, ScriptedSpotify
 from tests.redis.servers import RedisServer, server_binary
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -236,7 +236,7 @@ async def process_early(
             return clock.now + 1_795_000_000 + ahead_s
 
         member = await join_early(timing=timing, clock=clock, hearing=hearing)
-        settings = Settings(secret=secret, **changes)
+        settings = Settings(secret=secret, **{**OFTEN, **changes})
         cache = ListenerCache(
             settings,
             source or spotify,

@@ -14,12 +14,14 @@ from lyra.metrics import Metrics
 from lyra.redis.breaker import Breaker
 from lyra.redis.door import RedisDoor
 from lyra.redis.listeners import Generation
+from lyra.redis.names import EPOCH
+from lyra.redis.owed import MOST_OTHERS
 from lyra.redis.replies import Command, Reply, UnansweredError
 from lyra.redis.timing import Timing
 from tests.cache.conftest import Clock
 from tests.conftest import settle
 from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Join, Member
-from tests.redis.servers import RedisServer, free_port
+from tests.redis.servers import RedisServer, free_port, set_user
 
 BLOB = b"a sealed listener"
 REST_S = 5.0
@@ -299,21 +301,74 @@ async def test_forgetting_all_during_an_outage_is_made_up_for(
     assert await two.read(KEY) is None
 
 
-async def test_more_owed_forgets_than_are_remembered_become_all(
-    server: RedisServer, join: Join
+async def test_strangers_forgets_during_an_outage_never_become_everybodys(
+    server: RedisServer, join: Join, admin: Redis
 ) -> None:
     clock = Clock()
     one, two = await join(clock=clock, timing=HASTY), await join()
     await two.keep(KEY, BLOB)
+    epoch = await admin.get(EPOCH)
     await hang_until_the_breaker_is_open(server, one)
-    for number in range(1001):
+    for number in range(MOST_OTHERS + 100):
         assert not await one.shared.forget(f"{number:040x}")
     server.go_on()
     clock.now += REST_S
     await closed(one)
 
     assert await one.read(OTHER) is None
+    assert await two.read(KEY) == BLOB
+    assert await admin.get(EPOCH) == epoch
+
+
+async def test_strangers_forgets_push_out_none_of_a_listener_who_was_held(
+    server: RedisServer, join: Join
+) -> None:
+    clock = Clock()
+    one, two = await join(clock=clock, timing=HASTY), await join()
+    await two.keep(KEY, BLOB)
+    await hang_until_the_breaker_is_open(server, one)
+    assert not await one.shared.forget(KEY, held=True)
+    for number in range(MOST_OTHERS + 100):
+        assert not await one.shared.forget(f"{number:040x}")
+    assert not await one.shared.forget(KEY)  # asked for again, when it is not held any more
+    server.go_on()
+    clock.now += REST_S
+    await closed(one)
+
+    assert await one.read(KEY) is None
     assert await two.read(KEY) is None
+
+
+async def test_a_forget_is_made_up_for_though_the_subscription_was_never_lost(
+    join: Join, admin: Redis
+) -> None:
+    one, two = await join(), await join()
+    await one.keep(KEY, BLOB)
+    await set_user(admin, "default", "-eval")
+    assert not await one.shared.forget(KEY)
+    assert not await one.shared.forget(OTHER)
+    await set_user(admin, "default", "+eval")
+    await two.until(lambda told: {("gone", KEY), ("gone", OTHER)} <= set(told))
+
+    assert await two.read(KEY) is None
+
+
+async def test_who_is_owed_a_forget_waits_for_no_other_debt(
+    server: RedisServer, join: Join
+) -> None:
+    """A listener's request tells Redis of that listener, however many others are owed."""
+    clock = Clock()
+    one = await join(clock=clock, timing=HASTY)
+    await hang_until_the_breaker_is_open(server, one)
+    for number in range(500):
+        await one.shared.forget(f"{number:040x}")
+    server.go_on()
+    clock.now += REST_S
+    await closed(one)
+    before = one.door.stats()["ok_total"]
+    await one.read(f"{250:040x}")
+
+    assert one.door.stats()["ok_total"] - before <= 5
 
 
 async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(

@@ -51,12 +51,13 @@ async def tour(member: Member) -> None:
         assert await sessions.read(OTHER) == BLOB
     assert await sessions.take(OTHER) == BLOB
     runs = SharedRuns(member.door)
-    await runs.announce(KEY, OTHER, OTHER, ttl_s=60)
-    assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60)
+    assert await runs.announce(KEY, OTHER, OTHER, ttl_s=60)
+    assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "kept"
     assert await runs.look(OTHER) is not None
     assert await runs.name_of(OTHER) == OTHER
-    await runs.live(OTHER)
-    await runs.forget(KEY)
+    assert await runs.live(OTHER, ttl_s=60) == "kept"
+    assert await runs.forget(KEY)
+    assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "gone"
     assert await SharedCounters(member.door).add(f"1:{KEY}", 2, ttl_s=60) == 2
 
 

@@ -158,6 +158,12 @@ async def _not_agreed(start: Start, _: pytest.MonkeyPatch) -> Answer:
 
 _NO_REDIS = {"redis_url": "redis://127.0.0.1:9", "secret": "0123456789abcdef"}
 
+
+async def _forgotten_here_alone(start: Start, _: pytest.MonkeyPatch) -> Answer:
+    service = await start(**_NO_REDIS)
+    return await call(service, "DELETE", "/lyra/session", headers=service.headers())
+
+
 SCENES: list[tuple[str, str, Scene]] = [
     ("empty object", "invalid_request", with_body(b"{}")),
     ("half an object", "invalid_json", with_body(b'{"message"')),
@@ -178,6 +184,7 @@ SCENES: list[tuple[str, str, Scene]] = [
     ("other page", "cross_site", with_cookie("POST", "/lyra/init")),
     ("not agreed", "consent_required", _not_agreed),
     ("no redis", "sessions_unavailable", with_cookie("GET", "/lyra/status", **_NO_REDIS)),
+    ("forgotten here alone", "forget_unfinished", _forgotten_here_alone),
     ("not registered", "spotify_forbidden", with_token(7, "not_registered")),
     ("not premium", "spotify_forbidden", with_token(7, "owner_not_premium")),
     ("rate limited", "spotify_rate_limited", with_token(7, "typical", "legacy", "429-3600")),

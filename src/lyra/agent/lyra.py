@@ -20,6 +20,7 @@ from lyra.cache.shared import SharedTier
 from lyra.errors import (
     LyraError,
     MalformedTokenError,
+    NotForgottenError,
     OverloadedError,
     SpotifyTokenRejectedError,
 )
@@ -107,7 +108,8 @@ class Lyra:
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""
         try:
-            await self.listeners.clear(None if token is None else _checked(token))
+            if not await self.listeners.clear(None if token is None else _checked(token)):
+                raise NotForgottenError(retry_after_s=1)
         except LyraError as failure:
             return failed(failure)
         return {"success": True, "message": _FORGOTTEN}

@@ -57,6 +57,7 @@ class ListenerCache:
             self._shelf,
             self._flights,
             metrics,
+            keys=self.keys,
             rng=rng,
             clock=clock,
             wall_clock=wall_clock,
@@ -82,6 +83,7 @@ class ListenerCache:
         Raises:
             SpotifyTokenRejectedError: Spotify refused this token less than 30 s ago.
             OverloadedError: too many fetches are running.
+            TooManyRequestsError: this listener has been read too often lately.
             DrainingError: this process fetches no more.
         """
         asked_at = self._clock()
@@ -168,13 +170,21 @@ class ListenerCache:
         """Whether the entry's time has not come yet."""
         return self._clock() < entry.expires_at
 
-    async def clear(self, token: Token | None = None) -> None:
-        """Forget one listener, or all; a fetch that is running now will not bring it back."""
+    async def clear(self, token: Token | None = None) -> bool:
+        """Forget one listener, or all; a fetch that is running now will not bring it back.
+
+        False when the other processes could not be told: they are, as soon as that can be.
+        """
         key = None if token is None else self.keys.key(token)
+        # Before it is forgotten: of whom nothing was ever held, little may be owed.
+        held = key is not None and self._shelf.knows(key)
         self._invalidated(key)
-        if self._shared is not None:
-            await self._shared.forget(key)
-            self._invalidated(key)  # what was read from there in the meantime
+        if self._shared is None:
+            return True
+        forget = self._shared.forget_all() if key is None else self._shared.forget(key, held=held)
+        done = await forget
+        self._invalidated(key)  # what was read from there in the meantime
+        return done
 
     def _told(self, key: str | None) -> None:
         """Forget what another process has forgotten, or may have: then None, and data alone go."""

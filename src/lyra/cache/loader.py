@@ -7,8 +7,9 @@ from random import Random
 from typing import Protocol
 
 from lyra.cache.entry import Entry, make_entry
+from lyra.cache.fetch_rate import FetchRate
 from lyra.cache.flights import Flight, Flights, Outcome
-from lyra.cache.keys import Key
+from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.life import has_gap, life_of, worth_keeping
 from lyra.cache.shared import SharedTier
 from lyra.cache.shelf import Shelf
@@ -40,6 +41,7 @@ class Loader:
         flights: Flights,
         metrics: Metrics,
         *,
+        keys: KeyMaker,
         rng: Random,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -52,6 +54,10 @@ class Loader:
         self._shelf = shelf
         self._flights = flights
         self._metrics = metrics
+        self._keys = keys
+        self._rate = FetchRate(
+            settings.fetches_per_minute, entries=settings.cache_max_entries, clock=clock
+        )
         self._rng = rng
         self._clock = clock
         self._wall_clock = wall_clock
@@ -63,7 +69,9 @@ class Loader:
 
         Raises:
             OverloadedError: as many flights are under way as there may be.
+            TooManyRequestsError: this listener has been read too often lately.
         """
+        self._rate.spend(key)
         traces = self._metrics.traces
         cause = traces.here()  # the flight runs in a context of its own
 
@@ -94,7 +102,7 @@ class Loader:
         try:
             return await self._bring(self._shared, flight, old, token)
         except SpotifyTokenRejectedError:
-            await self._shared.forget(flight.key)
+            await self._shared.forget(flight.key, held=old is not None)
             raise
 
     async def _bring(
@@ -204,6 +212,8 @@ class Loader:
 
         Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
         """
+        if entry.account:
+            self._rate.learn(flight.key, self._keys.account(entry.account))
         if not flight.fenced:
             longest_s = inf if self._shared is None else MEMORY_TTL_S
             await self._shelf.put(flight.key, entry, longest_s=longest_s)

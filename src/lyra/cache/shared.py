@@ -119,6 +119,10 @@ class SharedTier:
         """Wait for another process's fetch; see SharedListeners.wait."""
         return await self._shared.wait(key, until)
 
-    async def forget(self, key: Key | None) -> None:
-        """Forget one listener, or all, in every process."""
-        await (self._shared.forget_all() if key is None else self._shared.forget(key))
+    async def forget(self, key: Key, *, held: bool) -> bool:
+        """Forget one listener in every process; see SharedListeners.forget."""
+        return await self._shared.forget(key, held=held)
+
+    async def forget_all(self) -> bool:
+        """Forget all in every process; see SharedListeners.forget_all."""
+        return await self._shared.forget_all()

@@ -75,6 +75,10 @@ class Shelf:
         known = self._clock() if marked is None else marked
         return known if old is None else min(known, old.token_seen_at)
 
+    def knows(self, key: Key) -> bool:
+        """Whether this process holds this listener, or has, within the life of the token."""
+        return self.look_up(key) is not None or self.first_seen.find(key) is not None
+
     async def reject(self, key: Key) -> None:
         """Purge a listener whose token Spotify refuses, and remember that for a while."""
         self.entries.drop(key)

@@ -6,37 +6,45 @@ owner's token. Any process then reads on from there, stops it, or sees that its 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-
-import orjson
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from functools import partial
+from weakref import WeakValueDictionary
 
 from lyra.cache.keys import Key
-from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
+from lyra.chat.remote import RemoteRun, opened_piece, sealed_piece
 from lyra.chat.run import Run
-from lyra.errors import LlmInterruptedError
 from lyra.redis.notices import RunVerb
-from lyra.redis.runs import Glimpse, SharedRuns
-from lyra.redis.sealing import open_sealed, seal
+from lyra.redis.runs import Kept, SharedRuns
 from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)
 
 _COPY_S = 0.2  # words that are this old can be read elsewhere
 _SIGN_S = 1.0
-_LOOK_S = 0.1
-_LOOKS_FOR_THE_FIRST = 20  # longer than a stream may take for its first byte
-_LOOKS_WITHOUT_REDIS = 50
+_TRIES_OF_THE_LAST = 5
+_LOOKS_A_SECOND = 500  # of this process, at all runs together
+
+Sealed = Callable[[int, list[bytes], bool], bytes]
 
 
 class Elsewhere:
-    """The answers that all processes of one service share. Never raises for want of Redis."""
+    """The answers that all processes of one service share. Never raises for want of Redis.
 
-    def __init__(self, shared: SharedRuns, secret: str, *, keep_s: float, grace_s: float) -> None:
+    `longest_s` is longer than any answer takes.
+    """
+
+    def __init__(
+        self, shared: SharedRuns, secret: str, *, keep_s: float, grace_s: float, longest_s: float
+    ) -> None:
         self._shared = shared
         self._secret = secret
-        self._keep_s = keep_s
+        self._ttl_s = keep_s + grace_s
         self._grace_s = grace_s
+        self._longest_s = longest_s
+        # Kept by those who read, or are about to: so all of them share the copy and its poller.
+        self._runs: WeakValueDictionary[str, RemoteRun] = WeakValueDictionary()
+        self._pollers: set[asyncio.Task[None]] = set()  # one for each run that is read
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
         """See SharedRuns.on_notice."""
@@ -44,145 +52,143 @@ class Elsewhere:
 
     async def copy(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
-        name, chat = names[0], names[1] if len(names) > 1 else None
-        ttl_s = self._keep_s + self._grace_s
-        await self._shared.announce(owner, name, chat, ttl_s=ttl_s + self._keep_s)
-        position = 0
-        while not run.lost:
-            ended = run.ended
-            lines = run.lines(position)
-            if lines or ended:
-                sealed = seal(self._secret, token.identity, name, b"\n".join(lines))
-                # What Redis did not surely take goes along with what comes next.
-                kept = await self._shared.append(name, position, sealed, last=ended, ttl_s=ttl_s)
-                position += len(lines) if kept else 0
-            else:
-                await self._shared.live(name)
-            if ended:
-                return
-            await _grown(run, position)
+
+        def sealed(position: int, lines: list[bytes], last: bool) -> bytes:
+            return sealed_piece(self._secret, token.identity, names[0], position, lines, last=last)
+
+        await _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
 
     async def stop(self, name: str) -> None:
         """Have this run, or the newest of this chat, stopped by whichever process makes it."""
         await self._shared.tell("stop", [name])
 
-    async def forget(self, owner: Key) -> None:
-        """Forget this listener's answers in every process."""
-        await self._shared.forget(owner)
+    async def forget(self, owner: Key, *, held: bool) -> bool:
+        """Forget this listener's answers in every process; see SharedRuns.forget."""
+        return await self._shared.forget(owner, held=held)
 
-    async def find(self, token: Token, name: str, *, is_chat: bool) -> "RemoteRun | None":
-        """The run that another process makes or has made, if it is there."""
+    async def find(self, owner: Key, token: Token, name: str, *, is_chat: bool) -> RemoteRun | None:
+        """The run that another process makes or has made, if it is there.
+
+        Raises:
+            TooManyRequestsError: it has as many readers here as one run may.
+        """
         found = await self._shared.name_of(name) if is_chat else name
         if found is None:
             return None
-        remote = RemoteRun(self._shared, self._secret, token, found, grace_s=self._grace_s)
-        return remote if await remote.begun() else None
+        run = self._runs.get(found)
+        if run is None:
+            run = self._runs[found] = RemoteRun(
+                self._shared,
+                owner,
+                found,
+                # No partial: whoever prints one prints what it holds.
+                lambda piece: opened_piece(self._secret, token.identity, found, piece),
+                grace_s=self._grace_s,
+                longest_s=self._longest_s,
+                pace_s=lambda: len(self._pollers) / _LOOKS_A_SECOND,
+            )
+        with self.reading(run):
+            return run if await run.begun() else None
+
+    @contextmanager
+    def reading(self, run: RemoteRun) -> Iterator[None]:
+        """Read this run for the length of the block: the first begins to poll, the last ends it.
+
+        Raises:
+            TooManyRequestsError: it has as many readers here as one run may.
+        """
+        with run.read():
+            if run.poller is None and not run.ended:
+                self._poll(run)
+            try:
+                yield
+            finally:
+                if run.readers == 1 and run.poller is not None:
+                    run.poller.cancel()
+                    run.poller = None
+
+    def _poll(self, run: RemoteRun) -> None:
+        poller = run.poller = asyncio.get_running_loop().create_task(run.poll())
+        self._pollers.add(poller)
+        poller.add_done_callback(self._pollers.discard)
+        poller.add_done_callback(partial(_polled, run))
+
+    async def close(self) -> None:
+        """End all polling; who still reads is told that the answer breaks off."""
+        pollers = list(self._pollers)
+        for poller in pollers:
+            poller.cancel()
+        await asyncio.gather(*pollers, return_exceptions=True)
 
 
-async def _grown(run: Run, position: int) -> None:
+def _polled(run: RemoteRun, poller: asyncio.Task[None]) -> None:
+    if run.poller is poller:
+        run.poller = None
+        run.break_off()  # nobody looks any more: whoever still reads must not wait for ever
+    if not poller.cancelled() and poller.exception() is not None:
+        log.error("reading an answer of another process broke: this is a fault in Lyra")
+
+
+class _Copying:
+    """Shows one run to the other processes, up to its ending or until it is lost."""
+
+    def __init__(
+        self, shared: SharedRuns, run: Run, owner: Key, names: Sequence[str], ttl_s: float
+    ) -> None:
+        self._shared = shared
+        self._run = run
+        self._owner = owner
+        self._name = names[0]
+        self._chat = names[1] if len(names) > 1 else None
+        self._ttl_s = ttl_s
+        self._position = 0
+        self._announced_at: float | None = None
+
+    async def go_on(self, sealed: Sealed) -> None:
+        """Tell what is new until there is nothing more to tell."""
+        tries = _TRIES_OF_THE_LAST
+        while tries and not self._run.lost:
+            ended = self._run.ended
+            fate = await self._step(sealed, ended=ended) if await self._announced() else "unknown"
+            if fate == "gone" or (fate == "kept" and ended):
+                break
+            tries -= ended
+            # A Redis that takes nothing is not asked oftener than for a sign of life.
+            await _grown(self._run, self._position, _COPY_S if fate == "kept" else _SIGN_S)
+        if self._run.lost:
+            await self._shared.withdraw(self._owner, self._name)
+
+    async def _announced(self) -> bool:
+        """Whether the others, and a forget, find this run; made sure of while it lives."""
+        now, at = asyncio.get_running_loop().time(), self._announced_at
+        if at is None or now - at > self._ttl_s / 2:
+            announced = await self._shared.announce(
+                self._owner, self._name, self._chat, ttl_s=self._ttl_s, again=at is not None
+            )
+            self._announced_at = now if announced else at
+        return self._announced_at is not None
+
+    async def _step(self, sealed: Sealed, *, ended: bool) -> Kept:
+        lines = self._run.lines(self._position)
+        if not (lines or ended):
+            return await self._shared.live(self._name, ttl_s=self._ttl_s)
+        piece = sealed(self._position, lines, ended)
+        fate = await self._shared.append(
+            self._name, self._position, piece, last=ended, ttl_s=self._ttl_s
+        )
+        # What Redis did not surely take goes along with what comes next.
+        self._position += len(lines) if fate == "kept" else 0
+        return fate
+
+
+async def _grown(run: Run, position: int, pause_s: float) -> None:
     """Wait until the run has grown and a little longer, or until a sign of life is due."""
     try:
         async with asyncio.timeout(_SIGN_S), aclosing(run.changes()) as changes:
             async for _ in changes:
-                if run.ended or run.lines(position):
+                if run.ended or run.lost or run.lines(position):
                     break
-        if not run.ended:
-            await asyncio.sleep(_COPY_S)
+        if not run.lost and not (run.ended and pause_s == _COPY_S):
+            await asyncio.sleep(pause_s)
     except TimeoutError:
         return
-
-
-class RemoteRun:
-    """A run of another process, as far as Redis tells of it."""
-
-    delivered = False
-
-    def __init__(
-        self, shared: SharedRuns, secret: str, token: Token, name: str, *, grace_s: float
-    ) -> None:
-        self.id = ""
-        self.ended = False
-        self._shared = shared
-        self._secret = secret
-        self._token = token
-        self._name = name
-        self._grace_s = grace_s
-        self._lines: list[bytes] = []
-        self._after = "-"
-
-    def lines(self, position: int) -> list[bytes]:
-        """See Log.lines."""
-        return self._lines[position:]
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        """See Log.changes. Without Redis for a few seconds, the answer ends as interrupted."""
-        blind = 0
-        while not self.ended:
-            yield
-            await asyncio.sleep(_LOOK_S)
-            blind = 0 if await self.look() else blind + 1
-            if blind > _LOOKS_WITHOUT_REDIS:
-                self._break_off()
-        yield
-
-    @asynccontextmanager
-    async def attended(self) -> AsyncIterator[None]:
-        """Tell the process that makes this run that somebody reads, for the length of the block."""
-        async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(self._tell())
-            try:
-                yield
-            finally:
-                telling.cancel()
-
-    async def _tell(self) -> None:
-        while True:
-            await self._shared.tell("read", [self._name])
-            await asyncio.sleep(self._grace_s / 3)
-
-    async def begun(self) -> bool:
-        """Whether there is anything to read, waited for while somebody makes it."""
-        for _ in range(_LOOKS_FOR_THE_FIRST):
-            if not await self.look() or self.ended:
-                break
-            if self._lines:
-                return True
-            await asyncio.sleep(_LOOK_S)
-        return bool(self._lines)
-
-    async def look(self) -> bool:
-        """Take over what has come; whether Redis answered."""
-        glimpse = await self._shared.look(self._name, self._after)
-        if glimpse is None:
-            return False
-        self._take(glimpse)
-        if not (self.ended or glimpse.alive or glimpse.pieces):
-            self._break_off()
-        return True
-
-    def _take(self, glimpse: Glimpse) -> None:
-        for piece in glimpse.pieces:
-            plain = open_sealed(self._secret, self._token.identity, self._name, piece.sealed)
-            if plain is None:
-                log.warning("a piece of an answer in Redis was not sealed by this service")
-                continue
-            fresh = plain.split(b"\n") if plain else []
-            self._lines += fresh[max(0, len(self._lines) - piece.position) :]
-            self._after = piece.at
-            self.ended = self.ended or piece.last
-        if self._lines and not self.id:
-            self.id = _message_id(self._lines[0])
-
-    def _break_off(self) -> None:
-        """End what nobody makes any more: it must not look complete."""
-        if self._lines:
-            told = b"".join(self._lines)
-            open_text = b'"type":"text-start"' in told and b'"type":"text-end"' not in told
-            ending: list[Part] = [TextEnd("t1")] if open_text else []
-            ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
-            self._lines += [part.encode() for part in ending]
-        self.ended = True
-
-
-def _message_id(start: bytes) -> str:
-    return str(orjson.loads(start).get("messageId", ""))

@@ -15,8 +15,10 @@ from typing import Any
 
 from lyra.cache.keys import Key
 from lyra.chat.bodies import Question
-from lyra.chat.elsewhere import Elsewhere, RemoteRun
+from lyra.chat.elsewhere import Elsewhere
+from lyra.chat.remote import READERS, RemoteRun
 from lyra.chat.run import Log, Run
+from lyra.chat.run_table import RunTable
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
 from lyra.redis.notices import RunVerb
 from lyra.settings import Settings
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "run_"
 _STOP_S = 1.0
-_READERS = 4  # of one run: a page in two tabs, and one that has not noticed that it is gone
+_PURGED_AT_ONCE = 500
 
 
 def run_name(owner: Key, name: str) -> str:
@@ -43,10 +45,11 @@ class Runs:
         if elsewhere is not None:
             elsewhere.on_notice(self._noticed)
         self._live: dict[Run, Key] = {}
+        # Streams by listener: live runs, and those who read another process's.
         self._by_owner: Counter[Key] = Counter()
-        # By run id and by the client's own chat id; as many as there are live and kept runs.
-        self._named: dict[str, Run] = {}
-        self._names: dict[Run, tuple[str, ...]] = {}
+        self._away = 0  # who reads another process's run
+        self._readers = 0  # of this process's
+        self._table = RunTable()  # by run id and by the client's own chat id
         # Ended runs, oldest first: when each goes, and how many bytes it takes.
         self._kept: OrderedDict[Run, tuple[float, int]] = OrderedDict()
         self._kept_bytes = 0
@@ -65,7 +68,7 @@ class Runs:
         return {
             "live": len(self._live),
             "unread": len(self._graces),
-            "readers": sum(run.readers for run in self._live),
+            "readers": self._readers + self._away,
             "kept": len(self._kept),
             "kept_bytes": self._kept_bytes,
         }
@@ -84,7 +87,7 @@ class Runs:
         """
         run = self._admit(owner, question)
         if self._elsewhere is not None and run.resumable:
-            copying = self._elsewhere.copy(run, owner, token, self._names[run])
+            copying = self._elsewhere.copy(run, owner, token, self._table.names(run))
             self._own(asyncio.get_running_loop().create_task(copying))
         with self._reading(run):
             yield run
@@ -101,18 +104,45 @@ class Runs:
     def _admit(self, owner: Key, question: Question) -> Run:
         if self.draining:
             raise DrainingError(retry_after_s=1)
-        if self._by_owner[owner] >= self._settings.streams_per_token:
-            raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        if len(self._live) >= self._settings.max_streams:
-            raise OverloadedError(retry_after_s=1)
+        self._count(owner)
         run = Run(f"{_PREFIX}{secrets.token_hex(8)}", resumable=question.resumable)
         self._live[run] = owner
-        self._by_owner[owner] += 1
         self._idle.clear()
         names = (run.id,) if question.chat_id is None else (run.id, question.chat_id)
-        self._names[run] = tuple(run_name(owner, name) for name in names)
-        self._named.update(dict.fromkeys(self._names[run], run))
+        self._table.add(run, owner, [run_name(owner, name) for name in names])
         return run
+
+    def _count(self, owner: Key) -> None:
+        """Count one more stream of this listener, until `_discount`; or refuse it."""
+        if self._by_owner[owner] >= self._settings.streams_per_token:
+            raise TooManyRequestsError(retry_after_s=1, reason="streams")
+        if len(self._live) + self._away >= self._settings.max_streams:
+            raise OverloadedError(retry_after_s=1)
+        self._by_owner[owner] += 1
+
+    def _discount(self, owner: Key) -> None:
+        self._by_owner[owner] -= 1
+        if not self._by_owner[owner]:
+            del self._by_owner[owner]
+
+    @contextmanager
+    def _reading_elsewhere(self, owner: Key) -> Iterator[None]:
+        """Be one who reads another process's run; it counts as a stream."""
+        if self.draining:
+            raise DrainingError(retry_after_s=1)
+        self._count(owner)
+        self._away += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._away -= 1
+            self._discount(owner)
+            self._rest()
+
+    def _rest(self) -> None:
+        if not (self._live or self._away):
+            self._idle.set()
 
     def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         """Begin the work that fills this run; the table ends it when nobody wants it any more."""
@@ -123,10 +153,12 @@ class Runs:
         """Read this log for the length of the block.
 
         Raises:
-            TooManyRequestsError: it has as many readers as one run may.
+            TooManyRequestsError: it has as many readers as one run may, or this listener streams.
+            DrainingError: the process is going down, and another one makes it.
+            OverloadedError: this process has as many streams as it may.
         """
-        if isinstance(log, RemoteRun):
-            async with log.attended():
+        if isinstance(log, RemoteRun) and self._elsewhere is not None:
+            with self._reading_elsewhere(log.owner), self._elsewhere.reading(log):
                 yield
         elif isinstance(log, Run):
             with self._reading(log):
@@ -134,15 +166,17 @@ class Runs:
 
     @contextmanager
     def _reading(self, run: Run) -> Iterator[None]:
-        if run.readers >= _READERS:
+        if run.readers >= READERS:
             raise TooManyRequestsError(retry_after_s=1, reason="streams")
         run.readers += 1
+        self._readers += 1
         if grace := self._graces.pop(run, None):
             grace.cancel()
         try:
             yield
         finally:
             run.readers -= 1
+            self._readers -= 1
             if not run.readers:
                 self._unread(run)
 
@@ -171,18 +205,14 @@ class Runs:
         """Keep a run that is neither filled nor read any more; one that was never shown goes."""
         if run.busy or run not in self._live:
             return
-        owner = self._live.pop(run)
-        self._by_owner[owner] -= 1
-        if not self._by_owner[owner]:
-            del self._by_owner[owner]
+        self._discount(self._live.pop(run))
         if grace := self._graces.pop(run, None):
             grace.cancel()
         if run.begun and not run.lost and self._settings.run_keep_s > 0:
             self._keep(run)
         else:
             self._forget(run)
-        if not self._live:
-            self._idle.set()
+        self._rest()
 
     def _keep(self, run: Run) -> None:
         size = run.pack()
@@ -192,9 +222,12 @@ class Runs:
         self._purge_kept()
 
     def _purge_kept(self) -> None:
-        """Forget ended runs whose time has come, and the oldest while they are too many bytes."""
+        """Forget ended runs whose time has come, and the oldest while they are too many bytes.
+
+        So many at once; the loop is free before the others.
+        """
         loop = asyncio.get_running_loop()
-        while self._kept:
+        for _ in range(min(len(self._kept), _PURGED_AT_ONCE)):
             run, (goes_at, _) = next(iter(self._kept.items()))
             if goes_at > loop.time() and self._kept_bytes <= self._settings.runs_max_bytes:
                 break
@@ -211,24 +244,27 @@ class Runs:
             run.lose()  # it was never filled
         _, size = self._kept.pop(run, (0.0, 0))
         self._kept_bytes -= size
-        for name in self._names.pop(run, ()):
-            if self._named.get(name) is run:  # a chat id means its newest run
-                del self._named[name]
+        self._table.remove(run)
 
     async def find(self, owner: Key, token: Token, name: str) -> Log | None:
-        """The answer with this run id, or the newest of this chat, if it is this listener's."""
+        """The answer with this run id, or the newest of this chat, if it is this listener's.
+
+        Raises:
+            TooManyRequestsError: another process makes it, and it has as many readers here as it may.
+        """
         as_run = run_name(owner, name)
-        run = self._named.get(as_run)
+        run = self._table.find(as_run)
         if run is not None and (run.filled or run.ended):
             return run
         if self._elsewhere is None:
             return None
-        return await self._elsewhere.find(token, as_run, is_chat=not name.startswith(_PREFIX))
+        is_chat = not name.startswith(_PREFIX)
+        return await self._elsewhere.find(owner, token, as_run, is_chat=is_chat)
 
     async def stop(self, owner: Key, name: str) -> bool:
         """End this listener's running answer; whether there is one, as far as is known."""
         as_run = run_name(owner, name)
-        run = self._named.get(as_run)
+        run = self._table.find(as_run)
         if run is not None and (run.filled or run.ended):
             run.stop("stopped")
             return True
@@ -238,15 +274,23 @@ class Runs:
         return self._elsewhere is not None
 
     def _noticed(self, verb: RunVerb, name: str) -> None:
-        run = self._named.get(name)
+        run = self._table.find(name)
         if run is None:
-            return
-        if verb == "stop":
+            if verb == "lose":
+                self._lose_all(Key(name))
+        elif verb == "stop":
             run.stop("stopped")
         elif verb == "lose":
             self._lose(run)
         elif run.resumable:
             self.grant(run)
+
+    def _lose_all(self, owner: Key) -> bool:
+        """Lose this listener's runs; whether there are any."""
+        owned = self._table.of(owner)
+        for run in owned:
+            self._lose(run)
+        return bool(owned)
 
     def _lose(self, run: Run) -> None:
         run.resumable = False
@@ -256,12 +300,13 @@ class Runs:
         elif not run.readers:
             run.cancel()
 
-    async def forget(self, owner: Key) -> None:
-        """Forget this listener's ended answers, and let the running ones be lost at their end."""
-        for run in [run for run in self._names if run_name(owner, run.id) in self._names[run]]:
-            self._lose(run)
-        if self._elsewhere is not None:
-            await self._elsewhere.forget(owner)
+    async def forget(self, owner: Key) -> bool:
+        """Forget this listener's ended answers, and let the running ones be lost at their end.
+
+        False when other processes may still have some: they forget them as soon as they can.
+        """
+        held = self._lose_all(owner)
+        return self._elsewhere is None or await self._elsewhere.forget(owner, held=held)
 
     async def drain(self) -> None:
         """Admit no more; give the running ones `drain_s` to finish, then stop them."""
@@ -275,6 +320,8 @@ class Runs:
     async def _stop_all(self) -> None:
         for run in list(self._live):
             run.stop("draining")
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
@@ -290,7 +337,9 @@ class Runs:
         for copy in list(self._copies):
             copy.cancel()
         await asyncio.gather(*self._copies, return_exceptions=True)
+        if self._elsewhere is not None:
+            await self._elsewhere.close()
         if self._purge is not None:
             self._purge.cancel()
         self._kept.clear()
-        self._named.clear()
+        self._table.clear()

@@ -6,7 +6,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib import import_module
 from random import Random
@@ -48,6 +48,7 @@ class RedisDoor:
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         self._codes: set[str] = set()
         self._probe: asyncio.Task[object] | None = None
+        self._works: set[asyncio.Task[None]] = set()
         metrics.watch("lyra_redis", self.stats)
 
     @property
@@ -73,11 +74,23 @@ class RedisDoor:
         self._probe = None
         _report(probe)
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work that nobody waits for, begun; it ends with the door at the latest."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
+        task.add_done_callback(_report)
+        return task
+
     async def close(self) -> None:
-        """End the look that is under way, if there is one."""
+        """End the look and the works that are under way."""
+        under_way: set[asyncio.Task[Any]] = {*self._works}
         if self._probe is not None:
-            self._probe.cancel()
-            await asyncio.wait([self._probe])
+            under_way.add(self._probe)
+        for task in under_way:
+            task.cancel()
+        if under_way:
+            await asyncio.wait(under_way)
 
     async def _sent(self, *commands: Command) -> list[Reply] | None:
         admitted = self._breaker.admit()

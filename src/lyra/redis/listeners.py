@@ -14,11 +14,12 @@ from lyra.redis.door import RedisDoor
 from lyra.redis.lease import Lease
 from lyra.redis.names import EPOCH, Names, checked, word
 from lyra.redis.notices import Invalidate, Replaced
+from lyra.redis.owed import Owed
 from lyra.redis.replies import Command, Refusal, Reply
 
 CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
-_OWED = 1000
+_ALL = "all"
 _WRONG_TYPE = Refusal("WRONGTYPE")
 
 Standing = Literal["arrived", "vacant", "unknown"]
@@ -45,9 +46,10 @@ class SharedListeners:
     def __init__(self, door: RedisDoor) -> None:
         self._door = door
         self._epoch = ""
-        # What could not be forgotten because Redis was away; None: everything.
-        self._owed: set[str] | None = set()
-        door.notices.on_joined(self._repay)
+        # Only who may forget all can come to owe that: no number of single keys becomes it.
+        self._owed_all = Owed(door, lambda _: self._forget_all())
+        self._owed = Owed(door, self._forget)
+        door.notices.on_joined(self._hurry)
 
     @property
     def reachable(self) -> bool:
@@ -125,12 +127,18 @@ class SharedListeners:
             case _:
                 return "unknown"
 
-    async def forget(self, key: str) -> bool:
+    async def forget(self, key: str, *, held: bool = False) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.
 
         False when Redis could not be told. It is told as soon as it can be, and until then this
-        process reads and publishes nothing for it there.
+        process reads and publishes nothing for it there. `held`: this process has held it.
         """
+        done = await self._forget(key)
+        if not done:
+            self._owed.add(key, held=held)
+        return done
+
+    async def _forget(self, key: str) -> bool:
         notice = self._door.notices.compose("gone", key)
         replies = await self._ask_now(
             key,
@@ -142,21 +150,26 @@ class SharedListeners:
                 )
             ],
         )
-        done = replies == [1]
-        if not done:
-            self._owe(key)
-        return done
+        return replies == [1]
 
     async def forget_all(self) -> bool:
         """Forget every key, in one step whatever their number; False as for `forget`."""
+        done = await self._forget_all()
+        if not done:
+            self._owed_all.add(_ALL, held=True)
+        return done
+
+    async def _forget_all(self) -> bool:
         epoch, notice = secrets.token_hex(8), self._door.notices.compose("all")
+        owed = [(each, each.demand()) for each in (self._owed_all, self._owed)]
         done = await self._door.ask(
             ("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel, notice)
         ) == [1]
-        # Under a new epoch there is nothing left to be forgotten of the old one.
-        self._owed = set() if done else None
         if done:
+            # Under a new epoch there is nothing left to be forgotten of the old one.
             self._epoch = epoch
+            for each, before in owed:
+                each.clear(before)
         return done
 
     async def lead(self, key: str, *, refresh: bool = False) -> Lease | None:
@@ -217,9 +230,9 @@ class SharedListeners:
     async def _ask(
         self, key: str, commands: Callable[[Names], Sequence[Command]]
     ) -> list[Reply] | None:
-        """`_ask_now`, once everything owed has been forgotten that bears on this key."""
+        """`_ask_now`, once what is owed of this key has been forgotten."""
         checked(key)
-        if (self._owed is None or key in self._owed) and not await self._repay():
+        if not (await self._owed_all.settle(_ALL) and await self._owed.settle(key)):
             return None
         return await self._ask_now(key, commands)
 
@@ -263,19 +276,6 @@ class SharedListeners:
             await self._door.ask(("UNLINK", names.entry, names.generation, names.lease))
         return replies
 
-    def _owe(self, key: str) -> None:
-        if self._owed is not None:
-            self._owed.add(key)
-            if len(self._owed) > _OWED:
-                self._owed = None
-
-    async def _repay(self) -> bool:
-        """Forget what could not be forgotten before; whether nothing is owed any more."""
-        if self._owed is None:
-            return await self.forget_all()
-        for key in list(self._owed):
-            if not await self.forget(key):
-                return False
-            if self._owed is not None:
-                self._owed.discard(key)
-        return not self._owed
+    async def _hurry(self) -> None:
+        self._owed_all.hurry()
+        self._owed.hurry()

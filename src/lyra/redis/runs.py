@@ -1,20 +1,37 @@
 """What the processes tell each other about running answers: a stream of sealed pieces for each.
 
-Nothing here raises for want of Redis: a look is then None, and everything else does nothing.
-All of it expires by itself; names are keyed hashes, so that a dump tells nothing.
+Nothing here raises for want of Redis: a look is then None, and everything else says no. All of it
+expires by itself; names are keyed hashes, so that a dump tells nothing.
+
+A run that has pieces is in its owner's index, so that a forget finds it. The index is trimmed at
+each new name, and a run that falls out of it is deleted. What was deleted never comes back in
+part: a piece is added only to a run that is there.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import msgspec
 
+from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
 from lyra.redis.names import checked
 from lyra.redis.notices import RunVerb
-from lyra.redis.replies import Command, Reply
+from lyra.redis.owed import Owed
+from lyra.redis.replies import Command, Refusal, Reply
 
 ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
+MOST_OF_ONE = 512  # runs of one listener; minutes at the rate that one token may have
 _SIGN_MS = round(ALIVE_S * 1000)
+_SLICE = 500  # names in one step: a millisecond or two of Redis
+_DROPPED = 50  # that are too many, at each new name
+_RUN, _ALIVE = "lyra:v2:run:{", "lyra:v2:run-alive:{"
+_PIECES = 256  # of one look
+_LONGEST_POSITION = 9  # digits
+_WRONG_TYPE = Refusal("WRONGTYPE")
+
+Kept = Literal["kept", "gone", "unknown"]
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -38,43 +55,82 @@ class SharedRuns:
 
     def __init__(self, door: RedisDoor) -> None:
         self._door = door
+        self._owed = Owed(door, self._forget)
+        door.notices.on_joined(self._hurry)
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """Call `act` when another process says what is to be done with a run, or is being read."""
+        """Call `act` when another process says what is to be done with a run, or is being read.
+
+        The name with `lose` may be an owner's too: then all runs of that owner are meant.
+        """
         self._door.notices.tell_of_runs(act)
 
-    async def announce(self, owner: str, name: str, chat: str | None, *, ttl_s: float) -> None:
-        """Let the other processes find this run by its name, and by its chat's."""
+    async def announce(
+        self, owner: str, name: str, chat: str | None, *, ttl_s: float, again: bool = False
+    ) -> bool:
+        """Let the other processes find this run by its name, and by its chat's; False: they do not.
+
+        `again`, before `ttl_s` is over, for a run that is still being made.
+        """
         ttl_ms = _ms(ttl_s)
-        commands: list[Command] = [
-            ("SADD", _owned(owner), name),
-            ("PEXPIRE", _owned(owner), ttl_ms),
-            ("SET", _alive(name), "1", "PX", _SIGN_MS),
-        ]
+        commands: list[Command] = []
+        if not again:
+            commands += [
+                ("XADD", _stream(name), "*", "v", "2"),
+                ("PEXPIRE", _stream(name), ttl_ms),
+                ("SET", _alive(name), "1", "PX", _SIGN_MS),
+            ]
         if chat is not None:
-            commands.append(("SET", _chat(chat), name, "PX", ttl_ms))
-        await self._door.ask(*commands)
+            commands.append(("SET", _chat(chat), name, "PX", 2 * ttl_ms))
+        # Last: a forget that comes in between leaves a run that the next one finds.
+        index = (
+            "EVAL",
+            scripts.ANNOUNCE,
+            1,
+            _owned(owner),
+            name,
+            2 * ttl_ms,
+            MOST_OF_ONE,
+            _DROPPED,
+        )
+        replies = await self._door.ask(*commands, index)
+        if replies is None:
+            return False
+        if isinstance(replies[-1], list):
+            await self._drop(owner, replies[-1])
+        return await self._sound(owner, replies)
 
     async def append(
         self, name: str, position: int, sealed: bytes, *, last: bool, ttl_s: float
-    ) -> bool:
-        """Add a piece of the answer, from its part `position` on; whether Redis surely has it."""
-        replies = await self._door.ask(
-            ("XADD", _stream(name), "*", "n", position, "d", sealed, "e", int(last)),
-            ("PEXPIRE", _stream(name), _ms(ttl_s)),
-            ("SET", _alive(name), "1", "PX", _SIGN_MS),
-        )
-        return replies is not None and isinstance(replies[0], bytes)
+    ) -> Kept:
+        """Add a piece of the answer, from its part `position` on.
 
-    async def live(self, name: str) -> None:
+        `gone`: the run was forgotten or evicted, and nothing can be added to it any more.
+        """
+        return await self._append(name, ttl_s, position, sealed, int(last))
+
+    async def live(self, name: str, *, ttl_s: float) -> Kept:
         """Give a sign of life for a run that has nothing new to tell."""
-        await self._door.ask(("SET", _alive(name), "1", "PX", _SIGN_MS))
+        return await self._append(name, ttl_s)
+
+    async def _append(self, name: str, ttl_s: float, *piece: int | bytes) -> Kept:
+        keys = (_stream(name), _alive(name))
+        replies = await self._door.ask(
+            ("EVAL", scripts.APPEND, 2, *keys, _ms(ttl_s), _SIGN_MS, *piece)
+        )
+        match replies:
+            case [1]:
+                return "kept"
+            case [0]:
+                return "gone"
+            case _:
+                return "unknown"
 
     async def look(self, name: str, after: str = "-") -> Glimpse | None:
         """What there is of a run after the piece at `after`; None without Redis."""
         start = after if after == "-" else f"({after}"
         replies = await self._door.ask(
-            ("XRANGE", _stream(name), start, "+"), ("EXISTS", _alive(name))
+            ("XRANGE", _stream(name), start, "+", "COUNT", _PIECES), ("EXISTS", _alive(name))
         )
         match replies:
             case [list(found), int(alive)]:
@@ -87,31 +143,88 @@ class SharedRuns:
         replies = await self._door.ask(("GET", _chat(chat)))
         match replies:
             case [bytes(found)]:
-                return found.decode("ascii", "replace")
+                return next(iter(_names([found])), None)
             case _:
                 return None
 
     async def tell(self, verb: RunVerb, names: Iterable[str]) -> None:
         """Say to all processes that these runs are to be stopped or lost, or are being read."""
-        notices = self._door.notices
-        sent = [("PUBLISH", self._door.channel, notices.compose(verb, name)) for name in names]
-        if sent:
+        if sent := [self._notice(verb, name) for name in names]:
             await self._door.ask(*sent)
 
-    async def forget(self, owner: str) -> None:
-        """Forget all runs of this owner, and have those lost that are still being made."""
-        replies = await self._door.ask(("SMEMBERS", _owned(owner)))
-        found = replies[0] if replies else None
-        if isinstance(found, list | set) and found:
-            names = [name.decode("ascii", "replace") for name in found]
-            await self.tell("lose", names)
-            await self._door.ask(("UNLINK", _owned(owner), *map(_stream, names)))
+    def _notice(self, verb: RunVerb, name: str) -> Command:
+        return ("PUBLISH", self._door.channel, self._door.notices.compose(verb, checked(name)))
+
+    async def forget(self, owner: str, *, held: bool = False) -> bool:
+        """Forget all runs of this owner, and have those lost that are still being made.
+
+        False when Redis has not taken all of it: it is told the rest as soon as it can be.
+        `held`: this process has runs of this owner.
+        """
+        done = await self._forget(owner)
+        if not done:
+            self._owed.add(owner, held=held)
+        return done
+
+    async def _forget(self, owner: str) -> bool:
+        """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
+        a_slice = ("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}")
+        replies = await self._door.ask(self._notice("lose", owner), a_slice)
+        try:
+            async with asyncio.timeout(self._door.timing.forget_s):
+                while replies is not None and await self._sound(owner, replies):
+                    if replies[-1] == 0:
+                        return True
+                    replies = await self._door.ask(a_slice)
+        except TimeoutError:
+            return False
+        return False
+
+    async def withdraw(self, owner: str, name: str) -> None:
+        """Delete a run that was lost while it was being copied, whatever has come of it since."""
+        await self._door.ask(_deletion(_owned(owner), [name.encode()]))
+
+    async def _drop(self, owner: str, found: Sequence[Reply]) -> None:
+        """Delete the runs that are too many of one owner, and have their makers lose them."""
+        if found:
+            lose = [self._notice("lose", name) for name in _names(found)]
+            await self._door.ask(_deletion(_owned(owner), found), *lose)
+
+    async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
+        """Whether Redis has taken all of it; an index of another type is deleted and counted."""
+        if _WRONG_TYPE in replies:
+            self._door.count("poisoned_total")
+            await self._door.ask(("UNLINK", _owned(owner)))
+        return not any(isinstance(reply, Refusal) for reply in replies)
+
+    async def _hurry(self) -> None:
+        self._owed.hurry()
+
+
+def _deletion(index: str, found: Sequence[Reply]) -> Command:
+    """The command that deletes the runs of these names, and the names from their index."""
+    names = _names(found)
+    keys = [index, *map(_stream, names), *map(_alive, names)]
+    return ("EVAL", scripts.DELETE_RUNS, len(keys), *keys, *found)
+
+
+def _names(found: Sequence[Reply]) -> list[str]:
+    """Those of the members that are names: anybody who may write to Redis may have put others."""
+    names = []
+    for member in found:
+        try:
+            names.append(checked(member.decode("ascii", "replace")))
+        except ValueError:
+            continue
+    return names
 
 
 def _pieces(found: Sequence[Reply]) -> Iterable[Piece]:
     for each in found:
         match each:
-            case [bytes(at), {b"n": bytes(n), b"d": bytes(sealed), b"e": bytes(e)}] if n.isdigit():
+            case [bytes(at), {b"n": bytes(n), b"d": bytes(sealed), b"e": bytes(e)}] if (
+                n.isdigit() and len(n) <= _LONGEST_POSITION
+            ):
                 yield Piece(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
 
 
@@ -120,11 +233,11 @@ def _ms(seconds: float) -> int:
 
 
 def _stream(name: str) -> str:
-    return f"lyra:v2:run:{{{checked(name)}}}"
+    return f"{_RUN}{checked(name)}}}"
 
 
 def _alive(name: str) -> str:
-    return f"lyra:v2:run-alive:{{{checked(name)}}}"
+    return f"{_ALIVE}{checked(name)}}}"
 
 
 def _chat(chat: str) -> str:
@@ -132,4 +245,4 @@ def _chat(chat: str) -> str:
 
 
 def _owned(owner: str) -> str:
-    return f"lyra:v2:runs:{{{checked(owner)}}}"
+    return f"lyra:v2:owned:{{{checked(owner)}}}"

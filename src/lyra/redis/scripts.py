@@ -64,3 +64,57 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
+
+# KEYS the index of an owner's runs. ARGV name, milliseconds, how many at most, how many at once.
+# What has expired goes at each new name. Answers names that are too many, the oldest first.
+ANNOUNCE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+local over = redis.call('ZCARD', KEYS[1]) - ARGV[3]
+if over <= 0 then return {} end
+return redis.call('ZRANGE', KEYS[1], 0, math.min(over, tonumber(ARGV[4])) - 1)
+"""
+
+# KEYS a run, its sign of life. ARGV milliseconds, milliseconds of the sign, then of a piece: its
+# position, the sealed lines, 1 if it is the last. A run that is gone was forgotten or evicted:
+# what came behind would be half of it, so nothing of it comes back.
+APPEND = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('UNLINK', KEYS[2])
+    return 0
+end
+if ARGV[3] then
+    redis.call('XADD', KEYS[1], '*', 'n', ARGV[3], 'd', ARGV[4], 'e', ARGV[5])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+return 1
+"""
+
+# KEYS the index of an owner's runs, then runs and their signs of life. ARGV their names. A name
+# leaves the index only with its run, so that what could not be deleted is found again.
+DELETE_RUNS = """
+if #KEYS > 1 then redis.call('UNLINK', unpack(KEYS, 2)) end
+redis.call('ZREM', KEYS[1], unpack(ARGV))
+return 1
+"""
+
+# KEYS the index of an owner's runs. ARGV how many at once, and what stands before and behind a
+# name in the keys of a run and of its sign of life. Deletes the oldest; answers how many are left.
+FORGET_RUNS = """
+local keys = {}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)) do
+    keys[#keys + 1] = ARGV[2] .. name .. ARGV[4]
+    keys[#keys + 1] = ARGV[3] .. name .. ARGV[4]
+end
+if #keys > 0 then
+    redis.call('UNLINK', unpack(keys))
+    redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[1] - 1)
+end
+return redis.call('ZCARD', KEYS[1])
+"""

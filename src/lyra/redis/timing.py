@@ -16,3 +16,4 @@ class Timing:
     silence_s: float = 10.0  # then the subscriber asks whether Redis is still there
     rejoin_first_s: float = 0.05  # the subscriber's pauses between attempts, doubling
     rejoin_most_s: float = 2.0
+    forget_s: float = 2.0  # forgetting all answers of one listener, in slices

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from lyra.errors import NotFoundError
+from lyra.errors import NotForgottenError, NotFoundError
 from lyra.metrics import CONTENT_TYPE
 from lyra.web.answers import json_answer
 from lyra.web.intake import same_secret
@@ -21,8 +21,13 @@ async def cache_stats(request: web.Request) -> web.StreamResponse:
 
 
 async def clear_cache(request: web.Request) -> web.StreamResponse:
-    """Forget every listener, also those that are being fetched now."""
-    await _opened(request).lyra.listeners.clear()
+    """Forget every listener, also those that are being fetched now.
+
+    Raises:
+        NotForgottenError: Redis does not take it; it is told again as soon as it answers.
+    """
+    if not await _opened(request).lyra.listeners.clear():
+        raise NotForgottenError(retry_after_s=1)
     return web.Response(status=204)
 
 

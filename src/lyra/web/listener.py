@@ -9,7 +9,7 @@ from aiohttp import web
 
 from lyra.cache.entry import Entry
 from lyra.cache.visit import Visit
-from lyra.errors import LyraError
+from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
@@ -137,8 +137,13 @@ async def profile(request: web.Request) -> web.StreamResponse:
 
 
 async def forget(request: web.Request) -> web.StreamResponse:
-    """Forget everything held for this token, a running fetch's result included."""
+    """Forget everything held for this token, a running fetch's result included.
+
+    Raises:
+        NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+    """
     services, token = request.app[SERVICES], await caller(request, reads_spotify=False)
-    await services.lyra.listeners.clear(token)
-    await services.runs.forget(services.lyra.listeners.key(token))
+    cleared = await services.lyra.listeners.clear(token)
+    if not (await services.runs.forget(services.lyra.listeners.key(token)) and cleared):
+        raise NotForgottenError(retry_after_s=1)
     return web.Response(status=204)

@@ -14,10 +14,10 @@ EVENTS = "text/event-stream"
 # The statuses that an error can have, by what the route does before it answers.
 _ANY = (400, 421, 500, 503)
 _TOKEN = (*_ANY, 401)
-_FETCH = (*_TOKEN, 403, 504)
+_FETCH = (*_TOKEN, 403, 429, 504)
 _CHANGE = (*_TOKEN, 403)
 _LOGIN = (*_ANY, 404)
-_CHAT = (*_FETCH, 408, 413, 415, 429)
+_CHAT = (*_FETCH, 408, 413, 415)
 _ADMIN = (*_ANY, 404)
 
 _QUESTION = {"message": "Which artists do I listen to most?"}
@@ -128,7 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         "/lyra/session",
         "forget",
-        "Forget everything held for this token, at once.",
+        "Forget everything held for this token, at once; 503 while Redis does not take it.",
         {},
         "listener",
         errors=_CHANGE,

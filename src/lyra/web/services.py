@@ -56,6 +56,7 @@ class Services:
     chats: RateLimit
     addresses: RateLimit
     newcomers: RateLimit
+    resumes: RateLimit
     trusted: tuple[Network, ...]
     ticker: Ticker
     watchdog: Watchdog

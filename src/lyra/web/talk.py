@@ -84,8 +84,15 @@ def _place(request: web.Request) -> tuple[str, int] | None:
 
 
 async def _found(request: web.Request, token: Token, name: str) -> Log | None:
+    """The answer of this name, if it is this listener's.
+
+    Raises:
+        TooManyRequestsError: this listener has asked too often, or too many read.
+    """
     services = request.app[SERVICES]
-    return await services.runs.find(services.lyra.listeners.key(token), token, name)
+    owner = services.lyra.listeners.key(token)
+    services.resumes.spend(owner)
+    return await services.runs.find(owner, token, name)
 
 
 async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:

@@ -1,0 +1,226 @@
+"""A run of another process, as Redis tells of it: one copy and one poller for all its readers here.
+
+Invariant, hunted by tests/chat/test_remote.py: what a reader is shown is a beginning of the answer
+as it was made, and it ends in an error unless it is the whole. Each piece names its place and
+whether it is the last inside of what is sealed, so that whoever may write to Redis can take pieces
+away, but cannot move one, cut one, or make one the last.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+
+import orjson
+
+from lyra.cache.keys import Key
+from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
+from lyra.chat.run import Sleeper
+from lyra.errors import LlmInterruptedError, TooManyRequestsError
+from lyra.redis.runs import Piece, SharedRuns
+from lyra.redis.sealing import open_sealed, seal
+
+log = logging.getLogger(__name__)
+
+READERS = 4  # of one run: a page in two tabs, and one that has not noticed that it is gone
+_LOOK_S = 0.1
+_LONGEST_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
+_FIRST_S = 2.0  # longer than a stream may take for its first byte
+_BLIND_LOOKS = 8  # some seconds
+_FAILURE = 3  # parts that tell of a failure
+
+
+def sealed_piece(
+    secret: str, identity: str, name: str, position: int, lines: list[bytes], *, last: bool
+) -> bytes:
+    """These lines, sealed for this very place of this run."""
+    return seal(secret, identity, _place(name, position, last=last), b"\n".join(lines))
+
+
+def opened_piece(secret: str, identity: str, name: str, piece: Piece) -> list[bytes] | None:
+    """The lines of a piece; None for anything that was not sealed for just this place."""
+    place = _place(name, piece.position, last=piece.last)
+    plain = open_sealed(secret, identity, place, piece.sealed)
+    if plain is None:
+        return None
+    return plain.split(b"\n") if plain else []
+
+
+def _place(name: str, position: int, *, last: bool) -> str:
+    return f"{name} {position} {'last' if last else 'more'}"
+
+
+class RemoteRun:
+    """One run of another process, looked at while somebody reads: see Elsewhere.reading.
+
+    `pause` is the shortest time between two looks as things are; `longest_s` without anything new
+    is longer than any answer takes.
+    """
+
+    def __init__(
+        self,
+        shared: SharedRuns,
+        owner: Key,
+        name: str,
+        unseal: Callable[[Piece], list[bytes] | None],
+        *,
+        grace_s: float,
+        longest_s: float,
+        pace_s: Callable[[], float],
+    ) -> None:
+        self.id = ""
+        self.owner = owner
+        self.name = name
+        self.ended = False
+        self.delivered = False
+        self.readers = 0
+        self.poller: asyncio.Task[None] | None = None
+        self._shared = shared
+        self._unseal = unseal
+        self._grace_s = grace_s
+        self._longest_s = longest_s
+        self._pace_s = pace_s
+        self._lines: list[bytes] = []
+        self._cut: list[bytes] = []  # how it ends, if not as its maker meant it to
+        self._after = "-"
+        self._grown_at = self._told_at = 0.0  # moments of the loop's clock
+        self._blind = 0  # looks in a row that were not answered
+        self._warned = False
+        self._sleepers: set[Sleeper] = set()
+
+    def lines(self, position: int) -> list[bytes]:
+        """See Log.lines.
+
+        A reader may have had more from the maker than has come here. If the answer is broken off,
+        that reader is told so as well.
+        """
+        if position > len(self._lines):
+            # What is open to that reader is unknown here, so nothing is closed.
+            return self._cut[-_FAILURE:]
+        return self._lines[position:] + self._cut
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Count one more reader for the length of the block.
+
+        Raises:
+            TooManyRequestsError: it has as many as one run may.
+        """
+        if self.readers >= READERS:
+            raise TooManyRequestsError(retry_after_s=1, reason="streams")
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """See Log.changes. Somebody has to `poll` meanwhile."""
+        with self._told() as sleeper:
+            while not self.ended:
+                yield
+                await sleeper.woken()
+        yield
+
+    async def begun(self) -> bool:
+        """Whether there is anything to read, waited for while somebody makes it."""
+        with self._told() as sleeper:
+            try:
+                async with asyncio.timeout(_FIRST_S):
+                    while not (self._lines or self.ended or self._blind):
+                        await sleeper.woken()
+            except TimeoutError:
+                return False
+        return bool(self._lines)
+
+    @contextmanager
+    def _told(self) -> Iterator[Sleeper]:
+        sleeper = Sleeper()
+        self._sleepers.add(sleeper)
+        try:
+            yield sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+
+    async def poll(self) -> None:
+        """Look until the ending, less often while nothing comes, and say that somebody reads."""
+        self._grown_at = asyncio.get_running_loop().time()
+        self._told_at = self._grown_at - self._grace_s
+        pause_s = _LOOK_S
+        while not self.ended:
+            grown = await self._looked()
+            pause_s = _LOOK_S if grown else min(1.5 * pause_s, self._longest_pause_s)
+            await self._tell()
+            await asyncio.sleep(max(pause_s, self._pace_s()))
+
+    async def _looked(self) -> bool:
+        """Look once, and wake who waits for what it shows; whether there is more than before."""
+        before = len(self._lines)
+        self._blind = 0 if await self.look() else self._blind + 1
+        now, grown = asyncio.get_running_loop().time(), len(self._lines) > before
+        self._grown_at = now if grown else self._grown_at
+        if self._blind > _BLIND_LOOKS or now - self._grown_at > self._longest_s:
+            self.break_off()
+        if grown or self.ended or self._blind:
+            self._wake()
+        return grown
+
+    async def _tell(self) -> None:
+        """Say in time that somebody reads, once for all who do."""
+        now = asyncio.get_running_loop().time()
+        if self._lines and not self.ended and now - self._told_at >= self._grace_s / 3:
+            self._told_at = now
+            await self._shared.tell("read", [self.name])
+
+    @property
+    def _longest_pause_s(self) -> float:
+        """Short enough for the maker to hear in time that somebody reads."""
+        return max(_LOOK_S, min(_LONGEST_PAUSE_S, self._grace_s / 3))
+
+    async def look(self) -> bool:
+        """Take over what has come; whether Redis answered."""
+        glimpse = await self._shared.look(self.name, self._after)
+        if glimpse is None:
+            return False
+        for piece in glimpse.pieces:
+            self._take(piece)
+        if not (glimpse.alive or glimpse.pieces):
+            self.break_off()  # its process is gone, or the run is: forgotten, or evicted
+        return True
+
+    def _take(self, piece: Piece) -> None:
+        if self.ended:
+            return
+        fresh = self._unseal(piece)
+        self._after = piece.at
+        if fresh is None:
+            self._warn()
+        elif piece.position > len(self._lines):
+            self.break_off()  # what is missing will not come any more
+        else:
+            self._lines += fresh[len(self._lines) - piece.position :]
+            self.ended = piece.last
+            if self._lines and not self.id:
+                self.id = str(orjson.loads(self._lines[0]).get("messageId", ""))
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("a piece of an answer in Redis was not sealed by this service")
+
+    def break_off(self) -> None:
+        """End what nobody makes any more: it must not look complete."""
+        if self.ended:
+            return
+        if self._lines:
+            told = b"".join(self._lines)
+            open_text = b'"type":"text-start"' in told and b'"type":"text-end"' not in told
+            ending: list[Part] = [TextEnd("t1")] if open_text else []
+            ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
+            self._cut = [part.encode() for part in ending]
+        self.ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for sleeper in self._sleepers:
+            sleeper.wake()

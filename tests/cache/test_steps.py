@@ -1,0 +1,62 @@
+"""What is done for one listener costs the same, however many others are held."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from lyra.cache.listeners import ListenerCache
+from lyra.spotify.token import Token
+from tests.steps import steps_of
+
+from .conftest import ANNA, CacheMaker
+
+OTHERS = 400
+Deed = Callable[[ListenerCache], Awaitable[object]]
+
+
+async def _visited(cache: ListenerCache) -> None:
+    await (await cache.visit(ANNA)).entry()
+
+
+async def _hit(cache: ListenerCache) -> None:
+    assert cache.hit(ANNA) is not None
+
+
+async def _counted(cache: ListenerCache) -> None:
+    cache.stats()
+
+
+DEEDS: dict[str, Deed] = {
+    "visit": _visited,
+    "hit": _hit,
+    "peek": lambda cache: cache.peek(ANNA),
+    "forget": lambda cache: cache.clear(ANNA),
+    "stats": _counted,
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_one_listener_costs_the_same_among_many(make_cache: CacheMaker, deed: str) -> None:
+    alone, among = make_cache(), make_cache()
+    for number in range(OTHERS):
+        await (await among.visit(Token(f"somebody-else-{number}"))).entry()
+    for cache in (alone, among):
+        await _visited(cache)
+
+    assert await steps_of(DEEDS[deed](among)) == await steps_of(DEEDS[deed](alone))
+
+
+async def test_a_full_cache_makes_room_for_one_by_looking_at_few(make_cache: CacheMaker) -> None:
+    """All others are in use, so that each has a second chance."""
+    cache = make_cache(cache_max_entries=OTHERS)
+    for number in range(OTHERS):
+        token = Token(f"somebody-else-{number}")
+        await (await cache.visit(token)).entry()
+        cache.hit(token)
+    small = make_cache(cache_max_entries=100)
+    for number in range(100):
+        token = Token(f"somebody-else-{number}")
+        await (await small.visit(token)).entry()
+        small.hit(token)
+
+    assert await steps_of(_visited(cache)) == await steps_of(_visited(small))

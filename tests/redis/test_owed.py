@@ -1,0 +1,112 @@
+"""What could not be forgotten: bounded, each key for itself, and paid by one task."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from lyra.redis.owed import MOST_HELD, MOST_OTHERS, Owed
+from lyra.redis.timing import Timing
+from tests.conftest import settle
+
+
+class Door:
+    """A door to a Redis that takes forgets once `open` is set; remembers the keys it was told."""
+
+    reachable = True
+
+    def __init__(self, rest_s: float = 0.0) -> None:
+        self.timing = Timing(rest_s=rest_s)
+        self.open = asyncio.Event()
+        self.told: list[str] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.owed = Owed(self, self.forget)  # type: ignore[arg-type]
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    async def forget(self, key: str) -> bool:
+        await self.open.wait()
+        self.told.append(key)
+        return True
+
+    async def paid(self) -> None:
+        """Let everything be told, and return when the task has ended."""
+        self.open.set()
+        self.owed.hurry()
+        await asyncio.gather(*self.tasks)
+
+
+@pytest.fixture
+async def door() -> Door:
+    return Door()
+
+
+async def test_what_is_owed_is_told_once_by_one_task_which_then_ends(door: Door) -> None:
+    for key in ("a", "b", "a"):
+        door.owed.add(key, held=False)
+    assert len(door.tasks) == 1
+    await door.paid()
+
+    assert sorted(door.told) == ["a", "b"]
+    assert (len(door.owed), door.tasks) == (0, set())
+    door.owed.add("c", held=True)
+    await door.paid()
+    assert door.told[-1] == "c"
+
+
+async def test_a_demand_that_comes_while_the_same_key_is_told_is_not_lost() -> None:
+    """What was sent before it may have been carried out before it."""
+    door = Door(rest_s=600)  # so that nobody pays but the test
+    async with asyncio.TaskGroup() as tasks:
+        door.owed.add("a", held=True)
+        settling = tasks.create_task(door.owed.settle("a"))
+        await settle()
+        door.owed.add("a", held=True)
+        door.open.set()
+
+    assert not settling.result()
+    assert "a" in door.owed
+    assert await door.owed.settle("a")
+    await door.paid()
+
+
+async def test_the_tables_are_bounded_apart_and_the_oldest_give_way(door: Door) -> None:
+    for number in range(MOST_HELD + 5):
+        door.owed.add(f"held {number}", held=True)
+    for number in range(MOST_OTHERS + 5):
+        door.owed.add(f"other {number}", held=False)
+
+    assert len(door.owed) == MOST_HELD + MOST_OTHERS
+    assert "held 5" in door.owed
+    assert "held 4" not in door.owed
+    assert "other 5" in door.owed
+    assert "other 4" not in door.owed
+    for task in door.tasks:
+        task.cancel()
+
+
+async def test_a_key_that_was_held_stays_so_whoever_asks_for_it_later(door: Door) -> None:
+    door.owed.add("a", held=True)
+    door.owed.add("a", held=False)
+    for number in range(MOST_OTHERS + 5):
+        door.owed.add(f"other {number}", held=False)
+
+    assert "a" in door.owed
+    for task in door.tasks:
+        task.cancel()
+
+
+async def test_forgetting_all_pays_what_was_owed_before_it_and_nothing_later(door: Door) -> None:
+    door.owed.add("before", held=True)
+    demand = door.owed.demand()
+    door.owed.add("after", held=True)
+    door.owed.clear(demand)
+
+    assert "before" not in door.owed
+    assert "after" in door.owed
+    await door.paid()
