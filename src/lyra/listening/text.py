@@ -8,8 +8,18 @@ _CAP = 100
 # Cut before the work is done, so that a name of a megabyte costs no more than a long one.
 _WINDOW = 10
 # Control characters, invisible ones and those that turn the reading direction, and surrogates
-# that lost their partner and cannot be encoded.
+# that lost their partner and cannot be encoded. Joiners are looked at apart.
 _DROPPED = frozenset({"Cc", "Cf", "Cs"})
+_JOINERS = (
+    "\u200c\u200d"  # ZWNJ, ZWJ: they change words of many scripts, and make one emoji of many
+)
+_JOINED = re.compile(f"[{_JOINERS}]+")
+_FIRST_JOINING = "\u0590"  # in Latin, Greek, Cyrillic and Armenian they only hide
+_VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also at the word's end
+# Signs and marks, which may be on one letter without end. More than thirty are none (UAX 15):
+# to put them in their order takes the square of their number.
+_SIGNS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_MARKS = 30
 # Invisible too, though Unicode files them under letters, marks and unassigned. The last range
 # holds the tag characters, which can carry a whole hidden sentence.
 _INVISIBLE = re.compile(
@@ -36,10 +46,44 @@ def plain(markup: str, limit: int = _CAP) -> str:
     return clean(html.unescape(_TAG.sub(" ", markup[: limit * _WINDOW])), limit)
 
 
+def composed(text: str) -> str:
+    """Return the text composed (NFC), with at most thirty marks on one letter."""
+    return unicodedata.normalize("NFC", _SIGNS.sub(_few_marks, text))
+
+
+def _few_marks(found: re.Match[str]) -> str:
+    kept, marks = [], 0
+    for char in found[0]:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
 def _visible(text: str) -> str:
     # All that is dropped is not printable, and hardly a name has any of it.
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
-        text = "".join(char for char in text if unicodedata.category(char) not in _DROPPED)
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+        text = "".join(filter(_seen, text))
+    text = _INVISIBLE.sub("", text)
+    return composed(_JOINED.sub(_joiner, text))
+
+
+def _seen(char: str) -> bool:
+    return unicodedata.category(char) not in _DROPPED or char in _JOINERS
+
+
+def _joiner(found: re.Match[str]) -> str:
+    """The first joiner of a run where it joins or parts two letters or emoji, else nothing."""
+    text, (start, end) = found.string, found.span()
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if not _joins(before):
+        return ""
+    virama = unicodedata.combining(before) == _VIRAMA
+    return found[0][0] if virama or _joins(after) else ""
+
+
+def _joins(char: str) -> bool:
+    """Whether a joiner beside this character can be seen: letters, their marks, and emoji."""
+    return char >= _FIRST_JOINING and unicodedata.category(char)[0] in "LMS"
