@@ -23,7 +23,7 @@ _OPENING = "\"'*_[(\u201c\u2018\u00ab\u201e\u300c\u300e"  # quotes of several la
 _STARTS = ".!?:>#|-"  # what a sentence or a line begins behind
 _SHORT = 3
 _JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")  # a model may leave them out
-_STRANGE = re.compile(f"[\x80-{SPACED}\u3000\uff01-\uff5e]")
+_STRANGE = re.compile(f"[\x80-{SPACED}\u3000\ufb00-\ufb06\uff01-\uff5e]")
 _SHORT_TEXT = 4096
 _LETTERS = 30_000
 
