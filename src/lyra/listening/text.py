@@ -13,7 +13,6 @@ _DROPPED = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = (
     "\u200c\u200d"  # ZWNJ, ZWJ: they change words of many scripts, and make one emoji of many
 )
-_JOINED = re.compile(f"[{_JOINERS}]+")
 _FIRST_JOINING = "\u0590"  # in Latin, Greek, Cyrillic and Armenian they only hide
 _VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also at the word's end
 # Signs and marks, which may be on one letter without end. More than thirty are none (UAX 15):
@@ -38,7 +37,7 @@ def clean(text: str, limit: int = _CAP) -> str:
         text = _visible(text)
     if "  " in text or text != text.strip():
         text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return text if len(text) <= limit else text[: limit - 1].rstrip(" " + "".join(_JOINERS)) + "…"
 
 
 def plain(markup: str, limit: int = _CAP) -> str:
@@ -66,24 +65,40 @@ def _visible(text: str) -> str:
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
         text = "".join(filter(_seen, text))
-    text = _INVISIBLE.sub("", text)
-    return composed(_JOINED.sub(_joiner, text))
+    text = composed(_INVISIBLE.sub("", text))
+    if _JOINERS[0] in text or _JOINERS[1] in text:
+        # Once more: what a joiner kept apart that goes may be one letter.
+        text = composed("".join(_joined(text)))
+    return text
 
 
 def _seen(char: str) -> bool:
     return unicodedata.category(char) not in _DROPPED or char in _JOINERS
 
 
-def _joiner(found: re.Match[str]) -> str:
-    """The first joiner of a run where it joins or parts two letters or emoji, else nothing."""
-    text, (start, end) = found.string, found.span()
-    before, after = text[start - 1 : start], text[end : end + 1]
-    if not _joins(before):
-        return ""
-    virama = unicodedata.combining(before) == _VIRAMA
-    return found[0][0] if virama or _joins(after) else ""
+def _joined(text: str) -> list[str]:
+    """The characters, and of the joiners those that stand between two letters or emoji.
+
+    What decides is the letter, not its marks: those may change their order.
+    """
+    kept = [""]
+    joins = virama = False
+    for char in text:
+        if char in _JOINERS:
+            if joins and kept[-1] not in _JOINERS:
+                kept.append(char)
+            continue
+        category = unicodedata.category(char)[0]
+        if category != "M":
+            beside = char >= _FIRST_JOINING and category in "LS"
+            _drop_joiner(kept, wanted=beside or virama)
+            joins, virama = beside, False
+        virama = virama or unicodedata.combining(char) == _VIRAMA
+        kept.append(char)
+    _drop_joiner(kept, wanted=virama)
+    return kept
 
 
-def _joins(char: str) -> bool:
-    """Whether a joiner beside this character can be seen: letters, their marks, and emoji."""
-    return char >= _FIRST_JOINING and unicodedata.category(char)[0] in "LMS"
+def _drop_joiner(kept: list[str], *, wanted: bool) -> None:
+    if kept[-1] in _JOINERS and not wanted:
+        kept.pop()
