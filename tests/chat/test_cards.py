@@ -29,7 +29,7 @@ CAFE = track("Café del Año", "Mirelle Ando")
 TOKYO = track("夜の港", "静かな海")
 ARABIC = track("ليل طويل", "نور")
 NIGHTGLASS = Artist("Nightglass", uri="spotify:artist:n", genres=("dream pop",))
-SINGER = Artist("می\u200cخواهم زاد", uri="spotify:artist:z")
+SINGER = Artist("نمی\u200cشد زود", uri="spotify:artist:z")
 PRIDE = Playlist("🏳️\u200d🌈 Days", uri="spotify:playlist:d")
 SOFT = Playlist("Soft Mornings", uri="spotify:playlist:s", total=31, owner="vesna")
 LISTENER = Listening(
@@ -56,8 +56,8 @@ def named(text: str) -> list[str]:
         ("**Cafe del Ano** is warm.", ["Café del Año"]),
         ("今夜は夜の港を聴いて", ["夜の港"]),
         ("جرب ليل طويل الآن", ["ليل طويل"]),
-        ("Play می\u200cخواهم زاد now.", ["می\u200cخواهم زاد"]),
-        ("Play میخواهم زاد now.", ["می\u200cخواهم زاد"]),
+        ("Play نمی\u200cشد زود now.", ["نمی\u200cشد زود"]),
+        ("Play نمیشد زود now.", ["نمی\u200cشد زود"]),
         ("Put on 🏳️\u200d🌈 Days", ["🏳️\u200d🌈 Days"]),
         ("On Soft Mornings, play Nightglass.", ["Soft Mornings", "Nightglass"]),
         ("Play “Home” tonight.", ["Home"]),

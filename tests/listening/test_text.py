@@ -25,7 +25,7 @@ JOINED_TEXT = st.text("\u200c\u200d\ufe0f\u202e\u0301 aمی්ක🌈", max_size
         ("Cafe\u0301", "Caf\u00e9"),
         ("凛音楽団 🌧️", "凛音楽団 🌧️"),
         # Joiners are letters: without them these are other words, or several emoji.
-        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("نمی\u200cشد", "نمی\u200cشد"),
         ("ශ්\u200dරී", "ශ්\u200dරී"),
         ("क्\u200dष", "क्\u200dष"),
         ("ന്\u200d", "ന്\u200d"),
@@ -34,9 +34,9 @@ JOINED_TEXT = st.text("\u200c\u200d\ufe0f\u202e\u0301 aمی්ක🌈", max_size
         # Where there is nothing to join they only hide.
         ("in\u200cvis\u200dible", "invisible"),
         ("\u200d\u200c", ""),
-        ("می\u200c خواهم\u200d", "می خواهم"),
-        ("می\u200c\u200c\u200dخواهم", "می\u200cخواهم"),
-        ("می\u200c\u202eخواهم", "می\u200cخواهم"),
+        ("نمی\u200c شد\u200d", "نمی شد"),
+        ("نمی\u200c\u200c\u200dشد", "نمی\u200cشد"),
+        ("نمی\u200c\u202eشد", "نمی\u200cشد"),
         ("<b>stays</b>", "<b>stays</b>"),
         ("", ""),
         ("\u200b", ""),
