@@ -8,7 +8,7 @@ import { Turn } from "./turn.js";
 
 const root = document.documentElement;
 const { demo, offline, model, context, connect, trouble } = root.dataset;
-const SENT = { full: "They go", minimal: "Genres and a few counts of them go", none: "None of it goes" };
+const SENT = { full: "They go", minimal: "Genres and counts go", none: "None of it goes" };
 const LOGIN = connect && !demo ? "/auth/login" : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
