@@ -6,7 +6,8 @@ import unicodedata
 
 _CAP = 100
 # Cut before the work is done, so that a name of a megabyte costs no more than a long one.
-_WINDOW = 10
+_WINDOW = 3
+_MARKUP_WINDOW = 10  # most of it may be tags
 # Control characters, invisible ones and those that turn the reading direction, and surrogates
 # that lost their partner and cannot be encoded. Joiners are looked at apart.
 _DROPPED = frozenset({"Cc", "Cf", "Cs"})
@@ -42,7 +43,7 @@ def clean(text: str, limit: int = _CAP) -> str:
 
 def plain(markup: str, limit: int = _CAP) -> str:
     """Return what a reader of this HTML would see, cleaned; Spotify escapes descriptions."""
-    return clean(html.unescape(_TAG.sub(" ", markup[: limit * _WINDOW])), limit)
+    return clean(html.unescape(_TAG.sub(" ", markup[: limit * _MARKUP_WINDOW])), limit)
 
 
 def composed(text: str) -> str:
