@@ -97,6 +97,64 @@ async def test_a_hostile_answer_stays_words(chat: Chat) -> None:
     await expect(answer).to_contain_text("<script>alert(1)</script>")
 
 
+@pytest.mark.parametrize(
+    ("link", "shown", "href"),
+    [
+        ("[Tide](https://open.spotify.com/track/x)", "Tide", "https://open.spotify.com/track/x"),
+        ("[Open in Spotify](https://evil.example/x)", "Open in Spotify (evil.example)", None),
+        ("[open.spotify.com](https://evil.example)", "open.spotify.com (evil.example)", None),
+        ("[Tide](https://open.spotify.com@evil.example)", "Tide (evil.example)", None),
+        (
+            "[Tide](https://open.spotify.com.evil.example)",
+            "Tide (open.spotify.com.evil.example)",
+            None,
+        ),
+        ("[Tide](https://open.spotify.com:444/)", "Tide (open.spotify.com:444)", None),
+        ("[Tide](https://öpen.example)", "Tide (xn--pen-rna.example)", None),
+        ("[\u202emoc.yfitops\u2066](https://evil.example)", "moc.yfitops (evil.example)", None),
+        ("[Tide](http://evil.example/x)", "Tide (evil.example)", ""),
+        ("[Tide](javascript:alert(1))", "Tide", ""),
+        ("\u202ekrow siht\u2069", "krow siht", ""),
+    ],
+)
+async def test_where_a_link_leads_is_seen(
+    chat: Chat, link: str, shown: str, href: str | None
+) -> None:
+    page, _ = await chat(streaming(words(link), stopped()))
+    await asked(page)
+    await answered(page)
+
+    assert await turn_text(page) == shown
+    links = await page.locator(".turn .a a").evaluate_all("all => all.map(a => a.href)")
+    assert len(links) == (href != "")
+    assert all(each.startswith(href or "https://") for each in links)
+    if "(" in shown:
+        isolated = page.locator(".turn .a bdi[dir=ltr]")
+        assert (await isolated.inner_text()).strip(" ()") in shown
+
+
+@pytest.mark.parametrize("sign", ["[", "`a", "**a ", "[a](", "![", "*", "| a "])
+async def test_an_answer_of_signs_that_are_never_closed_is_shown(chat: Chat, sign: str) -> None:
+    whole = sign * (60_000 // len(sign))
+    third = len(whole) // 3
+    pieces = [whole[:third], whole[third : 2 * third], whole[2 * third :], " Over."]
+    page, _ = await chat(streaming(*map(words, pieces), stopped()))
+    await asked(page)
+    await answered(page)
+
+    await expect(page.locator(".turn .a")).to_contain_text("Over.")
+    await expect(page.locator("#send")).to_have_text("Send")
+
+
+async def test_names_keep_their_joiners_in_the_page(chat: Chat) -> None:
+    name = "نمی\u200cشد 🏳️\u200d🌈"
+    page, _ = await chat(streaming(words(f"Play **{name}**."), stopped()))
+    await asked(page)
+    await answered(page)
+
+    assert await page.locator(".turn .a strong").text_content() == name
+
+
 async def test_the_policy_forbids_text_that_becomes_markup(demo: Service, visit: Open) -> None:
     page = await visit(demo)
     refused = await page.evaluate(

@@ -29,14 +29,16 @@ CAFE = track("Café del Año", "Mirelle Ando")
 TOKYO = track("夜の港", "静かな海")
 ARABIC = track("ليل طويل", "نور")
 NIGHTGLASS = Artist("Nightglass", uri="spotify:artist:n", genres=("dream pop",))
+SINGER = Artist("نمی\u200cشد زود", uri="spotify:artist:z")
+PRIDE = Playlist("🏳️\u200d🌈 Days", uri="spotify:playlist:d")
 SOFT = Playlist("Soft Mornings", uri="spotify:playlist:s", total=31, owner="vesna")
 LISTENER = Listening(
     Profile("vesna"),
     (),
-    top_artists=(NIGHTGLASS,),
+    top_artists=(NIGHTGLASS, SINGER),
     top_tracks=(HARBOUR, LONGER, HOME, CAFE, TOKYO, ARABIC),
     recently_played=(Play(HOME), Play(HARBOUR), Play(HOME)),
-    playlists=(SOFT,),
+    playlists=(SOFT, PRIDE),
     genre_analysis=GenreAnalysis((Genre("dream pop", 0.4),), 0.5, "spotify", 3, 6),
 )
 
@@ -54,6 +56,9 @@ def named(text: str) -> list[str]:
         ("**Cafe del Ano** is warm.", ["Café del Año"]),
         ("今夜は夜の港を聴いて", ["夜の港"]),
         ("جرب ليل طويل الآن", ["ليل طويل"]),
+        ("Play نمی\u200cشد زود now.", ["نمی\u200cشد زود"]),
+        ("Play نمیشد زود now.", ["نمی\u200cشد زود"]),
+        ("Put on 🏳️\u200d🌈 Days", ["🏳️\u200d🌈 Days"]),
         ("On Soft Mornings, play Nightglass.", ["Soft Mornings", "Nightglass"]),
         ("Play “Home” tonight.", ["Home"]),
         ("Home by Ostra Vey is short.", ["Home"]),
@@ -86,7 +91,7 @@ def test_facts_are_counted_from_the_data() -> None:
     assert told == [
         "“Home” is number 3 of your 6 top tracks.",
         "“Home” is among your last 3 plays twice.",
-        "Nightglass is number 1 of your 1 top artists.",
+        "Nightglass is number 1 of your 2 top artists.",
         "1 of your last 3 plays are by Nightglass.",
         "Spotify files Nightglass under dream pop.",
         "dream pop is 40% of the listening whose genre is known (3 of 6 artists).",

@@ -1,7 +1,17 @@
 import pytest
+from hypothesis import given, strategies as st
 
-from lyra.listening.insights import busiest_window, decades, hour, plays_by_hour, repeated
-from lyra.listening.models import Play, Track
+from lyra.chat.because import facts
+from lyra.listening.insights import (
+    busiest_span,
+    busiest_window,
+    decades,
+    hour,
+    plays_by_hour,
+    repeated,
+)
+from lyra.listening.models import Listening, Play, Profile, Track
+from lyra.listening.views import suggestions
 
 
 def play(at: str | None, name: str = "Paper Lighthouse", id_: str | None = None) -> Play:
@@ -56,3 +66,40 @@ def test_a_track_that_comes_twice_is_repeated() -> None:
 def test_tracks_that_come_once_are_not_repeated() -> None:
     assert repeated([play(None, "One"), play(None, "Two")]) is None
     assert repeated([]) is None
+
+
+def played(*minutes: int) -> list[Play]:
+    """A play for each minute of the day."""
+    return [play(f"2026-11-22T{at // 60:02}:{at % 60:02}:00Z", id_=str(at)) for at in minutes]
+
+
+@pytest.mark.parametrize("at", range(24))
+def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
+    plays = played(*range(at * 60, at * 60 + 30))
+    span = busiest_span(plays_by_hour(plays))
+
+    assert span == (at, (at + 1) % 24, 30)
+    told = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
+    listening = Listening(Profile(), (), recently_played=tuple(plays))
+    assert f"30 of your last 30 plays ended {told}." in facts(listening, [])
+    assert f"What did I play {told}?" in suggestions(listening)
+
+
+@given(st.lists(st.integers(0, 24 * 60 - 1), min_size=1, max_size=50))
+def test_a_span_begins_and_ends_with_plays_and_holds_those_it_counts(minutes: list[int]) -> None:
+    span = busiest_span(plays_by_hour(played(*minutes)))
+
+    assert span is not None
+    hours = [(span.start + step) % 24 for step in range((span.end - span.start) % 24)]
+    heard = [at // 60 for at in minutes]
+    assert len(hours) <= 4
+    assert {hours[0], hours[-1]} <= set(heard)
+    assert span.plays == sum(hour in hours for hour in heard)
+    assert span.plays == max(sum((hour - first) % 24 < 4 for hour in heard) for first in range(24))
+
+
+def test_plays_whose_time_is_not_known_are_in_no_span() -> None:
+    listening = Listening(Profile(), (), recently_played=(*played(61, 62), play(None)))
+
+    assert "2 of your last 3 plays ended between 01:00 and 02:00 UTC." in facts(listening, [])
+    assert busiest_span([0] * 24) is None

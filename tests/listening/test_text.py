@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from lyra.listening.text import clean, plain
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
+JOINED_TEXT = st.text("\u200c\u200d\ufe0f\u202e\u0301 aمی්ක🌈", max_size=40)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,19 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
         ("lone\ud800surrogate", "lonesurrogate"),
         ("Cafe\u0301", "Caf\u00e9"),
         ("凛音楽団 🌧️", "凛音楽団 🌧️"),
+        # Joiners are letters: without them these are other words, or several emoji.
+        ("نمی\u200cشد", "نمی\u200cشد"),
+        ("ශ්\u200dරී", "ශ්\u200dරී"),
+        ("क्\u200dष", "क्\u200dष"),
+        ("ന്\u200d", "ന്\u200d"),
+        ("🏳️\u200d🌈 pride", "🏳️\u200d🌈 pride"),
+        ("👩🏽\u200d🎤 singers", "👩🏽\u200d🎤 singers"),
+        # Where there is nothing to join they only hide.
+        ("in\u200cvis\u200dible", "invisible"),
+        ("\u200d\u200c", ""),
+        ("نمی\u200c شد\u200d", "نمی شد"),
+        ("نمی\u200c\u200c\u200dشد", "نمی\u200cشد"),
+        ("نمی\u200c\u202eشد", "نمی\u200cشد"),
         ("<b>stays</b>", "<b>stays</b>"),
         ("", ""),
         ("\u200b", ""),
@@ -47,7 +61,8 @@ def test_clean_text_is_short_composed_encodable_and_visible(text: str, limit: in
     assert len(shown) <= limit
     assert unicodedata.is_normalized("NFC", shown)
     assert shown == " ".join(shown.split())
-    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    seen = shown.replace("\u200c", "").replace("\u200d", "")
+    assert not {unicodedata.category(char) for char in seen} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert shown.encode().decode() == shown
 
 
@@ -68,3 +83,21 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
 )
 def test_plain_shows_what_a_reader_of_the_html_would_see(markup: str, shown: str) -> None:
     assert plain(markup) == shown
+
+
+@given(JOINED_TEXT, st.integers(2, 40))
+def test_a_joiner_stays_only_where_it_joins(text: str, limit: int) -> None:
+    shown = clean(text, limit)
+
+    assert clean(shown, limit) == shown
+    for at, char in enumerate(shown):
+        if char in "\u200c\u200d":
+            assert shown[at - 1 : at] >= "\u0300"
+            assert shown[at - 1] not in "\u200c\u200d"
+
+
+def test_marks_without_end_are_few() -> None:
+    shown = clean("a" + "\u0315\u0300" * 400 + "b", 300)
+
+    assert len(shown) <= 32
+    assert shown[-1] == "b"

@@ -198,7 +198,9 @@ class _Answer:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,
                     # Held nowhere: one emoji in a title makes it 40 kB for as long as the answer.
-                    self._speaker.model.open(make_prompt(entry, turns)) as voice,
+                    self._speaker.model.open(
+                        make_prompt(entry, turns, self._settings.llm_context)
+                    ) as voice,
                 ):
                     self.begin()
                     await voice.tell(partial(self._take, call, patience))

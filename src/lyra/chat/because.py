@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lyra.chat.cards import Named
-from lyra.listening.insights import busiest_window, plays_by_hour
+from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.text import clean
 
@@ -62,10 +62,10 @@ def _in_general(listening: Listening) -> Iterator[str]:
             f"{genre.name} is {genre.share:.0%} of the listening whose genre is known "
             f"({genres.artists_known} of {genres.artists_considered} artists)."
         )
-    hour = busiest_window(plays_by_hour(listening.recently_played))
-    if hour is not None:
+    span = busiest_span(plays_by_hour(listening.recently_played))
+    if span is not None:
         count = len(listening.recently_played)
-        yield f"Your last {count} plays gather around {hour:02}:00 UTC."
+        yield f"{span.plays} of your last {count} plays ended {span}."
     for section in listening.sections:
         if section.status != "ok":
             yield f"Not read from Spotify: {section.name.replace('_', ' ')}."

@@ -6,19 +6,26 @@ in the listener's own data do. A name that is also a plain word needs a sign tha
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from lyra.chat.parts import TrackCard
+from lyra.chat.places import SPACED, Effort, Places
 from lyra.listening.models import Artist, Listening, Playlist, Track
+from lyra.listening.text import composed
 
 MOST = 12
+_LONGEST = 300  # letters; Spotify's names are cut there when they are read
 _NEAR = 120  # characters between a track's name and its artist's
-_SPACED = "\u2e80"  # scripts from here on write words without spaces between them
+_BEFORE = 64  # characters in which the end of what stands before a name is looked for
 _OPENING = "\"'*_[(\u201c\u2018\u00ab\u201e\u300c\u300e"  # quotes of several languages, and marks
+_STARTS = ".!?:>#|-"  # what a sentence or a line begins behind
 _SHORT = 3
-_STRANGE = re.compile(r"[^\x00-\x7f]")
+_JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")  # a model may leave them out
+_STRANGE = re.compile(f"[\x80-{SPACED}\u3000\ufb00-\ufb06\uff01-\uff5e]")
+_SHORT_TEXT = 4096
+_LETTERS = 30_000
 
 Kind = Literal["track", "artist", "playlist"]
 _WHAT: dict[type, Kind] = {Track: "track", Artist: "artist", Playlist: "playlist"}
@@ -33,21 +40,38 @@ class Named(NamedTuple):
     kind: Kind
 
 
-def named_items(text: str, listening: Listening) -> list[Named]:
-    """The items that this text names, in its order, each once, at most twelve.
+class _Text(NamedTuple):
+    """An answer in the form in which names are looked for, and where they are meant."""
+
+    plain: str
+    taken: bytearray
+    places: Places
+    effort: Effort
+    meant: dict[tuple[str, Kind, tuple[str, ...]], list[int]]
+
+
+def named_items(text: str, listening: Listening, effort: Effort | None = None) -> list[Named]:
+    """Return the items that this text names, in its order, each once, at most twelve.
 
     The longest name wins where several fit; case, accents and the form of quotes do not matter in
-    names of several words.
+    names of several words. What it takes grows with the text and the names, not with the two
+    multiplied, and is counted in `effort`.
     """
+    effort = effort or Effort()
     plain = _plain(text)
-    folded = plain.casefold() if len(plain.casefold()) == len(plain) else plain.lower()
-    taken = bytearray(len(plain))
+    fold = str.casefold if len(plain.casefold()) == len(plain) else str.lower
+    whole = fold(plain)
+    names = _by_length(listening, fold, whole)
+    places = Places(plain, whole, [folded for _, folded, _ in names], effort)
+    looked = _Text(plain, bytearray(len(plain)), places, effort, {})
     found: dict[str, Named] = {}
-    for name, item, kind in _by_length(listening, plain, folded):
-        at = _place(name, item, plain, folded, taken)
-        if at is not None and item.uri not in found:
-            found[str(item.uri)] = Named(at, item, kind)
-            taken[at : at + len(name)] = b"\1" * len(name)
+    for name, folded, item in names:
+        if str(item.uri) in found:
+            continue
+        at = _place(name, folded, item, looked)
+        if at is not None:
+            found[str(item.uri)] = Named(at, item, _WHAT[type(item)])
+            looked.taken[at : at + len(name)] = b"\1" * len(name)
     return sorted(found.values(), key=lambda named: named.at)[:MOST]
 
 
@@ -65,18 +89,20 @@ def card(named: Named) -> TrackCard:
     return TrackCard(str(item.uri), told)
 
 
-def _by_length(listening: Listening, plain: str, folded: str) -> list[tuple[str, Item, Kind]]:
-    """The names that are in the text at all, the longest first; equal ones in the order of rank."""
-    # Where folding has not changed the length, it finds whatever is in the text as it stands.
-    odd = plain if plain.casefold() != folded else ""
-    names = [
-        (name, item, _WHAT[type(item)])
-        for item in _items(listening)
-        if item.uri
-        and (name := (item.name if item.name.isascii() else _plain(item.name)).strip())
-        # Nearly no name is in an answer, and this costs a fifth of looking closely.
-        and (name.casefold() in folded or name in odd)
-    ]
+def _by_length(
+    listening: Listening, fold: Callable[[str], str], text: str
+) -> list[tuple[str, str, Item]]:
+    """The names, each with its folded form, the longest first; equal ones in the order of rank."""
+    names = []
+    # Nearly no name is in an answer, and in a short one this costs a fifth of looking closely.
+    short = len(text) <= _SHORT_TEXT
+    for item in _items(listening):
+        name = _plain(item.name).strip() if item.uri and len(item.name) <= _LONGEST else ""
+        # A name that grows when it is folded has a letter that the text then has not.
+        if not name or len(folded := fold(name)) != len(name):
+            continue
+        if folded in text if short else len(name) <= len(text):
+            names.append((name, folded, item))
     return sorted(names, key=lambda each: -len(each[0]))
 
 
@@ -85,53 +111,69 @@ def _items(listening: Listening) -> Iterator[Item]:
     return chain(listening.top_tracks, played, listening.top_artists, listening.playlists)
 
 
-def _place(name: str, item: Item, plain: str, folded: str, taken: bytearray) -> int | None:
+def _place(name: str, folded: str, item: Item, looked: _Text) -> int | None:
     """Where the text names this item for the first time; None where it does not."""
-    one_word = " " not in name
-    text, wanted = (plain, name) if one_word else (folded, name.casefold())
-    if len(wanted) != len(name):
-        text, wanted = plain, name
-    at = text.find(wanted)
-    while at >= 0:
-        end = at + len(wanted)
-        free = not any(taken[at:end]) and _whole(text, at, end)
-        if free and (not one_word or _meant(item, plain, at, end)):
+    places = looked.places.of(name, folded, exact=" " not in name)
+    if places and " " not in name:
+        places = _meant_at(places, name, item, looked)
+    for at in places:
+        if not looked.effort.look():
+            return None
+        if looked.taken.find(1, at, at + len(name)) < 0:
             return at
-        at = text.find(wanted, at + 1)
     return None
 
 
-def _whole(text: str, at: int, end: int) -> bool:
-    """Whether neither edge of the name is in the middle of a word."""
-    before, after = text[at - 1 : at], text[end : end + 1]
-    cut_before = before.isalnum() and text[at].isalnum() and text[at] < _SPACED
-    cut_after = after.isalnum() and text[end - 1].isalnum() and text[end - 1] < _SPACED
-    return not (cut_before or cut_after)
+def _meant_at(places: list[int], name: str, item: Item, looked: _Text) -> list[int]:
+    """Those of the places at which a single word stands for the item rather than for itself."""
+    artists = item.artists if isinstance(item, Track) else ()
+    what = name, _WHAT[type(item)], artists
+    if what not in looked.meant:
+        by = [_plain(artist) for artist in artists]
+        looked.meant[what] = [
+            at for at in places if looked.effort.look() and _meant(item, by, looked, at, len(name))
+        ]
+    return looked.meant[what]
 
 
-def _meant(item: Item, text: str, at: int, end: int) -> bool:
-    """Whether a single word stands for the item rather than for itself."""
+def _meant(item: Item, artists: list[str], looked: _Text, at: int, length: int) -> bool:
+    text, end = looked.plain, at + length
     if text[at - 1 : at] and text[at - 1] in _OPENING:
         return True
-    if text[at] >= _SPACED:
-        return end - at >= _SHORT  # without spaces there are no single words
+    if text[at] >= SPACED:
+        return length >= _SHORT  # without spaces there are no single words
     if isinstance(item, Track):
         around = text[max(0, at - _NEAR) : end + _NEAR]
-        return any(_plain(artist) in around for artist in item.artists)
-    starts = not re.search(r"[^\s.!?:>#|-]\s*$", text[:at])
+        return any(looked.effort.look() and artist in around for artist in artists)
+    before = text[max(0, at - _BEFORE) : at].rstrip()
+    starts = not before or before[-1] in _STARTS
     common = text[at:end].islower() or (isinstance(item, Playlist) and starts)
-    return end - at > _SHORT and not common
+    return length > _SHORT and not common
 
 
 def _plain(text: str) -> str:
-    """The text without accents, with one kind of apostrophe and of space; as long as it was."""
+    """The text without accents and joiners, with one kind of apostrophe and of space."""
     if text.isascii():
         return text
-    return _STRANGE.sub(_plain_letter, unicodedata.normalize("NFC", text))
+    text = _JOINERS.sub("", composed(text))
+    return text.translate(_PLAIN) if _STRANGE.search(text) else text
 
 
-def _plain_letter(found: re.Match[str]) -> str:
-    letter = found[0]
+class _PlainLetters(dict[int, str]):
+    """Letters by their numbers, made plain when they are first met; never more than 30,000."""
+
+    def __missing__(self, number: int) -> str:
+        if len(self) >= _LETTERS:
+            self.clear()
+        letter = chr(number)
+        plain = self[number] = _plain_letter(letter) if _STRANGE.match(letter) else letter
+        return plain
+
+
+_PLAIN = _PlainLetters()
+
+
+def _plain_letter(letter: str) -> str:
     if letter in "\u2018\u2019\u02bc":
         return "'"
     if letter.isspace():

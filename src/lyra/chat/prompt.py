@@ -3,6 +3,8 @@
 from lyra.cache.entry import Entry
 from lyra.chat.bodies import Turn
 from lyra.chat.model import Prompt
+from lyra.chat.offline import NOTICE
+from lyra.listening.context import Level
 
 RULES = """\
 You are Lyra, a music companion. You talk with one listener about the music they listen to on \
@@ -23,11 +25,30 @@ links.
 """
 
 
-def make_prompt(entry: Entry, turns: tuple[Turn, ...]) -> Prompt:
-    """The request to the model; only the turns differ between one listener's messages."""
+def make_prompt(entry: Entry, turns: tuple[Turn, ...], level: Level = "full") -> Prompt:
+    """The request to the model; only the turns differ between one listener's messages.
+
+    Below `full` it is without what Lyra itself has said in place of a model: that comes straight
+    from the listener's data, and a client sends it back with the rest of the talk.
+    """
+    if level != "full":
+        turns = _without_data(turns)
     return Prompt(
         rules=RULES,
         context=lambda: f"<listening_data>{entry.context}</listening_data>",
         turns=turns,
         listening=entry.listening,
     )
+
+
+def _without_data(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    kept: list[Turn] = []
+    for turn in turns:
+        text = turn.text
+        if turn.role == "assistant":
+            text = text.partition(NOTICE.strip())[0].rstrip()
+        if text and kept and kept[-1].role == turn.role:
+            kept[-1] = Turn(turn.role, f"{kept[-1].text}\n\n{text}")
+        elif text:
+            kept.append(Turn(turn.role, text))
+    return tuple(kept)

@@ -3,10 +3,23 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from lyra.listening.models import Play, Track
 
 HOURS = 24
+
+
+class Span(NamedTuple):
+    """Full hours of the day (UTC) from `start` to before `end`, and the plays that are in them."""
+
+    start: int
+    end: int
+    plays: int
+
+    def __str__(self) -> str:
+        """Return the span in words that say no more than was counted."""
+        return f"between {self.start:02}:00 and {self.end:02}:00 UTC"
 
 
 def decades(tracks: Sequence[Track]) -> tuple[tuple[int, int], ...]:
@@ -37,6 +50,17 @@ def busiest_window(by_hour: Sequence[int], width: int = 4) -> int | None:
     around = [*by_hour, *by_hour]
     spans = [sum(around[start : start + width]) for start in range(HOURS)]
     return spans.index(max(spans))
+
+
+def busiest_span(by_hour: Sequence[int], width: int = 4) -> Span | None:
+    """Return the busiest window without the hours at its edges in which nothing was played."""
+    first = busiest_window(by_hour, width)
+    if first is None:
+        return None
+    played = [at for at in range(first, first + width) if by_hour[at % HOURS]]
+    start, end = played[0], played[-1] + 1
+    plays = sum(by_hour[at % HOURS] for at in played)
+    return Span(start % HOURS, end % HOURS, plays)
 
 
 def repeated(plays: Sequence[Play]) -> tuple[Track, int] | None:

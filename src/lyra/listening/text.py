@@ -6,10 +6,20 @@ import unicodedata
 
 _CAP = 100
 # Cut before the work is done, so that a name of a megabyte costs no more than a long one.
-_WINDOW = 10
+_WINDOW = 3
+_MARKUP_WINDOW = 10  # most of it may be tags
 # Control characters, invisible ones and those that turn the reading direction, and surrogates
-# that lost their partner and cannot be encoded.
+# that lost their partner and cannot be encoded. Joiners are looked at apart.
 _DROPPED = frozenset({"Cc", "Cf", "Cs"})
+_JOINERS = (
+    "\u200c\u200d"  # ZWNJ, ZWJ: they change words of many scripts, and make one emoji of many
+)
+_FIRST_JOINING = "\u0590"  # in Latin, Greek, Cyrillic and Armenian they only hide
+_VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also at the word's end
+# Signs and marks, which may be on one letter without end. More than thirty are none (UAX 15):
+# to put them in their order takes the square of their number.
+_SIGNS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_MARKS = 30
 # Invisible too, though Unicode files them under letters, marks and unassigned. The last range
 # holds the tag characters, which can carry a whole hidden sentence.
 _INVISIBLE = re.compile(
@@ -28,12 +38,26 @@ def clean(text: str, limit: int = _CAP) -> str:
         text = _visible(text)
     if "  " in text or text != text.strip():
         text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return text if len(text) <= limit else text[: limit - 1].rstrip(" " + "".join(_JOINERS)) + "…"
 
 
 def plain(markup: str, limit: int = _CAP) -> str:
     """Return what a reader of this HTML would see, cleaned; Spotify escapes descriptions."""
-    return clean(html.unescape(_TAG.sub(" ", markup[: limit * _WINDOW])), limit)
+    return clean(html.unescape(_TAG.sub(" ", markup[: limit * _MARKUP_WINDOW])), limit)
+
+
+def composed(text: str) -> str:
+    """Return the text composed (NFC), with at most thirty marks on one letter."""
+    return unicodedata.normalize("NFC", _SIGNS.sub(_few_marks, text))
+
+
+def _few_marks(found: re.Match[str]) -> str:
+    kept, marks = [], 0
+    for char in found[0]:
+        marks = marks + 1 if unicodedata.combining(char) else 0
+        if marks <= _MARKS:
+            kept.append(char)
+    return "".join(kept)
 
 
 def _visible(text: str) -> str:
@@ -41,5 +65,41 @@ def _visible(text: str) -> str:
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
-        text = "".join(char for char in text if unicodedata.category(char) not in _DROPPED)
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+        text = "".join(filter(_seen, text))
+    text = composed(_INVISIBLE.sub("", text))
+    if _JOINERS[0] in text or _JOINERS[1] in text:
+        # Once more: what a joiner kept apart that goes may be one letter.
+        text = composed("".join(_joined(text)))
+    return text
+
+
+def _seen(char: str) -> bool:
+    return unicodedata.category(char) not in _DROPPED or char in _JOINERS
+
+
+def _joined(text: str) -> list[str]:
+    """The characters, and of the joiners those that stand between two letters or emoji.
+
+    What decides is the letter, not its marks: those may change their order.
+    """
+    kept = [""]
+    joins = virama = False
+    for char in text:
+        if char in _JOINERS:
+            if joins and kept[-1] not in _JOINERS:
+                kept.append(char)
+            continue
+        category = unicodedata.category(char)[0]
+        if category != "M":
+            beside = char >= _FIRST_JOINING and category in "LS"
+            _drop_joiner(kept, wanted=beside or virama)
+            joins, virama = beside, False
+        virama = virama or unicodedata.combining(char) == _VIRAMA
+        kept.append(char)
+    _drop_joiner(kept, wanted=virama)
+    return kept
+
+
+def _drop_joiner(kept: list[str], *, wanted: bool) -> None:
+    if kept[-1] in _JOINERS and not wanted:
+        kept.pop()

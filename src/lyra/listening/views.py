@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from lyra.listening.insights import busiest_window, decades, plays_by_hour
+from lyra.listening.context import Level
+from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
 from lyra.listening.text import clean
 
@@ -30,8 +31,12 @@ def init_view(listening: Listening) -> dict[str, Any]:
     }
 
 
-def profile_view(listening: Listening) -> dict[str, Any]:
-    """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch."""
+def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
+    """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch.
+
+    All of it is the listener's own but for the suggestions, which are to be asked: they hold no
+    more than `level` lets the model know.
+    """
     return {
         "profile": _profile(listening.profile),
         "top_artists": msgspec.to_builtins(listening.top_artists),
@@ -40,7 +45,7 @@ def profile_view(listening: Listening) -> dict[str, Any]:
         "plays_by_hour": list(plays_by_hour(listening.recently_played)),
         "playlists": msgspec.to_builtins(listening.playlists),
         "genre_analysis": _genres(listening.genre_analysis),
-        "suggestions": suggestions(listening),
+        "suggestions": suggestions(listening, level),
         "sections": _sections(listening),
         "summary": listening.summary,
         "fetched_at": listening.fetched_at,
@@ -64,24 +69,37 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def suggestions(listening: Listening) -> list[str]:
-    """Return three or four questions that this listener's data can answer."""
-    found = [question for question in _questions(listening) if question]
+def suggestions(listening: Listening, level: Level = "full") -> list[str]:
+    """Return three or four questions that this listener's data can answer.
+
+    Whoever clicks on one sends it to the model, so `minimal` allows a genre and no more, and
+    `none` only what would be asked of any listener.
+    """
+    given = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
+    found = [question for question in given(listening) if question]
     return [*found, *_FALLBACK][: max(len(_FALLBACK), min(len(found), _ENOUGH))]
 
 
 def _questions(listening: Listening) -> list[str | None]:
     artists = [clean(artist.name, 60) for artist in listening.top_artists[:2]]
-    genre = next(iter(listening.genre_analysis.genres), None)
     decade = next(iter(decades(listening.top_tracks)), None)
-    hours = busiest_window(plays_by_hour(listening.recently_played))
+    span = busiest_span(plays_by_hour(listening.recently_played))
     return [
         f"What do {artists[0]} and {artists[1]} have in common?" if len(artists) > 1 else None,
-        f"Where in my listening does {genre.name} show?" if genre else None,
+        *_genre_questions(listening),
         f"Which of my top tracks are from the {decade[0]}s?" if decade else None,
-        f"What did I play around {hours:02}:00 UTC?" if hours is not None else None,
+        f"What did I play {span}?" if span else None,
         "Which of my playlists fits a quiet evening?" if listening.playlists else None,
     ]
+
+
+def _genre_questions(listening: Listening) -> list[str | None]:
+    genre = next(iter(listening.genre_analysis.genres), None)
+    return [f"Where in my listening does {genre.name} show?" if genre else None]
+
+
+def _no_questions(_: Listening) -> list[str | None]:
+    return []
 
 
 def _profile(profile: Profile) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Data = Mapping[str, Any]
 
 _DECADE = re.compile(r"\b(1[89]\d0|20\d0)s\b")
 _HOUR = re.compile(r"\b([01]\d|2[0-3]):00\b")
+_BETWEEN = re.compile(r"\bbetween ([01]\d|2[0-3]):00 and ([01]\d|2[0-3]):00\b")
 _MOST = 5
 _AROUND = 1  # hours before and after
 
@@ -24,6 +25,8 @@ def pointed(question: str, data: Data) -> str | None:
         return _in_common(asked, data)
     if found := _DECADE.search(question):
         return _of_decade(int(found[1]), data)
+    if found := _BETWEEN.search(question):
+        return _between(int(found[1]), int(found[2]), data)
     if found := _HOUR.search(question):
         return _around(int(found[1]), data)
     return _of_genre(asked, data) if re.search(r"\bwhere\b", asked) else None
@@ -62,12 +65,21 @@ def _of_decade(first: int, data: Data) -> str | None:
 
 def _around(hour: int, data: Data) -> str | None:
     near = {(hour + step) % 24 for step in range(-_AROUND, _AROUND + 1)}
-    found = [each for each in _plays(data) if each.get("hour_utc") in near]
+    return _in_hours(near, f"around {hour:02}:00", data)
+
+
+def _between(first: int, end: int, data: Data) -> str | None:
+    hours = {(first + step) % 24 for step in range((end - first) % 24)}
+    return _in_hours(hours, f"between {first:02}:00 and {end:02}:00", data)
+
+
+def _in_hours(hours: set[int], when: str, data: Data) -> str | None:
+    found = [each for each in _plays(data) if each.get("hour_utc") in hours]
     if not found:
         return None
     counts = Counter((_name(each), ", ".join(_artists(each))) for each in found)
     rows = [f"| {name} | {by} | {count} |" for (name, by), count in counts.most_common(_MOST)]
-    begin = f"{len(found)} of your last {len(_plays(data))} plays ended around {hour:02}:00 UTC."
+    begin = f"{len(found)} of your last {len(_plays(data))} plays ended {when} UTC."
     return f"{begin}\n\n| Track | Artist | Plays |\n|---|---|---|\n" + "\n".join(rows)
 
 

@@ -132,7 +132,7 @@ async def profile(request: web.Request) -> web.StreamResponse:
     """The listening data for a page; loads it if cold."""
     visit = await look_up(request, await caller(request))
     entry = await visit.entry()
-    view = profile_view(entry.listening())
+    view = profile_view(entry.listening(), request.app[SERVICES].settings.llm_context)
     return json_answer({"success": True, **view, "cache": visit.describe()})
 
 

@@ -4,7 +4,7 @@ export const byId = (id) => document.getElementById(id);
 
 function filled(node, attributes = {}, children) {
   for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, value);
-  node.append(...children);
+  for (const child of children.flat(Infinity)) node.append(child); // a hundred thousand in one call overflow the stack
   return node;
 }
 
@@ -17,22 +17,20 @@ export function button(label, act, kind = "plain") {
   return made;
 }
 
-/* Only addresses of https, and Spotify's own names for things, become links. */
-export function safeLink(href) {
+/* Spotify's own names for things, and addresses of the web. */
+function address(href) {
   const own = /^spotify:(track|artist|album|playlist|episode|show):([A-Za-z0-9]{1,64})$/.exec(href);
-  if (own) return `https://open.spotify.com/${own[1]}/${own[2]}`;
-  try {
-    const url = new URL(href);
-    return url.protocol === "https:" ? url.href : null;
-  } catch {
-    return null;
-  }
+  const whole = own ? `https://open.spotify.com/${own[1]}/${own[2]}` : href;
+  return /^https?:/i.test(whole) && URL.canParse(whole) ? new URL(whole) : null;
 }
 
+/* Only addresses of https become links. A label may say anything, so where a link leads elsewhere than
+   to Spotify the host stands behind it, and no direction of the label's letters can move it. */
 export function link(href, attributes, ...children) {
-  const safe = safeLink(href);
-  if (!safe) return el("span", attributes, ...children);
-  return el("a", { ...attributes, href: safe, target: "_blank", rel: "noopener noreferrer" }, ...children);
+  const url = address(href);
+  const told = url && url.host !== "open.spotify.com" ? [el("bdi", {}, children), el("bdi", { dir: "ltr" }, ` (${url.host})`)] : children;
+  if (url?.protocol !== "https:") return el("span", attributes, told);
+  return el("a", { ...attributes, href: url.href, target: "_blank", rel: "noopener noreferrer" }, told);
 }
 
 /* The name of a thing, cut after two lines; the whole is in its title, and at Spotify. */

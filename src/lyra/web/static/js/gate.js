@@ -2,7 +2,7 @@
 
 const GOES = {
   full: (to) => `With each question a summary goes to ${to}: genres, names of artists, tracks and playlists, and when you played.`,
-  minimal: (to) => `With each question the summary and your genres go to ${to}.`,
+  minimal: (to) => `With each question genres and counts of years, hours and playlists go to ${to}, no names.`,
   none: (to) => `None of it goes to ${to}; your questions do.`,
 };
 const goes = ({ offline, context, model }) => (offline ? "No language model is connected: it stays on this server." : GOES[context](model));

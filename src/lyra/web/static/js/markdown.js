@@ -3,52 +3,107 @@
 
 import { el, link } from "./dom.js";
 
-const INLINE = /(`+)([\s\S]*?[^`])\1(?!`)|!\[([^\]]*)\]\([^)]*\)|\[([^\]]+)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|\*\*([\s\S]+?)\*\*|(?<![\w*])[*_]([^*_\n]+?)[*_](?![\w*])|\\([\\`*_{}[\]()#+\-.!|~>])/;
+const SIGNS = /`+|!?\[|\*\*|[*_]|\\(?=[\\`*_{}[\]()#+\-.!|~>])/g;
+const HREF = /\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)/y;
+
+/* Where a sign comes next, looked for on from the last look: if every mark that is never closed read
+   all behind it, a thousand of them would stop the page. Only a run of backticks as long closes one. */
+function looking(text) {
+  const seen = {};
+  return (sign, from) => {
+    let at = seen[sign];
+    if (at === -1 || at >= from) return at;
+    at = text.indexOf(sign, from);
+    while (sign[0] === "`" && at >= 0 && (text[at - 1] === "`" || text[at + sign.length] === "`")) at = text.indexOf(sign, at + 1);
+    return (seen[sign] = at);
+  };
+}
 
 function inline(text) {
   const nodes = [];
-  for (let m; (m = INLINE.exec(text)); text = text.slice(m.index + m[0].length)) {
-    const [, , code, image, label, href, strong, soft, escaped] = m;
-    if (m.index) nodes.push(text.slice(0, m.index));
-    if (code !== undefined) nodes.push(el("code", {}, code.trim()));
-    else if (image !== undefined) nodes.push(image);
-    else if (label !== undefined) nodes.push(link(href, {}, ...inline(label)));
-    else if (strong !== undefined) nodes.push(el("strong", {}, ...inline(strong)));
-    else if (soft !== undefined) nodes.push(el("em", {}, ...inline(soft)));
-    else nodes.push(escaped);
+  const next = looking(text);
+  const signs = new RegExp(SIGNS);
+  const ends = /[*_\n]/g;
+  const outside = (at) => !/[\w*]/.test(text[at] ?? "");
+  const inner = (tag, start, end, size) => end > start && [end + size, el(tag, {}, inline(text.slice(start, end)))];
+  // What a sign makes of the text from `start` on: where it ends, and a node; or nothing.
+  const read = (sign, start) => {
+    if (sign[0] === "`") {
+      const end = next(sign, start);
+      return end > 0 && [end + sign.length, el("code", {}, text.slice(start, end).trim())];
+    }
+    if (sign === "\\") return [start + 1, text[start]];
+    if (sign === "**") return inner("strong", start, next(sign, start + 1), 2);
+    if (!sign.endsWith("[")) {
+      ends.lastIndex = start;
+      const end = outside(start - 2) ? ends.exec(text)?.index : 0;
+      return text[end] !== "\n" && outside(end + 1) && inner("em", start, end, 1);
+    }
+    const close = next("]", start);
+    if (close < 0 || text[close + 1] !== "(") return null;
+    if (sign[0] === "!") return next(")", close) > 0 && [next(")", close) + 1, text.slice(start, close)];
+    const another = next("[", start);
+    HREF.lastIndex = close + 1;
+    const to = close > start && (another < 0 || another > close) && HREF.exec(text);
+    return to && [HREF.lastIndex, link(to[1], {}, inline(text.slice(start, close)))];
+  };
+  let done = 0;
+  for (let m; (m = signs.exec(text));) {
+    const [end, node] = read(m[0], signs.lastIndex) || [];
+    if (!end) continue;
+    nodes.push(text.slice(done, m.index), node);
+    signs.lastIndex = done = end;
   }
-  if (text) nodes.push(text);
-  return nodes;
+  return [...nodes, text.slice(done)].filter(Boolean);
 }
 
 const count = (text, pattern) => (text.match(pattern) ?? []).length;
 
+const HALF = /!?\[([^[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\([^()\s]*)?)?$/; // a link without its end
+
 /* Closes what the stream has not closed yet, and hides what may become a mark. */
 export function mend(text) {
-  let mended = text
-    .replace(/!?\[[^\]]*$/, (open) => open.replace(/^!?\[/, ""))
-    .replace(/!?\[([^\]]*)\](\([^)]*)?$/, "$1")
-    .replace(/[*_`]+$/, (marks) => (/^(\*\*|`|\*|_)$/.test(marks) && closes(text, marks) ? marks : ""))
-    .replace(/\\$/, "");
-  if (count(mended, /`/g) % 2) return `${mended}\``;
+  const open = text.indexOf("[", text.lastIndexOf("]") + 1);
+  let mended = open < 0 ? text : text.slice(0, text[open - 1] === "!" ? open - 1 : open) + text.slice(open + 1);
+  mended = mended.replace(HALF, "$1");
+  let end = mended.length;
+  while ("*_`\\".includes(mended[end - 1])) end -= 1;
+  const last = mended.slice(end);
+  if (!(/^(\*\*|`|\*|_)$/.test(last) && closes(text, last))) mended = mended.slice(0, end);
+  const code = unclosed(mended);
+  if (code) return mended + code;
   if (count(mended, /\*\*/g) % 2) mended = mended.endsWith("*") ? `${mended}*` : `${mended}**`;
   const single = mended.replace(/\*\*/g, "");
   if (count(single, /(?<=^|[\s(])\*(?=\S)|(?<=\S)\*(?=[\s).,;:!?]|$)/g) % 2) mended += "*";
   return mended;
 }
 
+/* The run of backticks that opens code and that nothing closes. */
+function unclosed(text) {
+  const next = looking(text);
+  let end = 0;
+  for (const { 0: run, index } of text.matchAll(/\\`|`+/g)) {
+    if (index < end || run[0] === "\\") continue;
+    const close = next(run, index + run.length);
+    if (close < 0) return run;
+    end = close + run.length;
+  }
+  return "";
+}
+
 function closes(text, marks) {
   return (text.split(marks).length - 1) % 2 === 0;
 }
 
-const RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
-const ITEM = /^\s*([-*+]|\d+[.)])\s+(.*)$/;
+const ITEM = /^\s*([-*+]|\d+[.)])\s+([^]*)/;
 const cells = (row) => row.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+
+const rules = (row) => cells(row).every((cell) => /^:?-+:?$/.test(cell));
 
 function table(lines, words) {
   const [head, , ...rows] = lines.filter((line) => line.trim());
-  const row = (tag, line) => el("tr", {}, ...cells(line).map((cell) => el(tag, {}, ...words(cell))));
-  const body = el("tbody", {}, ...rows.filter((line) => line.trim() !== "|").map((line) => row("td", line)));
+  const row = (tag, line) => el("tr", {}, cells(line).map((cell) => el(tag, {}, words(cell))));
+  const body = el("tbody", {}, rows.filter((line) => line.trim() !== "|").map((line) => row("td", line)));
   const region = { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Table" };
   return el("div", region, el("table", {}, el("thead", {}, row("th", head)), body));
 }
@@ -63,7 +118,7 @@ function list(lines, words) {
     else if (items.length) items.push(`${items.pop()}\n${line.trim()}`);
   }
   const start = ordered ? Number.parseInt(mark, 10) : null;
-  return el(ordered ? "ol" : "ul", { start }, ...items.map((item) => el("li", {}, ...words(item))));
+  return el(ordered ? "ol" : "ul", { start }, items.map((item) => el("li", {}, words(item))));
 }
 
 function block(source, open) {
@@ -76,13 +131,13 @@ function block(source, open) {
     return el("pre", { tabindex: 0 }, el("code", {}, lines.slice(1, end).join("\n")));
   }
   const heading = /^(#{1,6})\s+(.*)/.exec(first);
-  if (heading) return el(`h${Math.min(6, heading[1].length + 2)}`, {}, ...words(heading[2]));
-  if (/^\s*([-*_])(\s*\1){2,}\s*$/.test(source)) return el("hr");
-  if (first.startsWith(">")) return el("blockquote", {}, ...words(lines.map((line) => line.replace(/^>\s?/, "")).join("\n")));
-  if (lines.length > 1 && first.includes("|") && RULE.test(lines[1])) return table(lines, words);
+  if (heading) return el(`h${Math.min(6, heading[1].length + 2)}`, {}, words(heading[2]));
+  if (/^([-*_])\1{2,}$/.test(source.replace(/\s/g, ""))) return el("hr");
+  if (first.startsWith(">")) return el("blockquote", {}, words(lines.map((line) => line.replace(/^>\s?/, "")).join("\n")));
+  if (lines.length > 1 && first.includes("|") && rules(lines[1])) return table(lines, words);
   if (open && first.trim().startsWith("|")) return el("p"); // a table whose rule has not come yet
   if (open && /^\s*([-*+#>]{1,6}|\d+[.)]?)\s*$/.test(source)) return el("p"); // a mark, or soon one
-  return ITEM.test(first) ? list(lines, words) : el("p", {}, ...words(source));
+  return ITEM.test(first) ? list(lines, words) : el("p", {}, words(source));
 }
 
 /* Where the block that begins `text` ends: behind its blank line; -1 while it is open. */
@@ -97,17 +152,19 @@ function boundary(text) {
 }
 
 export class Paper {
-  /* Writes into `root`, the first words at once, then thirty times a second: twice that is not to be seen. */
+  /* Writes into `root`, the first words at once, then thirty times a second at most: twice that is not to be seen. A long
+     block leaves the page the greater part of the time. */
   constructor(root) {
     this.root = root;
     this.tail = "";
     this.open = null;
     this.due = 0;
+    this.pause = 24;
   }
 
   push(words) {
-    this.tail += words;
-    this.due ||= setTimeout(() => requestAnimationFrame(() => this.due && this.paint()), this.open ? 24 : 0);
+    this.tail += words.replace(/[\u202a-\u202e\u2066-\u2069]/g, ""); // they turn the direction of what follows
+    this.due ||= setTimeout(() => requestAnimationFrame(() => this.due && this.paint()), this.open ? this.pause : 0);
   }
 
   /* Writes what is left; a text that was cut has its open marks closed. */
@@ -118,6 +175,7 @@ export class Paper {
 
   paint(last = false, cut = false) {
     this.due = 0;
+    const began = performance.now();
     for (;;) {
       this.tail = this.tail.replace(/^\n+/, "");
       const found = boundary(this.tail);
@@ -128,6 +186,7 @@ export class Paper {
       this.tail = this.tail.slice(end);
     }
     if (this.tail.trim()) this.open = this.#put(block(this.tail.trimEnd(), true));
+    this.pause = Math.max(24, 3 * (performance.now() - began));
   }
 
   #put(node) {
@@ -138,4 +197,4 @@ export class Paper {
 }
 
 /* The words without their marks, to be read out. */
-export const spoken = (text) => text.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/[*_`>|#]/g, "");
+export const spoken = (text) => text.replace(/\[([^[\]]*)\]\([^()]*\)/g, "$1").replace(/[*_`>|#]/g, "");
