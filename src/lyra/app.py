@@ -139,6 +139,7 @@ async def _budgeting(
         settings.daily_tokens,
         entries=settings.cache_max_entries,
         wall_clock=wall_clock,
+        longest_s=settings.answer_timeout_s + settings.drain_s,
         shared=SharedCounters(lyra.redis) if lyra.redis is not None else None,
     )
     try:
