@@ -84,7 +84,9 @@ def create_app(
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
             _within_memory(settings, lyra) as memory,
-            open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
+            open_logins(
+                login_settings, lyra, runs, metrics, terms=_terms(settings, model)
+            ) as logins,
         ):
             if isinstance(model, Arriving) and not early:
                 await model.arrived()
@@ -119,6 +121,11 @@ def create_app(
     app.on_shutdown.append(_drain)
     app.add_routes(ROUTES)
     return app
+
+
+def _terms(settings: Settings, model: ChatModel) -> str:
+    """What a listener agrees to: which model gets how much, and at whose host."""
+    return "\n".join((model.name, settings.provider or "", settings.llm_context))
 
 
 def _speaker(

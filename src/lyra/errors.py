@@ -177,6 +177,13 @@ class SessionsUnavailableError(TryLaterError):
     sentence = "Log-ins cannot be looked up right now. Try again in a moment."
 
 
+class ForgottenError(TryLaterError):
+    """What this request was about has been forgotten while it was under way."""
+
+    code = "forgotten"
+    sentence = "What was held of this listener has been forgotten meanwhile. Ask again."
+
+
 class SpotifyRateLimitedError(TryLaterError):
     code = "spotify_rate_limited"
     sentence = "Spotify asks for a pause. Try again later."

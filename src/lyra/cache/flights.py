@@ -4,6 +4,7 @@ Invariants, hunted by tests/cache/test_flights.py:
 - at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
 - a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
 - a flight that a clear has fenced may answer those who wait, but publishes nothing;
+- one that reads with a log-in's token is ended by the clear, which may be a sign-out;
 - a flight that ends removes itself only, never the one that came after a clear.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
-from lyra.errors import DrainingError, LyraError, OverloadedError
+from lyra.errors import DrainingError, ForgottenError, LyraError, OverloadedError
 from lyra.listening.fetch import SpotifyReader
 from lyra.listening.models import Section
 
@@ -34,10 +35,12 @@ class Outcome(NamedTuple):
 class Flight:
     """One running fetch: its task, how far it is, and whether it may still publish."""
 
-    def __init__(self, key: Key, reader: SpotifyReader) -> None:
+    def __init__(self, key: Key, reader: SpotifyReader, *, withdrawable: bool = False) -> None:
         self.key = key
         self.reader = reader
         self.fenced = False
+        self.withdrawable = withdrawable
+        self.withdrawn = False  # ended, since nothing more may be read for this listener
         self.outcome: Outcome | None = None
         self._sections: list[Section] = []
         self._changed = asyncio.Event()
@@ -56,6 +59,13 @@ class Flight:
     def ended(self) -> bool:
         return self.task.done()
 
+    def fence(self) -> None:
+        """Let it publish nothing; nor read any more, if its token is a log-in's."""
+        self.fenced = True
+        if self.withdrawable:
+            self.withdrawn = True
+            self.task.cancel()
+
     async def sections(self) -> AsyncGenerator[Section, None]:
         """The sections in the order in which they arrive, those before now at once."""
         seen = 0
@@ -71,8 +81,8 @@ class Flight:
         """What the fetch brings. A caller who is cancelled here cancels nothing.
 
         Raises:
-            LyraError: the fetch failed, each waiter with an exception of its own; or the
-                process is shutting down.
+            LyraError: the fetch failed, each waiter with an exception of its own; or it was
+                withdrawn; or the process is shutting down.
         """
         try:
             return await asyncio.shield(self.task)
@@ -80,6 +90,8 @@ class Flight:
             raise failure.again() from None
         except asyncio.CancelledError:
             if self.task.cancelled() and not _self_cancelled():
+                if self.withdrawn:
+                    raise ForgottenError(retry_after_s=1) from None
                 raise DrainingError(retry_after_s=1) from None
             raise
 
@@ -107,8 +119,10 @@ class Flights:
         """The flight that a newcomer may join."""
         return self._current.get(key)
 
-    def start(self, key: Key, reader: SpotifyReader, fetch: Fetch) -> Flight:
-        """Begin the one flight of this key.
+    def start(
+        self, key: Key, reader: SpotifyReader, fetch: Fetch, *, withdrawable: bool = False
+    ) -> Flight:
+        """Begin the one flight of this key; `withdrawable`: a clear of the key ends it.
 
         Raises:
             OverloadedError: `limit` fetches are running.
@@ -118,7 +132,7 @@ class Flights:
             raise DrainingError(retry_after_s=1)
         if len(self._running) >= self._limit:
             raise OverloadedError(retry_after_s=1)
-        flight = Flight(key, reader)
+        flight = Flight(key, reader, withdrawable=withdrawable)
         self._current[key] = flight
         self._running.add(flight)
         flight.start(fetch, self._landed)
@@ -130,12 +144,16 @@ class Flights:
             del self._current[flight.key]
 
     def fence(self, key: Key | None = None) -> None:
-        """Forbid the running flight of this key (of every key) to publish; its waiters stay."""
-        keys = list(self._current) if key is None else [key]
-        for each in keys:
-            flight = self._current.pop(each, None)
-            if flight is not None:
-                flight.fenced = True
+        """Forbid the running flight of this key (of every key) to publish; its waiters stay.
+
+        One key may be a sign-out: then a log-in's flight reads no more either.
+        """
+        if key is None:
+            for each in self._current.values():
+                each.fenced = True
+            self._current.clear()
+        elif (flight := self._current.pop(key, None)) is not None:
+            flight.fence()
 
     async def drain(self, within_s: float) -> None:
         """Let what runs come to its end, but no later than `within_s`."""

@@ -70,6 +70,10 @@ class Elsewhere:
         """Forget this listener's answers in every process."""
         await self._shared.forget(owner)
 
+    async def end(self, owner: Key) -> None:
+        """Have this listener's running answers ended by whichever processes make them."""
+        await self._shared.tell("end", [owner])
+
     async def find(self, token: Token, name: str, *, is_chat: bool) -> "RemoteRun | None":
         """The run that another process makes or has made, if it is there."""
         found = await self._shared.name_of(name) if is_chat else name
