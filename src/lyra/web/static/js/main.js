@@ -7,7 +7,7 @@ import { spoken } from "./markdown.js";
 import { Turn } from "./turn.js";
 
 const root = document.documentElement;
-const { demo, offline, model, connect, trouble } = root.dataset;
+const { demo, offline, model, provider, connect, trouble } = root.dataset;
 const LOGIN = connect && !demo ? "/auth/login" : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
@@ -76,7 +76,7 @@ function greet(found) {
 
 function lede({ top_artists: artists, recently_played: plays }) {
   if (!artists.length && !plays.length) return "Play something on Spotify and come back.";
-  const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` They go to ${model} with your question.`;
+  const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` They go to ${model} at ${provider} with your question.`;
   return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
 }
 
