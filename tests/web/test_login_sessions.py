@@ -149,13 +149,23 @@ async def test_a_session_that_nobody_can_renew_ends_with_its_token(
     anna: Visitor, sandbox: Sandbox, clock: Clock
 ) -> None:
     await anna.ready()
-    pass_time(clock, sandbox, HOUR - 1)
+    pass_time(clock, sandbox, HOUR - 60)
     assert (await anna.init()).status == 200
     pass_time(clock, sandbox, 1)
 
     assert (await anna.init()).code == "session_ended"
     assert not (await anna.session())["signed_in"]
     assert sandbox.stats.logins["refresh"] == 0
+
+
+@pytest.mark.usefixtures("no_refresh_token")
+async def test_who_only_looks_is_told_that_a_session_without_renewal_is_over(
+    anna: Visitor, sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready()
+    pass_time(clock, sandbox, HOUR)
+
+    assert not (await anna.session())["signed_in"]
 
 
 @pytest.mark.usefixtures("no_refresh_token")

@@ -60,7 +60,7 @@ class Renewals:
     async def is_due(self, session: Session) -> bool:
         """Whether Spotify should not be read any more with the token that the session has."""
         now = self._wall_clock()
-        if session.refresh and session.access_until - now < _RENEW_S:
+        if session.access_until - now < _RENEW_S:
             return True
         refused = await self._listeners.refuses(session.token(now))
         return refused and now - session.issued_at >= _YOUNG_S
