@@ -25,7 +25,7 @@ from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import LoginToken, Token
 from lyra.web.limits import RateLimit
-from lyra.web.renewals import Renewals
+from lyra.web.renewals import UNAVAILABLE, Renewals
 from lyra.web.sessions import PENDING_S, SESSION_S, Pending, Session, Vault
 
 _VERIFIER_BYTES = 64
@@ -51,7 +51,7 @@ TROUBLES: dict[str, str] = {
     "owner": "Spotify answers this app only while its owner has Premium. The owner must act.",
     "forbidden": "Spotify refuses this app your data.",
     "misconfigured": "Spotify does not know this app as it is set up. Tell the operator.",
-    "unavailable": "Spotify's log-in does not answer right now. Try again in a moment.",
+    "unavailable": UNAVAILABLE,
     "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
     "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
 }
@@ -112,7 +112,7 @@ class Logins:
             wall_clock=wall_clock,
             within_s=settings.spotify_timeout_s,
         )
-        self._endings: set[asyncio.Task[None]] = set()  # one for each request that waits, at most
+        self._endings: set[asyncio.Task[None]] = set()  # each takes as long as Redis may
         self._counts = {"begun_total": 0, "done_total": 0, "ended_total": 0}
 
     def stats(self) -> dict[str, int]:

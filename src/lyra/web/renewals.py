@@ -28,7 +28,7 @@ _RENEW_S = 60.0  # a reading of Spotify should not outlive its token
 _YOUNG_S = 30.0  # a token that Spotify refuses so soon is not mended by another one
 _LATE_S = 60.0  # for so long a process may be paused that has asked for new tokens
 _SAVE_AGAIN_S = 0.25
-_UNAVAILABLE = "Spotify's log-in does not answer right now. Try again in a moment."
+UNAVAILABLE = "Spotify's log-in does not answer right now. Try again in a moment."
 
 
 class Renewals:
@@ -96,7 +96,7 @@ class Renewals:
             async with asyncio.timeout(self._within_s), self._sessions.alone(given):
                 return await self._refreshed(given)
         except TimeoutError:
-            return SpotifyUnavailableError(_UNAVAILABLE, retry_after_s=1)
+            return SpotifyUnavailableError(UNAVAILABLE, retry_after_s=1)
         except LyraError as failure:
             return failure
 
@@ -119,7 +119,7 @@ class Renewals:
             return await self._saved(given, grant)
         if failure.kind == "refused":
             return await self._ended(given, session, late=late)
-        raise SpotifyUnavailableError(_UNAVAILABLE, retry_after_s=failure.retry_after_s or 1)
+        raise SpotifyUnavailableError(UNAVAILABLE, retry_after_s=failure.retry_after_s or 1)
 
     def _may_be_late(self, session: Session) -> bool:
         """Whether another process may have asked with this refresh token, and not yet said so."""
@@ -158,7 +158,7 @@ class Renewals:
                 return kept
             late = late or (kept is not None and self._may_be_late(kept))
         if late:
-            raise SpotifyUnavailableError(_UNAVAILABLE, retry_after_s=1)
+            raise SpotifyUnavailableError(UNAVAILABLE, retry_after_s=1)
         await self._end(given)
         raise SessionEndedError
 
