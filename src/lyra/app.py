@@ -84,7 +84,9 @@ def create_app(
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
             _within_memory(settings, lyra) as memory,
-            open_logins(login_settings, lyra, runs, metrics, terms=model.name) as logins,
+            open_logins(
+                login_settings, lyra, runs, metrics, terms=_terms(settings, model)
+            ) as logins,
         ):
             if isinstance(model, Arriving) and not early:
                 await model.arrived()
@@ -122,6 +124,11 @@ def create_app(
     return app
 
 
+def _terms(settings: Settings, model: ChatModel) -> str:
+    """What a listener agrees to: which model gets how much, and at whose host."""
+    return "\n".join((model.name, settings.provider or "", settings.llm_context))
+
+
 def _speaker(
     settings: Settings, model: ChatModel, lyra: Lyra, budget: Budget, rng: Random, *, demo: bool
 ) -> Speaker:
@@ -140,6 +147,7 @@ async def _budgeting(
         settings.daily_tokens,
         entries=settings.cache_max_entries,
         wall_clock=wall_clock,
+        longest_s=settings.answer_timeout_s + settings.drain_s,
         shared=SharedCounters(lyra.redis) if lyra.redis is not None else None,
     )
     try:

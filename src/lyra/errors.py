@@ -185,6 +185,13 @@ class NotForgottenError(TryLaterError):
     )
 
 
+class ForgottenError(TryLaterError):
+    """What this request was about has been forgotten while it was under way."""
+
+    code = "forgotten"
+    sentence = "What was held of this listener has been forgotten meanwhile. Ask again."
+
+
 class SpotifyRateLimitedError(TryLaterError):
     code = "spotify_rate_limited"
     sentence = "Spotify asks for a pause. Try again later."

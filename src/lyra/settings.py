@@ -10,6 +10,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
+ANTHROPIC_URL = "https://api.anthropic.com"
+
 _LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS", "LYRA_TRUSTED_PROXIES")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
@@ -129,6 +131,13 @@ class Settings(
         """Whether answers come from a language model rather than the offline responder."""
         wanted = self.llm == "anthropic"
         return wanted or (self.llm == "auto" and bool(self.llm_api_key or self.llm_base_url))
+
+    @property
+    def provider(self) -> str | None:
+        """The host that a listener's questions go to, with its port if it is named; None if to none."""
+        if not self.uses_model:
+            return None
+        return (self.llm_base_url or ANTHROPIC_URL).split("/")[2].lower()
 
 
 def _refuse_unknown(cls: type[Settings], given: dict[str, Any]) -> None:

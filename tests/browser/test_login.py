@@ -30,12 +30,15 @@ async def test_from_connect_to_an_answer_and_out_again(
 ) -> None:
     page = await visit(service)
     await agreed_at_spotify(page)
-    await expect(page.locator("#gate")).to_contain_text("goes to sandbox-model")
+    host = sandbox.llm_url.removeprefix("http://")
+    await expect(page.locator("#gate")).to_contain_text(f"goes to sandbox-model at {host}:")
+    await expect(page.locator("#who")).to_have_text("Connected")  # by no name yet
     assert sandbox.stats.by_endpoint["artists"] == 0
 
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
     await expect(page.locator("#gate")).to_be_hidden()
+    await expect(page.locator("#who")).not_to_have_text("Connected")
     await asked(page)
     await answered(page)
     assert await page.evaluate("document.cookie") == ""

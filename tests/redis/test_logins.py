@@ -9,9 +9,11 @@ from redis.asyncio import Redis
 
 from lyra.redis.sessions import SharedSessions
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.spotify.accounts import AccountsClient, Grant
 from tests.conftest import APP, Service, Start
 from tests.redis.servers import RedisServer
-from tests.web.visitors import ANNA, BORIS, Clock, Visitor
+from tests.web.calls import QUESTION
+from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor
 
 SECRET = "canary-secret-of-all-processes"
 HOUR = 3600
@@ -106,6 +108,119 @@ async def test_logging_out_holds_in_all_processes(anna: Visitor, services: list[
     for service in services:
         answer = await anna.go("GET", f"{service.url}/lyra/status", headers=cookie)
         assert (answer.status, answer.code) == (401, "session_ended")
+
+
+@pytest.mark.parametrize("how", [("POST", "/auth/logout"), ("DELETE", "/lyra/session")])
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_signing_out_stops_the_answers_that_other_processes_make(
+    start: Start, server: RedisServer, sandbox: Sandbox, how: tuple[str, str], resumable: bool
+) -> None:
+    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
+    first, second = [await start(model="fault:hang", **given) for _ in range(2)]
+    async with Visitor(first) as anna:
+        await anna.ready()
+        asked = anna.post(f"{second.url}/lyra/chat", json={**QUESTION, "resumable": resumable})
+        streaming = asyncio.get_running_loop().create_task(asked)
+        await sandbox.stats.until(lambda stats: stats.model_open == 1)
+        assert (await anna.go(*how, headers=OWN)).status == 204
+        answer = await streaming
+        await sandbox.stats.until(lambda stats: stats.model_open == 0)
+
+    assert b'{"type":"abort","reason":"stopped"}' in answer.body
+
+
+async def test_signing_out_withdraws_the_fetch_that_another_process_makes(
+    services: list[Service], sandbox: Sandbox
+) -> None:
+    async with Visitor(services[0]) as anna:
+        await anna.ready(sandbox_token(7, "typical", "legacy", "hang-me~2"))
+        waiting = asyncio.get_running_loop().create_task(anna.post(f"{services[1].url}/lyra/init"))
+        await sandbox.stats.until(lambda stats: stats.by_endpoint["me"] == 2)
+        await anna.post("/auth/logout")
+        answer = await waiting
+
+    assert (answer.status, answer.code) == (503, "forgotten")
+    listeners = [each.services.lyra.listeners.stats() for each in services]
+    assert [(each["flights"], each["entries"]) for each in listeners] == [(0, 0), (0, 0)]
+
+
+async def test_who_was_paused_while_it_renewed_a_token_signs_nobody_out(
+    anna: Visitor,
+    services: list[Service],
+    sandbox: Sandbox,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spotify has given it new tokens, its turn has passed, and it has not kept them yet."""
+
+    @asynccontextmanager
+    async def nobody_waits(_: SharedSessions, __: str) -> AsyncIterator[None]:
+        yield
+
+    goes_on, real = asyncio.Event(), AccountsClient.refresh
+
+    async def paused_with_the_answer(accounts: AccountsClient, token: str) -> Grant:
+        grant = await real(accounts, token)
+        await goes_on.wait()
+        return grant
+
+    monkeypatch.setattr(SharedSessions, "alone", nobody_waits)
+    monkeypatch.setattr(AccountsClient, "refresh", paused_with_the_answer)
+    await anna.ready()
+    clock.now += HOUR
+    sandbox.clock.advance(HOUR)
+    paused = asyncio.get_running_loop().create_task(anna.init())
+    await sandbox.stats.until(lambda stats: stats.logins["refresh"] == 1)
+    other = await anna.post(f"{services[1].url}/lyra/init")
+    still_in = (await anna.session())["signed_in"]
+    goes_on.set()
+
+    assert (other.status, other.code, still_in) == (503, "spotify_unavailable", True)
+    assert (await paused).status == 200
+    assert (await anna.post(f"{services[1].url}/lyra/init")).status == 200
+
+
+async def test_who_died_while_it_renewed_a_token_leaves_a_session_that_ends_within_a_minute(
+    anna: Visitor, services: list[Service], sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready(sandbox_token(7, "typical", "legacy", "reset-token~2"))
+    clock.now += HOUR
+    sandbox.clock.advance(HOUR)
+    assert (await anna.init()).code == "spotify_unavailable"  # its tokens are lost on the way
+    assert (await anna.post(f"{services[1].url}/lyra/init")).code == "spotify_unavailable"
+    clock.now += 60
+
+    assert (await anna.post(f"{services[1].url}/lyra/init")).code == "session_ended"
+
+
+async def test_an_account_has_ten_sessions_in_all_processes(
+    services: list[Service], clock: Clock
+) -> None:
+    async with Visitor(services[0]) as boris, Visitor(services[0]) as anna:
+        await boris.ready(BORIS)
+        own = []
+        for n in range(14):
+            clock.now += 1
+            anna.http.cookie_jar.clear()
+            anna.service = services[n % 2]
+            await anna.log_in(ANNA)
+            own.append(anna.session_id)
+            if n % 3 == 0:
+                await anna.post("/auth/logout")
+        anna.http.cookie_jar.clear()
+        told = [
+            (await anna.go("GET", "/auth/session", headers={"Cookie": f"lyra_sid={each}"})).json
+            for each in own
+        ]
+
+        assert [each["signed_in"] for each in told] == [n % 3 != 0 for n in range(14)]
+        for _ in range(3):
+            anna.http.cookie_jar.clear()
+            await anna.log_in(ANNA)
+        anna.http.cookie_jar.clear()
+        first = await anna.go("GET", "/auth/session", headers={"Cookie": f"lyra_sid={own[1]}"})
+        assert not first.json["signed_in"]
+        assert (await boris.session())["signed_in"]
 
 
 async def test_a_dump_of_redis_tells_nothing_of_a_log_in(

@@ -58,7 +58,10 @@ async def tour(member: Member) -> None:
     assert await runs.live(OTHER, ttl_s=60) == "kept"
     assert await runs.forget(KEY)
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "gone"
-    assert await SharedCounters(member.door).add(f"1:{KEY}", 2, ttl_s=60) == 2
+    counters = SharedCounters(member.door)
+    held = await counters.hold(f"1:{KEY}", OTHER, 5, within=9, owed=1, held_s=60, ttl_s=60)
+    assert held == (True, 1, 0)
+    assert await counters.settle(f"1:{KEY}", OTHER, 2, ttl_s=60) == 3
 
 
 async def test_the_documented_user_may_do_all_that_lyra_does(

@@ -1,5 +1,6 @@
 """Every error code of the service is met over the socket, in the one shape that errors have."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import Any
@@ -23,7 +24,7 @@ from tests.web.calls import (
     request_bytes,
 )
 from tests.web.stream_grammar import read_stream
-from tests.web.visitors import Visitor
+from tests.web.visitors import OWN, Visitor
 
 _MEMBERS = {"code", "message", "retryable", "action", "reason", "retry_after_s", "request_id"}
 
@@ -156,6 +157,17 @@ async def _not_agreed(start: Start, _: pytest.MonkeyPatch) -> Answer:
         return await visitor.init()
 
 
+async def _forgotten(start: Start, _: pytest.MonkeyPatch) -> Answer:
+    async with Visitor(await start(spotify_client_id=APP)) as visitor:
+        await visitor.ready(sandbox_token(7, "typical", "legacy", "hang-me~2"))
+        waiting = asyncio.get_running_loop().create_task(visitor.init())
+        listeners = visitor.service.services.lyra.listeners
+        while not listeners.stats()["flights"]:  # noqa: ASYNC110 - until the fetch has begun
+            await asyncio.sleep(0)
+        await visitor.go("DELETE", "/lyra/session", headers=OWN)
+        return await waiting
+
+
 _NO_REDIS = {"redis_url": "redis://127.0.0.1:9", "secret": "0123456789abcdef"}
 
 
@@ -185,6 +197,7 @@ SCENES: list[tuple[str, str, Scene]] = [
     ("not agreed", "consent_required", _not_agreed),
     ("no redis", "sessions_unavailable", with_cookie("GET", "/lyra/status", **_NO_REDIS)),
     ("forgotten here alone", "forget_unfinished", _forgotten_here_alone),
+    ("forgotten meanwhile", "forgotten", _forgotten),
     ("not registered", "spotify_forbidden", with_token(7, "not_registered")),
     ("not premium", "spotify_forbidden", with_token(7, "owner_not_premium")),
     ("rate limited", "spotify_rate_limited", with_token(7, "typical", "legacy", "429-3600")),

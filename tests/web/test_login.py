@@ -39,12 +39,12 @@ async def test_the_way_to_spotify_has_state_challenge_and_the_least_scopes(anna:
     assert asked["state"] == anna.cookie("lyra_state")
 
 
-async def test_a_log_in_ends_on_the_page_with_a_name(anna: Visitor) -> None:
+async def test_a_log_in_ends_on_the_page_without_a_name(anna: Visitor) -> None:
     assert await anna.log_in() == "/"
 
     told = await anna.session()
     assert told["signed_in"]
-    assert told["name"]
+    assert "name" not in told
     assert not told["consented"]
     assert "user-top-read" in told["scopes"]
     assert anna.cookie("lyra_state") is None
@@ -60,7 +60,7 @@ async def test_nothing_is_read_before_the_listener_agrees(anna: Visitor, sandbox
     assert sandbox.stats.total == before
 
     told = await anna.session()
-    shown = {"model": told["model"], "context": told["context"]}
+    shown = {name: told[name] for name in ("model", "context", "provider")}
     assert (await anna.post("/auth/consent", json=shown)).status == 204
     assert (await anna.session())["consented"]
     assert (await anna.init()).status == 200
@@ -123,9 +123,11 @@ async def test_a_state_serves_once(anna: Visitor, service: Service) -> None:
     here = await anna.back(await anna.to_spotify())
     state = anna.cookie("lyra_state")
     await anna.go("GET", here)
+    anna.http.cookie_jar.clear()
     anna.http.cookie_jar.update_cookies({"lyra_state": state or ""}, URL(service.url))
 
     assert (await anna.go("GET", here)).headers["Location"] == "/?login=expired"
+    assert anna.session_id is None
 
 
 async def test_a_state_serves_only_the_browser_that_began(anna: Visitor, service: Service) -> None:

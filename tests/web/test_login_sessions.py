@@ -2,16 +2,19 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.sandbox.accounts import Accounts
 from tests.conftest import APP, CANARY_KEY, Service, Start
 from tests.web.calls import call
 from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor
 
 HOUR = 3600
+REFRESH = "refresh_token"
 
 
 @pytest.fixture
@@ -128,6 +131,55 @@ async def test_an_accounts_server_that_fails_costs_no_session(
         assert (answer.status, answer.code) == (503, "spotify_unavailable")
         assert "Retry-After" in answer.headers
         assert (await anna.session())["signed_in"]
+
+
+@pytest.fixture
+def no_refresh_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spotify gives access tokens alone."""
+    real = Accounts.exchange
+
+    def exchanged(accounts: Accounts, form: Mapping[str, str]) -> dict[str, Any]:
+        return {name: value for name, value in real(accounts, form).items() if name != REFRESH}
+
+    monkeypatch.setattr(Accounts, "exchange", exchanged)
+
+
+@pytest.mark.usefixtures("no_refresh_token")
+async def test_a_session_that_nobody_can_renew_ends_with_its_token(
+    anna: Visitor, sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready()
+    pass_time(clock, sandbox, HOUR - 60)
+    assert (await anna.init()).status == 200
+    pass_time(clock, sandbox, 1)
+
+    assert (await anna.init()).code == "session_ended"
+    assert not (await anna.session())["signed_in"]
+    assert sandbox.stats.logins["refresh"] == 0
+
+
+@pytest.mark.usefixtures("no_refresh_token")
+async def test_who_only_looks_is_told_that_a_session_without_renewal_is_over(
+    anna: Visitor, sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready()
+    pass_time(clock, sandbox, HOUR)
+
+    assert not (await anna.session())["signed_in"]
+
+
+@pytest.mark.usefixtures("no_refresh_token")
+async def test_a_session_that_nobody_can_renew_ends_when_spotify_refuses_its_token(
+    anna: Visitor, sandbox: Sandbox, clock: Clock
+) -> None:
+    await anna.ready()
+    sandbox.clock.advance(HOUR)
+    clock.now += 40
+    assert (await anna.init()).code == "spotify_token_rejected"
+
+    assert (await anna.init()).code == "session_ended"
+    assert not (await anna.session())["signed_in"]
+    assert sandbox.stats.logins["refresh"] == 0
 
 
 async def test_what_was_lost_on_the_way_comes_right_or_ends_in_a_sentence(

@@ -4,6 +4,7 @@ Invariants, hunted by tests/cache/test_flights.py:
 - at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
 - a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
 - a flight that a clear has fenced may answer those who wait, but publishes nothing;
+- one that reads with a log-in's token is ended by the clear, which may be a sign-out;
 - a flight that ends removes itself only, never the one that came after a clear;
 - of one key no more than a tenth of the places (or _LEAST_FENCED) run on after their clears:
   whoever forgets and loads in turn does not take the others'.
@@ -18,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
-from lyra.errors import DrainingError, LyraError, OverloadedError
+from lyra.errors import DrainingError, ForgottenError, LyraError, OverloadedError
 from lyra.listening.fetch import SpotifyReader
 from lyra.listening.models import Section
 
@@ -39,10 +40,12 @@ class Outcome(NamedTuple):
 class Flight:
     """One running fetch: its task, how far it is, and whether it may still publish."""
 
-    def __init__(self, key: Key, reader: SpotifyReader) -> None:
+    def __init__(self, key: Key, reader: SpotifyReader, *, withdrawable: bool = False) -> None:
         self.key = key
         self.reader = reader
         self.fenced = False
+        self.withdrawable = withdrawable
+        self.withdrawn = False  # ended, since nothing more may be read for this listener
         self.outcome: Outcome | None = None
         self._sections: list[Section] = []
         self._changed = asyncio.Event()
@@ -61,6 +64,13 @@ class Flight:
     def ended(self) -> bool:
         return self.task.done()
 
+    def fence(self, *, withdraw: bool) -> None:
+        """Let it publish nothing; `withdraw`: nor read any more, if its token is a log-in's."""
+        self.fenced = True
+        if withdraw and self.withdrawable:
+            self.withdrawn = True
+            self.task.cancel()
+
     async def sections(self) -> AsyncGenerator[Section, None]:
         """The sections in the order in which they arrive, those before now at once."""
         seen = 0
@@ -76,8 +86,8 @@ class Flight:
         """What the fetch brings. A caller who is cancelled here cancels nothing.
 
         Raises:
-            LyraError: the fetch failed, each waiter with an exception of its own; or the
-                process is shutting down.
+            LyraError: the fetch failed, each waiter with an exception of its own; or it was
+                withdrawn; or the process is shutting down.
         """
         try:
             return await asyncio.shield(self.task)
@@ -85,6 +95,8 @@ class Flight:
             raise failure.again() from None
         except asyncio.CancelledError:
             if self.task.cancelled() and not _self_cancelled():
+                if self.withdrawn:
+                    raise ForgottenError(retry_after_s=1) from None
                 raise DrainingError(retry_after_s=1) from None
             raise
 
@@ -114,8 +126,10 @@ class Flights:
         """The flight that a newcomer may join."""
         return self._current.get(key)
 
-    def start(self, key: Key, reader: SpotifyReader, fetch: Fetch) -> Flight:
-        """Begin the one flight of this key.
+    def start(
+        self, key: Key, reader: SpotifyReader, fetch: Fetch, *, withdrawable: bool = False
+    ) -> Flight:
+        """Begin the one flight of this key; `withdrawable`: a clear of the key ends it.
 
         Raises:
             OverloadedError: `limit` fetches are running, or too many of this key that were fenced.
@@ -125,7 +139,7 @@ class Flights:
             raise DrainingError(retry_after_s=1)
         if len(self._running) >= self._limit or self._fenced[key] >= self._most_fenced:
             raise OverloadedError(retry_after_s=1)
-        flight = Flight(key, reader)
+        flight = Flight(key, reader, withdrawable=withdrawable)
         self._current[key] = flight
         self._running.add(flight)
         flight.start(fetch, self._landed)
@@ -137,12 +151,15 @@ class Flights:
             del self._current[flight.key]
 
     def fence(self, key: Key | None = None) -> None:
-        """Forbid the running flight of this key (of every key) to publish; its waiters stay."""
+        """Forbid the running flight of this key (of every key) to publish; its waiters stay.
+
+        One key may be a sign-out: then a log-in's flight reads no more either.
+        """
         keys = list(self._current) if key is None else [key]
         for each in keys:
             flight = self._current.pop(each, None)
             if flight is not None:
-                flight.fenced = True
+                flight.fence(withdraw=key is not None)
                 self._fenced[each] += 1
 
     async def drain(self, within_s: float) -> None:

@@ -27,6 +27,10 @@ class KeyMaker:
         """The same for Spotify's id of an account: no identity has a space, so they never meet."""
         return self._keyed(f"account {account}")
 
+    def address(self, address: str) -> Key:
+        """The same for the address of a client."""
+        return self._keyed(f"address {address}")
+
     def _keyed(self, text: str) -> Key:
         keyed = self._hash.copy()
         keyed.update(text.encode("utf-8", "surrogatepass"))

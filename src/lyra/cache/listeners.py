@@ -81,11 +81,13 @@ class ListenerCache:
         `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
 
         Raises:
+            SessionEndedError: the log-in whose token it is has ended meanwhile.
             SpotifyTokenRejectedError: Spotify refused this token less than 30 s ago.
             OverloadedError: too many fetches are running.
             TooManyRequestsError: this listener has been read too often lately.
             DrainingError: this process fetches no more.
         """
+        await token.confirm()
         asked_at = self._clock()
         key = self.keys.key(token)
         entry = self._shelf.look_up(key)

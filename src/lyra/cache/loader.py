@@ -82,7 +82,8 @@ class Loader:
                 span.tell({"lyra.spotify_calls": flight.reader.calls})
                 return entry
 
-        return self._flights.start(key, self._source.reader(token), fetch)
+        reader = self._source.reader(token)
+        return self._flights.start(key, reader, fetch, withdrawable=token.renewed)
 
     async def _turn(self) -> None:
         """Wait until this flight may begin.
@@ -170,6 +171,7 @@ class Loader:
         """Ask Spotify, and land the answer."""
         began = self._clock()
         held = worth_keeping(old, began, self.settings)
+        await token.confirm()  # whatever was waited for: nothing may come between this and reading
         try:
             listening = await fetch_listening(
                 flight.reader, now=self._wall_clock(), report=flight.report, held=held

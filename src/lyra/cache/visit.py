@@ -94,6 +94,8 @@ class Visit:
         except TimeoutError:
             self._take_old(self._old, "slow")
         except TryLaterError as failure:
+            if flight.withdrawn:
+                raise  # the old data are forgotten too
             self._take_old(self._old, failure.code)
         else:
             self._take(flight, entry)

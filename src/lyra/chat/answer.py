@@ -19,7 +19,7 @@ from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
 from lyra.chat.because import facts
 from lyra.chat.bodies import Turn
-from lyra.chat.budget import Budget
+from lyra.chat.budget import Budget, Reservation, cost_of
 from lyra.chat.cards import card, named_items
 from lyra.chat.guard import RESTING, ModelGuard
 from lyra.chat.model import Arriving, ChatModel, Done, Piece, Usage
@@ -125,6 +125,7 @@ class _Answer:
         self._last_word_at = 0.0
         self._longest_gap_s = 0.0
         self._over = False
+        self._reservation = Reservation()
 
     async def make(self, turns: tuple[Turn, ...]) -> None:
         """Fill the run up to its ending."""
@@ -166,9 +167,15 @@ class _Answer:
         self._entry = self._visit.at_hand or await self._load()
         if self._entry.account:
             self._account = self._speaker.keys.account(self._entry.account)
-        await self._speaker.budget.check(self._account)
+        await self._reserve(self._entry, turns)
         self._run.add(status("thinking"))
         await self._relay(self._entry, turns)
+
+    async def _reserve(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
+        """Hold what the answer may cost of its account's tokens of the day."""
+        if not self._speaker.model.offline:
+            cost = cost_of(make_prompt(entry, turns), self._settings.max_tokens)
+            self._reservation = await self._speaker.budget.reserve(self._account, cost)
 
     async def _load(self) -> Entry:
         """The listener of a cold token, with a status for every section that arrives."""
@@ -193,7 +200,8 @@ class _Answer:
             await self._call(entry, turns)
 
     async def _call(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
-        with self._speaker.guard.call(self._account if entry.account else None) as call:
+        owner = self._account if entry.account else None
+        with self._speaker.guard.call(owner) as call, self._reservation.asking():
             try:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,
@@ -307,6 +315,7 @@ class _Answer:
         self._run.end(*parts, failure=failure)
 
     def _count(self, ending: str, usage: Usage) -> None:
+        self._reservation.settle(usage)
         metrics = self._speaker.metrics
         metrics.answers.labels(ending).inc()
         if self._entry is not None:
@@ -315,7 +324,6 @@ class _Answer:
             metrics.longest_gap_seconds.observe(self._longest_gap_s)
         for kind, tokens in msgspec.structs.asdict(usage).items():
             metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)
-        self._speaker.budget.spent(self._account, usage)
 
     def _measured(self, usage: Usage) -> dict[str, Any]:
         first = self._first_token_s

@@ -1,24 +1,101 @@
 """How many of the model's tokens one Spotify account may use in a day (UTC).
 
-What the model read from its own prompt cache counts a tenth, as it costs. With Redis all processes
-count together: one that does not know an account asks there first.
+A question holds what its answer may cost before the model is asked, and settles for what it did
+cost when it ends, however it ends. Invariants, hunted by tests/chat/test_budget.py:
+- while something is held, another question passes only if what is used, what is held and what it
+  may cost stay within the day's tokens; so all that ask at once use at most one answer too many;
+- with tokens left and nothing held, a question passes, whatever it may cost;
+- check and hold are one step: nothing here awaits between them, and with Redis a script does both;
+- nothing stays held of an answer that has ended, and of a process that died not for long.
+
+What the model read from its own prompt cache counts a tenth, as it costs. A day's answer counts for
+the day on which it was asked for. Without Redis, or while it is away, each process counts for
+itself, and tells what it has counted when Redis is back.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable
+import logging
+import secrets
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import msgspec
 
 from lyra.cache.keys import Key
-from lyra.chat.model import Usage
-from lyra.errors import TooManyRequestsError
+from lyra.chat.model import Prompt, Usage
+from lyra.errors import (
+    LlmInterruptedError,
+    LlmTimeoutError,
+    LlmTruncatedError,
+    LyraError,
+    TooManyRequestsError,
+)
 from lyra.redis.counters import SharedCounters
+
+log = logging.getLogger(__name__)
 
 _DAY_S = 86_400
 _CACHED_COUNTS = 10  # so many cached tokens as one
+_AGAIN_S = 1.0  # what is held may be given back at any moment
+_USUAL_BYTES = 4  # of a token; what a prompt is charged when nobody has counted it
+_FEWEST_BYTES = 2  # of a token, on average, in text of any language: for what is held
+
+_NO_COST = Usage()
+_MAY_COST = (LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)  # the model had the prompt
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What an answer may cost at most, and its prompt alone as a rule, in tokens."""
+
+    most: int = 0
+    prompt: int = 0
+
+
+def cost_of(prompt: Prompt, max_tokens: int) -> Cost:
+    """What an answer of `max_tokens` to this prompt may cost; about 50 microseconds."""
+    size = len(prompt.rules) + len(prompt.context().encode("utf-8", "replace"))
+    size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
+    return Cost(-(-size // _FEWEST_BYTES) + max_tokens, -(-size // _USUAL_BYTES))
+
+
+class Reservation:
+    """What one answer holds of its account's tokens, until it settles."""
+
+    def __init__(self, settle: Callable[[int], None] | None = None, prompt: int = 0) -> None:
+        self._settle = settle
+        self._prompt = prompt
+        self._sent = 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within the block the model is given the prompt; one that it refuses costs nothing."""
+        self._sent += 1
+        try:
+            yield
+        except LyraError as failure:
+            if not isinstance(failure, _MAY_COST):
+                self._sent -= 1
+            raise
+
+    def settle(self, usage: Usage = _NO_COST) -> None:
+        """Charge what the answer has used in place of what is held. Counts once, never raises.
+
+        A prompt that was sent is charged by its length if the model had no time to count it.
+        """
+        if self._settle is None:
+            return
+        settle, self._settle = self._settle, None
+        counted = usage.input_tokens or usage.cached_input_tokens or usage.cache_write_tokens
+        settle(_tokens(usage) + self._prompt * max(0, self._sent - bool(counted)))
 
 
 class Budget:
-    """Today's tokens by account; remembers at most `entries` accounts."""
+    """Today's tokens by account; remembers at most `entries` accounts.
+
+    `longest_s`: for how long an answer may run; what a process held that died is free after that.
+    """
 
     def __init__(
         self,
@@ -26,64 +103,148 @@ class Budget:
         *,
         entries: int,
         wall_clock: Callable[[], float],
+        longest_s: float = 300.0,
         shared: SharedCounters | None = None,
     ) -> None:
         self._daily = daily
         self._entries = entries
         self._wall_clock = wall_clock
+        self._longest_s = longest_s
         self._shared = shared
-        self._used: OrderedDict[Key, int] = OrderedDict()
         self._day = 0
-        self._telling: set[asyncio.Task[None]] = set()
+        self._used: OrderedDict[Key, int] = OrderedDict()
+        # As many as there are answers under way, which `max_streams` bounds.
+        self._held: Counter[tuple[int, Key]] = Counter()
+        # What Redis was not told because it was away, oldest first; at most `entries` accounts.
+        self._owed: OrderedDict[tuple[int, Key], int] = OrderedDict()
+        self._telling: dict[asyncio.Task[None], Key] = {}  # at most one for each reservation
 
-    async def check(self, account: Key) -> None:
-        """Let one more answer be asked for.
+    def stats(self) -> dict[str, int]:
+        """Sizes at this moment."""
+        return {"accounts": len(self._used), "held": self._held.total(), "owed": len(self._owed)}
+
+    async def reserve(self, account: Key, cost: Cost) -> Reservation:
+        """Hold what an answer may cost; to be settled when it has ended.
 
         Raises:
-            TooManyRequestsError: the day's tokens are used up; says when the next day begins.
+            TooManyRequestsError: the day's tokens are used up, or held by answers under way; says
+                when to ask again.
         """
-        if self._daily and self._shared is not None and account not in self._today():
-            await self._tell(account, 0)
-        if self._daily and self._today().get(account, 0) >= self._daily:
-            left_s = _DAY_S - self._wall_clock() % _DAY_S
+        if not self._daily:
+            return Reservation()
+        if telling := [task for task, whose in self._telling.items() if whose == account]:
+            await asyncio.wait(telling)  # else Redis would still count what has ended as held
+        day, name = self._today(), secrets.token_hex(8)
+        self._pass(self._used.get(account, 0), self._held[day, account], cost.most)
+        self._held[day, account] += cost.most
+        settled = partial(self._settled, day, account, name, cost.most)
+        reservation = Reservation(settled, cost.prompt)
+        if self._shared is not None:
+            try:
+                await self._reserve_for_all(self._shared, day, account, name, cost.most)
+            except BaseException:  # refused, or the caller has left: Redis may hold it by now
+                reservation.settle()
+                raise
+        return reservation
+
+    async def _reserve_for_all(
+        self, shared: SharedCounters, day: int, account: Key, name: str, most: int
+    ) -> None:
+        owed = self._owed.pop((day, account), 0)
+        try:
+            standing = await shared.hold(
+                f"{day}:{account}",
+                name,
+                most,
+                within=self._daily,
+                owed=owed,
+                held_s=self._longest_s,
+                ttl_s=2 * _DAY_S,
+            )
+        except BaseException:
+            self._owe(day, account, owed)
+            raise
+        if standing is None:
+            self._owe(day, account, owed)
+            return
+        self._note(day, account, max(standing.used, self._used.get(account, 0)))
+        if not standing.passes:
+            self._pass(standing.used, standing.held, most)
+
+    def _pass(self, used: int, held: int, most: int) -> None:
+        """Let a question pass by these figures.
+
+        Raises:
+            TooManyRequestsError: they do not allow it.
+        """
+        if used >= self._daily:
             raise TooManyRequestsError(
                 "This account has used up its tokens of the day. Ask again tomorrow (UTC).",
-                retry_after_s=left_s,
+                retry_after_s=_DAY_S - self._wall_clock() % _DAY_S,
+                reason="daily_budget",
+            )
+        if held and used + held + most > self._daily:
+            raise TooManyRequestsError(
+                "The rest of this account's tokens of the day is held by answers under way. "
+                "Ask again when they have ended.",
+                retry_after_s=_AGAIN_S,
                 reason="daily_budget",
             )
 
-    def spent(self, account: Key, usage: Usage) -> None:
-        """Count what an answer has used, whole or cut."""
-        cached = usage.cached_input_tokens // _CACHED_COUNTS
-        tokens = usage.input_tokens + usage.cache_write_tokens + usage.output_tokens + cached
-        if not self._daily or not tokens:
-            return
-        self._note(account, self._today().get(account, 0) + tokens)
+    def _settled(self, day: int, account: Key, name: str, held: int, used: int) -> None:
+        """Count what an answer has used in place of what it held."""
+        self._held[day, account] -= held
+        if self._held[day, account] <= 0:
+            del self._held[day, account]
+        if day == self._today():
+            self._note(day, account, self._used.get(account, 0) + used)
         if self._shared is not None:
-            task = asyncio.get_running_loop().create_task(self._tell(account, tokens))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            telling = self._settle_for_all(self._shared, day, account, name, used)
+            task = asyncio.get_running_loop().create_task(telling)
+            self._telling[task] = account
+            task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        del self._telling[task]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("counting tokens broke: this is a fault in Lyra", exc_info=task.exception())
+
+    async def _settle_for_all(
+        self, shared: SharedCounters, day: int, account: Key, name: str, used: int
+    ) -> None:
+        used += self._owed.pop((day, account), 0)
+        total = await shared.settle(f"{day}:{account}", name, used, ttl_s=2 * _DAY_S)
+        if total is None:
+            self._owe(day, account, used)
+        else:
+            self._note(day, account, max(total, self._used.get(account, 0)))
 
     async def close(self) -> None:
         """Wait for what is being told to the other processes."""
-        await asyncio.gather(*self._telling)
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
-    async def _tell(self, account: Key, tokens: int) -> None:
-        assert self._shared is not None  # noqa: S101 - else nobody calls this
-        day = self._day
-        total = await self._shared.add(f"{day}:{account}", tokens, ttl_s=2 * _DAY_S)
-        if total is not None and day == self._day:
-            self._note(account, max(total, self._used.get(account, 0)))
+    def _owe(self, day: int, account: Key, tokens: int) -> None:
+        if tokens:
+            self._owed[day, account] = self._owed.get((day, account), 0) + tokens
+            if len(self._owed) > self._entries:
+                self._owed.popitem(last=False)
 
-    def _today(self) -> OrderedDict[Key, int]:
+    def _today(self) -> int:
         day = int(self._wall_clock() // _DAY_S)
         if day != self._day:
             self._day = day
             self._used.clear()
-        return self._used
+        return day
 
-    def _note(self, account: Key, total: int) -> None:
+    def _note(self, day: int, account: Key, total: int) -> None:
+        if day != self._today():
+            return
         self._used[account] = total
         self._used.move_to_end(account)
         if len(self._used) > self._entries:
             self._used.popitem(last=False)
+
+
+def _tokens(usage: Usage) -> int:
+    cached = usage.cached_input_tokens // _CACHED_COUNTS
+    return usage.input_tokens + usage.cache_write_tokens + usage.output_tokens + cached

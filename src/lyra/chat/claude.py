@@ -39,7 +39,7 @@ from lyra.errors import (
     LlmUnavailableError,
     LyraError,
 )
-from lyra.settings import Settings
+from lyra.settings import ANTHROPIC_URL, Settings
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
 
 
 def _wire(settings: Settings) -> _Wire:
-    base = settings.llm_base_url or "https://api.anthropic.com"
+    base = settings.llm_base_url or ANTHROPIC_URL
     url = URL(f"{base.rstrip('/')}/v1/messages")
     certificates = httpx2.create_ssl_context()
     client = AsyncAnthropic(

@@ -66,6 +66,10 @@ class Elsewhere:
         """Forget this listener's answers in every process; see SharedRuns.forget."""
         return await self._shared.forget(owner, held=held)
 
+    async def end(self, owner: Key) -> None:
+        """Have this listener's running answers ended by whichever processes make them."""
+        await self._shared.tell("end", [owner])
+
     async def find(self, owner: Key, token: Token, name: str, *, is_chat: bool) -> RemoteRun | None:
         """The run that another process makes or has made, if it is there.
 

@@ -145,7 +145,13 @@ class Runs:
             self._idle.set()
 
     def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
-        """Begin the work that fills this run; the table ends it when nobody wants it any more."""
+        """Begin the work that fills this run; the table ends it when nobody wants it any more.
+
+        One that was stopped before is not filled: nothing of it may be begun any more.
+        """
+        if run.ended:
+            work.close()
+            return
         run.fill(work, lambda: self._settle(run))
 
     @asynccontextmanager
@@ -273,7 +279,27 @@ class Runs:
             await self._elsewhere.stop(as_run)
         return self._elsewhere is not None
 
+    def stop_all(self, owner: Key) -> None:
+        """End this listener's running answers in this process, at once and for good."""
+        for run in self._table.of(owner):
+            run.stop("stopped")
+            self._lose(run)
+
+    async def end(self, owner: Key) -> bool:
+        """End this listener's running answers in every process, and forget all others.
+
+        False as with `forget`.
+        """
+        self.stop_all(owner)
+        forgotten = await self.forget(owner)
+        if self._elsewhere is not None:
+            await self._elsewhere.end(owner)
+        return forgotten
+
     def _noticed(self, verb: RunVerb, name: str) -> None:
+        if verb == "end":
+            self.stop_all(Key(name))
+            return
         run = self._table.find(name)
         if run is None:
             if verb == "lose":

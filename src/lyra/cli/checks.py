@@ -18,10 +18,9 @@ import msgspec
 from aiohttp import http_parser
 
 from lyra.redis.address import Address, parse_address
-from lyra.settings import SettingError, Settings
+from lyra.settings import ANTHROPIC_URL, SettingError, Settings
 
 CLOCK_TOLERANCE_S = 60
-ANTHROPIC_URL = "https://api.anthropic.com"
 _NETWORK = "check the network and the address"
 _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401

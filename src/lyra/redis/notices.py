@@ -18,7 +18,7 @@ from lyra.redis.timing import Timing
 
 log = logging.getLogger(__name__)
 
-RunVerb = Literal["stop", "lose", "read"]
+RunVerb = Literal["stop", "lose", "read", "end"]
 Verb = Literal["kept", "gone", "free", "all", RunVerb]
 Invalidate = Callable[[str | None], None]
 Replaced = Callable[[str], None]
@@ -126,7 +126,7 @@ class Notices:
                 if sender != self._me:
                     self._pass_on(verb, key)
                 self._ring(key)
-            case ["stop" | "lose" | "read" as verb, sender, key] if _is_key(key):
+            case ["stop" | "lose" | "read" | "end" as verb, sender, key] if _is_key(key):
                 if sender != self._me:
                     for act in self._on_runs:
                         _call(act, verb, key)

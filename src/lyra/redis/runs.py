@@ -148,7 +148,10 @@ class SharedRuns:
                 return None
 
     async def tell(self, verb: RunVerb, names: Iterable[str]) -> None:
-        """Say to all processes that these runs are to be stopped or lost, or are being read."""
+        """Say to all processes that these runs are to be stopped or lost, or are being read.
+
+        With `end` the names are owners', all of whose running answers are to be stopped.
+        """
         if sent := [self._notice(verb, name) for name in names]:
             await self._door.ask(*sent)
 

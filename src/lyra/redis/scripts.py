@@ -118,3 +118,33 @@ if #keys > 0 then
 end
 return redis.call('ZCARD', KEYS[1])
 """
+
+# KEYS used, held. ARGV holder, amount, bound, owed, milliseconds to hold, milliseconds to count.
+# What is held is "amount until", by holder: one whose time is over has died and holds nothing.
+HOLD = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local used = redis.call('INCRBY', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+local held = 0
+local all = redis.call('HGETALL', KEYS[2])
+for at = 1, #all, 2 do
+  local amount, ends = string.match(all[at + 1], '^(%d+) (%d+)$')
+  if not ends or tonumber(ends) <= now then redis.call('HDEL', KEYS[2], all[at])
+  else held = held + tonumber(amount) end
+end
+if used >= tonumber(ARGV[3]) or (held > 0 and used + held + ARGV[2] > tonumber(ARGV[3])) then
+  return {0, used, held}
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[5]))
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+return {1, used, held}
+"""
+
+# KEYS used, held. ARGV holder, amount, milliseconds to count.
+SETTLE = """
+redis.call('HDEL', KEYS[2], ARGV[1])
+local used = redis.call('INCRBY', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return used
+"""

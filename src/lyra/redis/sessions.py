@@ -20,7 +20,10 @@ _CAP_BYTES = 65_536
 
 
 class SharedSessions:
-    """A table of log-ins, or of those that have begun; the least recently used go first."""
+    """A table of log-ins, or of those that have begun: `most`, and `most_each` of one owner.
+
+    Of too many the least recently used go first; of too many of one owner the owner's oldest.
+    """
 
     def __init__(
         self,
@@ -28,11 +31,13 @@ class SharedSessions:
         kind: Literal["session", "login"],
         *,
         most: int,
+        most_each: int = 10,
         wall_clock: Callable[[], float],
     ) -> None:
         self._door = door
         self._kind = kind
         self._most = most
+        self._most_each = most_each
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
 
@@ -48,17 +53,26 @@ class SharedSessions:
         )
         return value if isinstance(value, bytes) and 0 < len(value) <= _CAP_BYTES else None
 
-    async def keep(self, name: str, value: bytes, ttl_s: float) -> None:
-        """Keep a value under a new name."""
+    async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
+        """Keep a value under a new name, for this owner if one is named."""
         ttl_ms = _ms(ttl_s)
-        _, _, overflow, _ = await self._ask(
+        owned = self._listed(self._owned(owner), name, self._most_each, ttl_ms) if owner else ()
+        replies = await self._ask(
             ("SET", self._at(name), value, "PX", ttl_ms),
-            ("ZADD", self._index, self._now_ms, name),
-            ("ZRANGE", self._index, -self._most - _EVICTED_AT_ONCE, -self._most - 1),
-            ("PEXPIRE", self._index, 2 * ttl_ms),
+            *self._listed(self._index, name, self._most, ttl_ms),
+            *owned,
         )
-        if isinstance(overflow, list) and overflow:
-            await self._evict([each for each in map(_name, overflow) if each])
+        for index, overflow in zip((self._index, self._owned(owner)), replies[2::3], strict=False):
+            if isinstance(overflow, list) and overflow:
+                await self._evict(index, [each for each in map(_name, overflow) if each])
+
+    def _listed(self, index: str, name: str, most: int, ttl_ms: int) -> tuple[Command, ...]:
+        """Put a name into an index, and ask for those that are too many in it, oldest first."""
+        return (
+            ("ZADD", index, self._now_ms, name),
+            ("ZRANGE", index, -most - _EVICTED_AT_ONCE, -most - 1),
+            ("PEXPIRE", index, 2 * ttl_ms),
+        )
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
         """Put the new value in the place of exactly the old one; False when that has changed."""
@@ -71,6 +85,11 @@ class SharedSessions:
             ("EVAL", scripts.TAKE, 1, self._at(name)), ("ZREM", self._index, name)
         )
         return value if isinstance(value, bytes) else None
+
+    async def leave(self, owner: str, name: str) -> None:
+        """Count a value that was taken no more as its owner's."""
+        if owner:
+            await self._ask(("ZREM", self._owned(owner), name))
 
     @asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[None]:
@@ -93,9 +112,11 @@ class SharedSessions:
         replies = await self._ask(script)
         return Lease(self._door, names, value) if replies == [1] else None
 
-    async def _evict(self, names: Sequence[str]) -> None:
+    async def _evict(self, index: str, names: Sequence[str]) -> None:
         await self._ask(
-            *(("UNLINK", self._at(name)) for name in names), ("ZREM", self._index, *names)
+            *(("UNLINK", self._at(name)) for name in names),
+            ("ZREM", self._index, *names),
+            ("ZREM", index, *names),
         )
 
     async def _ask(self, *commands: Command) -> list[Reply]:
@@ -111,6 +132,9 @@ class SharedSessions:
     @property
     def _now_ms(self) -> int:
         return round(self._wall_clock() * 1000)
+
+    def _owned(self, owner: str) -> str:
+        return f"{self._index}:{{{checked(owner)}}}" if owner else ""
 
     def _at(self, name: str) -> str:
         return f"lyra:v2:{self._kind}:{{{checked(name)}}}"

@@ -1,6 +1,7 @@
 """A listener's Spotify access token, kept from being printed by accident."""
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 # RFC 6750's b68token; Spotify's are a few hundred characters long.
@@ -36,6 +37,13 @@ class Token:
         """What the listener's data are kept and sealed under: a secret, as the token is."""
         return self._text
 
+    async def confirm(self) -> None:
+        """Return if Spotify may still be read with this token; to be awaited right before that.
+
+        Raises:
+            LyraError: its owner has signed out meanwhile, or had everything forgotten.
+        """
+
     def __repr__(self) -> str:
         return "Token(***)"
 
@@ -53,21 +61,34 @@ class GrantedToken(Token):
 class LoginToken(GrantedToken):
     """The access token of a log-in. Its identity is the account's, so that it outlives a refresh.
 
-    `life_s` is what is left of the session.
+    `life_s` is what is left of the session. `confirm` asks whether the session is still there.
     """
 
-    __slots__ = ("_identity", "life_s")
+    __slots__ = ("_confirm", "_identity", "life_s")
     renewed = True
 
-    def __init__(self, text: str, identity: str, life_s: float) -> None:
+    def __init__(
+        self,
+        text: str,
+        identity: str,
+        life_s: float,
+        *,
+        confirm: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__(text)
         if _TOKEN68.fullmatch(identity):
             # Whoever sent it as a bearer token would have this account's data.
             raise ValueError("an identity must not look like a token")
         self._identity = identity
+        self._confirm = confirm
         self.life_s = life_s
 
     @property
     def identity(self) -> str:
         """The account's own secret."""
         return self._identity
+
+    async def confirm(self) -> None:
+        """See Token.confirm."""
+        if self._confirm is not None:
+            await self._confirm()

@@ -155,10 +155,14 @@ class Agreement(Struct):
 
     model: str | None = None
     context: str | None = None
+    provider: str | None = None
 
 
 class SessionAnswer(Struct):
-    """Who is logged in. `connect`: whether one can be. `context`: what of the data the model gets."""
+    """Who is logged in. `connect`: whether one can be. `context`: what of the data the model gets.
+
+    `provider`: the host that the model is asked at; absent where no model is asked.
+    """
 
     signed_in: bool
     demo: bool
@@ -168,6 +172,7 @@ class SessionAnswer(Struct):
     offline: bool
     context: Literal["full", "minimal", "none"]
     scopes: tuple[str, ...]
+    provider: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
     demo_tokens: tuple[PersonaShape, ...] | UnsetType = UNSET
 

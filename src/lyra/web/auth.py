@@ -1,11 +1,11 @@
 """The routes of the log-in: to Spotify and back, who is here, what they agreed to, and out again."""
 
+import re
 from ipaddress import ip_address
 from typing import Any
 
 import msgspec
 from aiohttp import web
-from yarl import URL
 
 from lyra.errors import (
     InvalidJsonError,
@@ -19,7 +19,7 @@ from lyra.web.address import address_of
 from lyra.web.answer_shapes import Agreement
 from lyra.web.answers import json_answer
 from lyra.web.cookies import (
-    expected_state,
+    begun_here,
     forget_session,
     forget_state,
     refuse_cross_site,
@@ -32,28 +32,34 @@ from lyra.web.logins import LoginError, Logins, Trouble
 from lyra.web.services import SERVICES, Services
 from lyra.web.sessions import Session
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+_PORTS = 65_536
+_GUESSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+
 
 def moved(request: web.Request) -> web.Response | None:
     """The way to 127.0.0.1 for who came to localhost: Spotify sends nobody back there."""
     settings = request.app[SERVICES].settings
-    url = URL(f"http://{request.host}")
-    if url.host != "localhost" or settings.public_url is not None or settings.host == "::1":
+    name, port = _host_and_port(request.host)
+    if name != "localhost" or settings.public_url is not None or settings.host == "::1":
         return None
-    there = URL.build(scheme="http", host="127.0.0.1", port=url.explicit_port)
-    return _to(f"{there.origin()}{request.rel_url}", status=307)
+    return _to(f"http://127.0.0.1{port}{request.rel_url.raw_path_qs}", status=307)
 
 
 async def login(request: web.Request) -> web.StreamResponse:
     """Send the browser to Spotify, to ask the listener."""
     services, logins = _logins(request)
+    if _only_guesses(request):
+        return _not_yet()
     if (away := moved(request)) is not None:
         return away
     redirect_uri = redirect_uri_for(services.settings, request.host)
     if redirect_uri is None:
         return _trouble(request, "address")
     try:
-        services.newcomers.spend(address_of(request, services.trusted))
-        url, state = await logins.begin(redirect_uri)
+        address = address_of(request, services.trusted)
+        services.newcomers.spend(address)
+        url, state = await logins.begin(redirect_uri, address)
     except LyraError:
         return _trouble(request, "busy")
     answer = _to(url)
@@ -63,24 +69,38 @@ async def login(request: web.Request) -> web.StreamResponse:
 
 async def callback(request: web.Request) -> web.StreamResponse:
     """Take back who comes from Spotify: to the page, with a session or with the reason why not."""
-    _, logins = _logins(request)
-    asked = request.query
+    services, logins = _logins(request)
+    if _only_guesses(request):
+        return _not_yet()
+    asked, given = request.query, session_id(request)
+    state = asked.get("state", "")
     try:
-        given = await logins.finish(
-            state=asked.get("state", ""),
-            expected=expected_state(request),
+        if not begun_here(request, state):
+            raise LoginError("expired")  # noqa: TRY301 - one way to say so
+        new = await logins.finish(
+            state=state,
             code=asked.get("code", ""),
             error=asked.get("error", ""),
-            replaces=session_id(request),
+            address=address_of(request, services.trusted),
+            replaces=given,
         )
     except LoginError as failure:
-        return _trouble(request, failure.trouble)
+        if failure.trouble == "expired" and await _is_in(logins, given):
+            return _to("/")  # the same address once more, by Back, a reload or a guess
+        return _trouble(request, failure.trouble, state)
     except LyraError:
-        return _trouble(request, "busy")
+        return _trouble(request, "busy", state)
     answer = _to("/")
-    remember_session(request, answer, given)
-    forget_state(request, answer)
+    remember_session(request, answer, new)
+    forget_state(request, answer, state)
     return answer
+
+
+async def _is_in(logins: Logins, given: str | None) -> bool:
+    try:
+        return given is not None and await logins.session(given) is not None
+    except LyraError:
+        return False
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
@@ -103,8 +123,13 @@ async def consent(request: web.Request) -> web.StreamResponse:
         raise SessionEndedError
     refuse_cross_site(request)
     shown = _agreement(await read_json_body(request))
-    now = Agreement(services.speaker.model.name, services.settings.llm_context)
-    if shown.model not in (None, now.model) or shown.context not in (None, now.context):
+    settings = services.settings
+    now = Agreement(services.speaker.model.name, settings.llm_context, settings.provider)
+    left_out = Agreement()
+    if any(
+        getattr(shown, name) not in (getattr(left_out, name), getattr(now, name))
+        for name in Agreement.__struct_fields__
+    ):
         raise RequestError("What goes to which model has changed meanwhile. Load the page again.")
     await logins.agree(given)
     return web.Response(status=204)
@@ -115,36 +140,65 @@ async def session(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     logins, given = services.logins, session_id(request)
     found = await logins.session(given) if logins is not None and given is not None else None
+    consented = logins is not None and found is not None and found.agreed == logins.terms
     told: dict[str, Any] = {
         "signed_in": found is not None,
         "demo": services.demo,
         "connect": logins is not None,
-        "consented": logins is not None and found is not None and found.agreed == logins.terms,
+        "consented": consented,
         "model": services.speaker.model.name,
         "offline": services.speaker.model.offline,
         "context": services.settings.llm_context,
         "scopes": [] if found is None else found.scopes,
-        **_named(found),
     }
+    if services.settings.provider is not None:
+        told["provider"] = services.settings.provider
+    if found is not None and consented and (name := await _name(services, found)):
+        told["name"] = name
     if services.demo:
         told["demo_tokens"] = [each._asdict() for each in services.personas]
     return json_answer(told)
 
 
-def _named(found: Session | None) -> dict[str, str]:
-    return {"name": found.name} if found is not None and found.name else {}
+async def _name(services: Services, found: Session) -> str | None:
+    """What the listener is called, if it has been read: that is after they have agreed."""
+    listeners = services.lyra.listeners
+    entry = await listeners.peek(found.token(services.lyra.wall_clock()))
+    return None if entry is None else entry.listening().profile.display_name
 
 
 def redirect_uri_for(settings: Settings, host: str) -> str | None:
     """Where Spotify sends browsers back to; None where it would not, at this Host header."""
     if settings.public_url is not None:
         return f"{settings.public_url.rstrip('/')}/auth/callback"
-    name = URL(f"http://{host}").host or ""
+    name, port = _host_and_port(host)
     try:
-        loopback = ip_address(name).is_loopback
+        loopback = ip_address(name.strip("[]")).is_loopback
     except ValueError:
         loopback = False
-    return f"http://{host}/auth/callback" if loopback else None
+    return f"http://{name}{port}/auth/callback" if loopback else None
+
+
+def _host_and_port(host: str) -> tuple[str, str]:
+    """The name in a Host header, and its port with the colon; empty where it is no such header."""
+    match = _HOST.fullmatch(host)
+    if match is None or int((match[2] or ":0")[1:]) >= _PORTS:
+        return "", ""
+    return match[1].lower(), match[2] or ""
+
+
+def _only_guesses(request: web.Request) -> bool:
+    """Whether no person has come yet: a browser, or a reader of links, looks ahead.
+
+    What serves once must not be spent on that.
+    """
+    ahead = any("pre" in request.headers.get(name, "").lower() for name in _GUESSES)
+    return ahead or request.method == "HEAD"
+
+
+def _not_yet() -> web.Response:
+    """An answer that no browser keeps for the person who comes after it."""
+    return web.Response(status=503, headers={"Cache-Control": "no-store", "Retry-After": "1"})
 
 
 def _logins(request: web.Request) -> tuple[Services, Logins]:
@@ -160,14 +214,14 @@ def _agreement(body: bytes) -> Agreement:
     try:
         return msgspec.json.decode(body, type=Agreement)
     except msgspec.ValidationError:
-        raise RequestError("`model` and `context` are strings.") from None
+        raise RequestError("`model`, `context` and `provider` are strings.") from None
     except (ValueError, RecursionError):
         raise InvalidJsonError from None
 
 
-def _trouble(request: web.Request, trouble: Trouble) -> web.Response:
+def _trouble(request: web.Request, trouble: Trouble, state: str = "") -> web.Response:
     answer = _to(f"/?login={trouble}")
-    forget_state(request, answer)
+    forget_state(request, answer, state)
     return answer
 
 

@@ -1,5 +1,8 @@
 """The two cookies of a log-in, and whether a request that brings them comes from the own page."""
 
+import hmac
+import re
+
 from aiohttp import web
 from yarl import URL
 
@@ -9,6 +12,8 @@ from lyra.web.services import SERVICES
 from lyra.web.sessions import PENDING_S, SESSION_S
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_STATE = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
+_TABS = 4  # of one browser may be on their way to Spotify at once; the last to begin count
 
 
 def on_https(settings: Settings) -> bool:
@@ -21,9 +26,16 @@ def session_id(request: web.Request) -> str | None:
     return request.cookies.get(_name(request)) or None
 
 
-def expected_state(request: web.Request) -> str:
-    """The state of the log-in that this browser has begun; empty if it has begun none."""
-    return request.cookies.get(_state_name(request), "")
+def begun_here(request: web.Request, state: str) -> bool:
+    """Whether this browser has begun the log-in with this state, in one of its tabs."""
+    sent = state.encode("utf-8", "replace")
+    return any(hmac.compare_digest(each.encode(), sent) for each in _states(request))
+
+
+def _states(request: web.Request) -> list[str]:
+    """The states that this browser brings, the oldest first."""
+    sent = request.cookies.get(_state_name(request), "").split(".")
+    return [each for each in sent if _STATE.fullmatch(each)][-_TABS:]
 
 
 def remember_session(request: web.Request, answer: web.StreamResponse, given: str) -> None:
@@ -32,8 +44,9 @@ def remember_session(request: web.Request, answer: web.StreamResponse, given: st
 
 
 def remember_state(request: web.Request, answer: web.StreamResponse, state: str) -> None:
-    """Have the browser bring this state back from Spotify."""
-    _set(request, answer, _state_name(request), state, PENDING_S)
+    """Have the browser bring this state back from Spotify, beside those of its other tabs."""
+    states = [*_states(request), state][-_TABS:]
+    _set(request, answer, _state_name(request), ".".join(states), PENDING_S)
 
 
 def forget_session(request: web.Request, answer: web.StreamResponse) -> None:
@@ -41,9 +54,12 @@ def forget_session(request: web.Request, answer: web.StreamResponse) -> None:
     _set(request, answer, _name(request), "", 0)
 
 
-def forget_state(request: web.Request, answer: web.StreamResponse) -> None:
-    """Have the browser forget the log-in that it has begun."""
-    _set(request, answer, _state_name(request), "", 0)
+def forget_state(request: web.Request, answer: web.StreamResponse, state: str) -> None:
+    """Have the browser forget the log-in that it has begun with this state; other tabs' stay."""
+    states = _states(request)
+    if state in states:
+        left = [each for each in states if each != state]
+        _set(request, answer, _state_name(request), ".".join(left), PENDING_S if left else 0)
 
 
 def refuse_cross_site(request: web.Request) -> None:

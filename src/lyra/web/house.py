@@ -88,6 +88,8 @@ def _who(services: Services) -> str:
 def _state(services: Services, trouble: str) -> str:
     """What the page's scripts need to know, as attributes of its root."""
     told = {"model": services.speaker.model.name, "context": services.settings.llm_context}
+    if services.settings.provider is not None:
+        told["provider"] = services.settings.provider
     if services.demo_token is not None:
         told["demo"] = services.demo_token
     if services.logins is not None:

@@ -15,6 +15,7 @@ from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
+from lyra.web.cookies import session_id
 from lyra.web.intake import caller, wants_stream
 from lyra.web.places import leave_place
 from lyra.web.ready import ready_json, ready_soon
@@ -139,10 +140,16 @@ async def profile(request: web.Request) -> web.StreamResponse:
 async def forget(request: web.Request) -> web.StreamResponse:
     """Forget everything held for this token, a running fetch's result included.
 
+    For a log-in that ends what is under way for its listener too; see Logins.forget.
+
     Raises:
         NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
     """
     services, token = request.app[SERVICES], await caller(request, reads_spotify=False)
+    given = session_id(request)
+    if token.renewed and services.logins is not None and given is not None:
+        await services.logins.forget(given)
+        return web.Response(status=204)
     cleared = await services.lyra.listeners.clear(token)
     if not (await services.runs.forget(services.lyra.listeners.key(token)) and cleared):
         raise NotForgottenError(retry_after_s=1)

@@ -1,21 +1,26 @@
-"""Logging in with Spotify, and the tokens of those who have: renewed once, however many ask."""
+"""Logging in with Spotify, what a listener has agreed to, and signing out.
+
+Invariant, hunted by tests/web/test_sign_out.py: once a session has ended, or had everything
+forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered.
+For that the session is gone first; then, in one step of the loop, its listener's answers are
+stopped and the fetch under way is withdrawn; and each token asks for its session again
+(`Token.confirm`) right before Spotify is read, whatever was waited for in between.
+"""
 
 import asyncio
-import hmac
-import logging
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import (
     ConsentRequiredError,
-    LyraError,
+    ForgottenError,
+    NotForgottenError,
     SessionEndedError,
-    SessionsUnavailableError,
-    SpotifyUnavailableError,
 )
 from lyra.listening.models import Profile
 from lyra.listening.parse import parse_profile
@@ -24,14 +29,12 @@ from lyra.spotify.accounts import AccountsClient, Grant, GrantError
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import GrantedToken, LoginToken, Token
-from lyra.web.sessions import PENDING_S, SESSION_S, Pending, Session, Vault, name_of
+from lyra.web.limits import RateLimit
+from lyra.web.renewals import UNAVAILABLE, Renewals
+from lyra.web.sessions import PENDING_S, SESSION_S, Pending, Session, Vault
 
-log = logging.getLogger(__name__)
-
-_RENEW_S = 60.0  # a reading of Spotify should not outlive its token
-_YOUNG_S = 30.0  # a token that Spotify refuses so soon is not mended by another one
-_SAVE_AGAIN_S = 0.25
 _VERIFIER_BYTES = 64
+_PASSING = frozenset({"server_error", "temporarily_unavailable"})
 
 Trouble = Literal[
     "denied",
@@ -53,7 +56,7 @@ TROUBLES: dict[str, str] = {
     "owner": "Spotify answers this app only while its owner has Premium. The owner must act.",
     "forbidden": "Spotify refuses this app your data.",
     "misconfigured": "Spotify does not know this app as it is set up. Tell the operator.",
-    "unavailable": "Spotify's log-in does not answer right now. Try again in a moment.",
+    "unavailable": UNAVAILABLE,
     "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
     "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
 }
@@ -90,12 +93,13 @@ class Logins:
         *,
         listeners: ListenerCache,
         spotify: SpotifyClient,
-        forget: Callable[[Token], Awaitable[None]],
+        forget: Callable[[Token], Awaitable[bool]],
         wall_clock: Callable[[], float],
         terms: str,
+        by_account: RateLimit,
+        by_address: RateLimit,
     ) -> None:
         self.terms = terms
-        self._within_s = settings.spotify_timeout_s
         self._accounts = accounts
         self._sessions = sessions
         self._pending = pending
@@ -103,22 +107,34 @@ class Logins:
         self._spotify = spotify
         self._forget = forget
         self._wall_clock = wall_clock
-        self._renewing: dict[str, asyncio.Task[Session | LyraError]] = {}
-        self._counts = {"begun_total": 0, "done_total": 0, "renewed_total": 0, "ended_total": 0}
+        self._by_account = by_account
+        self._by_address = by_address
+        self._renewals = Renewals(
+            accounts,
+            sessions,
+            listeners,
+            end=self.end,
+            wall_clock=wall_clock,
+            within_s=settings.spotify_timeout_s,
+        )
+        self._endings: set[asyncio.Task[None]] = set()  # each takes as long as Redis may
+        self._counts = {"begun_total": 0, "done_total": 0, "ended_total": 0}
 
     def stats(self) -> dict[str, int]:
         """Counters (names in `_total`), and how many tokens are being renewed."""
-        return {**self._counts, "renewing": len(self._renewing)}
+        renewals = {"renewed_total": self._renewals.done, "renewing": len(self._renewals)}
+        return {**self._counts, **renewals}
 
-    async def begin(self, redirect_uri: str) -> tuple[str, str]:
-        """Where to send the browser, and the state that it has to bring back.
+    async def begin(self, redirect_uri: str, address: str) -> tuple[str, str]:
+        """Where to send the browser at this address, and the state that it has to bring back.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be kept now.
         """
         verifier = secrets.token_urlsafe(_VERIFIER_BYTES)
         until = self._wall_clock() + PENDING_S
-        state = await self._pending.add(Pending(verifier, redirect_uri, until))
+        owner = self._listeners.keys.address(address)
+        state = await self._pending.add(Pending(verifier, redirect_uri, until, owner))
         self._counts["begun_total"] += 1
         self._accounts.expect()
         url = self._accounts.authorize_url(
@@ -127,29 +143,44 @@ class Logins:
         return url, state
 
     async def finish(
-        self, *, state: str, expected: str, code: str, error: str, replaces: str | None = None
+        self,
+        *,
+        state: str,
+        code: str,
+        error: str,
+        address: str,
+        replaces: str | None = None,
     ) -> str:
         """The id of a new session for who comes back from Spotify; the one it replaces is over.
 
+        The state has to be one that this very browser has begun with.
+
         Raises:
             LoginError: it came to nothing.
+            TooManyRequestsError: too many log-ins of this address or account come to an end.
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        same = hmac.compare_digest(*(each.encode("utf-8", "replace") for each in (state, expected)))
-        pending = await self._pending.take(state) if same else None
+        pending = await self._pending.take(state)
         if pending is None:
             raise LoginError("expired")
         if error or not code:
-            raise LoginError("denied" if error == "access_denied" else "misconfigured")
+            raise LoginError(_trouble_of(error))
+        self._by_address.spend(address)
         grant = await self._exchanged(code, pending)
-        profile = await self._who(GrantedToken(grant.access_token))
-        session = self._opened(grant, profile)
+        session = self._opened(grant, await self._who(GrantedToken(grant.access_token)))
+        self._by_account.spend(session.owner)
         given = await self._sessions.add(session)
         self._listeners.pardon(session.token(self._wall_clock()))
         if replaces is not None:
-            await self._sessions.take(replaces)
+            await self._to_its_end(self._replace(replaces, session))
         self._counts["done_total"] += 1
         return given
+
+    async def _replace(self, given: str, session: Session) -> None:
+        """Let a browser's old session be over; if it was somebody else's, what is held of them too."""
+        old = await self._sessions.take(given)
+        if old is not None and old.identity != session.identity:
+            await self._over(old)
 
     async def _exchanged(self, code: str, pending: Pending) -> Grant:
         try:
@@ -169,19 +200,21 @@ class Logins:
 
     def _opened(self, grant: Grant, profile: Profile) -> Session:
         now, scopes = self._wall_clock(), grant.scopes
+        access_until = now + grant.expires_in
         # The scopes too: what one log-in may not read must not look missing to another.
         identity = self._listeners.identity(
             self._accounts.client_id, profile.id, profile.account_id or "", *scopes
         )
         return Session(
             identity=identity,
-            name=profile.display_name,
+            name=None,
             scopes=scopes,
             access=grant.access_token,
             refresh=grant.refresh_token or "",
             issued_at=now,
-            access_until=now + grant.expires_in,
-            until=now + SESSION_S,
+            access_until=access_until,
+            # What nobody can renew ends with its token, and not in thirty days of failures.
+            until=now + SESSION_S if grant.refresh_token else access_until,
         )
 
     async def session(self, given: str) -> Session | None:
@@ -206,15 +239,51 @@ class Logins:
             raise SessionEndedError
 
     async def end(self, given: str) -> None:
-        """Forget this session, and what is held of its listener.
+        """Forget this session, and what is held of its listener; end what is under way for them.
+
+        Afterwards nothing is read with its token, whatever had begun before, and no answer of its
+        listener goes on. Who leaves while this is waited for stops none of it.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
+        await self._to_its_end(self._take(given))
+
+    async def forget(self, given: str) -> None:
+        """Do the same but for the session, which stays: what is asked from now on is read anew.
+
+        Raises:
+            SessionEndedError: there is no such session.
+            SessionsUnavailableError: log-ins cannot be looked up now.
+            NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+        """
+        await self._to_its_end(self._empty(given))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        await asyncio.wait([task])  # a caller who leaves here leaves the work alone
+        task.result()
+
+    async def _take(self, given: str) -> None:
         session = await self._sessions.take(given)
         if session is not None:
-            self._counts["ended_total"] += 1
-            await self._forget(session.token(self._wall_clock()))
+            await self._over(session)
+
+    async def _over(self, session: Session) -> None:
+        self._counts["ended_total"] += 1
+        # What Redis does not take now is owed: the session is gone, so nobody could ask again.
+        await self._forget(session.token(self._wall_clock()))
+
+    async def _empty(self, given: str) -> None:
+        session = await self._sessions.change(
+            given, lambda kept: replace(kept, forgotten=kept.forgotten + 1)
+        )
+        if session is None:
+            raise SessionEndedError
+        if not await self._forget(session.token(self._wall_clock())):
+            raise NotForgottenError(retry_after_s=1)
 
     async def token(
         self, given: str, *, reads_spotify: bool, waiting: Callable[[], None]
@@ -234,97 +303,28 @@ class Logins:
         if reads_spotify:
             if session.agreed != self.terms:
                 raise ConsentRequiredError
-            if await self._is_due(session):
+            if await self._renewals.is_due(session):
                 waiting()
-                session = await self._renewed(given, session)
-        return session.token(self._wall_clock())
+                session = await self._renewals.renewed(given, session)
+        confirm = partial(self._confirm, given, session.forgotten)
+        return session.token(self._wall_clock(), confirm=confirm)
 
-    async def _is_due(self, session: Session) -> bool:
-        now = self._wall_clock()
-        if session.access_until - now < _RENEW_S:
-            return True
-        refused = await self._listeners.refuses(session.token(now))
-        return refused and now - session.issued_at >= _YOUNG_S
-
-    async def _renewed(self, given: str, session: Session) -> Session:
-        """The session with new tokens, from the one task that gets them.
-
-        Not the caller's own: a caller who leaves would take along tokens that nobody else has.
-        """
-        name = name_of(given)
-        task = self._renewing.get(name)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._renew(given))
-            self._renewing[name] = task
-            task.add_done_callback(lambda _: self._renewing.pop(name, None))
-            task.add_done_callback(_report)
-        await asyncio.wait([task])
-        if task.cancelled():
-            raise SpotifyUnavailableError(retry_after_s=1)
-        outcome = task.result()
-        if isinstance(outcome, LyraError):
-            raise outcome.again()
-        if outcome.access != session.access:
-            self._listeners.pardon(outcome.token(self._wall_clock()))
-        return outcome
-
-    async def _renew(self, given: str) -> Session | LyraError:
-        try:
-            async with asyncio.timeout(self._within_s), self._sessions.alone(given):
-                return await self._refreshed(given)
-        except TimeoutError:
-            return SpotifyUnavailableError(TROUBLES["unavailable"], retry_after_s=1)
-        except LyraError as failure:
-            return failure
-
-    async def _refreshed(self, given: str) -> Session:
+    async def _confirm(self, given: str, forgotten: int) -> None:
+        """See Token.confirm. In one process nothing comes between the look and what follows."""
         session = await self._sessions.find(given)
         if session is None:
             raise SessionEndedError
-        if not await self._is_due(session):
-            return session  # another process was quicker
-        try:
-            grant = await self._accounts.refresh(session.refresh)
-        except GrantError as caught:
-            failure = caught
-        else:
-            self._counts["renewed_total"] += 1
-            return await self._saved(given, grant)
-        if failure.kind == "refused":
-            return await self._ended(given, session)
-        raise SpotifyUnavailableError(
-            TROUBLES["unavailable"], retry_after_s=failure.retry_after_s or 1
-        )
-
-    async def _saved(self, given: str, grant: Grant) -> Session:
-        """The session with these tokens, kept: the old refresh token is dead by now."""
-        now = self._wall_clock()
-        while True:
-            try:
-                kept = await self._sessions.change(given, lambda old: old.renewed(grant, now))
-            except SessionsUnavailableError:
-                await asyncio.sleep(_SAVE_AGAIN_S)  # the deadline of the whole bounds this
-                continue
-            if kept is None:
-                raise SessionEndedError
-            return kept
-
-    async def _ended(self, given: str, session: Session) -> Session:
-        """The session as another process has renewed it; else its end."""
-        for pause_s in self._sessions.second_looks_s:
-            await asyncio.sleep(pause_s)
-            kept = await self._sessions.find(given)
-            if kept is not None and kept.refresh != session.refresh:
-                return kept
-        await self.end(given)
-        raise SessionEndedError
+        if session.forgotten != forgotten:
+            raise ForgottenError(retry_after_s=1)
 
     async def close(self) -> None:
-        """Let tokens that are being renewed arrive; each has its deadline."""
-        if self._renewing:
-            await asyncio.wait(list(self._renewing.values()))
+        """Let tokens that are being renewed arrive, and endings; each has its deadline."""
+        await self._renewals.close()
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
 
-def _report(task: asyncio.Task[Session | LyraError]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("renewing a token broke: this is a fault in Lyra", exc_info=task.exception())
+def _trouble_of(error: str) -> Trouble:
+    """What an error that Spotify has sent a browser back with means (RFC 6749, 4.1.2.1)."""
+    if error == "access_denied":
+        return "denied"
+    return "unavailable" if error in _PASSING else "misconfigured"

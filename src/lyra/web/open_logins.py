@@ -11,28 +11,43 @@ from lyra.redis.sessions import SharedSessions
 from lyra.settings import Settings
 from lyra.spotify.accounts import open_accounts
 from lyra.spotify.token import Token
+from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins
 from lyra.web.session_table import MemoryTable, Table
 from lyra.web.sessions import Pending, Session, Vault
+
+_SESSIONS_EACH = 10  # browsers of one account
+_PENDING_SHARE = 10  # of all log-ins that have begun, one address may have this part
+_DONE_BY_ADDRESS = 5  # times what one account may, as with questions
 
 
 @asynccontextmanager
 async def open_logins(
     settings: Settings, lyra: Lyra, runs: Runs, metrics: Metrics, *, terms: str
 ) -> AsyncIterator[Logins | None]:
-    """The log-ins of the service; None without a client id. `terms` names the model."""
+    """The log-ins of the service; None without a client id. `terms`: what a listener agrees to."""
 
-    async def forget(token: Token) -> None:
-        await lyra.listeners.clear(token)
-        await runs.forget(lyra.listeners.key(token))
+    async def forget(token: Token) -> bool:
+        owner = lyra.listeners.key(token)
+        runs.stop_all(owner)  # in this very step the fetch is withdrawn too, before anything waits
+        cleared = await lyra.listeners.clear(token)
+        return await runs.end(owner) and cleared
 
-    def table(kind: Literal["session", "login"]) -> Table:
+    def table(kind: Literal["session", "login"], most_each: int) -> Table:
         most = settings.max_sessions
         if lyra.redis is None:
-            return MemoryTable(most, lyra.wall_clock)
-        return SharedSessions(lyra.redis, kind, most=most, wall_clock=lyra.wall_clock)
+            return MemoryTable(most, lyra.wall_clock, most_each=most_each)
+        return SharedSessions(
+            lyra.redis, kind, most=most, most_each=most_each, wall_clock=lyra.wall_clock
+        )
+
+    def limit(times: int, reason: str) -> RateLimit:
+        per_minute, entries = times * settings.rate_per_minute, settings.max_sessions
+        return RateLimit(per_minute, entries=entries, clock=lyra.clock, reason=reason)
 
     secret = settings.secret if lyra.redis is not None else None
+    sessions = table("session", _SESSIONS_EACH)
+    pending = table("login", max(_SESSIONS_EACH, settings.max_sessions // _PENDING_SHARE))
     async with open_accounts(settings) as accounts:
         if accounts is None:
             yield None
@@ -40,13 +55,15 @@ async def open_logins(
         logins = Logins(
             settings,
             accounts,
-            Vault(table("session"), Session, secret=secret, wall_clock=lyra.wall_clock),
-            Vault(table("login"), Pending, secret=secret, wall_clock=lyra.wall_clock),
+            Vault(sessions, Session, secret=secret, wall_clock=lyra.wall_clock),
+            Vault(pending, Pending, secret=secret, wall_clock=lyra.wall_clock),
             listeners=lyra.listeners,
             spotify=lyra.spotify,
             forget=forget,
             wall_clock=lyra.wall_clock,
-            terms=f"{terms} {settings.llm_context}",
+            terms=terms,
+            by_account=limit(1, "rate"),
+            by_address=limit(_DONE_BY_ADDRESS, "address"),
         )
         metrics.watch("lyra_logins", logins.stats)
         try:

@@ -1,7 +1,7 @@
 """Log-ins by the secret ids of their cookies: hashed where they are kept, sealed where others read."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import blake2b
 from typing import Generic, TypeVar
@@ -24,7 +24,12 @@ _TRIES = 8
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to."""
+    """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to.
+
+    `forgotten` counts how often everything held of the listener was. `renewer` is the process that
+    has asked for new tokens last. Of the account only its identity is kept: version 0.1.0 had the
+    name in the second place too, which is empty now.
+    """
 
     identity: str
     name: str | None
@@ -35,6 +40,9 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     access_until: float
     until: float
     agreed: str = ""
+    forgotten: int = 0
+    renewer: str = ""
+    renewing_since: float = 0.0
 
     def __repr__(self) -> str:
         return "Session(***)"
@@ -43,15 +51,24 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         """This session with new tokens; the old refresh token stays where none came."""
         return replace(
             self,
+            name=None,
             access=grant.access_token,
             refresh=grant.refresh_token or self.refresh,
             issued_at=now,
             access_until=now + grant.expires_in,
+            renewer="",
         )
 
-    def token(self, now: float) -> LoginToken:
+    @property
+    def owner(self) -> str:
+        """Whose it is, for counting sessions by account: a hash that tells nobody the identity."""
+        return name_of(self.identity)
+
+    def token(
+        self, now: float, *, confirm: Callable[[], Awaitable[None]] | None = None
+    ) -> LoginToken:
         """The token to read this listener with."""
-        return LoginToken(self.access, self.identity, self.until - now)
+        return LoginToken(self.access, self.identity, self.until - now, confirm=confirm)
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True):
@@ -60,6 +77,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     verifier: str
     redirect_uri: str
     until: float
+    owner: str = ""  # a hash of the address that it was begun from
 
     def __repr__(self) -> str:
         return "Pending(***)"
@@ -99,7 +117,8 @@ class Vault(Generic[Kept]):
         """Keep a value; its id is 256 random bits."""
         given = secrets.token_urlsafe(_ID_BYTES)
         with _reaching():
-            await self.table.keep(name_of(given), self._packed(given, value), self._left_s(value))
+            name, packed = name_of(given), self._packed(given, value)
+            await self.table.keep(name, packed, self._left_s(value), owner=value.owner)
         return given
 
     async def find(self, given: str) -> Kept | None:
@@ -113,7 +132,10 @@ class Vault(Generic[Kept]):
             return None
         with _reaching():
             packed = await self.table.take(name_of(given))
-        return self._unpacked(given, packed)
+            value = self._unpacked(given, packed)
+            if value is not None:
+                await self.table.leave(value.owner, name_of(given))
+        return value
 
     async def change(self, given: str, how: Callable[[Kept], Kept]) -> Kept | None:
         """Put another value in a value's place, whoever else changes it; None if it is gone."""

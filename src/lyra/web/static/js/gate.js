@@ -5,7 +5,8 @@ const GOES = {
   minimal: (to) => `With each question genres and counts of years, hours and playlists go to ${to}, no names.`,
   none: (to) => `None of it goes to ${to}; your questions do.`,
 };
-const goes = ({ offline, context, model }) => (offline ? "No language model is connected: it stays on this server." : GOES[context](model));
+const goes = ({ offline, context, model, provider }) =>
+  offline ? "No language model is connected: it stays on this server." : GOES[context](`${model} at ${provider}`);
 
 /* `page` is what the page lends: its client, what makes nodes, and what it says and does. */
 export class Gate {
@@ -30,9 +31,9 @@ export class Gate {
 
   #consent(session) {
     const { button, listen, lyra, notice, shut, who } = this.page;
-    who(session.name ?? "Connected");
+    who("Connected"); // by name only once it may be read
     const yes = () => lyra.agree(session).then(listen, ({ message }) => notice(message));
-    const what = "Lyra reads your top artists and tracks, last plays and playlists from Spotify.";
+    const what = "Lyra reads your profile, top artists and tracks, last plays and playlists from Spotify.";
     shut(`${what} ${goes(session)}`, button("Agree and read", yes, "go"), button("No, sign out", () => this.leave()));
   }
 

@@ -83,9 +83,9 @@ export class Lyra {
     return (await this.#ask("GET", "/auth/session")).json();
   }
 
-  /* Agrees that these data go to this model; before, nothing is read for a log-in. */
-  async agree({ model, context }) {
-    await this.#ask("POST", "/auth/consent", { body: { model, context } });
+  /* Agrees that these data go to this model at this host; before, nothing is read for a log-in but whose it is. */
+  async agree({ model, context, provider }) {
+    await this.#ask("POST", "/auth/consent", { body: { model, context, provider } });
   }
 
   /* Ends the log-in, and forgets what is held of its listener. */

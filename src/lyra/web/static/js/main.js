@@ -7,7 +7,7 @@ import { spoken } from "./markdown.js";
 import { Turn } from "./turn.js";
 
 const root = document.documentElement;
-const { demo, offline, model, context, connect, trouble } = root.dataset;
+const { demo, offline, model, provider, context, connect, trouble } = root.dataset;
 const SENT = { full: "They go", minimal: "Genres and counts go", none: "None of it goes" };
 const LOGIN = connect && !demo ? "/auth/login" : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
@@ -77,7 +77,7 @@ function greet(found) {
 
 function lede({ top_artists: artists, recently_played: plays }) {
   if (!artists.length && !plays.length) return "Play something on Spotify and come back.";
-  const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` ${SENT[context]} to ${model} with your question.`;
+  const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` ${SENT[context]} to ${model} at ${provider} with your question.`;
   return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
 }
 

@@ -1,0 +1,173 @@
+"""The tokens of log-ins, renewed once, however many ask and in however many processes.
+
+A refresh token serves once. So who asks with it says so in the session first (`renewer`), and if
+Spotify refuses a token that another process has asked with a moment ago, that process may hold the
+new ones and only be late in saying so: then nobody is signed out yet.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
+
+from lyra.cache.listeners import ListenerCache
+from lyra.errors import (
+    LyraError,
+    SessionEndedError,
+    SessionsUnavailableError,
+    SpotifyUnavailableError,
+)
+from lyra.spotify.accounts import AccountsClient, Grant, GrantError
+from lyra.web.sessions import Session, Vault, name_of
+
+log = logging.getLogger(__name__)
+
+_RENEW_S = 60.0  # a reading of Spotify should not outlive its token
+_YOUNG_S = 30.0  # a token that Spotify refuses so soon is not mended by another one
+_LATE_S = 60.0  # for so long a process may be paused that has asked for new tokens
+_SAVE_AGAIN_S = 0.25
+UNAVAILABLE = "Spotify's log-in does not answer right now. Try again in a moment."
+
+
+class Renewals:
+    """Renews the tokens of one service's sessions; `end` ends one that cannot be renewed."""
+
+    def __init__(
+        self,
+        accounts: AccountsClient,
+        sessions: Vault[Session],
+        listeners: ListenerCache,
+        *,
+        end: Callable[[str], Awaitable[None]],
+        wall_clock: Callable[[], float],
+        within_s: float,
+    ) -> None:
+        self.done = 0
+        self._me = secrets.token_hex(8)
+        self._accounts = accounts
+        self._sessions = sessions
+        self._listeners = listeners
+        self._end = end
+        self._wall_clock = wall_clock
+        self._within_s = within_s
+        self._running: dict[str, asyncio.Task[Session | LyraError]] = {}  # by session
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def is_due(self, session: Session) -> bool:
+        """Whether Spotify should not be read any more with the token that the session has."""
+        now = self._wall_clock()
+        if session.access_until - now < _RENEW_S:
+            return True
+        refused = await self._listeners.refuses(session.token(now))
+        return refused and now - session.issued_at >= _YOUNG_S
+
+    async def renewed(self, given: str, session: Session) -> Session:
+        """The session with new tokens, from the one task that gets them.
+
+        Not the caller's own: a caller who leaves would take along tokens that nobody else has.
+
+        Raises:
+            SessionEndedError: there is no such session, or Spotify has ended it.
+            TryLaterError: it is there, but cannot be renewed now.
+        """
+        name = name_of(given)
+        task = self._running.get(name)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._renew(given))
+            self._running[name] = task
+            task.add_done_callback(lambda _: self._running.pop(name, None))
+            task.add_done_callback(_report)
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise SpotifyUnavailableError(retry_after_s=1)
+        outcome = task.result()
+        if isinstance(outcome, LyraError):
+            raise outcome.again()
+        if outcome.access != session.access:
+            self._listeners.pardon(outcome.token(self._wall_clock()))
+        return outcome
+
+    async def _renew(self, given: str) -> Session | LyraError:
+        try:
+            async with asyncio.timeout(self._within_s), self._sessions.alone(given):
+                return await self._refreshed(given)
+        except TimeoutError:
+            return SpotifyUnavailableError(UNAVAILABLE, retry_after_s=1)
+        except LyraError as failure:
+            return failure
+
+    async def _refreshed(self, given: str) -> Session:
+        session = await self._sessions.find(given)
+        if session is None:
+            raise SessionEndedError
+        if not await self.is_due(session):
+            return session  # another process was quicker
+        if not session.refresh:
+            return await self._ended(given, session)  # Spotify gave none: nobody can renew it
+        if not (late := self._may_be_late(session)):
+            session = await self._announced(given)
+        try:
+            grant = await self._accounts.refresh(session.refresh)
+        except GrantError as caught:
+            failure = caught
+        else:
+            self.done += 1
+            return await self._saved(given, grant)
+        if failure.kind == "refused":
+            return await self._ended(given, session, late=late)
+        raise SpotifyUnavailableError(UNAVAILABLE, retry_after_s=failure.retry_after_s or 1)
+
+    def _may_be_late(self, session: Session) -> bool:
+        """Whether another process may have asked with this refresh token, and not yet said so."""
+        elsewhere = session.renewer not in ("", self._me)
+        return elsewhere and self._wall_clock() - session.renewing_since < _LATE_S
+
+    async def _announced(self, given: str) -> Session:
+        """The session, in which it stands that this process is about to use its refresh token."""
+        now = self._wall_clock()
+        kept = await self._sessions.change(
+            given, lambda old: replace(old, renewer=self._me, renewing_since=now)
+        )
+        if kept is None:
+            raise SessionEndedError
+        return kept
+
+    async def _saved(self, given: str, grant: Grant) -> Session:
+        """The session with these tokens, kept: the old refresh token is dead by now."""
+        now = self._wall_clock()
+        while True:
+            try:
+                kept = await self._sessions.change(given, lambda old: old.renewed(grant, now))
+            except SessionsUnavailableError:
+                await asyncio.sleep(_SAVE_AGAIN_S)  # the deadline of the whole bounds this
+                continue
+            if kept is None:
+                raise SessionEndedError
+            return kept
+
+    async def _ended(self, given: str, session: Session, *, late: bool = False) -> Session:
+        """The session as another process has renewed it; else its end, unless one is late."""
+        for pause_s in self._sessions.second_looks_s:
+            await asyncio.sleep(pause_s)
+            kept = await self._sessions.find(given)
+            if kept is not None and kept.refresh != session.refresh:
+                return kept
+            late = late or (kept is not None and self._may_be_late(kept))
+        if late:
+            raise SpotifyUnavailableError(UNAVAILABLE, retry_after_s=1)
+        await self._end(given)
+        raise SessionEndedError
+
+    async def close(self) -> None:
+        """Let tokens that are being renewed arrive; each has its deadline."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()))
+
+
+def _report(task: asyncio.Task[Session | LyraError]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("renewing a token broke: this is a fault in Lyra", exc_info=task.exception())

@@ -1,0 +1,57 @@
+"""All running answers of one listener end at once, those included that have not begun yet."""
+
+import asyncio
+
+from lyra.cache.keys import KeyMaker
+from lyra.chat.bodies import Question, Turn
+from lyra.chat.parts import Abort
+from lyra.chat.runs import Runs
+from lyra.settings import Settings
+from lyra.spotify.token import Token
+
+KEYS = KeyMaker()
+ONE, TWO = KEYS.key(Token("a-token-of-one")), KEYS.key(Token("a-token-of-two"))
+TOKEN = Token("a-token-of-one")
+ASKED = Question((Turn("user", "Hi"),), resumable=True)
+
+
+async def test_an_answer_that_was_stopped_before_its_work_began_is_never_made() -> None:
+    runs, begun = Runs(Settings()), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+
+    async with runs.running(ONE, TOKEN, ASKED) as run:
+        runs.stop_all(ONE)
+        runs.fill(run, work())
+        await asyncio.sleep(0)
+    await runs.close()
+
+    assert run.ended
+    assert not begun.is_set()
+    assert (runs.stats()["live"], runs.stats()["kept"]) == (0, 0)
+
+
+async def test_one_listeners_answers_are_stopped_and_lost_and_nobody_elses() -> None:
+    runs, held = Runs(Settings()), asyncio.Event()
+
+    async def work() -> None:
+        await held.wait()
+
+    async with (
+        runs.running(ONE, TOKEN, ASKED) as first,
+        runs.running(ONE, TOKEN, ASKED) as second,
+        runs.running(TWO, TOKEN, ASKED) as other,
+    ):
+        for run in (first, second, other):
+            runs.fill(run, work())
+        runs.stop_all(ONE)
+
+        assert [run.ended for run in (first, second, other)] == [True, True, False]
+        assert [type(part) for part in first.said(Abort)] == [Abort]
+        for run in (first, second):
+            await run.over()
+    held.set()
+    await other.over()
+    assert runs.stats()["kept"] == 0
+    await runs.close()

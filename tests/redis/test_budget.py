@@ -1,0 +1,146 @@
+"""The day's tokens of one account, counted by all processes together."""
+
+import asyncio
+from random import Random
+
+import pytest
+
+from lyra.cache.keys import KeyMaker
+from lyra.chat.budget import Budget, Cost, Reservation
+from lyra.chat.model import Usage
+from lyra.errors import TooManyRequestsError
+from lyra.redis.counters import SharedCounters
+from tests.redis.conftest import Join
+from tests.redis.servers import RedisServer
+
+ACCOUNT = KeyMaker("one-secret-for-all-processes").account("one")
+NOON = 1_000 * 86_400 + 43_200.0
+COST = Cost(most=600, prompt=250)
+DAILY = 2000
+
+
+async def budgets(join: Join, *, many: int = 2, held_s: float = 600.0) -> list[Budget]:
+    """As many processes' budgets."""
+    return [
+        Budget(
+            DAILY,
+            entries=10,
+            wall_clock=lambda: NOON,
+            longest_s=held_s,
+            shared=SharedCounters((await join()).door),
+        )
+        for _ in range(many)
+    ]
+
+
+async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_can_pay(
+    join: Join,
+) -> None:
+    both = await budgets(join)
+    asked = (both[n % 2].reserve(ACCOUNT, COST) for n in range(24))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    passed = [each for each in answers if isinstance(each, Reservation)]
+    for answer in passed:
+        answer.settle(Usage(output_tokens=600))
+    for each in both:
+        await each.close()
+
+    assert len(passed) == 3
+    assert sum(isinstance(each, TooManyRequestsError) for each in answers) == 21
+    last = await both[0].reserve(ACCOUNT, COST)  # 200 are left, and nothing is held
+    with pytest.raises(TooManyRequestsError):
+        await both[1].reserve(ACCOUNT, COST)
+    last.settle(Usage(output_tokens=200))
+    await both[0].close()
+    with pytest.raises(TooManyRequestsError) as told:
+        await both[1].reserve(ACCOUNT, COST)
+    assert told.value.retry_after_s == 43_200
+
+
+async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_too_many(
+    join: Join,
+) -> None:
+    both, random = await budgets(join), Random(11)
+    used: list[int] = []
+
+    async def question() -> None:
+        try:
+            asked = await random.choice(both).reserve(ACCOUNT, COST)
+        except TooManyRequestsError:
+            return
+        for _ in range(random.randrange(20)):
+            await asyncio.sleep(0)
+        used.append(random.randint(0, COST.most))
+        asked.settle(Usage(output_tokens=used[-1]))
+
+    for _ in range(30):
+        await asyncio.gather(*(question() for _ in range(8)))
+    for each in both:
+        await each.close()
+
+    assert DAILY <= sum(used) < DAILY + COST.most
+    assert [each.stats()["held"] for each in both] == [0, 0]
+
+
+async def test_a_caller_who_leaves_while_redis_is_asked_holds_nothing(join: Join) -> None:
+    first, second = await budgets(join)
+    leaving = asyncio.get_running_loop().create_task(first.reserve(ACCOUNT, COST))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await first.close()
+
+    whole = await second.reserve(ACCOUNT, Cost(DAILY))
+    whole.settle()
+    assert leaving.cancelled()
+    assert first.stats()["held"] == 0
+
+
+async def test_what_a_process_held_that_died_is_free_when_no_answer_could_run_any_more(
+    join: Join,
+) -> None:
+    dead, alive = await budgets(join, held_s=0.001)
+    await dead.reserve(ACCOUNT, COST)
+    held = 0
+    while True:
+        try:
+            await alive.reserve(ACCOUNT, Cost(DAILY))
+            break
+        except TooManyRequestsError:
+            held += 1
+    assert held < 1000
+
+
+async def test_while_redis_is_away_each_process_counts_for_itself(
+    join: Join, server: RedisServer
+) -> None:
+    first, second = await budgets(join)
+    asked = await first.reserve(ACCOUNT, COST)
+    await server.kill()
+    asked.settle(Usage(output_tokens=DAILY))
+    await first.close()
+
+    with pytest.raises(TooManyRequestsError):
+        await first.reserve(ACCOUNT, COST)
+    await second.reserve(ACCOUNT, COST)
+
+
+async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
+    join: Join, server: RedisServer
+) -> None:
+    (first,) = await budgets(join, many=1)
+    asked = await first.reserve(ACCOUNT, COST)
+    await server.kill()
+    asked.settle(Usage(output_tokens=DAILY - 1))
+    await first.close()
+    assert first.stats()["owed"] == 1
+    await server.start()
+    while first.stats()["owed"]:  # the breaker looks behind before it lets a question through
+        (await first.reserve(ACCOUNT, COST)).settle()
+        await first.close()
+
+    (second,) = await budgets(join, many=1)
+    one = await second.reserve(ACCOUNT, COST)
+    with pytest.raises(TooManyRequestsError):
+        await second.reserve(ACCOUNT, COST)
+    one.settle()
