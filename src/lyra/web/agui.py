@@ -10,7 +10,8 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, Question, parse_messages
+from lyra.chat.bodies import Question, parse_messages
+from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import DrainingError
 from lyra.web.intake import caller, read_json_body

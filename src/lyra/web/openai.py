@@ -12,7 +12,8 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, Question, parse_messages
+from lyra.chat.bodies import Question, parse_messages
+from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.errors import DrainingError
 from lyra.web.answers import json_answer, request_id
