@@ -6,6 +6,7 @@ this process by the very functions that the routes call, which do all of it in o
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from random import Random
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from lyra.web.agui import RunAgentInput
 from lyra.web.openai import Completion
 
 MIB = 2**20
+SEED = 7
 AIM_S = 0.01
 TIMES = 3, 9, 25
 SHOWN = 12  # of the kinds by chance, the worst
@@ -175,10 +177,8 @@ def _median_s(read: Callable[[bytes], object], body: bytes, times: int) -> float
     took = []
     for _ in range(times):
         began = time.thread_time()
-        try:
+        with suppress(RequestError):
             read(body)
-        except RequestError:
-            pass
         took.append(time.thread_time() - began)
     return sorted(took)[times // 2]
 
@@ -189,7 +189,7 @@ async def bodies(place: Place) -> Finding:
     known = [(worst_s(kind.body, times), kind.what) for kind in kinds()]
     chance = [
         (worst_s(kind.body, times), kind.what)
-        for kind in by_chance(Random(7), place.count(*BY_CHANCE))
+        for kind in by_chance(Random(SEED), place.count(*BY_CHANCE))
     ]
     shown = sorted(known, reverse=True) + sorted(chance, reverse=True)[:SHOWN]
     return Finding(

@@ -27,7 +27,7 @@ from lyra.web.cookies import (
     remember_state,
     session_id,
 )
-from lyra.web.intake import read_json_body
+from lyra.web.intake import json_body
 from lyra.web.logins import LoginError, Logins, Trouble
 from lyra.web.services import SERVICES, Services
 from lyra.web.sessions import Session
@@ -102,7 +102,8 @@ async def consent(request: web.Request) -> web.StreamResponse:
     if given is None:
         raise SessionEndedError
     refuse_cross_site(request)
-    shown = _agreement(await read_json_body(request))
+    async with json_body(request) as body:
+        shown = _agreement(body)
     now = Agreement(services.speaker.model.name, services.settings.llm_context)
     if shown.model not in (None, now.model) or shown.context not in (None, now.context):
         raise RequestError("What goes to which model has changed meanwhile. Load the page again.")

@@ -15,7 +15,7 @@ from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import caller, wants_stream
+from lyra.web.intake import caller, refuse_nobody, wants_stream
 from lyra.web.places import leave_place
 from lyra.web.ready import ready_json, ready_soon
 from lyra.web.services import SERVICES
@@ -138,7 +138,10 @@ async def profile(request: web.Request) -> web.StreamResponse:
 
 async def forget(request: web.Request) -> web.StreamResponse:
     """Forget everything held for this token, a running fetch's result included."""
-    services, token = request.app[SERVICES], await caller(request, reads_spotify=False)
+    refuse_nobody(request)
+    services = request.app[SERVICES]
+    services.endings.spend(address_of(request, services.trusted))
+    token = await caller(request, reads_spotify=False)
     await services.lyra.listeners.clear(token)
     await services.runs.forget(services.lyra.listeners.key(token))
     return web.Response(status=204)
