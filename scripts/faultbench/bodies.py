@@ -186,10 +186,10 @@ def _median_s(read: Callable[[bytes], object], body: bytes, times: int) -> float
 async def bodies(place: Place) -> Finding:
     """The worst stall by each kind of body, and by the worst of many made by chance."""
     times = place.count(*TIMES)
+    rng = Random(SEED)  # noqa: S311 - guards nothing
     known = [(worst_s(kind.body, times), kind.what) for kind in kinds()]
     chance = [
-        (worst_s(kind.body, times), kind.what)
-        for kind in by_chance(Random(SEED), place.count(*BY_CHANCE))
+        (worst_s(kind.body, times), kind.what) for kind in by_chance(rng, place.count(*BY_CHANCE))
     ]
     shown = sorted(known, reverse=True) + sorted(chance, reverse=True)[:SHOWN]
     return Finding(

@@ -13,7 +13,7 @@ from lyra.chat.bodies import (
     Turn,
     parse_question,
 )
-from lyra.chat.messages import MAX_MESSAGES, MAX_PARTS
+from lyra.chat.messages import MAX_MESSAGES
 from lyra.errors import InvalidJsonError, RequestError
 
 ASKED, TOLD, AGAIN = "Who do I play most?", "Kalorda Wenmi.", "And before that?"
