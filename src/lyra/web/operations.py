@@ -15,7 +15,7 @@ EVENTS = "text/event-stream"
 _ANY = (400, 421, 500, 503)
 _TOKEN = (*_ANY, 401)
 _FETCH = (*_TOKEN, 403, 504)
-_CHANGE = (*_TOKEN, 403)
+_CHANGE = (*_TOKEN, 403, 429)
 _LOGIN = (*_ANY, 404)
 _CHAT = (*_FETCH, 408, 413, 415, 429)
 _ADMIN = (*_ANY, 404)
@@ -205,7 +205,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Agree that the data named go to the model named. Nothing is read for a log-in before.",
         {},
         "login",
-        errors=(*_LOGIN, 401, 403, 408, 413, 415),
+        errors=(*_LOGIN, 401, 403, 408, 413, 415, 429),
         bodies=(answers.Agreement,),
         example={"model": "claude-haiku-5-5", "context": "full"},
         status=204,
