@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.web.intake import BODY_ROUTES
+from lyra.web.operations import OPERATIONS
 from tests.conftest import LONG_S, Service, Start
 from tests.web.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
 from tests.web.test_errors import check_error
@@ -149,6 +151,34 @@ async def test_all_together_may_have_so_many_bytes_of_bodies_under_way(
     check_error(refused, "overloaded")
     assert refused.headers["Retry-After"] == "1"
     assert bystander.status == 200
+
+
+def test_the_routes_that_read_a_body_are_known() -> None:
+    reading = {each.path for each in OPERATIONS if each.bodies}
+
+    # On all others a body is counted as long as it stays unread.
+    assert reading == BODY_ROUTES
+
+
+@pytest.mark.parametrize("kind", HEADS)
+async def test_a_body_that_the_route_does_not_read_counts_while_it_is_there(
+    start: Start, kind: str
+) -> None:
+    line, size = HEADS[kind]
+    service = await start(bodies_max_bytes=8 * 2 * min(size, 256 * KIB))
+    known = f"Authorization: {service.headers(sandbox_token(9, 'typical', 'legacy', 'hang'))['Authorization']}"
+    sent = request_bytes(service, "POST", "/lyra/init", known, line)
+    async with AsyncExitStack() as stack:
+        for number in range(2):
+            _, writer = await stack.enter_async_context(connected(service))
+            writer.write(sent)
+            await until(lambda: counted(service, "bytes") == (number + 1) * min(size, 256 * KIB))  # noqa: B023 - awaited here
+        reader, writer = await stack.enter_async_context(connected(service))
+        writer.write(sent)
+        refused = await read_answer(reader)
+
+    assert check_error(refused, "too_many_requests")["reason"] == "bodies"
+    await until(lambda: counted(service, "bytes") == 0)
 
 
 async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None:

@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -22,6 +22,9 @@ from lyra.web.places import leave_place, retake_place
 from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
+_BUFFERED = 262_144  # what the connection may hold of a body that nobody reads
+# A test holds that these are the routes that read one.
+BODY_ROUTES = frozenset({"/lyra/chat", "/lyra/agui", "/v1/chat/completions", "/auth/consent"})
 
 
 def bearer(headers: MultiMapping[str]) -> Token:
@@ -109,6 +112,24 @@ async def json_body(request: web.Request) -> AsyncIterator[bytes]:
         if body and not _is_json(request):
             raise UnsupportedMediaTypeError
         yield body
+
+
+def unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
+    """What of a body that this route does not read may stay with the connection meanwhile.
+
+    Raises, on entering:
+        TooManyRequestsError: this address has too much under way.
+        OverloadedError: there is no room for it.
+    """
+    if route in BODY_ROUTES or not request.body_exists:
+        return nullcontext()
+    if request.content.is_eof():
+        request.content.read_nowait()
+        return nullcontext()
+    services = request.app[SERVICES]
+    size = MAX_BODY_BYTES if request.content_length is None else request.content_length
+    address = address_of(request, services.trusted)
+    return services.bodies_awaited.counted(address, min(size, _BUFFERED))
 
 
 def _is_json(request: web.Request) -> bool:

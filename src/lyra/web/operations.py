@@ -12,12 +12,12 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 
 # The statuses that an error can have, by what the route does before it answers.
-_ANY = (400, 421, 500, 503)
+_ANY = (400, 421, 429, 500, 503)
 _TOKEN = (*_ANY, 401)
 _FETCH = (*_TOKEN, 403, 504)
-_CHANGE = (*_TOKEN, 403, 429)
+_CHANGE = (*_TOKEN, 403)
 _LOGIN = (*_ANY, 404)
-_CHAT = (*_FETCH, 408, 413, 415, 429)
+_CHAT = (*_FETCH, 408, 413, 415)
 _ADMIN = (*_ANY, 404)
 
 _QUESTION = {"message": "Which artists do I listen to most?"}
@@ -100,7 +100,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Give the rest of an answer after `Last-Event-ID`, else all of it.",
         {EVENTS: Events((Part,))},
         "chat",
-        errors=(*_TOKEN, 429),
+        errors=_TOKEN,
         caller="listener",
         may_be_empty=True,
     ),
@@ -205,7 +205,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Agree that the data named go to the model named. Nothing is read for a log-in before.",
         {},
         "login",
-        errors=(*_LOGIN, 401, 403, 408, 413, 415, 429),
+        errors=(*_LOGIN, 401, 403, 408, 413, 415),
         bodies=(answers.Agreement,),
         example={"model": "claude-haiku-5-5", "context": "full"},
         status=204,
