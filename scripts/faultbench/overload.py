@@ -14,8 +14,9 @@ TIMES = 10
 GOODPUT = 0.9
 REFUSAL_S = 0.005
 SLOWER = 2.0
-OK, BUSY = 200, 503
-HELD = 64  # requests that hold all places
+OK, REFUSED = 200, (429, 503)
+HELD = 8  # bodies that do not come: an address' share
+SHARES, LEAST = 8, 65_536  # as the service counts them
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Load:
         """Count one answer."""
         if reply.status == OK and reply.ending == "finish":
             self.served.append(reply.seconds)
-        elif reply.status == BUSY:
+        elif reply.status in REFUSED:
             self.refused.append(reply.seconds)
             self.silent += b"\r\nretry-after: " not in reply.head.lower()
         else:
@@ -81,7 +82,7 @@ async def overload(place: Place) -> Finding:
                 middle_and_high(over.bare),
             ),
             within("a refusal", over.refused, REFUSAL_S),
-            within("a refusal where no place is free", door.refused, REFUSAL_S),
+            within("a refusal where there is no room for the body", door.refused, REFUSAL_S),
             exactly("refusals without Retry-After", over.silent + door.silent, 0),
             exactly("anything else", len(over.other) + len(peak.other) + len(door.other), 0),
         ],
@@ -157,18 +158,18 @@ async def _yardstick(place: Place, load: Load) -> None:
 
 
 async def _at_the_door(place: Place) -> Load:
-    """Requests while every place is held by a body that does not come."""
-    settings = {"LYRA_MAX_IN_FLIGHT": str(HELD), "LYRA_MAX_WAITING": "0"}
+    """Questions of an address that has its share of bodies which do not come."""
+    settings = {"LYRA_BODIES_MAX_BYTES": str(SHARES * HELD * LEAST)}
     async with place.service("door", **settings) as service:
         token, load = place.token(), Load(1.0)
         await service.warm([token])
         holders = [await service.connect() for _ in range(HELD)]
         half = request("POST", "/lyra/chat", token, {"message": "x" * 1000})[:-500]
         waiting = [holder.ask(half) for holder in holders]
-        await service.settled(lambda found: found["lyra_places_free"] == 0)
+        await service.settled(lambda found: found["lyra_bodies_waiting"] == HELD)
         for _ in range(place.count(50, 500, 2000)):
             asker = await Asker.connect(service.server.port)
-            load.note(await asker.ask(request("POST", "/lyra/init", token)))
+            load.note(await asker.ask(half))
             asker.close()
         for holder in holders:
             holder.close()

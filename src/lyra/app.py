@@ -25,6 +25,7 @@ from lyra.settings import Settings
 from lyra.traces import Traces
 from lyra.web.address import trusted_networks
 from lyra.web.at_once import AT_ONCE, AtOnce
+from lyra.web.body_limit import BodyLimit
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
 from lyra.web.intake import MAX_BODY_BYTES
@@ -75,6 +76,7 @@ def create_app(
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
+        bodies_awaited = BodyLimit(settings)
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
@@ -83,7 +85,7 @@ def create_app(
             _ticking(settings) as ticker,
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
-            _within_memory(settings, lyra) as memory,
+            _within_memory(settings, lyra, bodies_awaited) as memory,
             open_logins(
                 login_settings, lyra, runs, metrics, terms=_terms(settings, model)
             ) as logins,
@@ -91,6 +93,7 @@ def create_app(
             if isinstance(model, Arriving) and not early:
                 await model.arrived()
             metrics.watch("lyra_places", edge.places.stats)
+            metrics.watch("lyra_bodies", bodies_awaited.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
@@ -104,6 +107,9 @@ def create_app(
                 addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 resumes=limit(1, "rate"),
                 newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
+                endings=limit(_CHATS_OF_AN_ADDRESS, "address"),
+                bodies_there=BodyLimit(settings),
+                bodies_awaited=bodies_awaited,
                 trusted=trusted_networks(settings.trusted_proxies),
                 head=ready_head(settings),
                 outbox=Outbox(asyncio.get_running_loop()),
@@ -187,8 +193,10 @@ async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
 
 
 @asynccontextmanager
-async def _within_memory(settings: Settings, lyra: Lyra) -> AsyncIterator[Memory]:
-    memory = Memory(settings.max_memory_bytes, lyra.listeners.shed)
+async def _within_memory(
+    settings: Settings, lyra: Lyra, bodies: BodyLimit
+) -> AsyncIterator[Memory]:
+    memory = Memory(settings.max_memory_bytes, lyra.listeners.shed, bodies.drop)
     lyra.metrics.watch("lyra_memory", memory.stats)
     async with memory.watching():
         yield memory

@@ -9,11 +9,11 @@ from hypothesis import given, settings, strategies as st
 from lyra.chat.bodies import (
     KEPT_BYTES,
     KEPT_MESSAGES,
-    MAX_MESSAGES,
     Question,
     Turn,
     parse_question,
 )
+from lyra.chat.messages import MAX_MESSAGES
 from lyra.errors import InvalidJsonError, RequestError
 
 ASKED, TOLD, AGAIN = "Who do I play most?", "Kalorda Wenmi.", "And before that?"

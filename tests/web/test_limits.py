@@ -1,21 +1,19 @@
 """How much one listener, and all together, may ask at once; and that a refusal says when."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
+from multidict import CIMultiDict
 
 from lyra.errors import TooManyRequestsError
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.settings import Settings
 from lyra.web.limits import RateLimit
-from lyra.web.places import Place, Places
-from tests.conftest import Service, Start, settle
-from tests.web.calls import call, chat, chatting, connected, init, read_until, request_bytes
+from tests.conftest import Service, Start
+from tests.web.calls import QUESTION, call, chat, chatting, init, read_until
 from tests.web.stream_grammar import read_stream
 from tests.web.test_errors import check_error
 from tests.web.test_runs import until
@@ -118,14 +116,20 @@ async def test_one_stream_too_many_of_all_is_a_503(start: Start) -> None:
 
 
 @asynccontextmanager
-async def unfinished(service: Service) -> AsyncIterator[None]:
-    """A request whose body does not come holds a place for the length of the block."""
-    async with connected(service) as (_, writer):
-        auth = f"Authorization: {service.headers()['Authorization']}"
-        head = request_bytes(service, "POST", "/lyra/chat", auth, "Content-Length: 9")
-        writer.write(head)
-        await until(lambda: free_places(service) == 0)
-        yield
+async def working(service: Service) -> AsyncIterator[None]:
+    """A request that is worked on holds a place for the length of the block."""
+    done = asyncio.Event()
+
+    async def peek(_: object) -> None:
+        await done.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service.services.lyra.listeners, "peek", peek)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(call(service, "GET", "/lyra/status", headers=service.headers()))
+            await until(lambda: free_places(service) == 0)
+            yield
+            done.set()
 
 
 def free_places(service: Service) -> float | None:
@@ -134,7 +138,7 @@ def free_places(service: Service) -> float | None:
 
 async def test_one_request_too_many_in_flight_is_a_503(start: Start) -> None:
     service = await start(max_in_flight=1, max_waiting=0)
-    async with unfinished(service):
+    async with working(service):
         answer = await init(service, sandbox_token(8))
 
     check_error(answer, "overloaded")
@@ -143,7 +147,7 @@ async def test_one_request_too_many_in_flight_is_a_503(start: Start) -> None:
 
 async def test_a_request_that_waits_is_served_when_a_place_is_free(start: Start) -> None:
     service = await start(max_in_flight=1, max_waiting=1, waiting_s=10)
-    async with asyncio.TaskGroup() as tasks, unfinished(service):
+    async with asyncio.TaskGroup() as tasks, working(service):
         waiting = tasks.create_task(init(service))
         waits = "lyra_places_waiting"
         value = service.services.metrics.registry.get_sample_value
@@ -155,7 +159,7 @@ async def test_a_request_that_waits_is_served_when_a_place_is_free(start: Start)
 
 async def test_a_request_does_not_wait_longer_than_it_may(start: Start) -> None:
     service = await start(max_in_flight=1, waiting_s=0.02)
-    async with unfinished(service):
+    async with working(service):
         check_error(await init(service), "overloaded")
         assert (await call(service, "GET", "/healthz")).status == 200
         assert (await call(service, "GET", "/readyz")).status == 200
@@ -171,41 +175,6 @@ async def test_waiters_of_a_fetch_and_streams_hold_no_place(start: Start, sandbo
         answer = await call(service, "GET", "/lyra/status", headers=service.headers())
 
     assert (answer.status, waiting.result().status) == (200, 200)
-
-
-def served(waiting: deque[asyncio.Task[Place]]) -> list[Place]:
-    """The places of those at the head of the queue who have one; they leave it."""
-    places = []
-    while waiting and waiting[0].done():
-        first = waiting.popleft()
-        if not first.cancelled() and first.exception() is None:
-            places.append(first.result())
-    return places
-
-
-@given(st.lists(st.sampled_from(("take", "give", "leave")), max_size=40))
-def test_places_are_never_lost_and_go_to_who_came_first(steps: list[str]) -> None:
-    async def play() -> None:
-        places = Places(Settings(max_in_flight=2, max_waiting=3, waiting_s=60))
-        held: list[Place] = []
-        waiting: deque[asyncio.Task[Place]] = deque()
-        async with asyncio.TaskGroup() as tasks:
-            for step in steps:
-                if step == "take":
-                    waiting.append(tasks.create_task(places.take()))
-                elif step == "give" and held:
-                    held.pop().release()
-                elif step == "leave" and waiting:
-                    waiting.pop().cancel()
-                await settle()
-                held += served(waiting)
-                assert places.stats()["free"] + len(held) == 2
-                assert not (waiting and places.stats()["free"])
-            for task in waiting:
-                task.cancel()
-
-    with suppress(ExceptionGroup):  # those for whom there was no room
-        asyncio.run(play())
 
 
 async def test_many_tokens_of_one_address_share_a_rate(start: Start) -> None:
@@ -250,6 +219,66 @@ async def test_a_forwarded_address_is_believed_of_trusted_proxies_alone(
     ]
 
     assert [answer.status for answer in answers] == statuses
+
+
+@pytest.mark.parametrize("lines", [["9.9.9.9, 1.1.1.1"], ["9.9.9.9", "1.1.1.1"]])
+async def test_a_line_that_the_client_sent_does_not_hide_the_proxys_own(
+    start: Start, lines: list[str]
+) -> None:
+    service = await start(rate_per_minute=1, trusted_proxies=("127.0.0.1",), clock=lambda: 1000.0)
+    answers = []
+    for number in range(6):
+        headers = CIMultiDict(service.headers(sandbox_token(number)))
+        for line in lines:
+            headers.add("X-Forwarded-For", line.replace("9.9.9.9", f"9.9.9.{number}"))
+        answers.append(await call(service, "POST", "/lyra/chat", json=QUESTION, headers=headers))
+
+    assert [answer.status for answer in answers] == [200] * 5 + [429]
+
+
+async def test_an_address_has_a_rate_for_forgetting_and_stopping(start: Start) -> None:
+    service = await start(rate_per_minute=1, clock=lambda: 1000.0)
+    ways = [("DELETE", "/lyra/session"), ("POST", "/lyra/chat/run_0/stop")]
+    answers = []
+    for number in range(6):
+        headers = service.headers(sandbox_token(number))
+        answers.append(await call(service, *ways[number % 2], headers=headers))
+    nobody = await call(service, "DELETE", "/lyra/session")
+    asked = await chat(service, sandbox_token(7))
+
+    assert [answer.status for answer in answers] == [204, 404, 204, 404, 204, 429]
+    assert check_error(answers[-1], "too_many_requests")["reason"] == "address"
+    assert (nobody.status, asked.status) == (401, 200)
+
+
+ROUTES = ["/lyra/chat", "/v1/chat/completions", "/lyra/agui"]
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("body", [b"{}", b"no JSON", b"[]"])
+async def test_a_body_that_is_refused_costs_a_listener_as_much_as_any_other(
+    start: Start, path: str, body: bytes
+) -> None:
+    service = await start(rate_per_minute=2, clock=lambda: 1000.0)
+    headers = service.headers(**{"Content-Type": "application/json"})
+    answers = [await call(service, "POST", path, data=body, headers=headers) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [400, 400, 429]
+    assert answers[-1].json["error"]["reason"] == "rate"
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_a_body_that_is_refused_costs_its_address_too(start: Start, path: str) -> None:
+    service = await start(rate_per_minute=1, clock=lambda: 1000.0)
+    statuses = []
+    for number in range(6):
+        headers = service.headers(sandbox_token(number), **{"Content-Type": "text/plain"})
+        answer = await call(service, "POST", path, data=b"{}", headers=headers)
+        statuses.append(answer.status)
+    nobody = await call(service, "POST", path, data=b"{}")
+
+    assert statuses == [415] * 5 + [429]
+    assert nobody.status == 401
 
 
 async def test_whoever_leaves_or_is_refused_frees_the_place(start: Start) -> None:

@@ -9,28 +9,27 @@ client are dropped: anybody can write them.
 """
 
 import re
-from collections.abc import Iterator
-from itertools import islice
-from typing import Annotated, Any, Literal, Protocol, TypeVar, get_args
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from itertools import chain, islice
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 import orjson
+from msgspec import UNSET, UnsetType
 
+from lyra.chat.messages import Heard, Messages, Speaker, heard, typed
 from lyra.errors import InvalidJsonError, RequestError
 
-MAX_MESSAGES = 5000
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
-_CLEANED = 4 * KEPT_BYTES  # characters
+_CLEANED = 2 * KEPT_BYTES  # characters of all messages together: cleaning is slow
+_DEEP = 4096  # values of a body that nests deeper than msgspec goes: all of them are made
 
 # Control characters but tab and line break, direction overrides, and tag characters, which can
 # carry a hidden sentence from a page that somebody pasted from.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]+")
 
-Role = Literal[
-    "user", "assistant", "system", "tool", "data", "developer", "function", "reasoning", "activity"
-]
-Speaker = Literal["user", "assistant"]
 Id = Annotated[str, msgspec.Meta(max_length=256)]
 
 
@@ -50,33 +49,7 @@ class Question(msgspec.Struct, frozen=True):
     resumable: bool = False
 
 
-class Piece(msgspec.Struct):
-    """One part of a message; only those of type `text` are read."""
-
-    type: str = "text"
-    text: str | None = None
-
-
-class Message(msgspec.Struct):
-    """One message as any of the accepted protocols sends it."""
-
-    role: Role
-    # An object is what AG-UI's activity messages hold; it has no words.
-    content: str | list[Piece] | dict[str, Any] | None = None
-    parts: list[Piece] | None = None
-
-    def words(self) -> str:
-        """The texts of the message; some kits send them as `content` and as `parts`."""
-        whole = self.content if isinstance(self.content, str) else ""
-        pieces = self.parts or (self.content if isinstance(self.content, list) else [])
-        texts = [piece.text for piece in pieces if piece.type == "text" and piece.text]
-        said = "\n".join(texts) or whole
-        # What is much too long is refused or left out as it is: cleaning it holds everybody up.
-        return said if len(said) > _CLEANED else _UNSEEN.sub("", said)
-
-
 _Said = tuple[Speaker, str]
-Messages = Annotated[list[Message], msgspec.Meta(max_length=MAX_MESSAGES)]
 
 
 class WithMessages(Protocol):
@@ -86,25 +59,38 @@ class WithMessages(Protocol):
 
 
 Shape = TypeVar("Shape", bound=WithMessages)
+Result = TypeVar("Result")
 
 
-class Contract(msgspec.Struct):
+class _Wishes(msgspec.Struct, kw_only=True):
+    stream: bool = True
+    id: Id | None = None
+    resumable: bool = False
+
+
+class Contract(_Wishes):
     """A message, and what was said before it."""
 
     message: str
-    history: Messages = []
-    stream: bool = True
-    id: Id | None = None
-    resumable: bool = False
+    history: Messages | UnsetType = UNSET
 
 
-class Kit(msgspec.Struct):
+class Kit(_Wishes):
     """The whole conversation, as useChat and assistant-ui send it."""
 
     messages: Messages
-    stream: bool = True
-    id: Id | None = None
-    resumable: bool = False
+
+
+class _Either(_Wishes):
+    """A body of either shape. With a `message` it is the contract's, whatever else it has."""
+
+    message: msgspec.Raw | UnsetType = UNSET
+    messages: Messages | UnsetType = UNSET
+
+
+_EITHER = msgspec.json.Decoder(_Either)
+_CONTRACT = msgspec.json.Decoder(Contract)
+_ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 
 
 def parse_question(body: bytes) -> Question:
@@ -114,13 +100,18 @@ def parse_question(body: bytes) -> Question:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    document = _load(body)
-    if "messages" in document and "message" not in document:
-        kit: Kit = _shaped(document, Kit)
-        return Question(turns(kit.messages, "$.messages"), kit.stream, kit.id, kit.resumable)
-    asked: Contract = _shaped(document, Contract)
-    messages = [*asked.history, Message("user", asked.message)]
-    return Question(turns(messages, "$.message"), asked.stream, asked.id, asked.resumable)
+    return _read(body, {*_names(Contract), *_names(Kit)}, _question)
+
+
+def _question(body: bytes) -> Question:
+    asked = _document(body, _EITHER)
+    if asked.messages is not UNSET and asked.message is UNSET:
+        said = turns(heard(asked.messages, "$.messages"), "$.messages")
+    else:
+        contract = _document(body, _CONTRACT)
+        last: Heard = iter([("user", contract.message)])
+        said = turns(chain(last, heard(contract.history, "$.history")), "$.message")
+    return Question(said, asked.stream, asked.id, asked.resumable)
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
@@ -130,45 +121,87 @@ def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, 
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    asked = _shaped(_load(body), shape)
-    said = turns(asked.messages, "$.messages")
-    asked.messages.clear()
+    return _read(body, _names(shape), partial(_messages, shape=shape))
+
+
+def _messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
+    asked = _document(body, msgspec.json.Decoder(shape))
+    said = turns(heard(asked.messages, "$.messages"), "$.messages")
+    asked.messages = msgspec.Raw()  # it would keep the whole body
     return asked, said
 
 
-def _load(body: bytes) -> dict[str, Any]:
+def _names(shape: type[Any]) -> Collection[str]:
+    names: tuple[str, ...] = shape.__struct_encode_fields__
+    return names
+
+
+def _read(body: bytes, names: Collection[str], parse: Callable[[bytes], Result]) -> Result:
+    """What is made of the body; where it nests very deep, of its members with these names."""
+    try:
+        body.decode()  # what msgspec passes over it does not look at so closely
+        return parse(body)
+    except UnicodeDecodeError:
+        raise InvalidJsonError from None
+    except RecursionError:
+        shallow = _shallow(body, names)
+    try:
+        return parse(shallow)
+    except RecursionError:
+        raise InvalidJsonError from None
+
+
+def _shallow(body: bytes, names: Collection[str]) -> bytes:
+    """These members alone: msgspec goes as deep as the interpreter allows, orjson 1,024 levels."""
+    if sum(body.count(sign) for sign in (b"[", b"{", b",")) > _DEEP:
+        raise InvalidJsonError
     try:
         document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return orjson.dumps({name: document[name] for name in names if name in document})
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         raise InvalidJsonError from None
-    if not isinstance(document, dict):
-        raise RequestError("$: send a JSON object with 'message', or with 'messages'.")
-    return document
 
 
-def _shaped(document: dict[str, Any], shape: type[Any]) -> Any:
+def _document(body: bytes, decoder: msgspec.json.Decoder[Result]) -> Result:
+    """The body in this shape. That it is no JSON is told before anything else that is wrong."""
     try:
-        return msgspec.convert(document, shape)
-    except msgspec.ValidationError as wrong:
-        raise RequestError(_sentence(str(wrong))) from None
+        return typed(body, decoder)
+    except InvalidJsonError:
+        raise
+    except RequestError:
+        typed(body, _ANYTHING)
+        raise
 
 
-def turns(messages: list[Message], where: str) -> tuple[Turn, ...]:
+def turns(spoken: Heard, where: str) -> tuple[Turn, ...]:
     """The newest turns within the bounds, beginning and ending with the user's."""
     # Of thousands of messages only these are looked at: the event loop waits meanwhile.
-    said = list(islice(_said(messages), KEPT_MESSAGES))
-    if not said or said[0][0] != "user" or not messages[-1].words().strip():
+    said = list(islice(_said(spoken, where), KEPT_MESSAGES))
+    if not said or said[0][0] != "user":
         raise RequestError(f"{where}: the last message has to be the user's, and not empty.")
     if len(said[0][1].encode()) > KEPT_BYTES:
-        raise RequestError(f"{where}: the message is longer than {KEPT_BYTES} bytes. Shorten it.")
+        raise _too_long(where)
     return tuple(_merged(_newest(said)))
 
 
-def _said(messages: list[Message]) -> Iterator[_Said]:
-    """What user and assistant have said, newest first."""
-    for message in reversed(messages):
-        if message.role in ("user", "assistant") and (words := message.words()).strip():
-            yield message.role, words
+def _too_long(where: str) -> RequestError:
+    return RequestError(f"{where}: the message is longer than {KEPT_BYTES} bytes. Shorten it.")
+
+
+def _said(spoken: Heard, where: str) -> Iterator[_Said]:
+    """What user and assistant have said, newest first, without what nobody can see in it."""
+    left = _CLEANED
+    for number, (role, words) in enumerate(spoken):
+        left -= len(words)
+        if left < 0:
+            if number == 0:
+                raise _too_long(where)
+            return  # what is older is left out: it would not fit in, or only once it is cleaned
+        seen = _UNSEEN.sub("", words)
+        if number == 0 and not seen.strip():
+            return  # nothing is asked
+        if seen.strip() and (role == "user" or role == "assistant"):  # noqa: PLR1714 - for mypy
+            yield role, seen
 
 
 def _newest(said: list[_Said]) -> list[_Said]:
@@ -194,11 +227,3 @@ def _merged(said: list[_Said]) -> list[Turn]:
         else:
             merged.append(Turn(role, words))
     return merged
-
-
-def _sentence(wrong: str) -> str:
-    """Msgspec's complaint as `<path>: <what is wrong>`, without any value of the caller's."""
-    what, _, where = wrong.partition(" - at `")
-    if what.startswith("Invalid enum value"):
-        what = f"expected one of {', '.join(get_args(Role))}"
-    return f"{where.rstrip('`') or '$'}: {what[0].lower()}{what[1:]}."

@@ -30,13 +30,18 @@ def address_of(request: web.Request, trusted: tuple[Network, ...]) -> str:
     """
     address = request.remote or ""
     if trusted and _within(address, trusted):
-        for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        for hop in reversed(_forwarded(request)):
             if not _known(hop.strip()):
                 break
             address = hop.strip()
             if not _within(address, trusted):
                 break
     return _grouped(address)
+
+
+def _forwarded(request: web.Request) -> list[str]:
+    """All hops: some proxies add to the client's line, others add a line behind it."""
+    return ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
 
 
 def _known(text: str) -> bool:

@@ -4,18 +4,19 @@ https://docs.ag-ui.com/concepts/events
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, Question, parse_messages
+from lyra.chat.bodies import Question, parse_messages
+from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.errors import DrainingError
-from lyra.web.intake import caller, read_json_body
 from lyra.web.sse import Translated, frame
-from lyra.web.talk import answering, streamed
+from lyra.web.talk import answering, asked_by, streamed
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -30,8 +31,7 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 
 async def agui(request: web.Request) -> web.StreamResponse:
     """The answer as a stream of AG-UI events."""
-    token = await caller(request)
-    asked, turns = parse_messages(await read_json_body(request), RunAgentInput)
+    token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=RunAgentInput))
     async with answering(request, token, Question(turns)) as (run, _):
         events = Events(asked.thread_id, asked.run_id, run.id)
         return await streamed(request, run, Translated(run, events))

@@ -27,7 +27,7 @@ from lyra.web.cookies import (
     remember_state,
     session_id,
 )
-from lyra.web.intake import read_json_body
+from lyra.web.intake import json_body
 from lyra.web.logins import LoginError, Logins, Trouble
 from lyra.web.services import SERVICES, Services
 from lyra.web.sessions import Session
@@ -122,7 +122,8 @@ async def consent(request: web.Request) -> web.StreamResponse:
     if given is None:
         raise SessionEndedError
     refuse_cross_site(request)
-    shown = _agreement(await read_json_body(request))
+    async with json_body(request) as body:
+        shown = _agreement(body)
     settings = services.settings
     now = Agreement(services.speaker.model.name, settings.llm_context, settings.provider)
     left_out = Agreement()

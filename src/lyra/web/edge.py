@@ -24,6 +24,7 @@ from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.traces import Span, Told, Traces
 from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
+from lyra.web.intake import unread_body
 from lyra.web.places import PLACE, Places
 from lyra.web.request_log import Answered, RequestLog
 from lyra.web.services import SERVICES, Services
@@ -105,7 +106,8 @@ class Edge:
                 return self._preflight(request)
             if request.path not in _PROBES:
                 place = request[PLACE] = self.places.take_free() or await self.places.take()
-            return await handler(request)
+            with unread_body(request, _route(request)):
+                return await handler(request)
         except LyraError as error:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
             return _refusal(request, error, rid)

@@ -1,9 +1,9 @@
 """What a request brings: its token, its body, what it wants back. Anything odd is refused here."""
 
-import asyncio
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -12,16 +12,19 @@ from lyra.errors import (
     BodyTooLargeError,
     MalformedTokenError,
     MissingTokenError,
-    RequestTimeoutError,
     UnsupportedMediaTypeError,
 )
 from lyra.spotify.token import Token
+from lyra.web.address import address_of
 from lyra.web.answers import error_answer, request_id
 from lyra.web.cookies import refuse_cross_site, session_id
-from lyra.web.places import leave_place
+from lyra.web.places import leave_place, retake_place
 from lyra.web.services import SERVICES
 
 MAX_BODY_BYTES = 1_048_576
+_BUFFERED = 262_144  # what the connection may hold of a body that nobody reads
+# A test holds that these are the routes that read one.
+BODY_ROUTES = frozenset({"/lyra/chat", "/lyra/agui", "/v1/chat/completions", "/auth/consent"})
 
 
 def bearer(headers: MultiMapping[str]) -> Token:
@@ -64,23 +67,69 @@ async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
     )
 
 
-async def read_json_body(request: web.Request) -> bytes:
-    """The body as sent, at most 1 MiB.
+def refuse_nobody(request: web.Request) -> None:
+    """Refuse, without any look-up, who has neither a token nor a log-in to show.
 
     Raises:
+        TokenError: there is none, or none that could be one.
+        CrossSiteError: the log-in is used from elsewhere.
+    """
+    if request.app[SERVICES].logins is None or "Authorization" in request.headers:
+        bearer(request.headers)
+    elif session_id(request) is None:
+        raise MissingTokenError
+    else:
+        refuse_cross_site(request)
+
+
+@asynccontextmanager
+async def json_body(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as sent, at most 1 MiB, held for the length of the block.
+
+    Each costs a unit of its address' rate before it is read. While it is waited for the request has
+    no place among those that are worked on; its bytes are counted from here to the block's end.
+
+    Raises:
+        TooManyRequestsError: this address sends too many, or has too many under way.
+        OverloadedError: there is no room for it, or there is none any more.
         UnsupportedMediaTypeError: it is compressed, or says it is not JSON.
         BodyTooLargeError: it is longer.
         RequestTimeoutError: it did not arrive in time.
     """
+    services = request.app[SERVICES]
+    address = address_of(request, services.trusted)
+    services.addresses.spend(address)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         # Inflating a stranger's body can freeze the event loop for seconds.
         raise UnsupportedMediaTypeError
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    size = MAX_BODY_BYTES if request.content_length is None else request.content_length
+    if size > MAX_BODY_BYTES:
         raise BodyTooLargeError
-    body = await _arrived_in_time(request)
-    if body and not _is_json(request):
-        raise UnsupportedMediaTypeError
-    return body
+    # What came with its head, as nearly every question does, is no matter of those that do not come.
+    there = request.content.is_eof()
+    with (services.bodies_there if there else services.bodies_awaited).counted(address, size):
+        body = await (_arrived(request) if there else _awaited(request))
+        if body and not _is_json(request):
+            raise UnsupportedMediaTypeError
+        yield body
+
+
+def unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
+    """What of a body that this route does not read may stay with the connection meanwhile.
+
+    Raises, on entering:
+        TooManyRequestsError: this address has too much under way.
+        OverloadedError: there is no room for it.
+    """
+    if route in BODY_ROUTES or not request.body_exists:
+        return nullcontext()
+    if request.content.is_eof():
+        request.content.read_nowait()
+        return nullcontext()
+    services = request.app[SERVICES]
+    size = MAX_BODY_BYTES if request.content_length is None else request.content_length
+    address = address_of(request, services.trusted)
+    return services.bodies_awaited.counted(address, min(size, _BUFFERED))
 
 
 def _is_json(request: web.Request) -> bool:
@@ -89,14 +138,14 @@ def _is_json(request: web.Request) -> bool:
     return said.partition(";")[0].strip().lower() == "application/json"
 
 
-async def _arrived_in_time(request: web.Request) -> bytes:
-    if request.content.is_eof():  # it came with the head, as nearly every question does
-        return await _arrived(request)
-    try:
-        async with asyncio.timeout(request.app[SERVICES].settings.body_timeout_s):
-            return await _arrived(request)
-    except TimeoutError:
-        raise RequestTimeoutError from None
+async def _awaited(request: web.Request) -> bytes:
+    """The body once it has come; until then others are worked on."""
+    services = request.app[SERVICES]
+    leave_place(request)
+    async with services.bodies_awaited.waiting(services.settings.body_timeout_s):
+        body = await _arrived(request)
+    await retake_place(request)
+    return body
 
 
 async def _arrived(request: web.Request) -> bytes:

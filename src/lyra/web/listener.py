@@ -16,7 +16,7 @@ from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
 from lyra.web.cookies import session_id
-from lyra.web.intake import caller, wants_stream
+from lyra.web.intake import caller, refuse_nobody, wants_stream
 from lyra.web.places import leave_place
 from lyra.web.ready import ready_json, ready_soon
 from lyra.web.services import SERVICES
@@ -145,7 +145,10 @@ async def forget(request: web.Request) -> web.StreamResponse:
     Raises:
         NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
     """
-    services, token = request.app[SERVICES], await caller(request, reads_spotify=False)
+    refuse_nobody(request)
+    services = request.app[SERVICES]
+    services.endings.spend(address_of(request, services.trusted))
+    token = await caller(request, reads_spotify=False)
     given = session_id(request)
     if token.renewed and services.logins is not None and given is not None:
         await services.logins.forget(given)

@@ -1,6 +1,7 @@
 """Keeps the process within its memory, before the kernel ends it.
 
-From four fifths of the bound on no new work is taken; from nine tenths on listeners are forgotten,
+From four fifths of the bound on no new work is taken, and bodies that have not come whole are given
+up; from nine tenths on listeners are forgotten,
 who can be read again. What is going on is never touched.
 """
 
@@ -24,10 +25,13 @@ _STATM = "/proc/self/statm"
 class Memory:
     """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
 
-    def __init__(self, bound: int, forget: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, bound: int, forget: Callable[[], Awaitable[None]], drop: Callable[[], None]
+    ) -> None:
         self.resident = resident_bytes
         self._bound = bound if sys.platform == "linux" else 0
         self._forget = forget
+        self._drop = drop
         self._level = 0  # 1: short, 2: nearly full
         self._looks = 0  # since the level changed
         self._forgotten = 0
@@ -71,6 +75,8 @@ class Memory:
         if self.short != bool(before):
             words = "memory is short: no new work" if self.short else "memory suffices again"
             log.warning("%s (%.0f %% of %d MiB)", words, 100 * part, self._bound >> 20)
+        if self.short:
+            self._drop()
         self._looks = self._looks + 1 if self._level == before else 0
         if self.short and self._looks % _AGAIN == 0:
             if self._level > 1:

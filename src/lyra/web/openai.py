@@ -6,19 +6,20 @@ https://platform.openai.com/docs/api-reference/chat
 
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Messages, Question, parse_messages
+from lyra.chat.bodies import Question, parse_messages
+from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.errors import DrainingError
 from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import caller, read_json_body
 from lyra.web.sse import DONE, Translated, frame
-from lyra.web.talk import answering, streamed, whole
+from lyra.web.talk import answering, asked_by, streamed, whole
 
 MODEL = "lyra"
 _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filter"}
@@ -46,8 +47,7 @@ async def models(_: web.Request) -> web.StreamResponse:
 
 async def completions(request: web.Request) -> web.StreamResponse:
     """The answer as a chat completion, whole or in chunks."""
-    token = await caller(request)
-    asked, turns = parse_messages(await read_json_body(request), Completion)
+    token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=Completion))
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
     async with answering(request, token, Question(turns)) as (run, _):
         if asked.stream:

@@ -12,7 +12,7 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 
 # The statuses that an error can have, by what the route does before it answers.
-_ANY = (400, 421, 500, 503)
+_ANY = (400, 421, 429, 500, 503)
 _TOKEN = (*_ANY, 401)
 _FETCH = (*_TOKEN, 403, 429, 504)
 _CHANGE = (*_TOKEN, 403)
@@ -100,7 +100,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Give the rest of an answer after `Last-Event-ID`, else all of it.",
         {EVENTS: Events((Part,))},
         "chat",
-        errors=(*_TOKEN, 429),
+        errors=_TOKEN,
         caller="listener",
         may_be_empty=True,
     ),

@@ -14,6 +14,7 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.address import Network
 from lyra.web.assets import Assets
+from lyra.web.body_limit import BodyLimit
 from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins
 from lyra.web.memory import Memory
@@ -45,7 +46,8 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection. `head` begins every answer that is ready at once, `outbox` sends it.
+    closes its connection. `chats` is the rate of a listener, `addresses`, `newcomers` and `endings`
+    (of answers and of what is held) are rates of an address. `head` begins every answer that is ready at once, `outbox` sends it.
     """
 
     settings: Settings
@@ -57,6 +59,9 @@ class Services:
     addresses: RateLimit
     newcomers: RateLimit
     resumes: RateLimit
+    endings: RateLimit
+    bodies_there: BodyLimit
+    bodies_awaited: BodyLimit
     trusted: tuple[Network, ...]
     ticker: Ticker
     watchdog: Watchdog

@@ -1,8 +1,9 @@
 """`POST /lyra/chat`: one question, one answer, streamed or whole; and the ways to stop and resume it."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple, TypeVar
 
 from aiohttp import web
 
@@ -15,7 +16,7 @@ from lyra.errors import DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import caller, read_json_body, wants_json
+from lyra.web.intake import caller, json_body, refuse_nobody, wants_json
 from lyra.web.listener import look_up
 from lyra.web.places import leave_place
 from lyra.web.services import SERVICES
@@ -24,16 +25,18 @@ from lyra.web.sse import EventStream, Translated, UiMessages
 _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 
 
+class _Rest(NamedTuple):
+    """Of an answer that was begun, what is behind this position."""
+
+    log: Log
+    position: int
+
+
 async def chat(request: web.Request) -> web.StreamResponse:
     """Answer in the AI SDK UI message stream, or as JSON where that is asked for."""
-    token = await caller(request)
-    body = await read_json_body(request)
-    place = _place(request)
-    # A reader who lost the connection asks again: the rest of that answer, not another one.
-    if place is not None and (log := await _found(request, token, place[0])):
-        return await _resumed(request, log, place[1])
-    question = parse_question(body)
-    del body  # a long talk is a megabyte, of which an answer needs 32 KiB
+    token, question = await asked_by(request, parse_question, lost=_lost)
+    if isinstance(question, _Rest):
+        return await _resumed(request, question.log, question.position)
     async with answering(request, token, question) as (run, visit):
         if question.stream and not wants_json(request):
             return await streamed(request, run, UiMessages(run))
@@ -51,9 +54,44 @@ async def chat(request: web.Request) -> web.StreamResponse:
         )
 
 
+Asked = TypeVar("Asked")
+Lost = TypeVar("Lost")
+
+
+async def nothing_lost(_: web.Request, __: Token) -> None:
+    """For protocols that cannot ask for the rest of an answer."""
+
+
+async def asked_by(
+    request: web.Request,
+    parse: Callable[[bytes], Asked],
+    *,
+    lost: Callable[[web.Request, Token], Awaitable[Lost | None]] = nothing_lost,
+) -> tuple[Token, Asked | Lost]:
+    """Who asks, and what, or what `lost` finds in its place. Nothing of the body is kept beside.
+
+    Who has nothing to show is refused first, and both rates are spent before the body is parsed: a
+    body that is refused has cost as much as one that is not. A log-in is looked up only now that
+    the body is there, since it may have ended meanwhile.
+
+    Raises:
+        LyraError: nobody asks, too often, or nothing that can be read.
+    """
+    refuse_nobody(request)
+    services = request.app[SERVICES]
+    async with json_body(request) as body:
+        token = await caller(request)
+        if (found := await lost(request, token)) is not None:
+            return token, found
+        services.chats.spend(services.lyra.listeners.key(token))
+        return token, parse(body)
+
+
 async def stop(request: web.Request) -> web.StreamResponse:
     """End a running answer of this listener, in whatever phase it is."""
+    refuse_nobody(request)
     services = request.app[SERVICES]
+    services.endings.spend(address_of(request, services.trusted))
     owner = services.lyra.listeners.key(await caller(request, reads_spotify=False))
     if not await services.runs.stop(owner, request.match_info["run"]):
         raise NotFoundError("There is no such answer of this listener.")
@@ -95,6 +133,13 @@ async def _found(request: web.Request, token: Token, name: str) -> Log | None:
     return await services.runs.find(owner, token, name)
 
 
+async def _lost(request: web.Request, token: Token) -> _Rest | None:
+    """What a reader who lost the connection asks for again: the rest of that answer, no other one."""
+    place = _place(request)
+    log = await _found(request, token, place[0]) if place is not None else None
+    return _Rest(log, place[1]) if place is not None and log is not None else None
+
+
 async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:
     request.app[SERVICES].metrics.resumes.inc()
     runs = request.app[SERVICES].runs
@@ -114,8 +159,6 @@ async def answering(
     """
     services = request.app[SERVICES]
     owner: Key = services.lyra.listeners.key(token)
-    services.chats.spend(owner)
-    services.addresses.spend(address_of(request, services.trusted))
     async with services.runs.running(owner, token, question) as run:
         visit = await look_up(request, token)
         services.speaker.start(

@@ -1,0 +1,204 @@
+"""Bodies made to hurt: how long does the event loop stand still while each kind is read?
+
+A hundred kinds by hand and by chance, each close to the 1 MiB that a body may have. They are read in
+this process by the very functions that the routes call, which do all of it in one step of the loop.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from random import Random
+from typing import NamedTuple
+
+from faultbench.figures import Figure, Finding
+from faultbench.place import Place
+from lyra.chat.bodies import parse_messages, parse_question
+from lyra.errors import RequestError
+from lyra.web.agui import RunAgentInput
+from lyra.web.openai import Completion
+
+MIB = 2**20
+SEED = 7
+AIM_S = 0.01
+TIMES = 3, 9, 25
+SHOWN = 24, 8  # the worst of those known, and of those by chance
+BY_CHANCE = 60, 200, 1000
+
+
+class Kind(NamedTuple):
+    """A way to fill a megabyte."""
+
+    what: str
+    body: bytes
+
+
+def kinds() -> Iterator[Kind]:
+    """What is known to be hard on a decoder, in every place of a request."""
+    for what, element in ELEMENTS.items():
+        for where, (begin, end) in PLACES.items():
+            yield Kind(f"{what} in {where}", filled(begin, element, end))
+    yield Kind("a deep list", b'{"message":"x","junk":' + b"[" * 500_000 + b"]" * 500_000 + b"}")
+    yield Kind("900 levels, then wide", b'{"message":"x","a":' + b"[" * 900 + b"1," * 520_000)
+    yield Kind("objects of many levels", b'{"a":' * 200_000)
+    for what, letters in LETTERS.items():
+        yield Kind(f"a message of {what}", filled(b'{"message":"', letters, b'"}', comma=b""))
+        yield Kind(f"50 messages of {what}", talk(50, letters))
+        yield Kind(f"5,000 messages of {what}", talk(5000, letters))
+    yield Kind("5,000 messages of 200 parts", _parted(5000, b"{}"))
+    yield Kind("700 messages of 501 braces", _braces(501))
+    yield Kind("a key of 1 MiB", b'{"message":"x","' + b"k" * (MIB - 30) + b'":1}')
+    yield Kind("a number of 1 MiB", filled(b'{"message":"x","n":', b"9", b"}", comma=b""))
+    yield Kind("a fraction of 1 MiB", filled(b'{"message":"x","n":0.', b"9", b"}", comma=b""))
+    yield Kind(
+        "bytes that are no text at the end", filled(b'{"message":"', b"a", b'\xff"}', comma=b"")
+    )
+    yield Kind("spaces", filled(b'{"message":"x"', b" ", b"}", comma=b""))
+    yield Kind("`messages` again and again", filled(b"{", b'"messages":[{"role":"user"}]', b"}"))
+
+
+ELEMENTS = {
+    "{}": b"{}",
+    "[]": b"[]",
+    "null": b"null",
+    "1": b"1",
+    '""': b'""',
+    "[{}]": b"[{}]",
+    '{"text":"a"}': b'{"text":"a"}',
+    '{"type":"text"}': b'{"type":"text"}',
+    '{"role":"user"}': b'{"role":"user"}',
+    '{"role":"user","parts":[]}': b'{"role":"user","parts":[]}',
+    '{"role":"user","content":"a"}': b'{"role":"user","content":"a"}',
+    '{"a":{"b":[1]}}': b'{"a":{"b":[1]}}',
+    "a long fraction": b"0." + b"3" * 3000,
+    "1e308": b"1e308",
+    "an escape": b'"\\u00e9"',
+}
+PLACES = {
+    "junk": (b'{"message":"x","junk":[', b"]}"),
+    "history": (b'{"message":"x","history":[', b"]}"),
+    "messages": (b'{"threadId":"t","runId":"r","messages":[', b"]}"),
+    "parts": (b'{"messages":[{"role":"user","parts":[', b"]}]}"),
+    "content": (b'{"messages":[{"role":"user","content":[', b"]}]}"),
+    "content of an object": (b'{"messages":[{"role":"user","content":{"a":[', b"]}}]}"),
+    "a part's member": (b'{"messages":[{"role":"user","parts":[{"text":"a","x":[', b"]}]}]}"),
+    "the document": (b"[", b"]"),
+}
+LETTERS = {
+    "letters": b"a",
+    "two-byte letters": "\u00e9".encode(),
+    "four-byte letters": "\U0001f3b5".encode(),
+    "escapes": b"\\u0041",
+    "line breaks": b"\\n",
+    "pairs of escapes": b"\\ud83c\\udfb5",
+    "what nobody sees": b"\x7f",
+    "what nobody sees, every other": b"a\x7f",
+    "directions": "\u202e".encode(),
+    "directions, every other": "a\u202e".encode(),
+    "tags, every other": "a\U000e0041".encode(),
+    "escaped NULs": b"\\u0000",
+    "spaces": b" ",
+}
+
+
+def filled(begin: bytes, element: bytes, end: bytes, comma: bytes = b",") -> bytes:
+    """As many of this element as there is room for in 1 MiB."""
+    each = element + comma
+    count = (MIB - len(begin) - len(end)) // len(each)
+    inside = each * count
+    return begin + (inside[:-1] if comma else inside) + end
+
+
+def talk(count: int, letters: bytes) -> bytes:
+    """A megabyte of `count` messages of these letters, by turns."""
+    roles = (b"user", b"assistant")
+    words = letters * max(1, (MIB // count - 40) // len(letters))
+    said = [
+        b'{"role":"%b","content":"%b"}' % (roles[n % 2], words) for n in range(count - 1, -1, -1)
+    ]
+    return b'{"messages":[%b]}' % b",".join(said)
+
+
+def _parted(count: int, part: bytes) -> bytes:
+    room = MIB // count - 32
+    parts = b",".join([part] * (room // (len(part) + 1)))
+    return b'{"messages":[%b]}' % b",".join([b'{"role":"user","parts":[%b]}' % parts] * count)
+
+
+def _braces(count: int) -> bytes:
+    one = b'{"role":"user","parts":[{"x":[%b]}]}' % b",".join([b"{}"] * count)
+    return b'{"messages":[%b]}' % b",".join([one] * (MIB // (len(one) + 1)))
+
+
+def by_chance(rng: Random, count: int) -> Iterator[Kind]:
+    """Shapes that nobody has thought of: elements in elements, in one of the places, to the brim."""
+    for number in range(count):
+        element = rng.choice(list(ELEMENTS.values()))
+        for _ in range(rng.randrange(4)):
+            element = _around(rng, element)
+        where = rng.choice(list(PLACES))
+        yield Kind(
+            f"by chance, {number}: {element[:40]!r} in {where}",
+            filled(PLACES[where][0], element, PLACES[where][1]),
+        )
+
+
+def _around(rng: Random, inner: bytes) -> bytes:
+    more = (
+        b",".join([inner] * rng.choice((1, 2, 5, 60, 200, 600)))[:60_000].rpartition(b",")[0]
+        or inner
+    )
+    letters = rng.choice(list(LETTERS.values()))
+    role = rng.choice((b"user", b"assistant", b"tool"))
+    return rng.choice(
+        (
+            b"[%b]" % more,
+            b'{"text":"%b","x":%b}' % (letters * 3, inner),
+            b'{"role":"%b","content":[%b]}' % (role, more),
+            b'{"role":"%b","parts":[%b]}' % (role, more),
+            b'{"role":"%b","content":"%b"}' % (role, letters * rng.choice((1, 50, 2000))),
+            b'{"type":"text","text":"%b"}' % (letters * rng.choice((1, 50, 2000))),
+        )
+    )
+
+
+READERS: dict[str, Callable[[bytes], object]] = {
+    "/lyra/chat": parse_question,
+    "/v1/chat/completions": lambda body: parse_messages(body, Completion),
+    "/lyra/agui": lambda body: parse_messages(body, RunAgentInput),
+}
+
+
+def worst_s(body: bytes, times: int) -> float:
+    """How long the slowest of the routes needs for this body; of several times the lowest."""
+    return max(_lowest_s(read, body, times) for read in READERS.values())
+
+
+def _lowest_s(read: Callable[[bytes], object], body: bytes, times: int) -> float:
+    took = []
+    for _ in range(times):
+        began = time.thread_time()
+        with suppress(RequestError):
+            read(body)
+        took.append(time.thread_time() - began)
+    return min(took)
+
+
+async def bodies(place: Place) -> Finding:
+    """The worst stall by each kind of body, and by the worst of many made by chance."""
+    times = place.count(*TIMES)
+    rng = Random(SEED)  # noqa: S311 - guards nothing
+    known = [(worst_s(kind.body, times), kind.what) for kind in kinds()]
+    chance = [
+        (worst_s(kind.body, times), kind.what) for kind in by_chance(rng, place.count(*BY_CHANCE))
+    ]
+    shown = sorted(known, reverse=True)[: SHOWN[0]] + sorted(chance, reverse=True)[: SHOWN[1]]
+    return Finding(
+        "The worst stall per kind of body",
+        [
+            Figure(what, f"{took * 1000:.1f} ms", f"<= {AIM_S * 1000:g} ms", took <= AIM_S)
+            for took, what in shown
+        ],
+        notes=[
+            f"Bodies of just under 1 MiB, read by the functions of the three routes, in processor time; the slowest route counts, of {times} times the lowest, since what other processes add is not the body's. Shown are the {SHOWN[0]} worst of {len(known)} known kinds, and the {SHOWN[1]} worst of {len(chance)} made by chance."
+        ],
+    )
