@@ -39,6 +39,11 @@ def address_of(request: web.Request, trusted: tuple[Network, ...]) -> str:
     return _grouped(address)
 
 
+def client_of(peer: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+    """Whom a connection from this address counts for, and whether that is one of the own proxies."""
+    return _grouped(peer), bool(trusted) and _within(peer, trusted)
+
+
 def _known(text: str) -> bool:
     try:
         ip_address(text)
