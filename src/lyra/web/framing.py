@@ -7,7 +7,8 @@ its own deadline. Knows neither sockets nor aiohttp.
     HEAD     given to the parser as they come, up to and with the empty line
     BODY     as many as Content-Length says
     CHUNKS   in pieces that end with an empty line, one of which is the body's end
-    WAIT     none: a request is being begun or worked on, what comes belongs to those behind it
+    GIVEN    none: what comes next is known once the request is taken up
+    WAIT     none: a request is worked on, what comes belongs to those behind it
 
 Invariant: what was given and what is held are, in order, what came, but for line breaks before a
 head, which mean nothing.
@@ -24,6 +25,7 @@ class _Part(Enum):
     HEAD = "head"
     BODY = "body"
     CHUNKS = "chunks"
+    GIVEN = "given"
     WAIT = "wait"
 
 
@@ -48,8 +50,8 @@ class Framing:
 
     @property
     def no_body(self) -> int:
-        """How many bytes are here that belong to no body: given of a head, or held."""
-        return self._given + len(self._held)
+        """How many bytes are here that belong to no body: given of a head, or held for later."""
+        return 0 if self._part is _Part.GIVEN else self._given + len(self._held)
 
     @property
     def too_long(self) -> bool:
@@ -64,7 +66,7 @@ class Framing:
     @property
     def waits(self) -> bool:
         """Whether nothing may be given until a request is begun or answered."""
-        return self._part is _Part.WAIT
+        return self._part in (_Part.GIVEN, _Part.WAIT)
 
     @property
     def body_due(self) -> bool:
@@ -84,7 +86,7 @@ class Framing:
 
     def piece(self) -> bytes:
         """What may be given next; nothing: it has to wait, or has not come, or is `too_long`."""
-        if not self._held or self._part is _Part.WAIT:
+        if not self._held or self.waits:
             return b""
         if self._part is _Part.BODY:
             return self._of_body()
@@ -95,15 +97,14 @@ class Framing:
         elif self.too_long:
             return b""
         elif self._ended(piece):
-            self._wait()
+            self._now(_Part.GIVEN)
         return piece
 
     def begun(self, length: int | None) -> None:
         """The request is taken up: so many bytes of body follow; None: the parser will know."""
         self._answered = False
         self._owed = length or 0
-        self._given, self._tail = 0, b""
-        self._part = _Part.CHUNKS if length is None else _Part.BODY if length else _Part.WAIT
+        self._now(_Part.CHUNKS if length is None else _Part.BODY if length else _Part.WAIT)
 
     def grew(self) -> None:
         """The last piece was, or had, some of the body."""
@@ -111,15 +112,13 @@ class Framing:
 
     def body_over(self) -> None:
         """The parser has met the end of the body."""
-        self._wait()
-        if self._answered:
-            self._next_head()
+        self._now(_Part.HEAD if self._answered else _Part.WAIT)
 
     def answered(self) -> None:
         """The answer has left: the next head may be given, once the body is over."""
         self._answered = True
         if not self.body_due:
-            self._next_head()
+            self._now(_Part.HEAD)
 
     def clear(self) -> None:
         """Forget what is held."""
@@ -152,13 +151,10 @@ class Framing:
         del self._held[:length]
         return piece
 
-    def _wait(self) -> None:
-        self._part, self._given, self._tail = _Part.WAIT, 0, b""
-        self._skip_breaks()
-
-    def _next_head(self) -> None:
-        self._part, self._given, self._tail = _Part.HEAD, 0, b""
-        self._skip_breaks()
+    def _now(self, part: _Part) -> None:
+        self._part, self._given, self._tail = part, 0, b""
+        if part in (_Part.HEAD, _Part.WAIT):
+            self._skip_breaks()
 
     def _skip_breaks(self) -> None:
         if self._held and self._held[0] in _BREAKS:
