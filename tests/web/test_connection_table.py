@@ -16,7 +16,7 @@ class House:
     def __init__(self, most: int, trusted: Iterable[str] = ()) -> None:
         self.table = Connections(most, HEADS)
         self.trusted = frozenset(trusted)
-        self.open: dict[str, "One"] = {}
+        self.open: dict[str, One] = {}
         self.gone: list[str] = []
 
     def come(self, *names: str) -> list[bool]:

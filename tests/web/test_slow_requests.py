@@ -12,6 +12,7 @@ from tests.conftest import Service, Start, settle
 from tests.web.calls import connected, init, raw, read_answer, request_bytes
 from tests.web.test_connections import AUTH, BODY, JSON, ended
 from tests.web.test_errors import check_error
+from tests.web.test_runs import until
 from tests.web.test_warm import narrow
 
 SHORT_S = 0.2  # a head's time
@@ -84,8 +85,7 @@ async def test_wherever_a_request_is_cut_its_answer_has_its_ending(
                 tasks.create_task(asked_in_two(service, wire, at, at * 37 % 2000 / 1e6))
                 for at in cuts
             ]
-            while len(begun) < len(cuts):
-                await asyncio.sleep(SHORT_S)
+            await until(lambda: len(begun) == len(cuts))
             await asyncio.sleep(3 * SHORT_S)  # a deadline that should not be has passed
             told.set()
 
@@ -125,8 +125,7 @@ async def test_half_a_head_behind_an_answer_that_lasts_is_timed_from_its_end(
         connected(service) as (reader, writer),
     ):
         writer.write(question(service, chunked=kind == "chunks") + b"GET /he")
-        while not begun:
-            await asyncio.sleep(SHORT_S)
+        await until(lambda: bool(begun))
         await asyncio.sleep(2 * SHORT_S)
         told.set()
         assert (await ended(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")

@@ -45,7 +45,8 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection. `head` begins every answer that is ready at once, `outbox` sends it.
+    closes its connection. `head` begins every answer that is ready-made, `outbox` sends the
+    words of streams.
     """
 
     settings: Settings

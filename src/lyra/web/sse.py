@@ -142,6 +142,8 @@ class EventStream:
         self._response.headers.update(headers or {})
         await self._response.prepare(self._request)
         self._chunked = "Transfer-Encoding" in self._response.headers  # unlike to HTTP/1.0
+        if not self._chunked:
+            self._response.force_close()  # nothing else tells where it ends
         self._ticker.add(self)
         self._response.headers.clear()  # sent; 3 KiB for as long as the stream is open
 
