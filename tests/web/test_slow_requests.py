@@ -16,6 +16,7 @@ from tests.web.test_runs import until
 from tests.web.test_warm import narrow
 
 SHORT_S = 0.2  # a head's time
+LASTING_S = 0.5  # the same, among many
 CHUNKED = b"4\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (BODY[:4], len(BODY) - 4, BODY[4:])
 
 
@@ -34,7 +35,9 @@ def question(service: Service, *, chunked: bool) -> bytes:
 
 
 @asynccontextmanager
-async def long_answers(start: Start) -> AsyncIterator[tuple[Service, asyncio.Event, list[int]]]:
+async def long_answers(
+    start: Start, header_timeout_s: float = SHORT_S
+) -> AsyncIterator[tuple[Service, asyncio.Event, list[int]]]:
     """A service with short deadlines whose answers end only when the event is set; those begun."""
     told, begun = asyncio.Event(), list[int]()
 
@@ -49,7 +52,7 @@ async def long_answers(start: Start) -> AsyncIterator[tuple[Service, asyncio.Eve
     async with scripted_model(wait) as model:
         service = await start(
             llm_base_url=model.url,
-            header_timeout_s=SHORT_S,
+            header_timeout_s=header_timeout_s,
             rate_per_minute=100_000,
             streams_per_token=10_000,
         )
@@ -60,12 +63,14 @@ async def long_answers(start: Start) -> AsyncIterator[tuple[Service, asyncio.Eve
             told.set()
 
 
-async def asked_in_two(service: Service, wire: bytes, at: int, delay_s: float) -> bytes:
+async def asked_in_two(service: Service, wire: bytes, at: int, sending: asyncio.Semaphore) -> bytes:
     """All that is answered to these bytes, cut there, up to the answer of the last request."""
+    await sending.acquire()  # a busy machine makes late what is not meant to be late
     async with connected(service) as (reader, writer):
         writer.write(wire[:at])
-        await asyncio.sleep(delay_s)  # what is tried: what comes just behind
+        await asyncio.sleep(at * 37 % 2000 / 1e6)  # what is tried: what comes just behind
         writer.write(wire[at:])
+        sending.release()
         answered = await reader.readuntil(b"[DONE]\n\n")
         return answered + await reader.readuntil(b'{"alive":true}')
 
@@ -76,17 +81,14 @@ async def test_wherever_a_request_is_cut_its_answer_has_its_ending(
     start: Start, chunked: bool, pipelined: bool
 ) -> None:
     """With 0 to 2 ms between the two pieces, and another request in front of it and behind it."""
-    async with long_answers(start) as (service, told, begun):
+    async with long_answers(start, LASTING_S) as (service, told, begun):
         before = probe(service) if pipelined else b""
         wire = before + question(service, chunked=chunked) + probe(service)
-        cuts = range(1, len(wire))
+        cuts, sending = range(1, len(wire)), asyncio.Semaphore(4)
         async with asyncio.TaskGroup() as tasks:
-            asking = [
-                tasks.create_task(asked_in_two(service, wire, at, at * 37 % 2000 / 1e6))
-                for at in cuts
-            ]
+            asking = [tasks.create_task(asked_in_two(service, wire, at, sending)) for at in cuts]
             await until(lambda: len(begun) == len(cuts))
-            await asyncio.sleep(3 * SHORT_S)  # a deadline that should not be has passed
+            await asyncio.sleep(1.5 * LASTING_S)  # a deadline that should not be has passed
             told.set()
 
     for each in asking:

@@ -78,6 +78,20 @@ class Framing:
         """Whether only the parser knows where the body ends: tell `body_over` when it has."""
         return self._part is _Part.CHUNKS
 
+    def alone(self, data: bytes) -> bool:
+        """Take these if they are one head and nothing else, which may then be given as it is."""
+        if (
+            self._part is not _Part.HEAD
+            or self._held
+            or self._given
+            or not (len(_END) < len(data) <= self._most)
+            or data[0] in _BREAKS
+            or data.find(_END) != len(data) - len(_END)
+        ):
+            return False
+        self._part = _Part.GIVEN
+        return True
+
     def take(self, data: bytes) -> None:
         """These have come."""
         self._held += data
@@ -153,7 +167,7 @@ class Framing:
 
     def _now(self, part: _Part) -> None:
         self._part, self._given, self._tail = part, 0, b""
-        if part in (_Part.HEAD, _Part.WAIT):
+        if self._held and part in (_Part.HEAD, _Part.WAIT):
             self._skip_breaks()
 
     def _skip_breaks(self) -> None:

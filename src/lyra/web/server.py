@@ -47,6 +47,7 @@ _LAST_REQUESTS_S = 0.3  # how long what is on its way may still arrive
 _LAST_LOOK_S = 0.01  # after a stall the loop runs timers before it reads what has come in time
 _PIECES = 64  # given to the parser in one turn of the loop
 _HELD_BACK = 16_384  # bytes behind a request, from which on no more are read
+_WORKING = frozenset({Phase.BEGINNING, Phase.UNDER_WAY, Phase.ANSWERING})
 _CONTINUE = "100-continue"
 _SEND_BUFFER = 65_536  # left to itself the kernel keeps megabytes for one who does not read
 _TCP_OPTIONS = {
@@ -166,6 +167,12 @@ class _Timed(_Plain):
         """Take what came; aiohttp calls it with nothing to have the parser go on."""
         if self._deaf:
             return
+        if self._framing.alone(data):  # as nearly all come; the rest of this is for all others
+            self._deadlines.head_whole(self._turn.time())
+            self._tell()
+            self._arm()
+            super().data_received(data)
+            return
         if data:
             self._framing.take(data)
         else:
@@ -179,14 +186,15 @@ class _Timed(_Plain):
         self._body = content if length is None else None
         self._framing.begun(length)
         self._deadlines.begun()
-        self._give()
+        if length != 0 or self._framing.held:
+            self._give()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send what is left of the answer, within its time; then the next request's turn comes."""
         self._deadlines.answering(self._turn.time())
-        self._settle()
+        self._arm()
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -199,7 +207,11 @@ class _Timed(_Plain):
             body_due=self._framing.body_due,
             part_of_head=self._framing.no_body > 0,
         )
-        self._give()
+        if self._deadlines.phase is not Phase.IDLE or self._held_back:
+            self._give()
+        elif not self._deaf:
+            self._tell()
+            self._arm()
 
     def _give(self) -> None:
         """Let the parser have what it may have now, and draw the consequences."""
@@ -248,16 +260,16 @@ class _Timed(_Plain):
 
     def _tell(self) -> None:
         """Tell the table whether a request is under way."""
-        phase = self._deadlines.phase
-        if phase is self._phase_told:
-            return
+        told, phase = self._phase_told, self._deadlines.phase
         self._phase_told = phase
+        if phase is told or {phase, told} <= _WORKING:
+            return
         if phase is Phase.IDLE:
             self._gate.connections.rests(self)
-        elif phase in (Phase.AWAITING_HEAD, Phase.LINGERING):
-            self._gate.connections.waits(self)
-        else:
+        elif phase in _WORKING:
             self._gate.connections.works(self)
+        else:
+            self._gate.connections.waits(self)
 
     def _read_on(self) -> None:
         """Read no more while much waits behind a request; a little does no harm, and a FIN is seen."""
