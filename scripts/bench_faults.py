@@ -23,7 +23,7 @@ from pathlib import Path
 
 import uvloop
 
-from faultbench import crowds, draining, hostile, leaving, overload, rolling, soak, table
+from faultbench import crowds, draining, hostile, lasting, leaving, overload, rolling, soak, table
 from faultbench.figures import Finding, as_text, into_page
 from faultbench.place import open_place
 
@@ -33,6 +33,7 @@ SUBJECTS = {
     "drain": draining.drain,
     "streams": crowds.streams,
     "idle": crowds.idle,
+    "lasting": lasting.lasting,
     "hostile": hostile.hostile,
     "overload": overload.overload,
     "rolling": rolling.rolling,

@@ -84,6 +84,11 @@ class Asker(asyncio.Protocol):
         assert self._reply is not None  # noqa: S101 - made above
         return self._reply
 
+    def more(self, sent: bytes) -> None:
+        """Send the rest of what was asked."""
+        if self._transport is not None and not self.lost:
+            self._transport.write(sent)
+
     def leave(self, *, reset: bool = False) -> float:
         """Close the connection, by FIN or by RST; the moment at which that happened."""
         left_at = time.monotonic()

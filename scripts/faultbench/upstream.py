@@ -41,6 +41,7 @@ PACES = {
     "slow": Pace(head_s=0.06, first_s=0.06, gap_s=0.02, words=1000),
     "hold": Pace(gap_s=4.0, words=900),
     "brief": Pace(gap_s=0.25),
+    "lasting": Pace(gap_s=0.25, words=60),
 }
 
 
