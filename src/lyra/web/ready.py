@@ -29,7 +29,7 @@ def ready_json(request: web.Request, body: bytes) -> web.StreamResponse:
     answer = ready_soon(request)
     if answer is None:
         return json_bytes(body)
-    answer.send(body)
+    answer.send(body, together=True)
     return answer
 
 
@@ -71,15 +71,19 @@ class Ready(web.StreamResponse):
         """Whether the connection stays open after it."""
         return not self._last
 
-    def send(self, body: bytes) -> None:
-        """Write all of it, if the reader is still there."""
+    def send(self, body: bytes, *, together: bool = False) -> None:
+        """Write all of it, if the reader is still there; `together` with others of this turn."""
         request, services = self._asked, self._asked.app[SERVICES]
         transport = request.transport
         if transport is None or transport.is_closing():
             return
         self._last = not request.keep_alive or services.leaving.is_set()
         data = ready_bytes(services.head, body, request_id.get(), last=self._last)
-        transport.write(data)
+        # What comes behind it on this connection may be written without the box.
+        if together and not self._last and getattr(request.protocol, "nothing_behind", False):
+            services.outbox.put(transport, data)
+        else:
+            transport.write(data)
         request.writer.output_size += len(data)
         self.sent = True
 

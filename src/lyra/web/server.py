@@ -189,6 +189,11 @@ class _Timed(_Plain):
         if length != 0 or self._framing.held:
             self._give()
 
+    @property
+    def nothing_behind(self) -> bool:
+        """Whether nothing has come that waits for this request's answer."""
+        return self._framing.waits and not self._framing.held
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
