@@ -30,6 +30,7 @@ _ROOM = {
     "LYRA_RATE_PER_MINUTE": "1000000",
     "LYRA_FETCHES_PER_MINUTE": "1000000",
     "LYRA_DAILY_TOKENS": "0",
+    "LYRA_TRUSTED_PROXIES": "127.0.0.1",  # one address, whose share would be a quarter
     "LYRA_STREAMS_PER_TOKEN": "20000",
     "LYRA_MAX_STREAMS": "20000",
     "LYRA_MAX_IN_FLIGHT": "20000",

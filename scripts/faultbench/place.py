@@ -32,6 +32,7 @@ _SETTINGS = {
     "LYRA_FETCHES_PER_MINUTE": _LIMITLESS,
     "LYRA_STREAMS_PER_TOKEN": _LIMITLESS,
     "LYRA_DAILY_TOKENS": "0",
+    "LYRA_TRUSTED_PROXIES": "127.0.0.1",  # one address, whose share would be a quarter
 }
 Call = dict[str, float]
 Size = Literal["quick", "usual", "full"]

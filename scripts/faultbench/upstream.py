@@ -48,6 +48,7 @@ PACES = {
     "brief": Pace(gap_s=0.25),
     "echo": Pace(words=60, echoes=True),
     "broken": Pace(words=12, broken=True),
+    "lasting": Pace(gap_s=0.25, words=60),
 }
 _NAME = re.compile(rb'name\\\\":\\\\"(\w{2,12})\\\\"')  # of one word, in JSON within JSON
 _KIB = 1024

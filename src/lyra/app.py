@@ -24,7 +24,6 @@ from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
 from lyra.traces import Traces
 from lyra.web.address import trusted_networks
-from lyra.web.at_once import AT_ONCE, AtOnce
 from lyra.web.body_limit import BodyLimit
 from lyra.web.edge import Edge, dress_answer
 from lyra.web.house import read_files
@@ -117,7 +116,6 @@ def create_app(
                 logins=logins,
                 personas=tuple(personas),
             )
-            app[AT_ONCE] = AtOnce(app[SERVICES], edge)
             yield
 
     edge = Edge(settings, metrics.requests, request_log, traces)

@@ -1,7 +1,7 @@
 """What can go wrong, told to people and to programs.
 
     LyraError                      code, status, a sentence that says what to do
-    |- RequestError                the request must change: 400, 403, 404, 405, 408, 413, 415, 421
+    |- RequestError                the request must change: 400, 403 to 405, 408, 413, 415, 421, 431
     |- TokenError                  a new Spotify token is needed: 401
     |- SpotifyForbiddenError       the Spotify app's owner must act: 403
     |- ConsentRequiredError        the listener has to agree first: 403
@@ -109,6 +109,11 @@ class UnsupportedMediaTypeError(RequestError):
 class MisdirectedRequestError(RequestError):
     code, status = "misdirected_request", 421
     sentence = "This host name is not served here. The operator can allow it in LYRA_ALLOWED_HOSTS."
+
+
+class HeadTooLargeError(RequestError):
+    code, status = "head_too_large", 431
+    sentence = "The request's headers are too long together. Send fewer or shorter cookies."
 
 
 class TokenError(LyraError):

@@ -79,6 +79,7 @@ class Settings(
     stall_s: Seconds = 0.25
     max_connections: PositiveInt = 20_000
     bodies_max_bytes: PositiveInt = 67_108_864
+    heads_max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 33_554_432
     max_memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     header_timeout_s: Seconds = 10
     daily_tokens: Annotated[int, msgspec.Meta(ge=0)] = 200_000

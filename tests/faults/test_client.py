@@ -1,14 +1,20 @@
 """Clients that flood, pretend or leave: bounded work, and the others are served."""
 
 import asyncio
+import socket
+import time
 
 import pytest
+from aiohttp import web
+from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import Start
+from tests.chat.scripted import opened, scripted_model, stopped, words
+from tests.conftest import Service, Start
 from tests.faults.conftest import OTHER, answered, others_served
 from tests.web.calls import call, connected, init, request_bytes, reset
 from tests.web.test_errors import check_error
+from tests.web.test_runs import until
 from tests.web.visitors import Clock
 
 FLOOD = 2_000
@@ -104,3 +110,61 @@ async def test_c24_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
     assert {answer.status for answer in answers[:20]} == {401}
     assert check_error(answers[20], "too_many_requests")["reason"] == "new_tokens"
     assert sandbox.stats.total == 100
+
+
+HEAD_S, READERS = 0.5, 60
+GAPS_S = [n * 2e-5 for n in range(READERS)]  # between head and body: up to 1.2 ms
+
+
+async def test_c26_answers_that_outlast_a_heads_time_have_their_endings(start: Start) -> None:
+    """The real times are in `make bench-faults ONLY=lasting`: 10 s for a head, 15 s an answer."""
+    told, begun = asyncio.Event(), list[int]()
+
+    async def lasting(request: web.Request) -> web.StreamResponse:
+        response = await opened(request)
+        await response.write(words("Yes."))
+        begun.append(1)
+        await told.wait()
+        await response.write(stopped())
+        return response
+
+    settings = {"header_timeout_s": HEAD_S, "streams_per_token": 1_000}
+    sending = asyncio.Semaphore(4)  # a busy machine makes late what is not meant to be late
+    async with (
+        scripted_model(lasting) as model,
+        others_served(start, llm_base_url=model.url, **settings) as service,
+        asyncio.TaskGroup() as tasks,
+    ):
+        gaps_s = [GAPS_S[number % len(GAPS_S)] for number in range(READERS)]
+        asking = [tasks.create_task(_in_two(service, gap_s, sending)) for gap_s in gaps_s]
+        await until(lambda: len(begun) == READERS)
+        await asyncio.sleep(2 * HEAD_S)  # a deadline that should not be has passed
+        told.set()
+
+    assert all(each.result().count(b'"type":"finish"') == 1 for each in asking)
+
+
+async def _in_two(service: Service, gap_s: float, sending: asyncio.Semaphore) -> bytes:
+    """The whole answer to a question whose body comes so long behind its head."""
+    body = b'{"message":"Hello?"}'
+    lines = (f"Authorization: Bearer {OTHER}", "Content-Type: application/json")
+    whole = request_bytes(service, "POST", "/lyra/chat", *lines, body=body)
+    async with sending:
+        # In a thread: a client of the service's own loop meets only some of that loop's turns.
+        sock = await asyncio.to_thread(_sent, service, whole[: -len(body)], body, gap_s)
+    reader, writer = await asyncio.open_connection(sock=sock)
+    try:
+        return await reader.readuntil(b"[DONE]\n\n")
+    finally:
+        writer.close()
+
+
+def _sent(service: Service, head: bytes, body: bytes, gap_s: float) -> socket.socket:
+    url = URL(service.url)
+    sock = socket.create_connection((url.host or "", url.port or 0))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(head)
+    time.sleep(gap_s)
+    sock.sendall(body)
+    sock.setblocking(False)
+    return sock

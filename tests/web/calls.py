@@ -85,11 +85,11 @@ async def read_until(response: ClientResponse, sign: bytes) -> bytes:
 
 @asynccontextmanager
 async def connected(
-    service: Service,
+    service: Service, address: str = "127.0.0.1"
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A plain connection, closed with FIN at the end of the block unless it was reset."""
+    """A plain connection from this address, closed with FIN at the block's end unless it was reset."""
     url = URL(service.url)
-    reader, writer = await asyncio.open_connection(url.host, url.port)
+    reader, writer = await asyncio.open_connection(url.host, url.port, local_addr=(address, 0))
     try:
         yield reader, writer
     finally:

@@ -112,6 +112,12 @@ async def _foreign_host(start: Start, _: pytest.MonkeyPatch) -> Answer:
     return await raw(await start(), b"GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n")
 
 
+async def _long_head(start: Start, _: pytest.MonkeyPatch) -> Answer:
+    service = await start()
+    lines = [f"X-{number}: {'a' * 4_000}" for number in range(5)]
+    return await raw(service, request_bytes(service, "GET", "/healthz", *lines))
+
+
 async def _too_often(start: Start, _: pytest.MonkeyPatch) -> Answer:
     service = await start(rate_per_minute=1)
     await chat(service)
@@ -184,6 +190,7 @@ SCENES: list[tuple[str, str, Scene]] = [
     ("slow body", "request_timeout", _slow_body),
     ("large body", "body_too_large", with_body(b" " * (2**20 + 1))),
     ("text body", "unsupported_media_type", with_body(b"hello", "text/plain")),
+    ("long head", "head_too_large", _long_head),
     ("foreign host", "misdirected_request", _foreign_host),
     ("no token", "missing_token", with_request("GET", "/lyra/status")),
     (

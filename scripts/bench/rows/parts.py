@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from timeit import repeat
+from typing import Any
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
@@ -15,17 +16,18 @@ from bench.place import Place, lyra_settings
 from bench.report import Table
 from bench.wire import post
 from lyra.app import create_app
+from lyra.cache.visit import Visit
 from lyra.cli.logs import Lines, TextStyle
 from lyra.cli.redact import Redactor
 from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from lyra.web.at_once import AT_ONCE
 from lyra.web.edge import Edge
+from lyra.web.framing import Framing
 from lyra.web.intake import bearer
 from lyra.web.listener import init_body
 from lyra.web.ready import ready_bytes
-from lyra.web.server import Runner
+from lyra.web.server import MAX_HEAD_BYTES, Runner
 from lyra.web.services import SERVICES
 
 TIMES, REPEATS = 2_000, 15
@@ -42,9 +44,7 @@ async def measure(place: Place) -> list[Table]:
             (name, f"{min(repeat(part, number=times, repeat=repeats)) / times * 1e6:.2f}")
             for name, part in parts.items()
         ]
-    note = (
-        "What `warm` finds beyond these two is aiohttp's connection, the event loop and the kernel."
-    )
+    note = "What `warm` finds beyond these is aiohttp's connection, the event loop and the kernel."
     head = (f"best of {repeats}", "us")
     return [Table("A warm POST /lyra/init, part by part", head, rows, notes=[note])]
 
@@ -67,7 +67,7 @@ async def _parts(place: Place) -> AsyncIterator[dict[str, Part]]:
 
 
 def _of(runner: Runner, edge: Edge, text: str) -> dict[str, Part]:
-    """The parts, the whole ones first and then what the second is made of."""
+    """The parts of what Lyra does for one, in order."""
     listeners, head = runner.app[SERVICES].lyra.listeners, runner.app[SERVICES].head
     loop = asyncio.get_running_loop()
     parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
@@ -80,20 +80,37 @@ def _of(runner: Runner, edge: Edge, text: str) -> dict[str, Part]:
 
     asked = parser.feed_data(request)[0][0][0]
     parser.message_consumed()
-    visit = listeners.hit(token)
-    if visit is None or visit.at_hand is None:
+    visit = _at_once(listeners.visit(token))
+    if visit.at_hand is None:
         raise RuntimeError("the listener is not at hand")
     entry = visit.at_hand
     body = init_body(entry, visit)
     return {
         "aiohttp's parser: the request's head": parsed,
-        "the answer, once that is read": lambda: runner.app[AT_ONCE].answer(asked),
-        "- the host, and whether there is room": lambda: edge.open_to(asked.headers),
-        "- the token out of its header": lambda: bearer(asked.headers),
-        "- the key that it is kept under": lambda: listeners.key(token),
-        "- the look-up, with that key": lambda: listeners.hit(token),
-        "- the body, with its `cache` object": lambda: init_body(entry, visit),
-        "- head and body in one": lambda: ready_bytes(head, body, "-"),
-        "- the request's id": lambda: edge.id_for(asked.headers),
-        "- metrics and log line": lambda: edge.note("POST", "/lyra/init", 200, 0.0, "-"),
+        "framing: what is a head, what waits": lambda: _framed(request),
+        "the token out of its header": lambda: bearer(asked.headers),
+        "the key that it is kept under": lambda: listeners.key(token),
+        "the look-up, with that key": lambda: _at_once(listeners.visit(token)),
+        "the body, with its `cache` object": lambda: init_body(entry, visit),
+        "head and body in one": lambda: ready_bytes(head, body, "-"),
+        "the request's id": lambda: edge.id_for(asked.headers),
+        "metrics and log line": lambda: edge.note("POST", "/lyra/init", 200, 0.0, "-"),
     }
+
+
+def _framed(request: bytes) -> None:
+    framing = Framing(MAX_HEAD_BYTES)
+    framing.take(request)
+    framing.piece()
+    framing.begun(0)
+    framing.answered()
+
+
+def _at_once(visiting: Coroutine[Any, Any, Visit]) -> Visit:
+    """What this gives, if it waits for nothing."""
+    try:
+        visiting.send(None)
+    except StopIteration as ended:
+        found: Visit = ended.value
+        return found
+    raise RuntimeError("the listener is not at hand")

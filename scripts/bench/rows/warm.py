@@ -15,7 +15,7 @@ from bench.wire import Wire, connect, post
 CONNECTIONS = 64
 SLICES, SLICE_S = 5, 1.0
 QUICK_SLICES, QUICK_SLICE_S = 1, 0.2
-OF_BARE, OF_PEER = 0.85, 5.0
+OF_BARE, OF_PEER = 0.65, 2.0
 LYRA, BARE, RAW = "Lyra, as it is served", "bare aiohttp, the same bytes", "raw protocol, the same"
 PEER = "peer, an answer of its own"
 

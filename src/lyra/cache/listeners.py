@@ -69,12 +69,6 @@ class ListenerCache:
             shared.on_invalidate(self._told, self._shelf.entries.drop)
         metrics.watch("lyra_cache", self.stats)
 
-    def hit(self, token: Token) -> Visit | None:
-        """The look-up of a listener who is here, fresh, and not yet to be read again; else None."""
-        asked_at = self._clock()
-        entry = self._shelf.look_up(self.keys.key(token))
-        return None if entry is None or asked_at >= entry.refresh_at else self._hit(entry, asked_at)
-
     async def visit(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Visit:
         """Look this token's listener up; begin or join the one fetch if it is not here.
 

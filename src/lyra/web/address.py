@@ -44,6 +44,11 @@ def _forwarded(request: web.Request) -> list[str]:
     return ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
 
 
+def client_of(peer: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+    """Whom a connection from this address counts for, and whether that is one of the own proxies."""
+    return _grouped(peer), bool(trusted) and _within(peer, trusted)
+
+
 def _known(text: str) -> bool:
     try:
         ip_address(text)

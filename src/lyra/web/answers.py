@@ -1,6 +1,8 @@
 """What leaves: JSON bodies, errors in their one shape, and the headers of every answer."""
 
 import contextvars
+import secrets
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -44,6 +46,22 @@ def error_answer(error: LyraError, rid: str) -> web.Response:
     if isinstance(error, TokenError):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def last_words(error: LyraError) -> bytes:
+    """The whole answer where there is no request to answer, and the connection's last."""
+    rid = secrets.token_hex(8)
+    body = orjson.dumps({"success": False, "error": error.describe(rid)})
+    fields = {
+        **API_HEADERS,
+        "X-Request-Id": rid,
+        "Content-Type": "application/json; charset=utf-8",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    phrase = HTTPStatus(error.status).phrase
+    return f"HTTP/1.1 {error.status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
 def dress(answer: web.StreamResponse, rid: str) -> None:

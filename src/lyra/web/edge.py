@@ -151,14 +151,6 @@ class Edge:
         self._requests.answered(route, status, seconds)
         self._tell(Answered(method, route, status, seconds * 1000, rid))
 
-    def open_to(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request would neither be refused, nor wait for a place, nor be traced."""
-        return (
-            self.places.free > 0
-            and not self._traces.collected
-            and self._ours(headers.get("Host", ""))
-        )
-
 
 class _Gone(web.StreamResponse):
     """The answer to a reader who has left: aiohttp closes the connection when it cannot be sent.

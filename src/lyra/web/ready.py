@@ -29,7 +29,7 @@ def ready_json(request: web.Request, body: bytes) -> web.StreamResponse:
     answer = ready_soon(request)
     if answer is None:
         return json_bytes(body)
-    answer.send(body)
+    answer.send(body, together=True)
     return answer
 
 
@@ -62,28 +62,34 @@ class Ready(web.StreamResponse):
 
     def __init__(self, request: web.Request) -> None:
         super().__init__()
+        self.sent = False  # whether it is on its way
         self._asked = request
+        self._last = False
 
     @property
-    def sent(self) -> bool:
-        """Whether it is on its way."""
-        return self._eof_sent
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open after it."""
+        return not self._last
 
-    def send(self, body: bytes) -> None:
-        """Write all of it, if the reader is still there."""
+    def send(self, body: bytes, *, together: bool = False) -> None:
+        """Write all of it, if the reader is still there; `together` with others of this turn."""
         request, services = self._asked, self._asked.app[SERVICES]
         transport = request.transport
         if transport is None or transport.is_closing():
             return
-        self._keep_alive = request.keep_alive and not services.leaving.is_set()
-        data = ready_bytes(services.head, body, request_id.get(), last=not self._keep_alive)
-        transport.write(data)
+        self._last = not request.keep_alive or services.leaving.is_set()
+        data = ready_bytes(services.head, body, request_id.get(), last=self._last)
+        # What comes behind it on this connection may be written without the box.
+        if together and not self._last and getattr(request.protocol, "nothing_behind", False):
+            services.outbox.put(transport, data)
+        else:
+            transport.write(data)
         request.writer.output_size += len(data)
-        self._eof_sent = True
+        self.sent = True
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Wait until the reader has taken enough of it."""
-        if not self._eof_sent:
+        if not self.sent:
             raise ConnectionResetError("the reader has left")
         await request.writer.drain()
 

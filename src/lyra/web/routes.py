@@ -9,7 +9,7 @@ _ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/init", listener.init),
     web.post("/lyra/chat", talk.chat),
     web.post("/lyra/chat/{run}/stop", talk.stop),
-    web.get("/lyra/chat/{run}/stream", talk.resume),
+    web.get("/lyra/chat/{run}/stream", talk.resume, allow_head=False),
     web.get("/lyra/status", listener.status),
     web.get("/lyra/profile", listener.profile),
     web.delete("/lyra/session", listener.forget),

@@ -47,7 +47,8 @@ class Services:
 
     `leaving` is set once the process is told to end: it is not ready any more, and every answer
     closes its connection. `chats` is the rate of a listener, `addresses`, `newcomers` and `endings`
-    (of answers and of what is held) are rates of an address. `head` begins every answer that is ready at once, `outbox` sends it.
+    (of answers and of what is held) are rates of an address. `head` begins every answer that is
+    ready-made, `outbox` sends the words of streams.
     """
 
     settings: Settings

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from lyra.chat.parts import Part
 from lyra.chat.run import Log, Run
+from lyra.errors import MethodNotAllowedError
 from lyra.settings import Settings
 from lyra.web.outbox import Outbox
 
@@ -130,10 +131,19 @@ class EventStream:
         self._ticker.remove(self)
 
     async def open(self, headers: Mapping[str, str] | None = None) -> None:
-        """Send the status line and the headers; from here on errors are events."""
+        """Send the status line and the headers; from here on errors are events.
+
+        Raises:
+            MethodNotAllowedError: it is a HEAD request, whose answer has no body. What was written
+                behind its headers would be taken for the answer to the connection's next request.
+        """
+        if self._request.method == "HEAD":
+            raise MethodNotAllowedError
         self._response.headers.update(headers or {})
         await self._response.prepare(self._request)
         self._chunked = "Transfer-Encoding" in self._response.headers  # unlike to HTTP/1.0
+        if not self._chunked:
+            self._response.force_close()  # nothing else tells where it ends
         self._ticker.add(self)
         self._response.headers.clear()  # sent; 3 KiB for as long as the stream is open
 

@@ -1,9 +1,9 @@
-"""A listener at hand is answered in the step that reads the request, as the usual way answers."""
+"""A listener at hand, asked for in every odd way: the same refusals, order and endings as ever."""
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -19,27 +19,8 @@ SLOW = f"Authorization: Bearer {sandbox_token(8, 'typical', 'legacy', 'slow-100-
 OWN = {"Date", "X-Request-Id"}  # what differs from answer to answer
 
 
-def asked(service: Service, *lines: str, body: bytes = b"") -> bytes:
-    """An init; with a body, which nobody reads, it goes the usual way."""
-    return request_bytes(service, "POST", "/lyra/init", *lines, body=body)
-
-
-@contextmanager
-def tasks_of_requests() -> Iterator[list[str]]:
-    """The names of the coroutines that aiohttp makes tasks of meanwhile."""
-    made: list[str] = []
-
-    def noted(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
-        made.append(coroutine.__qualname__)
-        return asyncio.Task(coroutine, loop=loop, **more)
-
-    loop = asyncio.get_running_loop()
-    loop.set_task_factory(noted)
-    try:
-        yield made
-    finally:
-        loop.set_task_factory(None)
-    made[:] = [name for name in made if "RequestHandler" in name]
+def asked(service: Service, *lines: str) -> bytes:
+    return request_bytes(service, "POST", "/lyra/init", *lines)
 
 
 @pytest.fixture
@@ -49,28 +30,14 @@ async def warm(service: Service) -> Service:
     return service
 
 
-async def test_a_listener_at_hand_is_answered_without_a_task(warm: Service) -> None:
-    async with connected(warm) as (reader, writer):
-        writer.write(asked(warm, AUTH))
-        await read_answer(reader)  # the connection has its own task by now
-        with tasks_of_requests() as made:
-            writer.write(asked(warm, AUTH))
-            answer = await read_answer(reader)
-        with tasks_of_requests() as usual:
-            writer.write(asked(warm, AUTH, body=b"{}"))
-            await read_answer(reader)
+async def test_an_answer_that_is_ready_made_is_like_any_other(warm: Service) -> None:
+    """HTTP/1.0 has its answers from aiohttp."""
+    ready = await raw(warm, asked(warm, AUTH, "Connection: close"))
+    usual = await raw(warm, asked(warm, AUTH).replace(b" HTTP/1.1", b" HTTP/1.0"))
 
-    assert (answer.status, answer.json["cache"]["state"]) == (200, "hit")
-    assert (len(made), len(usual)) == (0, 1)
-
-
-async def test_both_ways_give_the_same_answer(warm: Service) -> None:
-    at_once = await raw(warm, asked(warm, AUTH))
-    usual = await raw(warm, asked(warm, AUTH, body=b"{}"))
-
-    assert without_ages(at_once) == without_ages(usual)
-    assert [*at_once.headers] == [*usual.headers]
-    assert fixed(at_once) == fixed(usual)
+    assert ready.headers["Connection"] == "close"
+    assert without_ages(ready) == without_ages(usual)
+    assert fixed(ready) == fixed(usual)
 
 
 def without_ages(answer: Answer) -> dict[str, Any]:
@@ -81,7 +48,7 @@ def without_ages(answer: Answer) -> dict[str, Any]:
 
 
 def fixed(answer: Answer) -> dict[str, str]:
-    lengths = {"Content-Length"}  # the ages may have another digit
+    lengths = {"Content-Length", "Connection"}  # the ages may have another digit
     return {name: value for name, value in answer.headers.items() if name not in OWN | lengths}
 
 
@@ -246,7 +213,7 @@ def reader_takes(writer: asyncio.StreamWriter) -> None:
     writer.transport.resume_reading()  # type: ignore[attr-defined]
 
 
-async def test_a_connection_that_was_only_answered_at_once_is_closed_after_its_rest(
+async def test_a_connection_is_closed_after_its_rest(
     warm: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, skipped_s = asyncio.get_running_loop(), [0.0]

@@ -1,0 +1,175 @@
+"""Which of a connection's bytes the parser may have now: one request at a time.
+
+The parser is the authority on HTTP. Here it is only told apart what belongs to a head, what to a
+body and what waits behind a request that is not answered yet, so that each has its own bound and
+its own deadline. Knows neither sockets nor aiohttp.
+
+    HEAD     given to the parser as they come, up to and with the empty line
+    BODY     as many as Content-Length says
+    CHUNKS   in pieces that end with an empty line, one of which is the body's end
+    GIVEN    none: what comes next is known once the request is taken up
+    WAIT     none: a request is worked on, what comes belongs to those behind it
+
+Invariant: what was given and what is held are, in order, what came, but for line breaks before a
+head, which mean nothing.
+"""
+
+from enum import Enum
+
+_END = b"\r\n\r\n"
+_OVERLAP = len(_END) - 1
+_BREAKS = b"\r\n"
+
+
+class _Part(Enum):
+    HEAD = "head"
+    BODY = "body"
+    CHUNKS = "chunks"
+    GIVEN = "given"
+    WAIT = "wait"
+
+
+class Framing:
+    """The bytes of one connection, piece by piece."""
+
+    __slots__ = ("_answered", "_given", "_held", "_most", "_owed", "_part", "_tail")
+
+    def __init__(self, most: int) -> None:
+        self._most = most  # bytes of one head, line breaks included
+        self._held = bytearray()
+        self._part = _Part.HEAD
+        self._given = 0  # bytes of this head, or since the last ones of this chunked body
+        self._tail = b""  # the last of them
+        self._owed = 0
+        self._answered = False
+
+    @property
+    def held(self) -> int:
+        """How many bytes are not given yet."""
+        return len(self._held)
+
+    @property
+    def no_body(self) -> int:
+        """How many bytes are here that belong to no body: given of a head, or held for later."""
+        return 0 if self._part is _Part.GIVEN else self._given + len(self._held)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether this head, or what stands between pieces of this body, exceeds its bound."""
+        return self._given > self._most
+
+    @property
+    def head_due(self) -> bool:
+        """Whether the next byte belongs to a head that may be given."""
+        return self._part is _Part.HEAD
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing may be given until a request is begun or answered."""
+        return self._part in (_Part.GIVEN, _Part.WAIT)
+
+    @property
+    def body_due(self) -> bool:
+        """Whether more of a body has to come."""
+        return self._part in (_Part.BODY, _Part.CHUNKS)
+
+    @property
+    def end_unknown(self) -> bool:
+        """Whether only the parser knows where the body ends: tell `body_over` when it has."""
+        return self._part is _Part.CHUNKS
+
+    def alone(self, data: bytes) -> bool:
+        """Take these if they are one head and nothing else, which may then be given as it is."""
+        if (
+            self._part is not _Part.HEAD
+            or self._held
+            or self._given
+            or not (len(_END) < len(data) <= self._most)
+            or data[0] in _BREAKS
+            or data.find(_END) != len(data) - len(_END)
+        ):
+            return False
+        self._part = _Part.GIVEN
+        return True
+
+    def take(self, data: bytes) -> None:
+        """These have come."""
+        self._held += data
+        if not self._given and self._part in (_Part.HEAD, _Part.WAIT):
+            self._skip_breaks()
+
+    def piece(self) -> bytes:
+        """What may be given next; nothing: it has to wait, or has not come, or is `too_long`."""
+        if not self._held or self.waits:
+            return b""
+        if self._part is _Part.BODY:
+            return self._of_body()
+        piece = self._cut(self._to_empty_line())
+        self._given += len(piece)
+        if self._part is _Part.CHUNKS:
+            self._ended(piece)
+        elif self.too_long:
+            return b""
+        elif self._ended(piece):
+            self._now(_Part.GIVEN)
+        return piece
+
+    def begun(self, length: int | None) -> None:
+        """The request is taken up: so many bytes of body follow; None: the parser will know."""
+        self._answered = False
+        self._owed = length or 0
+        self._now(_Part.CHUNKS if length is None else _Part.BODY if length else _Part.WAIT)
+
+    def grew(self) -> None:
+        """The last piece was, or had, some of the body."""
+        self._given = 0
+
+    def body_over(self) -> None:
+        """The parser has met the end of the body."""
+        self._now(_Part.HEAD if self._answered else _Part.WAIT)
+
+    def answered(self) -> None:
+        """The answer has left: the next head may be given, once the body is over."""
+        self._answered = True
+        if not self.body_due:
+            self._now(_Part.HEAD)
+
+    def clear(self) -> None:
+        """Forget what is held."""
+        self._held.clear()
+        self._given = 0
+
+    def _of_body(self) -> bytes:
+        piece = self._cut(self._owed)
+        self._owed -= len(piece)
+        if not self._owed:
+            self.body_over()
+        return piece
+
+    def _to_empty_line(self) -> int:
+        """How long the piece is that ends with the next empty line, else with what there is."""
+        seam = self._tail + bytes(self._held[:_OVERLAP])
+        across = seam.find(_END)
+        if across >= 0:
+            return across + len(_END) - len(self._tail)
+        found = self._held.find(_END)
+        return len(self._held) if found < 0 else found + len(_END)
+
+    def _ended(self, piece: bytes) -> bool:
+        ended = (self._tail + piece[-len(_END) :]).endswith(_END)
+        self._tail = (self._tail + piece[-_OVERLAP:])[-_OVERLAP:]
+        return ended
+
+    def _cut(self, length: int) -> bytes:
+        piece = bytes(self._held[:length])
+        del self._held[:length]
+        return piece
+
+    def _now(self, part: _Part) -> None:
+        self._part, self._given, self._tail = part, 0, b""
+        if self._held and part in (_Part.HEAD, _Part.WAIT):
+            self._skip_breaks()
+
+    def _skip_breaks(self) -> None:
+        if self._held and self._held[0] in _BREAKS:
+            self._held[:] = self._held.lstrip(_BREAKS)

@@ -1,0 +1,145 @@
+"""One request at a time is given to the parser, however the bytes come."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lyra.web.framing import Framing
+
+MOST = 200
+HEAD = b"POST /lyra/init HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNKED = b"5\r\nab\r\n\r\r\n2\r\n\r\n\r\n0\r\n\r\n"  # an empty line within it, and at its end
+
+Request = tuple[bytes, bytes, int | None]  # head, body, its length if that is told
+
+WHOLE = st.sampled_from(
+    [
+        (HEAD, b"", 0),
+        (b"GET / HTTP/1.1\r\n\r\n", b"", 0),
+        (HEAD, b"x", 1),
+        (HEAD, b"\r\n\r\n", 4),
+        (HEAD, b"GET / HTTP/1.1\r\n\r\n", 18),
+        (HEAD, CHUNKED, None),
+    ]
+)
+
+
+class Server:
+    """Takes up and answers what it is given, as soon as it is there; checks that it is its turn."""
+
+    def __init__(self, requests: Iterable[Request], *, early: bool) -> None:
+        self.framing = Framing(MOST)
+        self.todo = list(requests)
+        self.early = early  # answers before the body has come
+        self.given: list[bytes] = [b""]
+
+    def come(self, data: bytes) -> None:
+        self.framing.take(data)
+        while piece := self.framing.piece():
+            self.given[-1] += piece
+            self._look()
+
+    def _look(self) -> None:
+        head, body, length = self.todo[0]
+        got = self.given[-1]
+        if got == head:
+            assert self.framing.waits
+            assert self.framing.piece() == b"", "a request that is begun has its turn"
+            self.framing.begun(length)
+            if self.early or not body:
+                self.framing.answered()
+        elif self.framing.end_unknown:
+            self.framing.grew()
+        if got == head + body:
+            if self.framing.end_unknown:
+                self.framing.body_over()
+            if body and not self.early:
+                assert self.framing.waits
+                self.framing.answered()
+            self.todo.pop(0)
+            self.given.append(b"")
+
+
+@given(st.lists(WHOLE, min_size=1, max_size=4), st.data(), st.booleans())
+def test_however_they_are_cut_each_request_is_given_whole_and_in_its_turn(
+    requests: list[Request], data: st.DataObject, early: bool
+) -> None:
+    server = Server(requests, early=early)
+    wire = b"".join(head + body for head, body, _ in requests)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(wire) - 1), max_size=len(wire) - 1)))
+    for begin, end in zip([0, *cuts], [*cuts, len(wire)], strict=True):
+        server.come(wire[begin:end])
+
+    assert server.given == [*(head + body for head, body, _ in requests), b""]
+    assert (server.framing.held, server.framing.no_body) == (0, 0)
+    assert server.framing.head_due
+
+
+def test_what_comes_behind_a_request_waits_for_its_answer() -> None:
+    framing = Framing(MOST)
+    framing.take(HEAD + b"GET /he")
+    assert framing.piece() == HEAD
+    framing.begun(0)
+
+    assert (framing.piece(), framing.held, framing.no_body) == (b"", 7, 7)
+    framing.answered()
+    assert (framing.piece(), framing.held, framing.no_body) == (b"GET /he", 0, 7)
+
+
+@pytest.mark.parametrize("body", [1, None], ids=["length", "chunks"])
+def test_the_next_head_waits_for_a_body_that_nobody_reads(body: int | None) -> None:
+    framing = Framing(MOST)
+    framing.take(HEAD)
+    assert framing.piece() == HEAD
+    framing.begun(body)
+    framing.answered()
+
+    assert framing.body_due
+    assert not framing.head_due
+
+
+def test_a_head_is_as_long_as_it_may_be_and_no_byte_longer() -> None:
+    fits, longer = Framing(len(HEAD)), Framing(len(HEAD) - 1)
+    for framing in (fits, longer):
+        framing.take(HEAD)
+
+    assert (fits.piece(), fits.too_long) == (HEAD, False)
+    assert (longer.piece(), longer.too_long) == (b"", True)
+
+
+def test_a_head_that_drips_has_the_same_bound() -> None:
+    framing, given = Framing(MOST), 0
+    while not framing.too_long:
+        framing.take(b"x")
+        given += len(framing.piece())
+
+    assert given == MOST
+
+
+def test_what_stands_between_pieces_of_a_body_has_a_bound_and_the_body_has_none() -> None:
+    framing = Framing(MOST)
+    framing.take(HEAD)
+    framing.piece()
+    framing.begun(None)
+    framing.take(b"x" * 10 * MOST)
+    assert len(framing.piece()) == 10 * MOST
+    framing.grew()
+
+    assert not framing.too_long
+    framing.take(b"X-Trailer: " + b"x" * MOST)
+    framing.piece()
+    assert framing.too_long
+
+
+def test_line_breaks_before_a_head_are_nothing() -> None:
+    framing = Framing(MOST)
+    for _ in range(3):
+        framing.take(b"\r\n\r\n\n")
+    assert (framing.piece(), framing.held, framing.no_body) == (b"", 0, 0)
+    framing.take(b"\r\n" + HEAD)
+    assert framing.piece() == HEAD
+    framing.begun(0)
+    framing.take(b"\r\n")
+
+    assert framing.held == 0
