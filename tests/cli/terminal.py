@@ -13,9 +13,7 @@ import orjson
 from aiohttp import web
 
 # Makes the terminal the process's own, so that a typed Ctrl-C becomes a signal.
-_OWN = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from lyra.cli import main; main()"
-)
+_OWN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from lyra.__main__ import main; main()"
 
 
 class Terminal:

@@ -17,8 +17,10 @@ import aiohttp
 import msgspec
 from aiohttp import http_parser
 
+from lyra.cli.address import reachable_at
+from lyra.cli.environment import warnings
 from lyra.redis.address import Address, parse_address
-from lyra.settings import SettingError, Settings
+from lyra.settings import SettingError, Settings, shown_address
 
 CLOCK_TOLERANCE_S = 60
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -55,7 +57,7 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             settings = Settings.from_environ(left)
         except SettingError as wrong:
             faults.append(
-                Finding("settings", "fault", str(wrong), "correct it; .env.example explains each")
+                Finding("settings", "fault", str(wrong), "correct it; the README explains each")
             )
             kept = _without(left, str(wrong))
             if kept == left:
@@ -63,6 +65,11 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             left = kept
         else:
             return settings, faults or [_all_readable(left)]
+
+
+def check_surroundings(given: Mapping[str, str]) -> list[Finding]:
+    """What is no wrong setting, but what an operator should know of."""
+    return [Finding("settings", "note", told) for told in warnings(given)]
 
 
 def _without(given: Mapping[str, str], wrong: str) -> dict[str, str]:
@@ -79,13 +86,15 @@ def _all_readable(given: Mapping[str, str]) -> Finding:
 
 async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding:
     """Whether the service can listen, or does already."""
-    where = f"{settings.host}:{settings.port}"
+    where = shown_address(settings.host, settings.port)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(http.timeout.total):
             server = await loop.create_server(
                 asyncio.Protocol, settings.host, settings.port, start_serving=False
             )
+    except UnicodeError:
+        return Finding("port", "fault", f"{settings.host!a} is no host name", _OTHER_PORT)
     except TimeoutError:
         return Finding("port", "fault", f"{settings.host} is not found in time", _OTHER_PORT)
     except OSError as failure:
@@ -99,10 +108,9 @@ async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding
 
 
 async def _user_of_port(http: aiohttp.ClientSession, settings: Settings, where: str) -> Finding:
-    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
-    host = f"[{host}]" if ":" in host else host
     try:
-        async with http.get(f"http://{host}:{settings.port}/healthz") as answer:
+        url = f"http://{reachable_at(settings.host, settings.port)}/healthz"
+        async with http.get(url) as answer:
             lyra = answer.status == 200 and answer.headers.get("Server") == "lyra"  # noqa: PLR2004
     except (aiohttp.ClientError, TimeoutError, ValueError):
         lyra = False

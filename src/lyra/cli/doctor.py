@@ -21,6 +21,7 @@ from lyra.cli.checks import (
     check_port,
     check_redis,
     check_spotify,
+    check_surroundings,
     check_uvloop,
     settings_of,
 )
@@ -29,9 +30,15 @@ from lyra.settings import Settings
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
 
 
-def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float) -> int:
-    """Print a line for each check; 0 when there is no fault, else 1."""
+def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: str = "") -> int:
+    """Print a line for each check; 0 when there is no fault, else 1.
+
+    `unread` says why `.env` is not among what is given, where it could not be read.
+    """
     settings, findings = settings_of(given)
+    if unread:
+        findings.insert(0, Finding("settings", "fault", unread, "the checks go on without it"))
+    findings += check_surroundings(given)
     findings += asyncio.run(_look(settings, within_s))
     findings += [*check_login(settings), check_uvloop(), check_parser(), check_files(settings)]
     sound = all(finding.mark != "fault" for finding in findings)

@@ -18,9 +18,11 @@ from msgspec.structs import replace
 from lyra import __version__
 from lyra.app import create_app
 from lyra.chat.model import Arriving, ChatModel
+from lyra.cli.address import cannot_listen, reachable_at
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.cli.say import say
+from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.warm import kept
@@ -211,9 +213,10 @@ def _own_group() -> Path:
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:
-    """Set at the first SIGINT or SIGTERM from now on; the one after ends the process at once.
+    """Set at the first SIGINT, SIGTERM or SIGHUP from now on; another one ends the process at once.
 
-    A lifeline that closes is a signal too.
+    Not so another SIGHUP: a terminal that closes may send several. A lifeline that closes is a
+    signal too.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
@@ -224,6 +227,8 @@ def stop_signal(lifeline: int | None = None) -> asyncio.Event:
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told)
+    if HANGUP is not None and not hangup_is_ignored():
+        loop.add_signal_handler(HANGUP, told)
     if lifeline is not None:
 
         def alone() -> None:
@@ -245,15 +250,12 @@ async def _listen(runner: Runner, settings: Settings, inherited: int | None) -> 
             ) from None
     try:
         return await listen(runner, settings.host, settings.port)
-    except OSError as failure:
-        raise SettingError(
-            f"LYRA_PORT: cannot listen on {settings.host}:{settings.port} "
-            f"({os.strerror(failure.errno or 0)}). Stop what uses it, or set another LYRA_PORT."
-        ) from None
+    except (OSError, UnicodeError) as failure:
+        raise cannot_listen(settings, failure) from None
 
 
 def _greeting(services: Services, port: int, admin: int | None, why: str) -> str:
-    url = f"http://{_shown_host(services.settings)}:{port}"
+    url = f"http://{reachable_at(services.settings.host, port)}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
     model = services.speaker.model
@@ -275,7 +277,3 @@ def _greeting(services: Services, port: int, admin: int | None, why: str) -> str
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
-
-
-def _shown_host(settings: Settings) -> str:
-    return "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
