@@ -3,14 +3,19 @@
 Everything is imported inside, where Ctrl-C is already an exit code and no traceback.
 """
 
+import os
 import signal
 import sys
 
 _INTERRUPTED = 130
+_SERVING = ("serve", "run", "demo", "sandbox")
 
 
 def main() -> None:
     """Run the command line; Ctrl-C at any moment is exit code 130."""
+    if sys.argv[1:2] and sys.argv[1] in _SERVING:
+        # As the first process of a container it would not be ended by what it does not handle.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         from lyra.cli import main as run  # noqa: PLC0415
 

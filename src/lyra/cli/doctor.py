@@ -1,11 +1,8 @@
 """`lyra doctor`: looks at what a start would need, and says what to do."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from threading import Thread
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -25,6 +22,7 @@ from lyra.cli.checks import (
     check_uvloop,
     settings_of,
 )
+from lyra.cli.threads import NobodyWaits
 from lyra.settings import Settings
 
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
@@ -52,7 +50,7 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: 
 
 async def _look(settings: Settings, within_s: float) -> list[Finding]:
     """The checks that wait, all at the same time."""
-    asyncio.get_running_loop().set_default_executor(_NobodyWaits())
+    asyncio.get_running_loop().set_default_executor(NobodyWaits())
     timeout = aiohttp.ClientTimeout(total=within_s)
     async with (
         # As Lyra asks Spotify: past any proxy of the environment.
@@ -82,24 +80,3 @@ def _show(findings: list[Finding]) -> None:
             (f" → {finding.do}" if finding.do else "", "bold"),
         )
         console.print(line, soft_wrap=True)
-
-
-class _NobodyWaits(ThreadPoolExecutor):
-    """Threads that the process does not wait for at its end.
-
-    A name server that does not answer holds a thread for half a minute, past every deadline.
-    """
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` in a thread of its own."""
-        future: Future[Any] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as failure:  # noqa: BLE001 - the waiter gets it, as from any pool
-                future.set_exception(failure)
-
-        future.set_running_or_notify_cancel()
-        Thread(target=work, daemon=True).start()
-        return future

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.chat.model import Arriving, ChatModel
+from lyra.chat.model import Arriving
 from lyra.cli.address import cannot_listen, reachable_at
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
@@ -68,14 +68,16 @@ async def serve_until_stopped(
         )
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
-        await runner.setup()
+        if not await _done(runner.setup(), stop):
+            return 0
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             await stack.enter_async_context(kept(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
-            if not await _ready(app[SERVICES].speaker.model, stop):
+            model = app[SERVICES].speaker.model
+            if isinstance(model, Arriving) and not await _done(model.arrived(), stop):
                 return 0
             gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
@@ -106,17 +108,17 @@ async def _open_traces() -> AsyncIterator[Traces]:
         yield traces
 
 
-async def _ready(model: ChatModel, stop: asyncio.Event) -> bool:
-    """Wait until the model is here; False when it is time to stop before."""
-    if not isinstance(model, Arriving):
-        return True
+async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
+    """Wait for this part of the start; False when it is time to stop before it is done."""
     loop = asyncio.get_running_loop()
-    waits = {loop.create_task(model.arrived()), loop.create_task(stop.wait())}
-    done, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in left:
-        wait.cancel()
-    for wait in done:
-        await wait  # what went wrong with the model ends the start
+    task, stopped = loop.create_task(work), loop.create_task(stop.wait())
+    await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if stop.is_set() and not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
+        return False
+    await task  # what went wrong with it ends the start
     return not stop.is_set()
 
 
