@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Terminal:
         self._reader = reader
         self._descriptor = descriptor
         self._at = 0
+        self.close: Callable[[], None] = lambda: None
 
     def type(self, text: str) -> None:
         """Press these keys."""
@@ -70,8 +71,10 @@ async def open_terminal(
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(mine, "rb", buffering=0)
     )
+    terminal = Terminal(process, reader, mine)
+    terminal.close = transport.close
     try:
-        yield Terminal(process, reader, mine)
+        yield terminal
     finally:
         if process.returncode is None:
             process.kill()
