@@ -234,7 +234,8 @@ def _refuse_unusable(settings: Settings) -> None:
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
+        # As whoever looks the name up writes it: no empty label, and none that is too long.
+        return bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
         return False
 

@@ -55,9 +55,12 @@ async def test_hangups_one_after_another_cut_no_answer(launch: Launch) -> None:
 
 @pytest.fixture
 async def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Terminal]:
-    given = {"LYRA_LLM": "offline", "LYRA_SPOTIFY_API_URL": "http://127.0.0.1:9/v1"}
-    arguments = ("serve", "--port", "0", *request.param)
-    async with open_terminal(tmp_path, *arguments, **given) as opened:
+    async with open_terminal(
+        tmp_path,
+        *("serve", "--port", "0", *request.param),
+        LYRA_LLM="offline",
+        LYRA_SPOTIFY_API_URL="http://127.0.0.1:9/v1",
+    ) as opened:
         yield opened
 
 
