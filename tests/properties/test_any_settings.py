@@ -14,6 +14,7 @@ ANY = st.one_of(
     st.sampled_from(["1", "0", "1e3", "true", "tcp://1.2.3.4:5", "[::1", "[]", ",", "\udcff", "$"]),
     st.from_regex(r"(https?|rediss?)://[^ ]{0,20}", fullmatch=True),
 )
+SECRET = re.compile("SECRET|_TOKEN$|KEY|REDIS_URL")
 NAMES = [*Settings.__struct_encode_fields__, "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]
 
 
@@ -23,6 +24,10 @@ NAMES = [*Settings.__struct_encode_fields__, "ANTHROPIC_API_KEY", "ANTHROPIC_BAS
 @example({"LYRA_PUBLIC_URL": "http://lyra.example:99999"})
 @example({"LYRA_SPOTIFY_API_URL": "http://[v1.x]/"})
 def test_any_text_in_any_setting_is_taken_or_refused_by_name(environ: Mapping[str, str]) -> None:
+    environ = {
+        name: f"hush{value}" if value and SECRET.search(name) else value
+        for name, value in environ.items()
+    }
     try:
         settings = Settings.from_environ(environ)
         trusted_networks(settings.trusted_proxies)  # as the start does
@@ -30,11 +35,7 @@ def test_any_text_in_any_setting_is_taken_or_refused_by_name(environ: Mapping[st
         said = str(refused)
         assert re.match(r"LYRA_[A-Z_]+(:| is not a setting)", said)
         assert len(said.splitlines()) == 1
-        assert not any(
-            len(value) > 5 and value in said
-            for name, value in environ.items()
-            if any(sign in name for sign in ("SECRET", "TOKEN", "KEY", "REDIS"))
-        )
+        assert "hush" not in said
     else:
         for url in (settings.llm_base_url, settings.spotify_api_url, settings.public_url):
             assert url is None or URL(url).host

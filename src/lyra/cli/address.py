@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 
 from lyra.settings import SettingError, Settings, shown_address
 
@@ -14,7 +13,8 @@ def reachable_at(host: str, port: int) -> str:
 
 def cannot_listen(settings: Settings, failure: OSError | UnicodeError) -> SettingError:
     """The error that names the setting to change: the port is no fault of a host that is none."""
-    if isinstance(failure, UnicodeError | socket.gaierror):
+    # What looks a name up has errors below zero, of no kind of their own in `create_server`.
+    if isinstance(failure, UnicodeError) or (failure.errno or 0) < 0:
         return SettingError(
             f"LYRA_HOST: no address is known for {settings.host!a}. Set an address of this machine."
         )
