@@ -178,3 +178,12 @@ async def probe(url: str) -> None:
         for path in ("/healthz", "/readyz", "/lyra/status"):
             async with http.get(f"{url}{path}") as answer:
                 await answer.read()
+
+
+async def test_a_proxy_that_cannot_be_used_stops_the_start_in_one_line(launch: Launch) -> None:
+    given = {"LYRA_LLM_BASE_URL": "https://model.invalid", "ALL_PROXY": "socks5h://127.0.0.1:1"}
+    code, told = await refusal(await launch("serve", "--port", "0", **given))
+
+    assert code == 2
+    assert [each for each in told.splitlines() if each.startswith("lyra: ALL_PROXY: ")]
+    assert "Traceback" not in told

@@ -1,6 +1,7 @@
 """The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`."""
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -17,6 +18,7 @@ from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
 _NOBODY_READS = 141  # as a shell tells of a program that SIGPIPE has ended
+_LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
 
 
@@ -33,11 +35,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:
-        # What is still held would be tried once more at the end, and complained of.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = _NOBODY_READS
+    except OSError as failure:
+        code = _without_output(failure)
     sys.exit(code)
+
+
+def _without_output(failure: OSError) -> int:
+    """The exit code where what is printed reaches nobody; any other failure goes on."""
+    if failure.errno not in _LOST:
+        raise failure
+    # What is still held would be tried once more at the end, and complained of.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if failure.errno == errno.EPIPE:
+        return _NOBODY_READS
+    print(f"lyra: the output cannot be written ({failure.strerror}).", file=sys.stderr)
+    return 1
 
 
 # What a command needs is imported only here, so that --help and a wrong setting answer at once.

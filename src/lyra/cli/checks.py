@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 from aiohttp import http_parser
+from yarl import URL
 
+from lyra.chat.proxies import proxy_to
 from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings
 from lyra.redis.address import Address, parse_address
@@ -191,11 +193,16 @@ async def _model_url(
     if url.endswith("/v1"):
         told = f"{url} ends in /v1, which is added once more"
         return Finding("model server", "fault", told, "leave /v1 out of LYRA_LLM_BASE_URL")
-    answered = await _ask(http, f"{url}/v1/models", now)
+    try:
+        proxy = proxy_to(URL(url))
+    except SettingError as wrong:
+        return Finding("model server", "fault", str(wrong), "mend the environment")
+    answered = await _ask(http, f"{url}/v1/models", now, proxy)
+    where = f"{url}, through the environment's proxy," if proxy else url
     if isinstance(answered, str):
         do = f"{_NETWORK} (LYRA_LLM_BASE_URL)"
-        return Finding("model server", "fault", f"{url}: {answered}", do)
-    return Finding("model server", "ok", f"{url} answers")
+        return Finding("model server", "fault", f"{where.rstrip(',')}: {answered}", do)
+    return Finding("model server", "ok", f"{where} answers")
 
 
 def check_login(settings: Settings) -> list[Finding]:
@@ -262,11 +269,11 @@ async def _unconnected(address: Address, within_s: float) -> str:
 
 
 async def _ask(
-    http: aiohttp.ClientSession, url: str, now: Callable[[], datetime]
+    http: aiohttp.ClientSession, url: str, now: Callable[[], datetime], proxy: str | None = None
 ) -> Answered | str:
     """How this address answers a GET without any credential, or why it does not."""
     try:
-        async with http.get(url, allow_redirects=False) as answer:
+        async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
             return Answered(answer.status, _seconds_off(answer.headers.get("Date"), now()))
     except TimeoutError:
         return "no answer in time"

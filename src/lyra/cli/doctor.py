@@ -72,7 +72,11 @@ def _show(findings: list[Finding]) -> None:
     from rich.console import Console  # noqa: PLC0415 - not needed for JSON
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - called in its handler; rich would end the process itself
+
+    console = Plain(highlight=False)
     for finding in findings:
         line = Text.assemble(
             (f"{finding.mark:<7}", _COLOURS[finding.mark]),
