@@ -21,6 +21,7 @@ from yarl import URL
 from lyra.chat.proxies import proxy_to
 from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings
+from lyra.extras import how_to_install
 from lyra.redis.address import Address, parse_address
 from lyra.settings import SettingError, Settings, shown_address
 
@@ -244,7 +245,7 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
     missing = [name for name in ("redis", "cryptography") if find_spec(name) is None]
     if missing:
         told = f"{' and '.join(missing)} not installed"
-        return [Finding("redis", "fault", told, "pip install 'lyra[redis]'")]
+        return [Finding("redis", "fault", told, how_to_install("redis"))]
     where = address.path or f"{address.host}:{address.port}"
     why = await _unconnected(address, within_s)
     if why:

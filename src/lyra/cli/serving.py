@@ -23,6 +23,7 @@ from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.cli.say import say
 from lyra.cli.signals import HANGUP, hangup_is_ignored
+from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.warm import kept
@@ -103,7 +104,7 @@ async def _open_traces() -> AsyncIterator[Traces]:
         except ImportError:
             raise SettingError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
-                "are not installed. Install the extra `traces`, or unset the variable."
+                f"are not installed: {how_to_install('traces')}, or unset the variable."
             ) from None
         yield traces
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from random import Random
 from typing import Any, Protocol
 
+from lyra.extras import how_to_install
 from lyra.metrics import Metrics
 from lyra.redis.address import Address, check_tls_files, parse_address
 from lyra.redis.breaker import Breaker
@@ -166,7 +167,7 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
         await asyncio.to_thread(import_module, "cryptography.hazmat.primitives.ciphers.aead")
     except ModuleNotFoundError as missing:
         raise ValueError(
-            f"a Redis URL needs {missing.name}, which is not installed: pip install 'lyra[redis]'"
+            f"a Redis URL needs {missing.name}, which is not installed: {how_to_install('redis')}"
         ) from missing
     await asyncio.to_thread(check_tls_files, address)
     return module.Client(address, timing, connections=connections)
