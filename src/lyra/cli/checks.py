@@ -245,7 +245,7 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
     missing = [name for name in ("redis", "cryptography") if find_spec(name) is None]
     if missing:
         told = f"{' and '.join(missing)} not installed"
-        return [Finding("redis", "fault", told, how_to_install("redis"))]
+        return [Finding("redis", "fault", told, await asyncio.to_thread(how_to_install, "redis"))]
     where = address.path or f"{address.host}:{address.port}"
     why = await _unconnected(address, within_s)
     if why:

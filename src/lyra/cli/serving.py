@@ -102,9 +102,10 @@ async def _open_traces() -> AsyncIterator[Traces]:
         try:
             traces = await stack.enter_async_context(collector.exporting())
         except ImportError:
+            cure = await asyncio.to_thread(how_to_install, "traces")
             raise SettingError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
-                f"are not installed: {how_to_install('traces')}, or unset the variable."
+                f"are not installed: {cure}, or unset the variable."
             ) from None
         yield traces
 

@@ -166,8 +166,9 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
         module = await asyncio.to_thread(import_module, "lyra.redis.client")
         await asyncio.to_thread(import_module, "cryptography.hazmat.primitives.ciphers.aead")
     except ModuleNotFoundError as missing:
+        cure = await asyncio.to_thread(how_to_install, "redis")
         raise ValueError(
-            f"a Redis URL needs {missing.name}, which is not installed: {how_to_install('redis')}"
+            f"a Redis URL needs {missing.name}, which is not installed: {cure}"
         ) from missing
     await asyncio.to_thread(check_tls_files, address)
     return module.Client(address, timing, connections=connections)
