@@ -72,6 +72,10 @@ lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements/run.txt
+	@for extra in redis traces; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-find-links --upgrade --extra $$extra \
+	    --constraint requirements/run.txt pyproject.toml -o requirements/$$extra.txt || exit 1; done
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade --group dev pyproject.toml -o requirements/dev.txt
 

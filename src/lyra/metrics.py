@@ -26,6 +26,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from lyra import __version__
 from lyra.traces import Traces
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +42,13 @@ class Metrics:
         self.traces = traces or Traces()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
+        build = Gauge(
+            "lyra_build_info",
+            "Always 1; the version that runs is told by the label.",
+            ("version",),
+            registry=self.registry,
+        )
+        build.labels(__version__).set(1)
         self.requests = Requests()
         self.registry.register(self.requests)
         self.spotify_calls = Counter(

@@ -1,19 +1,40 @@
 """Every setting of the service: its variable, default and limits, read once from a mapping."""
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from itertools import pairwise
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+_MOST = 2**53  # what a float counts without a gap: no sum of such numbers overflows anywhere
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
-Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+Url = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
+        r"(:[0-9]{1,5})?(/[^\s?#]*)?$"
+    ),
+]
 
 ANTHROPIC_URL = "https://api.anthropic.com"
-
+_GENERATOR = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 _LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS", "LYRA_TRUSTED_PROXIES")
+_URLS = ("public_url", "spotify_api_url", "spotify_accounts_url", "llm_base_url")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})
+_GUESSABLE = 6  # different characters, and steps between them; 16 random hex digits have about 10
+# What Kubernetes puts into every container of a namespace for each Service whose name is `lyra` or
+# begins so. A port of that kind is an address, which no port of ours is.
+_OF_CLUSTER = re.compile(
+    r"LYRA(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)",
+    re.ASCII,
+)
+_PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
@@ -33,10 +54,12 @@ class Settings(
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     log: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     admin_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     trusted_proxies: tuple[str, ...] = ()
     public_url: Url | None = None
+    hsts_subdomains: bool = False
 
     cache_ttl_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 3600
     cache_max_entries: PositiveInt = 10_000
@@ -74,15 +97,15 @@ class Settings(
     streams_per_token: PositiveInt = 8
     rate_per_minute: PositiveInt = 60
     max_in_flight: PositiveInt = 4000
-    max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 500
+    max_waiting: Count = 500
     waiting_s: Seconds = 1
     stall_s: Seconds = 0.25
     max_connections: PositiveInt = 20_000
     bodies_max_bytes: PositiveInt = 67_108_864
     heads_max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 33_554_432
-    max_memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    max_memory_bytes: Count = 0
     header_timeout_s: Seconds = 10
-    daily_tokens: Annotated[int, msgspec.Meta(ge=0)] = 200_000
+    daily_tokens: Count = 200_000
     resume_grace_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 15
     run_keep_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120
     runs_max_bytes: PositiveInt = 67_108_864
@@ -103,25 +126,22 @@ class Settings(
         Raises:
             SettingError: a value cannot be used, or a variable LYRA_* is unknown.
         """
-        given: dict[str, Any] = {
-            name: value for name, value in environ.items() if name.startswith("LYRA_") and value
-        }
-        for name, alias in _ALIASES.items():
-            if name not in given and environ.get(alias):
-                given[name] = environ[alias]
-        for name in _LISTS:
-            if name in given:
-                given[name] = [part.strip() for part in given[name].split(",") if part.strip()]
+        given = _given(environ)
         _refuse_unknown(cls, given)
+        for name in given:
+            _refuse_unreadable(name, given[name])
+        split = {name: _parts(given[name]) if name in _LISTS else given[name] for name in given}
         if "LYRA_REDIS_URL" in given and "LYRA_SECRET" not in given:
             raise SettingError(
                 "LYRA_SECRET: LYRA_REDIS_URL needs it too. Give every process the same secret of "
                 "16 characters or more, or they cannot read each other's entries."
             )
         try:
-            return msgspec.convert(given, cls, strict=False)
+            settings = msgspec.convert({n: v for n, v in split.items() if v}, cls, strict=False)
         except msgspec.ValidationError as wrong:
             raise SettingError(_blame(str(wrong))) from None
+        _refuse_unusable(settings)
+        return settings
 
     def secrets(self) -> tuple[str, ...]:
         """The values that nobody may see, for the log to blacken."""
@@ -142,13 +162,108 @@ class Settings(
         return (self.llm_base_url or ANTHROPIC_URL).split("/")[2].lower()
 
 
-def _refuse_unknown(cls: type[Settings], given: dict[str, Any]) -> None:
+def shown_address(host: str, port: int) -> str:
+    """Host and port as an address has them, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def cluster_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that Kubernetes has made of a Service's name; they are no settings."""
+    return tuple(sorted(name for name in environ if _is_clusters(name, environ[name])))
+
+
+def told_of_cluster(environ: Mapping[str, str]) -> str:
+    """The line about such variables; empty where there are none."""
+    passed_over = cluster_variables(environ)
+    if not passed_over:
+        return ""
+    return (
+        f"{len(passed_over)} variables of a Kubernetes Service are passed over, {passed_over[0]} "
+        "for one; `enableServiceLinks: false` in the pod's spec keeps them away"
+    )
+
+
+def _is_clusters(name: str, value: str) -> bool:
+    return bool(_OF_CLUSTER.fullmatch(name) or _PORT_OF_CLUSTER.fullmatch(f"{name}={value}"))
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are set, by the names of settings, without white space around a value."""
+    told = {name: value.strip() for name, value in environ.items()}
+    given = {
+        name: value
+        for name, value in told.items()
+        if name.startswith("LYRA_") and value and not _is_clusters(name, value)
+    }
+    for name, alias in _ALIASES.items():
+        if name not in given and told.get(alias):
+            given[name] = told[alias]
+    if "LYRA_LOG_LEVEL" in given:
+        given["LYRA_LOG_LEVEL"] = given["LYRA_LOG_LEVEL"].lower()
+    if "LYRA_HOST" in given and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", given["LYRA_HOST"]):
+        given["LYRA_HOST"] = given["LYRA_HOST"][1:-1]  # as LYRA_ALLOWED_HOSTS writes it
+    return given
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _refuse_unknown(cls: type[Settings], given: Mapping[str, str]) -> None:
     """A misspelt variable would otherwise be a setting that silently does nothing."""
     unknown = sorted(set(given) - set(cls.__struct_encode_fields__))
     if unknown:
-        raise SettingError(f"{unknown[0]} is not a setting of Lyra. See .env.example for the list.")
+        name = ascii(unknown[0])[1:-1]
+        near = get_close_matches(name, cls.__struct_encode_fields__, n=1)
+        cure = f"Is {near[0]} meant?" if near else "The README lists them all."
+        raise SettingError(f"{name} is not a setting of Lyra. {cure}")
+
+
+def _refuse_unreadable(name: str, value: str) -> None:
+    """No value holds a line break or what cannot be seen; a secret is sent, so it is ASCII."""
+    secret = name.removeprefix("LYRA_").lower() in _SECRETS
+    if value.isprintable() and (value.isascii() or not secret):
+        return
+    wrong = "a line break" if len(value.splitlines()) > 1 else "a character that cannot be used"
+    cure = "letters, digits and signs of ASCII" if secret else "characters that can be seen"
+    raise SettingError(f"{name}: it holds {wrong}. Set it again, on one line, with {cure} only.")
+
+
+def _refuse_unusable(settings: Settings) -> None:
+    """What no type can tell: ports of addresses, and secrets that are guessed at once."""
+    for name in _URLS:
+        if not _has_host(getattr(settings, name) or "http://none"):
+            raise SettingError(f"LYRA_{name.upper()}: {_ADDRESS}.")
+    for name in ("secret", "admin_token"):
+        if _guessable(getattr(settings, name)):
+            raise SettingError(
+                f"LYRA_{name.upper()}: it is too easy to guess, with few different characters "
+                f"or a pattern. This makes one: {_GENERATOR}"
+            )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # As whoever looks the name up writes it: no empty label, and none that is too long.
+        return bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _guessable(secret: str | None) -> bool:
+    if secret is None:
+        return False
+    steps = {ord(later) - ord(sooner) for sooner, later in pairwise(secret)}
+    repeated = secret in (secret + secret)[1:-1]
+    return repeated or len(set(secret)) < _GUESSABLE or len(steps) < _GUESSABLE
+
+
+_ADDRESS = "expected http:// or https:// with a host, without user name, query and fragment"
 
 
 def _blame(wrong: str) -> str:
     what, _, where = wrong.partition(" - at `$.")
+    if "matching regex" in what:
+        what = _ADDRESS
     return f"{where.rstrip('`').partition('[')[0]}: {what[0].lower()}{what[1:]}."

@@ -108,6 +108,7 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
         width: int = 1280,
         height: int = 860,
         dark: bool = False,
+        script: str = "",
         **more: Any,
     ) -> Page:
         context = await browser.new_context(
@@ -120,7 +121,7 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
         asked: list[str] = []
         errors: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        await page.add_init_script(_WATCH)
+        await page.add_init_script(_WATCH + script)
         page.on("console", lambda said: errors.append(said.text) if _is_error(said) else None)
         page.set_default_timeout(15_000)
         await page.goto(f"{service.url}{path}")

@@ -191,3 +191,24 @@ async def test_without_scripts_the_page_says_what_to_type(demo: Service, visit: 
     await expect(page.locator("noscript pre")).to_contain_text("curl -sN")
     await expect(page.locator("#starters")).to_be_hidden()
     await page.context.close()
+
+
+@pytest.mark.parametrize(
+    "refusal", ["get() { throw new DOMException('no', 'SecurityError'); }", "value: null"]
+)
+async def test_the_page_works_where_the_browser_stores_nothing(
+    start: Start, visit: Open, refusal: str
+) -> None:
+    """As with all cookies blocked, where even a look at localStorage throws."""
+    service = await start(demo_token=DEMO)
+    stores = ("localStorage", "sessionStorage")
+    script = "".join(
+        f"Object.defineProperty(window, '{store}', {{ {refusal} }});" for store in stores
+    )
+    page = await visit(service, script=script)
+    await filled(page)
+    await page.get_by_role("button", name="Theme").click()
+    await asked(page, "Which artists do I listen to most?")
+    await answered(page)
+
+    assert await page.evaluate("document.documentElement.dataset.theme") == "light"

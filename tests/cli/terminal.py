@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,7 @@ import orjson
 from aiohttp import web
 
 # Makes the terminal the process's own, so that a typed Ctrl-C becomes a signal.
-_OWN = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from lyra.cli import main; main()"
-)
+_OWN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from lyra.__main__ import main; main()"
 
 
 class Terminal:
@@ -27,6 +25,7 @@ class Terminal:
         self._reader = reader
         self._descriptor = descriptor
         self._at = 0
+        self.close: Callable[[], None] = lambda: None
 
     def type(self, text: str) -> None:
         """Press these keys."""
@@ -72,8 +71,10 @@ async def open_terminal(
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(mine, "rb", buffering=0)
     )
+    terminal = Terminal(process, reader, mine)
+    terminal.close = transport.close
     try:
-        yield Terminal(process, reader, mine)
+        yield terminal
     finally:
         if process.returncode is None:
             process.kill()

@@ -358,3 +358,19 @@ def test_without_a_client_id_there_is_nothing_to_say_of_the_log_in(
     judge: Callable[..., Found],
 ) -> None:
     assert {"client id", "log-in"}.isdisjoint(judge())
+
+
+async def test_the_model_is_asked_through_the_proxy_that_the_service_would_use(
+    launch: Launch, sandbox: Sandbox, unused_tcp_port: int
+) -> None:
+    given = {"LYRA_SPOTIFY_API_URL": sandbox.api_url, "HTTP_PROXY": CLOSED}
+    local = {"LYRA_LLM_BASE_URL": sandbox.llm_url, "LYRA_PORT": str(unused_tcp_port)}
+    _, direct = await report(launch, **given, **local)
+    _, proxied = await report(launch, **given, LYRA_LLM_BASE_URL="http://model.invalid")
+    socks = {"ALL_PROXY": "socks5h://127.0.0.1:1", "LYRA_LLM_BASE_URL": "https://model.invalid"}
+    _, refused = await report(launch, **given, **socks)
+
+    assert direct["model server"]["mark"] == "ok"
+    assert "through the environment's proxy" in proxied["model server"]["found"]
+    assert proxied["model server"]["mark"] == "fault"
+    assert refused["model server"]["found"].startswith("ALL_PROXY: ")

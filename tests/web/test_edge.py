@@ -1,6 +1,7 @@
 """The edge: hosts, origins, request ids, the headers of every answer, and the operator's routes."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -312,3 +313,23 @@ async def test_the_page_escapes_the_host_it_is_asked_by(start: Start) -> None:
 
     assert answer.status == 200
     assert b"<script>" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"public_url": "http://lyra.example"}, None),
+        ({"public_url": "https://lyra.example"}, "max-age=63072000"),
+        (
+            {"public_url": "https://lyra.example", "hsts_subdomains": True},
+            "max-age=63072000; includeSubDomains",
+        ),
+    ],
+)
+async def test_tls_is_asked_for_no_other_host_unless_the_operator_says_so(
+    start: Start, changes: dict[str, Any], told: str | None
+) -> None:
+    service = await start(**changes)
+
+    assert (await get_as(service, "127.0.0.1")).headers.get("Strict-Transport-Security") == told

@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from lyra import __version__
 from lyra.metrics import Metrics
 from tests.conftest import Start
 
@@ -42,3 +43,7 @@ def test_the_times_of_requests_are_counted_as_the_library_counts_them() -> None:
         for sample in expected.samples
         if not sample.name.endswith("_created")
     ]
+
+
+def test_the_version_that_runs_is_told() -> None:
+    assert f'lyra_build_info{{version="{__version__}"}} 1.0' in Metrics().render().decode()

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import anthropic
@@ -27,6 +26,7 @@ from lyra.chat.events import EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.inflow import inflow
 from lyra.chat.model import Done, Prompt, Take, Voice
+from lyra.chat.proxies import proxy_to
 from lyra.chat.told import Told
 from lyra.chat.vendor_error import vendors_type
 from lyra.errors import (
@@ -104,16 +104,7 @@ def _wire(settings: Settings) -> _Wire:
         # The last are about the SDK's own requests, and those are not made.
         if isinstance(text, str) and not name.lower().startswith("x-stainless-")
     }
-    return _Wire(url, headers, certificates, _proxy_to(url))
-
-
-def _proxy_to(url: URL) -> str | None:
-    """The proxy that the environment names for this address, as every program there obeys it."""
-    if url.host is None or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    return named if named is None or "://" in named else f"http://{named}"
+    return _Wire(url, headers, certificates, proxy_to(url))
 
 
 class Claude:

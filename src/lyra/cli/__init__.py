@@ -1,30 +1,55 @@
-"""The command line: `lyra serve`, `demo`, `run`, `chat`, `doctor`, `sandbox`."""
+"""The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`."""
 
 import argparse
+import errno
+import io
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from lyra import __version__
-from lyra.cli.environment import settings_from_environment, variables
+from lyra.cli.environment import inherited, readable_variables, variables, warnings
 from lyra.cli.garbage import search_seldom
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
+_NOBODY_READS = 141  # as a shell tells of a program that SIGPIPE has ended
+_LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 stopped, 1 crash or second signal, 2 bad setting."""
-    asked = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # no word stops an answer, whatever the encoding
     try:
-        code = _run(asked)
-    except SettingError as wrong:
-        print(f"lyra: {wrong}", file=sys.stderr)
-        code = BAD_SETTING
+        try:
+            code = _run(_parser().parse_args(argv))
+        except SettingError as wrong:
+            print(f"lyra: {wrong}", file=sys.stderr)
+            code = BAD_SETTING
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as failure:
+        code = _without_output(failure)
     sys.exit(code)
+
+
+def _without_output(failure: OSError) -> int:
+    """The exit code where what is printed reaches nobody; any other failure goes on."""
+    if failure.errno not in _LOST:
+        raise failure
+    # What is still held would be tried once more at the end, and complained of.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if failure.errno == errno.EPIPE:
+        return _NOBODY_READS
+    print(f"lyra: the output cannot be written ({failure.strerror}).", file=sys.stderr)
+    return 1
 
 
 # What a command needs is imported only here, so that --help and a wrong setting answer at once.
@@ -36,14 +61,20 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.command == "doctor":
         from lyra.cli.doctor import doctor  # noqa: PLC0415
 
-        given = variables(host=asked.host, port=asked.port)
-        return doctor(given, as_json=asked.json, within_s=asked.within)
+        given, unread = readable_variables(host=asked.host, port=asked.port)
+        return doctor(given, as_json=asked.json, within_s=asked.within, unread=unread)
+    if asked.command == "reload":
+        from lyra.cli.reload import reload  # noqa: PLC0415
+
+        return reload(asked.pid, asked.within)
     return _serve(asked)
 
 
 def _serve(asked: argparse.Namespace) -> int:
     if asked.command == "serve" and asked.fd is None:
-        code = _supervise(variables(host=asked.host, port=asked.port, workers=asked.workers))
+        code = _supervise(
+            partial(variables, host=asked.host, port=asked.port, workers=asked.workers)
+        )
         if code is not None:
             return code
     search_seldom()
@@ -52,10 +83,16 @@ def _serve(asked: argparse.Namespace) -> int:
 
     if asked.command == "sandbox":
         return commands.sandbox(asked.host, asked.port, asked.replay)
-    settings = settings_from_environment(host=asked.host, port=asked.port)
+    # A worker is given what its supervisor has read: all of one roll have the same settings.
+    worker = asked.command == "serve" and asked.lifeline is not None
+    given = (inherited if worker else variables)(host=asked.host, port=asked.port)
+    settings = Settings.from_environ(given)
     if asked.command == "serve":
-        return commands.serve(settings, inherited=asked.fd, lifeline=asked.lifeline)
-    return {"demo": commands.demo, "run": commands.run}[asked.command](settings)
+        advice = () if worker else warnings(given)
+        return commands.serve(
+            settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
+        )
+    return {"demo": commands.demo, "run": commands.run}[asked.command](settings, warnings(given))
 
 
 def _import_aiocache() -> None:
@@ -70,14 +107,13 @@ def _import_aiocache() -> None:
         del modules["redis"]
 
 
-def _supervise(given: dict[str, str]) -> int | None:
+def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
     """The exit code of the supervisor, or None where this process is to serve itself."""
-    settings = Settings.from_environ(given)
-    if settings.workers == 1:
+    if Settings.from_environ(read()).workers == 1:
         return None
     from lyra.cli.workers import supervise  # noqa: PLC0415
 
-    return supervise(settings, given)
+    return supervise(read)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=int, help="port to listen on (LYRA_PORT)")
     _add_serves_own(commands.choices["serve"])
     _add_doctors_own(commands.choices["doctor"])
+    _add_reloads_own(
+        commands.add_parser("reload", help="replace the workers of a running `lyra serve`")
+    )
     _add_chats_own(commands.add_parser("chat", help="talk to a running Lyra, in this terminal"))
     _add_sandboxs_own(
         commands.add_parser(
@@ -117,7 +156,7 @@ def _add_serves_own(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     serve.epilog = (
         "Exit codes: 0 stopped by a signal, 1 a crash or a second signal, 2 a wrong setting. "
-        "SIGHUP replaces the workers one by one."
+        "SIGHUP replaces the workers one by one, with `.env` read anew; see `lyra reload`."
     )
 
 
@@ -129,6 +168,15 @@ def _add_doctors_own(doctor: argparse.ArgumentParser) -> None:
     doctor.epilog = (
         "Exit codes: 0 no fault, 1 a fault. Notes are no faults. No key is sent or shown."
     )
+
+
+def _add_reloads_own(command: argparse.ArgumentParser) -> None:
+    command.description = "Ask the supervisor for what SIGHUP asks for, and wait until it is done."
+    command.add_argument("pid", type=_pid, help="the supervisor's process id, as in $MAINPID")
+    command.add_argument(
+        "--within", type=_pid, default=600, metavar="S", help="seconds to wait (%(default)s)"
+    )
+    command.epilog = "Exit codes: 0 all workers are replaced, 1 not all, 2 no supervisor there."
 
 
 def _add_chats_own(chat: argparse.ArgumentParser) -> None:
@@ -147,6 +195,12 @@ def _add_sandboxs_own(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
+
+
+def _pid(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise argparse.ArgumentTypeError("expected a whole number above 0")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -16,9 +16,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 from aiohttp import http_parser
+from yarl import URL
 
+from lyra.chat.proxies import proxy_to
+from lyra.cli.address import reachable_at
+from lyra.cli.environment import warnings
+from lyra.extras import how_to_install
 from lyra.redis.address import Address, parse_address
-from lyra.settings import ANTHROPIC_URL, SettingError, Settings
+from lyra.settings import ANTHROPIC_URL, SettingError, Settings, shown_address
 
 CLOCK_TOLERANCE_S = 60
 _NETWORK = "check the network and the address"
@@ -54,7 +59,7 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             settings = Settings.from_environ(left)
         except SettingError as wrong:
             faults.append(
-                Finding("settings", "fault", str(wrong), "correct it; .env.example explains each")
+                Finding("settings", "fault", str(wrong), "correct it; the README explains each")
             )
             kept = _without(left, str(wrong))
             if kept == left:
@@ -62,6 +67,11 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             left = kept
         else:
             return settings, faults or [_all_readable(left)]
+
+
+def check_surroundings(given: Mapping[str, str]) -> list[Finding]:
+    """What is no wrong setting, but what an operator should know of."""
+    return [Finding("settings", "note", told) for told in warnings(given)]
 
 
 def _without(given: Mapping[str, str], wrong: str) -> dict[str, str]:
@@ -78,13 +88,15 @@ def _all_readable(given: Mapping[str, str]) -> Finding:
 
 async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding:
     """Whether the service can listen, or does already."""
-    where = f"{settings.host}:{settings.port}"
+    where = shown_address(settings.host, settings.port)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(http.timeout.total):
             server = await loop.create_server(
                 asyncio.Protocol, settings.host, settings.port, start_serving=False
             )
+    except UnicodeError:
+        return Finding("port", "fault", f"{settings.host!a} is no host name", _OTHER_PORT)
     except TimeoutError:
         return Finding("port", "fault", f"{settings.host} is not found in time", _OTHER_PORT)
     except OSError as failure:
@@ -98,10 +110,9 @@ async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding
 
 
 async def _user_of_port(http: aiohttp.ClientSession, settings: Settings, where: str) -> Finding:
-    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
-    host = f"[{host}]" if ":" in host else host
     try:
-        async with http.get(f"http://{host}:{settings.port}/healthz") as answer:
+        url = f"http://{reachable_at(settings.host, settings.port)}/healthz"
+        async with http.get(url) as answer:
             lyra = answer.status == 200 and answer.headers.get("Server") == "lyra"  # noqa: PLR2004
     except (aiohttp.ClientError, TimeoutError, ValueError):
         lyra = False
@@ -182,11 +193,16 @@ async def _model_url(
     if url.endswith("/v1"):
         told = f"{url} ends in /v1, which is added once more"
         return Finding("model server", "fault", told, "leave /v1 out of LYRA_LLM_BASE_URL")
-    answered = await _ask(http, f"{url}/v1/models", now)
+    try:
+        proxy = proxy_to(URL(url))
+    except SettingError as wrong:
+        return Finding("model server", "fault", str(wrong), "mend the environment")
+    answered = await _ask(http, f"{url}/v1/models", now, proxy)
+    where = f"{url}, through the environment's proxy," if proxy else url
     if isinstance(answered, str):
         do = f"{_NETWORK} (LYRA_LLM_BASE_URL)"
-        return Finding("model server", "fault", f"{url}: {answered}", do)
-    return Finding("model server", "ok", f"{url} answers")
+        return Finding("model server", "fault", f"{where.rstrip(',')}: {answered}", do)
+    return Finding("model server", "ok", f"{where} answers")
 
 
 def check_login(settings: Settings) -> list[Finding]:
@@ -228,7 +244,7 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
     missing = [name for name in ("redis", "cryptography") if find_spec(name) is None]
     if missing:
         told = f"{' and '.join(missing)} not installed"
-        return [Finding("redis", "fault", told, "pip install 'lyra[redis]'")]
+        return [Finding("redis", "fault", told, await asyncio.to_thread(how_to_install, "redis"))]
     where = address.path or f"{address.host}:{address.port}"
     why = await _unconnected(address, within_s)
     if why:
@@ -253,11 +269,11 @@ async def _unconnected(address: Address, within_s: float) -> str:
 
 
 async def _ask(
-    http: aiohttp.ClientSession, url: str, now: Callable[[], datetime]
+    http: aiohttp.ClientSession, url: str, now: Callable[[], datetime], proxy: str | None = None
 ) -> Answered | str:
     """How this address answers a GET without any credential, or why it does not."""
     try:
-        async with http.get(url, allow_redirects=False) as answer:
+        async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
             return Answered(answer.status, _seconds_off(answer.headers.get("Date"), now()))
     except TimeoutError:
         return "no answer in time"

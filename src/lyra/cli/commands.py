@@ -1,8 +1,9 @@
 """What each command does, from its settings to its exit code."""
 
 import asyncio
+import logging
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,23 @@ import msgspec
 
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
+from lyra.cli.threads import NobodyWaits
 from lyra.settings import SettingError, Settings
 from lyra.web.request_log import RequestLog
+
+log = logging.getLogger(__name__)
 
 BAD_SETTING = 2
 _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
 
 
 def serve(
-    settings: Settings, why: str = "", *, inherited: int | None = None, lifeline: int | None = None
+    settings: Settings,
+    why: str = "",
+    *,
+    inherited: int | None = None,
+    lifeline: int | None = None,
+    warnings: Sequence[str] = (),
 ) -> int:
     """Real Spotify; a model, or the offline responder where LYRA_LLM=offline says so.
 
@@ -36,20 +45,20 @@ def serve(
     work = partial(
         serve_until_stopped, settings, why=greeting, inherited=inherited, lifeline=lifeline
     )
-    return _loop(work, settings)
+    return _loop(work, settings, warnings)
 
 
-def demo(settings: Settings, why: str = "") -> int:
+def demo(settings: Settings, warnings: Sequence[str] = (), why: str = "") -> int:
     """An invented listener; the real model if a key is set, else the sandbox's."""
-    return _loop(partial(_demo, settings, why), settings)
+    return _loop(partial(_demo, settings, why), settings, warnings)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
     """Serve when a model key and Spotify settings are present, else the demo."""
     has_model = bool(settings.llm_api_key or settings.llm_base_url)
     has_spotify = bool(settings.spotify_client_id)
     if has_model and has_spotify:
-        return serve(settings, "a model key and a Spotify client id are set")
+        return serve(settings, "a model key and a Spotify client id are set", warnings=warnings)
     missing = [
         told
         for told, present in (
@@ -58,13 +67,13 @@ def run(settings: Settings) -> int:
         )
         if not present
     ]
-    return demo(settings, " and ".join(missing))
+    return demo(settings, warnings, " and ".join(missing))
 
 
 def sandbox(host: str, port: int, replay: Path | None) -> int:
     """The invented Spotify and model alone, until a signal comes."""
     configure_logs("text")
-    return _in_loop(_sandbox(host, port, replay))
+    return _in_loop(partial(_sandbox, host, port, replay))
 
 
 # The sandbox is imported only where it is used: it would make `lyra serve` a tenth slower to start.
@@ -106,12 +115,16 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
     return 0
 
 
-def _loop(work: Callable[..., Coroutine[Any, Any, int]], settings: Settings) -> int:
-    lines = configure_logs(settings.log, settings.secrets())
-    return _in_loop(work(request_log=lines.answered))
+def _loop(
+    work: Callable[..., Coroutine[Any, Any, int]], settings: Settings, warnings: Sequence[str]
+) -> int:
+    lines = configure_logs(settings.log, settings.secrets(), level=settings.log_level)
+    for warning in warnings:
+        log.warning("%s", warning)
+    return _in_loop(partial(work, request_log=lines.answered))
 
 
-def _in_loop(work: Coroutine[Any, Any, int]) -> int:
+def _in_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run on uvloop where it is installed: a fifth less CPU per request, measured."""
     try:
         import uvloop  # noqa: PLC0415 - absent on Windows
@@ -121,7 +134,8 @@ def _in_loop(work: Coroutine[Any, Any, int]) -> int:
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(work)
+            runner.get_loop().set_default_executor(NobodyWaits())
+            return runner.run(work())
     except OSError as failure:
         print(f"lyra: cannot listen: {failure.strerror or failure}", file=sys.stderr)
         return BAD_SETTING

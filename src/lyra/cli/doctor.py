@@ -1,11 +1,8 @@
 """`lyra doctor`: looks at what a start would need, and says what to do."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from threading import Thread
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -21,17 +18,25 @@ from lyra.cli.checks import (
     check_port,
     check_redis,
     check_spotify,
+    check_surroundings,
     check_uvloop,
     settings_of,
 )
+from lyra.cli.threads import NobodyWaits
 from lyra.settings import Settings
 
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
 
 
-def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float) -> int:
-    """Print a line for each check; 0 when there is no fault, else 1."""
+def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: str = "") -> int:
+    """Print a line for each check; 0 when there is no fault, else 1.
+
+    `unread` says why `.env` is not among what is given, where it could not be read.
+    """
     settings, findings = settings_of(given)
+    if unread:
+        findings.insert(0, Finding("settings", "fault", unread, "the checks go on without it"))
+    findings += check_surroundings(given)
     findings += asyncio.run(_look(settings, within_s))
     findings += [*check_login(settings), check_uvloop(), check_parser(), check_files(settings)]
     sound = all(finding.mark != "fault" for finding in findings)
@@ -45,7 +50,7 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float) -> int:
 
 async def _look(settings: Settings, within_s: float) -> list[Finding]:
     """The checks that wait, all at the same time."""
-    asyncio.get_running_loop().set_default_executor(_NobodyWaits())
+    asyncio.get_running_loop().set_default_executor(NobodyWaits())
     timeout = aiohttp.ClientTimeout(total=within_s)
     async with (
         # As Lyra asks Spotify: past any proxy of the environment.
@@ -67,7 +72,11 @@ def _show(findings: list[Finding]) -> None:
     from rich.console import Console  # noqa: PLC0415 - not needed for JSON
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - called in its handler; rich would end the process itself
+
+    console = Plain(highlight=False)
     for finding in findings:
         line = Text.assemble(
             (f"{finding.mark:<7}", _COLOURS[finding.mark]),
@@ -75,24 +84,3 @@ def _show(findings: list[Finding]) -> None:
             (f" → {finding.do}" if finding.do else "", "bold"),
         )
         console.print(line, soft_wrap=True)
-
-
-class _NobodyWaits(ThreadPoolExecutor):
-    """Threads that the process does not wait for at its end.
-
-    A name server that does not answer holds a thread for half a minute, past every deadline.
-    """
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` in a thread of its own."""
-        future: Future[Any] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as failure:  # noqa: BLE001 - the waiter gets it, as from any pool
-                future.set_exception(failure)
-
-        future.set_running_or_notify_cancel()
-        Thread(target=work, daemon=True).start()
-        return future

@@ -1,45 +1,118 @@
-"""Reads the environment and `.env`, once, for everything else."""
+"""Reads the environment and `.env`, each time anew, for everything else."""
 
+import io
 import os
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
-from lyra.settings import Settings
+from lyra.settings import SettingError, told_of_cluster
 
-
-def settings_from_environment(**given: str | int | None) -> Settings:
-    """The settings of this process: the command line over the environment over `.env`."""
-    return Settings.from_environ(variables(**given))
+_FILE = Path(".env")
+_MOST_BYTES = 1_048_576
+# Of `.env` only these count, whatever else it holds: no process is steered by the rest.
+_OURS = ("LYRA_", "ANTHROPIC_")
+_TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def variables(**given: str | int | None) -> dict[str, str]:
-    """What the settings are made of, not looked at yet; `port=1` stands for LYRA_PORT."""
+    """The command line over the environment over `.env`; `port=1` stands for LYRA_PORT.
+
+    Raises:
+        SettingError: `.env` is there and cannot be read.
+    """
+    return {**_written(), **inherited(**given)}
+
+
+def readable_variables(**given: str | int | None) -> tuple[dict[str, str], str]:
+    """The same, and what is wrong with `.env`, which is left out then."""
+    try:
+        return variables(**given), ""
+    except SettingError as wrong:
+        return inherited(**given), str(wrong)
+
+
+def inherited(**given: str | int | None) -> dict[str, str]:
+    """The same without `.env`: what a supervisor gives its workers has been read already."""
     told = {
         f"LYRA_{name.upper()}": str(value) for name, value in given.items() if value is not None
     }
-    return {**_environment(), **told}
+    return {**os.environ, **told}  # noqa: TID251 - the one place that reads it
+
+
+def warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What an operator should hear once at the start, though it stops nothing."""
+    return tuple(told for told in (told_of_cluster(environ), open_to_others()) if told)
+
+
+def open_to_others() -> str:
+    """A warning if others on this machine may read the secrets in `.env`; else empty."""
+    try:
+        mode = _FILE.stat().st_mode
+    except OSError:
+        return ""
+    if os.name != "posix" or not mode & (stat.S_IRGRP | stat.S_IROTH):
+        return ""
+    return f".env can be read by others (mode {stat.S_IMODE(mode):04o}): `chmod 600 .env`"
 
 
 def spotify_token() -> str | None:
     """The listener's token for `lyra chat`: a variable, unlike an argument, is not seen in `ps`."""
-    return _environment().get("SPOTIFY_TOKEN") or None
+    return variables().get(_TOKEN, "").strip() or None
 
 
 def process_manager() -> str | None:
     """The socket on which systemd, or Lyra's own supervisor, hears how the service is."""
-    return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as below
+    return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as above
 
 
 def wants_traces() -> bool:
     """Whether OpenTelemetry's own variables name a collector; its exporter reads them itself."""
-    told = os.environ  # noqa: TID251 - as below
+    told = os.environ  # noqa: TID251 - as above
     off = told.get("OTEL_SDK_DISABLED", "").lower() == "true"
     named = any(told.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
     exporter = told.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
     return exporter == "otlp" and not off
 
 
-def _environment() -> Mapping[str, str]:
-    written = {name: value for name, value in dotenv_values(".env").items() if value}
-    return {**written, **os.environ}  # noqa: TID251 - the one place that reads it
+def _written() -> dict[str, str]:
+    """The variables of `.env` that are Lyra's; none where there is no such file."""
+    text = _text()
+    for line in parse_stream(io.StringIO(text)):
+        if line.error or (line.key is not None and line.value is None):
+            raise SettingError(
+                f".env: line {line.original.line} cannot be read. Write NAME=value, and close "
+                "every quote on its line."
+            )
+    found = dotenv_values(stream=io.StringIO(text))
+    ours = {name: value for name, value in found.items() if name.startswith(_OURS)}
+    ours[_TOKEN] = found.get(_TOKEN)
+    return {name: value for name, value in ours.items() if value}
+
+
+def _text() -> str:
+    try:
+        # A pipe or a device could keep the start waiting for ever.
+        if not stat.S_ISREG(_FILE.stat().st_mode):
+            raise SettingError(".env: it is no file. Lyra reads its settings from it.")
+        with _FILE.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as failure:
+        raise SettingError(f".env: it cannot be read ({failure.strerror}).") from None
+    if len(raw) > _MOST_BYTES:
+        raise SettingError(f".env: it is longer than {_MOST_BYTES} bytes.")
+    try:
+        # PowerShell writes a byte order mark, which is no part of the first name.
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = raw.count(b"\n", 0, wrong.start) + 1
+        raise SettingError(f".env: line {line} is not UTF-8. Save the file as UTF-8.") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise SettingError(f".env: line {line} is not UTF-8 text. Save the file as UTF-8.")
+    return text

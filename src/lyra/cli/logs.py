@@ -28,11 +28,14 @@ _LAST_WORDS_S = 1.0
 _REQUESTS = "lyra.web.requests"
 
 
-def configure_logs(style: Literal["text", "json"], secrets: tuple[str, ...] = ()) -> "Lines":
-    """Send every record of this process to stderr in one style, these secrets blackened."""
-    redact = Redactor(secrets)
+def configure_logs(
+    style: Literal["text", "json"], secrets: tuple[str, ...] = (), *, level: str = "info"
+) -> "Lines":
+    """Send every record from this level on to stderr in one style, these secrets blackened."""
+    redact, least = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
     handler = Lines(sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    handler.setLevel(least)
+    logging.basicConfig(level=least, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
     # Nothing here shows them, and they cost more than the line: see "Optimization" in the
@@ -74,7 +77,8 @@ class Lines(logging.Handler):
 
     def answered(self, answered: Answered) -> None:
         """Take the line of a request, which costs a tenth of a record's."""
-        self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
+        if answered.level >= self.level:
+            self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
 
     def _take(self, line: str) -> None:
         if len(self._lines) >= self._most:
@@ -133,7 +137,10 @@ class TextStyle(logging.Formatter):
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
     def answered(self, answered: Answered, at: float) -> str:
-        return f"{_time_of_day(int(at))} INFO {_REQUESTS} {answered.line()} [{answered.request_id}]"
+        return (
+            f"{_time_of_day(int(at))} {logging.getLevelName(answered.level)} {_REQUESTS} "
+            f"{answered.line()} [{answered.request_id}]"
+        )
 
 
 @lru_cache(maxsize=1)
@@ -165,7 +172,7 @@ class JsonStyle(logging.Formatter):
         method, route, status, ms, rid = answered
         told = {
             "at": at,
-            "level": "INFO",
+            "level": logging.getLevelName(answered.level),
             "logger": _REQUESTS,
             "message": answered.line(),
             "method": method,

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.chat.model import Arriving, ChatModel
+from lyra.chat.model import Arriving
+from lyra.cli.address import cannot_listen, reachable_at
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify
 from lyra.cli.say import say
+from lyra.cli.signals import HANGUP, hangup_is_ignored
+from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.warm import kept
@@ -66,14 +69,16 @@ async def serve_until_stopped(
         )
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
-        await runner.setup()
+        if not await _done(runner.setup(), stop):
+            return 0
         async with _admin_port(app[SERVICES], settings) as admin:
             port = await _listen(runner, settings, inherited)
             await stack.enter_async_context(kept(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
-            if not await _ready(app[SERVICES].speaker.model, stop):
+            model = app[SERVICES].speaker.model
+            if isinstance(model, Arriving) and not await _done(model.arrived(), stop):
                 return 0
             gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
@@ -97,24 +102,25 @@ async def _open_traces() -> AsyncIterator[Traces]:
         try:
             traces = await stack.enter_async_context(collector.exporting())
         except ImportError:
+            cure = await asyncio.to_thread(how_to_install, "traces")
             raise SettingError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
-                "are not installed. Install the extra `traces`, or unset the variable."
+                f"are not installed: {cure}, or unset the variable."
             ) from None
         yield traces
 
 
-async def _ready(model: ChatModel, stop: asyncio.Event) -> bool:
-    """Wait until the model is here; False when it is time to stop before."""
-    if not isinstance(model, Arriving):
-        return True
+async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
+    """Wait for this part of the start; False when it is time to stop before it is done."""
     loop = asyncio.get_running_loop()
-    waits = {loop.create_task(model.arrived()), loop.create_task(stop.wait())}
-    done, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in left:
-        wait.cancel()
-    for wait in done:
-        await wait  # what went wrong with the model ends the start
+    task, stopped = loop.create_task(work), loop.create_task(stop.wait())
+    await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if stop.is_set() and not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
+        return False
+    await task  # what went wrong with it ends the start
     return not stop.is_set()
 
 
@@ -211,9 +217,10 @@ def _own_group() -> Path:
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:
-    """Set at the first SIGINT or SIGTERM from now on; the one after ends the process at once.
+    """Set at the first SIGINT, SIGTERM or SIGHUP from now on; another one ends the process at once.
 
-    A lifeline that closes is a signal too.
+    Not so another SIGHUP: a terminal that closes may send several. A lifeline that closes is a
+    signal too.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
@@ -224,6 +231,8 @@ def stop_signal(lifeline: int | None = None) -> asyncio.Event:
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told)
+    if HANGUP is not None and not hangup_is_ignored():
+        loop.add_signal_handler(HANGUP, told)
     if lifeline is not None:
 
         def alone() -> None:
@@ -245,15 +254,12 @@ async def _listen(runner: Runner, settings: Settings, inherited: int | None) -> 
             ) from None
     try:
         return await listen(runner, settings.host, settings.port)
-    except OSError as failure:
-        raise SettingError(
-            f"LYRA_PORT: cannot listen on {settings.host}:{settings.port} "
-            f"({os.strerror(failure.errno or 0)}). Stop what uses it, or set another LYRA_PORT."
-        ) from None
+    except (OSError, UnicodeError) as failure:
+        raise cannot_listen(settings, failure) from None
 
 
 def _greeting(services: Services, port: int, admin: int | None, why: str) -> str:
-    url = f"http://{_shown_host(services.settings)}:{port}"
+    url = f"http://{reachable_at(services.settings.host, port)}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
     model = services.speaker.model
@@ -275,7 +281,3 @@ def _greeting(services: Services, port: int, admin: int | None, why: str) -> str
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
-
-
-def _shown_host(settings: Settings) -> str:
-    return "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104

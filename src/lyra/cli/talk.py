@@ -7,7 +7,7 @@ import ipaddress
 import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console
@@ -105,7 +105,7 @@ class _Talk:
         self._token = token
         self._history: list[Turn] = []
         self._failed = False
-        self._typed = sys.stdin.isatty() and sys.stdout.isatty()
+        self._typed = all(map(_is_terminal, (sys.stdin, sys.stdout)))
         self._console = Console(highlight=False, markup=False, emoji=False)
 
     def run(self, *, demo: bool) -> int:
@@ -121,12 +121,13 @@ class _Talk:
 
     def _read(self) -> str | None:
         """The next line that is typed; None at the end."""
+        if not self._typed:
+            return _next_line()
         while True:
             try:
-                return input("> " if self._typed else "").strip()
+                return input("> ").strip()
             except EOFError:
-                if self._typed:
-                    print()
+                print()
                 return None
             except KeyboardInterrupt:
                 print("\n/quit or Ctrl-D ends the conversation.")
@@ -158,6 +159,8 @@ class _Talk:
             try:
                 self._runner.run(work)
             except KeyboardInterrupt:
+                if not self._typed:
+                    raise  # nobody is there to ask on
                 said = "stopped."
             except ChatError as failure:
                 said = str(failure)
@@ -194,6 +197,22 @@ def _newest(history: list[Turn]) -> list[Turn]:
     while sum(len(turn["content"]) for turn in kept) > _KEPT_CHARS:
         kept = kept[2:]
     return kept
+
+
+def _next_line() -> str | None:
+    """The next question of a pipe or a file."""
+    if sys.stdin is None:
+        return None
+    try:
+        line = sys.stdin.readline()
+    except OSError as failure:
+        raise ChatError(f"The questions cannot be read ({failure.strerror}).") from None
+    return line.strip() if line else None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sits there; a stream is None where the process has none."""
+    return stream is not None and stream.isatty()
 
 
 def _prepare_input(*, typed: bool) -> None:

@@ -3,6 +3,10 @@
 The supervisor binds the socket and never accepts. A worker that ends is started again; SIGHUP
 replaces the workers one by one, each only when its successor is ready, and the socket stays open
 all the while: no connection is refused. See `tests/cli/test_workers.py`.
+
+Each roll reads the environment and `.env` once, and all its workers are started with that. One that
+is started again later has the settings of the one that it stands in for, whatever has become of the
+file since.
 """
 
 import asyncio
@@ -10,33 +14,46 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import Process
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from lyra.cli.address import cannot_listen
+from lyra.cli.environment import warnings
+from lyra.cli.inbox import RELOAD, open_inbox, received
 from lyra.cli.notify import notify
 from lyra.cli.say import say
-from lyra.settings import SettingError, Settings
+from lyra.cli.signals import HANGUP, watch_terminal
+from lyra.cli.worker import LONGEST_REST_S, Generation, Worker
+from lyra.settings import SettingError, Settings, shown_address
 
 _BACKLOG = 1024
-_START_S = 60  # to import everything on a busy machine
-_GRACE_S = 10  # beyond LYRA_DRAIN_S, for what the runner waits for after it
-_REST_S, _LONGEST_REST_S = 0.1, 10.0
+_REST_S = 0.1
+_MOST_ASKING = 100
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
 
-def supervise(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Serve with `settings.workers` processes until a signal comes; the exit code."""
+def supervise(read: Callable[[], Mapping[str, str]]) -> int:
+    """Serve with as many processes as the settings say until a signal comes; the exit code.
+
+    `read` gives the variables as they are at that moment, for the start and for every roll.
+    """
+    environ = read()
+    settings = Settings.from_environ(environ)
+    _refuse_scattered_sessions(settings)
+    with _listening(settings) as sock, open_inbox() as (inbox, name):
+        for warning in warnings(environ):
+            _say(warning)
+        house = Supervisor(Generation(environ, settings), sock, inbox, name, read)
+        return asyncio.run(house.run())
+
+
+def _refuse_scattered_sessions(settings: Settings) -> None:
     if settings.spotify_client_id and not settings.redis_url:
         raise SettingError(
             "LYRA_WORKERS: more than one needs LYRA_REDIS_URL where listeners log in, "
             "or each worker would know only the log-ins that it made itself."
         )
-    with _listening(settings) as sock, TemporaryDirectory(prefix="lyra-") as folder:
-        house = Supervisor(settings, sock, Path(folder) / "notify", environ)
-        return asyncio.run(house.run())
 
 
 @contextmanager
@@ -45,204 +62,267 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as failure:
-        raise SettingError(
-            f"LYRA_PORT: cannot listen on {host}:{port} ({os.strerror(failure.errno or 0)}). "
-            "Stop what uses it, or set another LYRA_PORT."
-        ) from None
+    except (OSError, UnicodeError) as failure:
+        raise cannot_listen(settings, failure) from None
     with sock:
         yield sock
 
 
-class Worker:
-    """One process, and whether it serves yet."""
+class Slot:
+    """One of the workers' places. Its keeper alone starts and ends its workers."""
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.ready = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self.ended = loop.create_task(process.wait())
-        self._began = loop.time()
+    def __init__(self, number: int, worker: Worker) -> None:
+        self.number = number
+        self.worker = worker
+        self.wanted: Generation | None = None  # to be replaced by one of these
+        self.news = asyncio.Event()  # set with `wanted`, and when all is to stop
+        self._served: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def settle(self) -> bool:
-        """Whether it came up: wait until it is ready, or has ended, or took too long."""
-        ready = asyncio.get_running_loop().create_task(self.ready.wait())
-        await asyncio.wait(
-            (ready, self.ended), timeout=_START_S, return_when=asyncio.FIRST_COMPLETED
-        )
-        ready.cancel()
-        return self.ready.is_set() and not self.ended.done()
+    async def renewed(self, generation: Generation) -> bool:
+        """Whether a worker of this generation serves here now: wait until that is known."""
+        self.wanted = generation
+        self._served = asyncio.get_running_loop().create_future()
+        self.news.set()
+        return await self._served
 
-    @property
-    def proved(self) -> bool:
-        """Whether it has lived long enough not to be one of many that die at once."""
-        return asyncio.get_running_loop().time() - self._began > _LONGEST_REST_S
-
-    async def end(self, within_s: float) -> None:
-        """Let it finish what it does; one that takes longer is killed."""
-        if not self.ended.done():
-            self.process.terminate()
-            await asyncio.wait((self.ended,), timeout=within_s)
-        if not self.ended.done():
-            self.process.kill()
-            await self.ended
+    def settled(self, *, served: bool) -> None:
+        """Tell whoever waits for the renewal how it ended."""
+        self.wanted = None
+        self.news.clear()
+        if not self._served.done():
+            self._served.set_result(served)
 
 
 class Supervisor:
-    """The workers by slot. Each slot has one keeper, which alone starts and ends its workers."""
+    """The workers by slot, and one task that replaces them when it is asked to."""
 
     def __init__(
-        self, settings: Settings, sock: socket.socket, inbox: Path, environ: Mapping[str, str]
+        self,
+        generation: Generation,
+        sock: socket.socket,
+        inbox: socket.socket,
+        name: str,
+        read: Callable[[], Mapping[str, str]],
     ) -> None:
-        self._settings = settings
+        self._first = generation
         self._sock = sock
         self._inbox = inbox
-        self._environ = environ
-        self._manager = environ.get("NOTIFY_SOCKET")
+        self._name = name
+        self._read = read
+        self._manager = generation.environ.get("NOTIFY_SOCKET")
         self._workers: dict[int, Worker] = {}  # by process id, those starting included
         self._early: set[int] = set()  # heard of before the call that started them came back
+        self._slots: list[Slot] = []
         self._stopping = asyncio.Event()
-        self._renewals = [asyncio.Event() for _ in range(settings.workers)]
-        self._rolling: asyncio.Task[None] | None = None
+        # However often it is set while a roll is under way, one more follows.
+        self._asked = asyncio.Event()
+        self._asking: list[str | bytes] = []
         # Its other end is open in the workers: where it closes, they know that they are alone.
         self._lifeline, self._held = os.pipe()
 
     async def run(self) -> int:
         """Keep the workers until a signal; 0, or the code of a first worker that cannot start."""
         loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as inbox:
-            inbox.bind(str(self._inbox))
-            loop.add_reader(inbox, self._heard, inbox)
-            self._watch_signals()
-            first = await self._start(0)
-            if not await first.settle() and not self._stopping.is_set():
-                await first.end(0)
-                return first.process.returncode or 1
+        loop.add_reader(self._inbox, self._heard)
+        self._watch_signals()
+        first = await self._start(0, self._first)
+        if await first.settle(self._stopping):
             await self._keep_all(first)
-            loop.remove_reader(inbox)
-        return 0
+        else:
+            await first.end()
+        loop.remove_reader(self._inbox)
+        code = first.process.returncode or 0
+        served = self._slots or self._stopping.is_set()
+        return 0 if served else max(code, 1)
 
     async def _keep_all(self, first: Worker) -> None:
+        self._slots.append(Slot(0, first))
+        for number in range(1, self._first.settings.workers):
+            self._slots.append(Slot(number, await self._start(number, self._first)))
+        if self._stopping.is_set():
+            self._wake()
         async with asyncio.TaskGroup() as keepers:
-            keepers.create_task(self._keep(0, first))
-            for slot in range(1, self._settings.workers):
-                keepers.create_task(self._keep(slot, await self._start(slot)))
-            for worker in list(self._workers.values()):
-                await worker.settle()
-            if not self._stopping.is_set():
-                host, port = self._sock.getsockname()[:2]
-                workers = ", ".join(map(str, sorted(self._workers)))
-                _say(f"workers {workers} serve on http://{host}:{port}; Ctrl-C stops them")
-                notify(self._manager, "READY=1")
-        if self._rolling is not None:
-            await asyncio.wait((self._rolling,))
+            for slot in self._slots:
+                keepers.create_task(self._keep(slot))
+            keepers.create_task(self._roll_when_asked())
+
+    async def _roll_when_asked(self) -> None:
+        for slot in self._slots:
+            await slot.worker.settle(self._stopping)
+        if not self._stopping.is_set():
+            address = shown_address(*self._sock.getsockname()[:2])
+            workers = ", ".join(str(slot.worker.pid) for slot in self._slots)
+            _say(f"workers {workers} serve on http://{address}; Ctrl-C stops them")
+            notify(self._manager, "READY=1")
+        while not self._stopping.is_set():
+            await _first_of(self._asked, self._stopping)
+            if self._asked.is_set() and not self._stopping.is_set():
+                await self._roll()
+
+    async def _roll(self) -> None:
+        """Replace every worker, one at a time; the first that cannot be replaced ends it."""
+        self._asked.clear()
+        asking, self._asking = self._asking, []
+        replaced, why = 0, "a new process did not start"
+        try:
+            generation = self._read_anew()
+        except SettingError as wrong:
+            why = str(wrong)
+        else:
+            for slot in self._slots:
+                # One whose keeper has gone would be waited for without an end.
+                if self._stopping.is_set() or not await slot.renewed(generation):
+                    break
+                replaced += 1
+        self._tell(asking, replaced, why)
+
+    def _tell(self, asking: list[str | bytes], replaced: int, why: str) -> None:
+        whole = replaced == len(self._slots)
+        words = "all workers are replaced"
+        if not whole:
+            why = "the service stops" if self._stopping.is_set() else why
+            words = (
+                f"{replaced} of {len(self._slots)} workers are replaced, the others go on as they "
+                f"are: {why.rstrip('.')}. Mend it, and reload once more"
+            )
+        _say(words)
+        notify(self._manager, f"STATUS={words}")
+        for address in asking:
+            try:
+                self._inbox.sendto(f"{int(not whole)} {words}.".encode(), address)
+            except OSError:
+                continue  # whoever asked has not waited
+
+    def _read_anew(self) -> Generation:
+        environ, before = self._read(), self._first.settings
+        try:
+            settings = Settings.from_environ(environ)
+        except SettingError:
+            # It may be a setting that a newer version knows: its own worker is the judge of that.
+            return Generation(environ, before)
+        _refuse_scattered_sessions(settings)
+        for name in _FIXED:
+            if getattr(settings, name) != getattr(before, name):
+                _say(f"LYRA_{name.upper()} has changed, which only a restart can follow")
+        return Generation(environ, settings)
 
     def _watch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            if self._stopping.is_set():
-                for worker in self._workers.values():
-                    worker.process.kill()
-                os._exit(1)
-            _say("stopping; live answers may finish")
-            notify(self._manager, "STOPPING=1")
-            self._stopping.set()
-            for renewal in self._renewals:
-                renewal.set()
-
-        def renew() -> None:
-            if self._rolling is None or self._rolling.done():
-                self._rolling = loop.create_task(self._roll())
-
+        loop, terminal_is_gone = asyncio.get_running_loop(), watch_terminal()
         for number in _SIGNALS:
-            loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, renew)
+            loop.add_signal_handler(number, self._stop)
 
-    def _heard(self, inbox: socket.socket) -> None:
-        lines = dict(line.partition("=")[::2] for line in inbox.recv(4096).decode().splitlines())
-        pid = int(lines.get("MAINPID", 0))
-        if pid in self._workers:
-            self._workers[pid].ready.set()
-        else:
-            self._early.add(pid)
+        def hung_up() -> None:
+            if not terminal_is_gone():
+                self._asked.set()
+            elif not self._stopping.is_set():  # a terminal that closes may say so more than once
+                self._stop()
 
-    async def _start(self, slot: int) -> Worker:
+        if HANGUP is not None:
+            loop.add_signal_handler(HANGUP, hung_up)
+
+    def _stop(self) -> None:
+        if self._stopping.is_set():
+            for worker in self._workers.values():
+                worker.process.kill()
+            os._exit(1)
+        _say("stopping; live answers may finish")
+        notify(self._manager, "STOPPING=1")
+        self._stopping.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        for slot in self._slots:
+            slot.news.set()
+
+    def _heard(self) -> None:
+        message = received(self._inbox)
+        if message.text.startswith(RELOAD):
+            mine = message.user in (0, os.getuid()) and message.address
+            if mine and len(self._asking) < _MOST_ASKING:
+                self._asking.append(message.address)
+                self._asked.set()
+        elif message.sender in self._workers:
+            self._workers[message.sender].ready.set()
+        elif message.user == os.getuid():
+            self._early.add(message.sender)
+
+    async def _start(self, number: int, generation: Generation) -> Worker:
         """Start a worker; it inherits the socket and the lifeline, and nothing else."""
         descriptor = self._sock.fileno()
         arguments = ["--fd", str(descriptor), "--lifeline", str(self._lifeline)]
-        environ = {**self._environ, "NOTIFY_SOCKET": str(self._inbox)}
-        environ["LYRA_HOST"] = self._settings.host
-        environ["LYRA_PORT"] = str(self._sock.getsockname()[1])
-        if self._settings.admin_port:
-            environ["LYRA_ADMIN_PORT"] = str(self._settings.admin_port + slot)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lyra", "serve", *arguments),
-            env=environ,
+            env=self._environ_of(number, generation),
             pass_fds=(descriptor, self._lifeline),
             start_new_session=True,  # Ctrl-C is told by the supervisor, once
         )
-        worker = self._workers[process.pid] = Worker(process)
+        worker = self._workers[process.pid] = Worker(process, generation)
         worker.ended.add_done_callback(lambda _: self._workers.pop(process.pid, None))
         if process.pid in self._early:
             worker.ready.set()
         self._early.clear()
         return worker
 
-    async def _keep(self, slot: int, worker: Worker) -> None:
+    def _environ_of(self, number: int, generation: Generation) -> dict[str, str]:
+        environ = {**generation.environ, "NOTIFY_SOCKET": self._name}
+        environ["LYRA_HOST"] = self._first.settings.host
+        environ["LYRA_PORT"] = str(self._sock.getsockname()[1])
+        environ["LYRA_WORKERS"] = str(self._first.settings.workers)
+        if generation.settings.admin_port:
+            environ["LYRA_ADMIN_PORT"] = str(generation.settings.admin_port + number)
+        return environ
+
+    async def _keep(self, slot: Slot) -> None:
         """Keep one slot served until the service stops."""
         rest_s = _REST_S
         while not self._stopping.is_set():
-            await self._until_news(slot, worker)
+            await _first_of(slot.news, slot.worker.ended)
             if self._stopping.is_set():
                 break
-            if not worker.ended.done():
-                worker = await self._replaced(slot, worker)
+            if slot.wanted is not None:
+                await self._replace(slot, slot.wanted)
                 continue
-            code = worker.process.returncode
-            _say(f"worker {slot} (pid {worker.process.pid}) ended with {code}; starting another")
-            rest_s = _REST_S if worker.proved else min(2 * rest_s, _LONGEST_REST_S)
-            await _either(self._stopping, rest_s)
-            if not self._stopping.is_set():
-                worker = await self._start(slot)
-        await worker.end(self._settings.drain_s + _GRACE_S)
+            code = slot.worker.process.returncode
+            _say(
+                f"worker {slot.number} (pid {slot.worker.pid}) ended with {code}; starting another"
+            )
+            rest_s = _REST_S if slot.worker.proved else min(2 * rest_s, LONGEST_REST_S)
+            await _first_of(slot.news, within_s=rest_s)
+            if not slot.news.is_set():
+                slot.worker = await self._start(slot.number, slot.worker.generation)
+        slot.settled(served=False)
+        await slot.worker.end()
 
-    async def _until_news(self, slot: int, worker: Worker) -> None:
-        asked = asyncio.get_running_loop().create_task(self._renewals[slot].wait())
-        await asyncio.wait((asked, worker.ended), return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-
-    async def _replaced(self, slot: int, old: Worker) -> Worker:
-        """The worker that serves the slot now: the new one, or the old where that cannot start."""
-        new = await self._start(slot)
-        served = await new.settle()
-        if not self._stopping.is_set():
-            self._renewals[slot].clear()
+    async def _replace(self, slot: Slot, generation: Generation) -> None:
+        """Put a new worker into the slot, or keep the old where that cannot start."""
+        old, new = slot.worker, await self._start(slot.number, generation)
+        served = await new.settle(self._stopping)
         if served:
-            _say(f"worker {slot}: pid {new.process.pid} replaces {old.process.pid}")
-            await old.end(self._settings.drain_s + _GRACE_S)
-            return new
-        _say(f"worker {slot}: the new process did not start; pid {old.process.pid} goes on")
-        await new.end(0)
-        return old
-
-    async def _roll(self) -> None:
-        """Replace every worker, one at a time."""
-        for renewal in self._renewals:
-            renewal.set()
-            while renewal.is_set() and not self._stopping.is_set():
-                await _either(self._stopping, _REST_S)
-        if not self._stopping.is_set():
-            _say("all workers are replaced")
+            _say(f"worker {slot.number}: pid {new.pid} replaces {old.pid}")
+            slot.worker = new
+            await old.end()
+        else:
+            if not self._stopping.is_set():
+                _say(f"worker {slot.number}: the new process did not start; pid {old.pid} goes on")
+            await new.end()
+        slot.settled(served=served)
 
 
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, but no longer than so."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+async def _first_of(
+    *awaited: asyncio.Event | asyncio.Task[int], within_s: float | None = None
+) -> None:
+    """Wait until one of these has happened, but no longer than so."""
+    loop = asyncio.get_running_loop()
+    waits = [
+        (loop.create_task(each.wait()), True) if isinstance(each, asyncio.Event) else (each, False)
+        for each in awaited
+    ]
+    await asyncio.wait(
+        [task for task, _ in waits], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+    )
+    for task, mine in waits:
+        if mine:
+            task.cancel()
 
 
 def _say(words: str) -> None:

@@ -12,6 +12,7 @@ from importlib import import_module
 from random import Random
 from typing import Any, Protocol
 
+from lyra.extras import how_to_install
 from lyra.metrics import Metrics
 from lyra.redis.address import Address, check_tls_files, parse_address
 from lyra.redis.breaker import Breaker
@@ -178,8 +179,9 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
         module = await asyncio.to_thread(import_module, "lyra.redis.client")
         await asyncio.to_thread(import_module, "cryptography.hazmat.primitives.ciphers.aead")
     except ModuleNotFoundError as missing:
+        cure = await asyncio.to_thread(how_to_install, "redis")
         raise ValueError(
-            f"a Redis URL needs {missing.name}, which is not installed: pip install 'lyra[redis]'"
+            f"a Redis URL needs {missing.name}, which is not installed: {cure}"
         ) from missing
     await asyncio.to_thread(check_tls_files, address)
     return module.Client(address, timing, connections=connections)

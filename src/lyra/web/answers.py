@@ -75,7 +75,8 @@ def dress(answer: web.StreamResponse, rid: str) -> None:
 def strict_transport(answer: web.StreamResponse, settings: Settings) -> None:
     """Bind browsers to TLS, where that is how the public reaches this service."""
     if settings.public_url is not None and settings.public_url.startswith("https:"):
-        answer.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        below = "; includeSubDomains" if settings.hsts_subdomains else ""
+        answer.headers["Strict-Transport-Security"] = f"max-age=63072000{below}"
 
 
 def allow_origin(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:

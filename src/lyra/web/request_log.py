@@ -20,7 +20,13 @@ class Answered(NamedTuple):
         """The words for people."""
         return f"{self.method} {self.route} {self.status} {self.ms:.1f} ms"
 
+    @property
+    def level(self) -> int:
+        """DEBUG for the probes of those who watch the service, which come every few seconds."""
+        return logging.DEBUG if self.route in _PROBES else logging.INFO
 
+
+_PROBES = frozenset({"/healthz", "/readyz"})
 RequestLog = Callable[[Answered], None]
 
 
@@ -29,5 +35,5 @@ def log_request(answered: Answered) -> None:
 
     `lyra serve` has a cheaper way, see `lyra.cli.logs`: a log record costs as much as a look-up.
     """
-    if log.isEnabledFor(logging.INFO):
-        log.info("%s", answered.line())
+    if log.isEnabledFor(answered.level):
+        log.log(answered.level, "%s", answered.line())

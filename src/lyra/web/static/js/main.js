@@ -28,13 +28,17 @@ function newId() {
 
 /* ---- the page's own state: theme, notices, network */
 
+// Where all cookies are blocked even a look at a store throws: then the page remembers for itself.
+const store = (name) => { try { return window[name] ?? {}; } catch { return {}; } };
+const local = store("localStorage"), session = store("sessionStorage");
+
 const themes = ["auto", "light", "dark"];
 function setTheme(name) {
   root.dataset.theme = name;
   byId("theme").textContent = `Theme: ${name}`;
-  localStorage.theme = name;
+  local.theme = name;
 }
-setTheme(themes.find((name) => name === localStorage.theme) ?? "auto");
+setTheme(themes.find((name) => name === local.theme) ?? "auto");
 byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(root.dataset.theme) + 1) % 3]));
 
 function notice(text, ...acts) {
@@ -157,7 +161,7 @@ const deeds = {
 
 function keep() {
   try {
-    sessionStorage.chat = JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) });
+    session.chat = JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) });
   } catch {
     gone(); // too long to be kept: the page goes on without
   }
@@ -220,7 +224,7 @@ function stop() {
 
 /* The conversation of before the reload, if it is this listener's; a running answer is read on. */
 function restore() {
-  const kept = JSON.parse(sessionStorage.chat ?? "null");
+  const kept = JSON.parse(session.chat ?? "null");
   if (kept?.who !== chat.who) return gone();
   chat.id = kept.id;
   for (const each of kept.turns) place(each).restore();
@@ -270,7 +274,7 @@ byId("form").addEventListener("submit", (event) => {
   }
 });
 
-const gone = () => sessionStorage.removeItem("chat");
+const gone = () => delete session.chat;
 function fresh() {
   if (running) stop();
   gone();

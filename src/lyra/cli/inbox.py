@@ -1,0 +1,89 @@
+"""The supervisor's socket: workers tell here that they are ready, `lyra reload` asks for a roll.
+
+On Linux its name is no file, so that nothing has to be writable, and the kernel says who sends.
+"""
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+
+from lyra.settings import SettingError
+
+LINUX = sys.platform == "linux"
+RELOAD = b"RELOAD=1"
+_MOST_BYTES = 4096
+_SENDER = struct.Struct("3i")  # process, user, group
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came, and from whom; `sender` is a process id, 0 where nobody vouches for one."""
+
+    text: bytes
+    sender: int
+    user: int
+    address: str | bytes
+
+
+def name_of(pid: int) -> str:
+    """The name of the socket of the supervisor that has this process id."""
+    return f"\0lyra-{pid}"
+
+
+@contextmanager
+def open_inbox() -> Iterator[tuple[socket.socket, str]]:
+    """A datagram socket that never blocks, and its name as NOTIFY_SOCKET has it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as inbox:
+        if LINUX:
+            want_senders(inbox)
+            yield inbox, f"@{_bound(inbox)[1:]}"
+            return
+        try:
+            folder = TemporaryDirectory(prefix="lyra-")
+        except OSError as failure:
+            raise SettingError(
+                f"LYRA_WORKERS: more than one needs a folder that can be written, and there is "
+                f"none ({failure.strerror}). Set TMPDIR."
+            ) from None
+        with folder:
+            path = str(Path(folder.name) / "notify")
+            inbox.bind(path)
+            yield inbox, path
+
+
+def want_senders(sock: socket.socket) -> None:
+    """Let the kernel say of every datagram which process has sent it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+
+def received(sock: socket.socket) -> Message:
+    """The next message."""
+    text, told, _, address = sock.recvmsg(_MOST_BYTES, socket.CMSG_SPACE(_SENDER.size))
+    for level, kind, content in told:
+        if LINUX and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            sender, user, _ = _SENDER.unpack(content[: _SENDER.size])
+            return Message(text, sender, user, address)
+    return Message(text, _claimed(text), os.getuid(), address)
+
+
+def _bound(inbox: socket.socket) -> str:
+    name = name_of(os.getpid())
+    try:
+        inbox.bind(name)
+    except OSError:  # somebody else has the name; `lyra reload` finds them out by their process id
+        name = f"{name}-{token_hex(8)}"
+        inbox.bind(name)
+    return name
+
+
+def _claimed(text: bytes) -> int:
+    lines = dict(line.partition(b"=")[::2] for line in text.splitlines())
+    number = lines.get(b"MAINPID", b"")
+    return int(number) if number.isdigit() else 0

@@ -1,0 +1,60 @@
+"""One worker process of a supervisor, from its start to its end."""
+
+import asyncio
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lyra.settings import Settings
+
+GRACE_S = 10  # beyond LYRA_DRAIN_S, for what the runner waits for after it
+LONGEST_REST_S = 10.0
+_START_S = 60  # to import everything on a busy machine
+_UNREADY_S = 2  # one that serves nobody yet has nothing to finish
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the workers of one roll are started with."""
+
+    environ: Mapping[str, str]
+    settings: Settings
+
+
+class Worker:
+    """One process, and whether it serves yet."""
+
+    def __init__(self, process: Process, generation: Generation) -> None:
+        self.process = process
+        self.pid = process.pid
+        self.generation = generation
+        self.ready = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.ended = loop.create_task(process.wait())
+        self._began = loop.time()
+
+    async def settle(self, stopping: asyncio.Event) -> bool:
+        """Whether it serves: wait until it does, has ended, took too long or is not wanted."""
+        loop = asyncio.get_running_loop()
+        ready, stopped = loop.create_task(self.ready.wait()), loop.create_task(stopping.wait())
+        await asyncio.wait(
+            (ready, stopped, self.ended), timeout=_START_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        ready.cancel()
+        stopped.cancel()
+        return self.ready.is_set() and not self.ended.done()
+
+    @property
+    def proved(self) -> bool:
+        """Whether it has lived long enough not to be one of many that die at once."""
+        return asyncio.get_running_loop().time() - self._began > LONGEST_REST_S
+
+    async def end(self) -> None:
+        """Let it finish what it does; one that takes longer is killed."""
+        within_s = self.generation.settings.drain_s + GRACE_S if self.ready.is_set() else _UNREADY_S
+        if not self.ended.done():
+            self.process.terminate()
+            await asyncio.wait((self.ended,), timeout=within_s)
+        if not self.ended.done():
+            self.process.kill()
+            await self.ended
