@@ -18,6 +18,7 @@ from lyra.chat.elsewhere import Elsewhere
 from lyra.chat.guard import ModelGuard
 from lyra.chat.model import Arriving, ChatModel, open_model
 from lyra.chat.runs import Runs
+from lyra.chat.supervisor import Supervisor
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
@@ -80,7 +81,7 @@ def create_app(
         async with (
             open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
             open_model(settings) as model,
-            _open_runs(settings, lyra, metrics) as runs,
+            _open_runs(settings, lyra, metrics, clock) as runs,
             _ticking(settings) as ticker,
             _budgeting(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
@@ -161,7 +162,9 @@ async def _budgeting(
 
 
 @asynccontextmanager
-async def _open_runs(settings: Settings, lyra: Lyra, metrics: Metrics) -> AsyncIterator[Runs]:
+async def _open_runs(
+    settings: Settings, lyra: Lyra, metrics: Metrics, clock: Callable[[], float]
+) -> AsyncIterator[Runs]:
     elsewhere = None
     if lyra.redis is not None and settings.secret is not None:
         elsewhere = Elsewhere(
@@ -171,12 +174,15 @@ async def _open_runs(settings: Settings, lyra: Lyra, metrics: Metrics) -> AsyncI
             grace_s=settings.resume_grace_s,
             longest_s=settings.answer_timeout_s + settings.spotify_timeout_s,
         )
-    runs = Runs(settings, elsewhere)
+    supervisor = Supervisor(settings.answer_timeout_s, clock=clock)
+    runs = Runs(settings, elsewhere, supervisor)
     metrics.watch("lyra_runs", runs.stats)
-    try:
-        yield runs
-    finally:
-        await runs.close()
+    metrics.watch("lyra_overdue", supervisor.stats)
+    async with supervisor.watching():
+        try:
+            yield runs
+        finally:
+            await runs.close()
 
 
 @asynccontextmanager

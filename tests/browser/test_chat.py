@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from lyra.chat.notices import EMPTY, REFUSED, REFUSED_MORE
 from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled, turn_text
 from tests.browser.steps import Steps
 from tests.chat.scripted import event, stopped, streaming, words
@@ -328,3 +329,35 @@ async def test_the_box_grows_and_counts_near_its_end(demo: Service, visit: Open)
 
     await expect(page.locator("#hint")).to_be_visible()
     await expect(page.locator("#hint")).to_have_text("400 characters left")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "notice"),
+    [("", "end_turn", EMPTY), (" \n", "end_turn", EMPTY), ("", "refusal", REFUSED)],
+)
+async def test_an_answer_without_words_is_a_sentence_and_can_be_asked_for_again(
+    chat: Chat, said: str, reason: str, notice: str
+) -> None:
+    page, model = await chat(
+        streaming(words(said), stopped(reason)), streaming(words("Now."), stopped())
+    )
+    await asked(page)
+
+    await expect(page.locator(".turn .oops p")).to_have_text(notice)
+    await expect(page.locator("#live")).to_have_text(notice)
+    await page.get_by_role("button", name="Ask again").click()
+    await expect(page.locator(".turn .a")).to_have_text("Now.")
+    await expect(page.locator(".turn .oops")).to_have_count(0)
+    assert len(model.sent) == 2
+
+
+async def test_a_refusal_after_words_is_told_below_them_and_stays_after_a_reload(
+    chat: Chat,
+) -> None:
+    page, _ = await chat(streaming(words("I think"), stopped("refusal")))
+    await asked(page)
+    await answered(page)
+    await expect(page.locator("#live")).to_have_text(f"I think {REFUSED_MORE}")
+    await page.reload()
+
+    await expect(page.locator(".turn .oops p")).to_have_text(REFUSED_MORE)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lyra.chat.notices import EMPTY
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
+from tests.chat.scripted import scripted_model, stopped, streaming
 from tests.cli.terminal import Scripted, open_scripted, open_terminal
 from tests.conftest import Service, Start
 
@@ -274,6 +276,16 @@ async def test_an_error_in_the_middle_is_told_after_the_words(tmp_path: Path, st
     assert err == (
         "lyra: The connection to the language model was lost. What you see may be incomplete.\n"
     )
+
+
+async def test_a_model_that_says_nothing_is_told_of(tmp_path: Path, start: Start) -> None:
+    async with scripted_model(streaming(stopped())) as model:
+        service = await start(llm_base_url=model.url)
+        code, out, err = await piped(
+            tmp_path, "--url", service.url, typed=f"{QUESTION}\n", SPOTIFY_TOKEN=TOKEN
+        )
+
+    assert (code, out.strip(), err) == (1, "", f"lyra: {EMPTY}\n")
 
 
 async def test_an_answer_that_breaks_off_does_not_look_complete(

@@ -65,6 +65,26 @@ class Row(NamedTuple):
     patience_s: tuple[float, float] = (LONG_S, LONG_S)
 
 
+BLOCK = event("content_block_start", index=0, content_block={"type": "text", "text": "Hello "})
+LATER = event("message_delta", delta={}, usage={"output_tokens": 7})
+CAPPED = event("message_delta", delta={"stop_reason": "max_tokens"}, usage={"output_tokens": 9})
+OVER = event("message_stop")
+PLAIN_ERROR = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n"
+    b'{"type":"error","error":{"type":"authentication_error" }}'
+)
+
+
+def raw(text: bytes) -> bytes:
+    """Words as a server may write them, valid or not."""
+    return words("PLACE").replace(b"PLACE", text)
+
+
+def broken(line_break: bytes, *events: bytes) -> bytes:
+    """These events with line breaks of this kind."""
+    return b"".join(events).replace(b"\n", line_break)
+
+
 ROWS = (
     Row("l1-401", (status(401, "authentication_error"),), "llm_misconfigured"),
     Row("l1-403", (status(403, "permission_error"),), "llm_misconfigured"),
@@ -90,6 +110,18 @@ ROWS = (
     Row("l16-max", (stop("max_tokens"),), "length", "Half."),
     Row("l16-window", (stop("model_context_window_exceeded"),), "length", "Half."),
     Row("l16-pause", (stop("pause_turn"),), "other", "Half."),
+    Row("block-with-text", ((HEAD, chunk(BLOCK + words("there.") + stopped()), END),), "stop", "Hello there."),
+    Row("reason-stays", ((HEAD, chunk(words("Hi.") + CAPPED + LATER + OVER), END),), "length", "Hi."),
+    Row("halves", ((HEAD, chunk(raw(rb"\ud83c") + raw(rb"\udfb5!") + stopped()), END),), "stop", "🎵!"),
+    Row("half", ((HEAD, chunk(raw(rb"a\ud83c") + raw(b"b") + stopped()), END),), "stop", "a\ufffdb"),
+    Row("half-at-the-end", ((HEAD, chunk(raw(rb"a\ud83c") + stopped()), END),), "stop", "a\ufffd"),
+    Row("bytes", ((HEAD, chunk(raw(b"\xe2\x99")), chunk(raw(b"\xab") + stopped()), END),), "stop", "♫"),
+    Row("bad-byte", ((HEAD, chunk(words("One ") + raw(b"t\xfewo") + stopped()), END),), "stop", "One t\ufffdwo"),
+    Row("byte-order-mark", ((HEAD, chunk(b"\xef\xbb\xbf" + BLOCK + stopped()), END),), "stop", "Hello "),
+    Row("cr", ((HEAD, chunk(broken(b"\r", words("Hi."), stopped())), END),), "stop", "Hi."),
+    Row("crlf", ((HEAD, chunk(broken(b"\r\n", words("Hi."), stopped())), END),), "stop", "Hi."),
+    Row("json-error", ((PLAIN_ERROR,),), "llm_misconfigured"),
+    Row("other-error", ((HEAD, chunk(words("Half") + b'data: {"error":{"message":"no"}}\n\n'), END),), "llm_unavailable", "Half"),
     Row("l19", ((b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",),), "llm_misconfigured"),
 )  # fmt: skip
 
@@ -159,9 +191,8 @@ async def test_l18_no_word_breaks_the_stream(start: Start, text: str) -> None:
     async with scripted(script) as upstream, others_served(start, **model(upstream)) as service:
         ending, said = await asked(service)
 
-    assert ending in {"stop", "llm_interrupted"}
-    if ending == "stop":
-        assert said == text.encode("utf-8", "replace").decode()
+    assert ending == "stop"
+    assert said == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 async def test_l20_an_open_breaker_makes_no_connection(start: Start) -> None:
@@ -174,3 +205,39 @@ async def test_l20_an_open_breaker_makes_no_connection(start: Start) -> None:
             assert await asked(service) == ("llm_misconfigured", "")
 
     assert upstream.connections <= len(upstream.requests) == 2
+
+
+def usage_of(told: bytes, *, at_end: bool) -> bytes:
+    """An event with these counts, as they stand here."""
+    head = b'{"usage":%b}' % told
+    if at_end:
+        return b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},%b\n\n' % head[1:]
+    return b'data: {"type":"message_start","message":%b}\n\n' % head
+
+
+NO_COUNTS = (
+    b"-1", b"-25197", b'"9"', b"[1]", b"{}", b"true", b"2.5", b"1e400", b"1" * 30, b"1" * 6_000, b"null",
+    b'"NaN"', b"1000000001",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "count", NO_COUNTS, ids=lambda count: f"{count[:12].decode()}x{len(count)}"
+)
+@pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
+async def test_a_count_that_is_none_is_not_counted_and_keeps_no_place(
+    start: Start, count: bytes, at_end: bool
+) -> None:
+    bad = usage_of(b'{"input_tokens":%b,"output_tokens":%b}' % (count, count), at_end=at_end)
+    good = usage_of(b'{"cache_read_input_tokens":4}', at_end=not at_end)
+    first, last = (good, bad) if at_end else (bad, good)
+    script = (HEAD, chunk(first + words("Hi.") + last + OVER), END)
+    async with scripted(script) as upstream:
+        service = await start(streams_per_token=1, max_streams=1, **model(upstream))
+        streams = [read_body((await chat(service)).body) for _ in range(3)]
+        whole = await chat(service, Accept="application/json")
+
+    assert [(each.ending, each.text) for each in streams] == [("stop", "Hi.")] * 3
+    told = [each.parts[-1]["messageMetadata"]["usage"] for each in streams]
+    assert [*told, whole.json["usage"]] == [{"cachedInputTokens": 4}] * 4
+    assert service.services.runs.stats()["live"] == 0

@@ -29,6 +29,12 @@ def _asked_for(config: pytest.Config) -> str | None:
     return profile
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`pytest tests/properties/test_model_streams.py --streams 200000` reads that many."""
+    parser.addoption("--streams", type=int, default=500, help="streams of a model's server")
+    parser.addoption("--streams-seed", default="1", help="what those streams are drawn from")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Load the small profile where the command line names none."""
     if not _asked_for(config):

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 from aiohttp import web
 
+from lyra.chat.notices import EMPTY, REFUSED, REFUSED_MORE
 from lyra.sandbox import Sandbox
 from tests.chat.scripted import opened, scripted_model, stopped, streaming, words
 from tests.conftest import CANARY_KEY, Start
@@ -241,6 +242,31 @@ async def test_every_stop_reason_has_its_finish_reason(
         stream = read_stream(await chat(service))
 
     assert stream.ending == told
+
+
+SILENT = [
+    ("", "end_turn", EMPTY, "stop"),
+    (" \n", "end_turn", EMPTY, "stop"),
+    ("", "refusal", REFUSED, "content-filter"),
+    ("I", "refusal", REFUSED_MORE, "content-filter"),
+    ("Words.", "end_turn", None, "stop"),
+]
+
+
+@pytest.mark.parametrize(("said", "reason", "notice", "told"), SILENT)
+async def test_an_answer_that_says_nothing_says_so(
+    start: Start, said: str, reason: str, notice: str | None, told: str
+) -> None:
+    async with scripted_model(streaming(words(said), stopped(reason))) as model:
+        service = await start(llm_base_url=model.url)
+        stream = read_stream(await chat(service))
+        whole = (await chat(service, Accept="application/json")).json
+
+    assert (stream.text, stream.ending) == (said, told)
+    assert stream.parts[-1]["messageMetadata"].get("notice") == notice
+    assert (whole.get("notice"), whole["finish_reason"]) == (notice, told)
+    assert whole["response"] == (said if said.strip() else notice)
+    assert said.strip() or not stream.of("data-because")
 
 
 @pytest.mark.parametrize("vendor_text", ["overloaded: call Mallory", "quota of org_invented"])

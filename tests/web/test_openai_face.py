@@ -8,7 +8,9 @@ import openai
 import orjson
 import pytest
 from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionUserMessageParam
 
+from lyra.chat import notices
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.chat.scripted import scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start
@@ -306,3 +308,29 @@ async def test_openais_client_raises_its_own_error_for_a_refused_token(service: 
             )
 
     assert refused.value.code == "spotify_token_rejected"
+
+
+ASKING: ChatCompletionUserMessageParam = {"role": "user", "content": ASKED}
+SILENT = [
+    ("", "end_turn", {"content": notices.EMPTY}),
+    ("", "refusal", {"content": notices.REFUSED, "refusal": notices.REFUSED}),
+    ("I", "refusal", {"content": "I", "refusal": notices.REFUSED_MORE}),
+]
+
+
+@pytest.mark.parametrize(("said", "reason", "shown"), SILENT)
+async def test_openais_client_is_told_where_the_model_says_nothing(
+    start: Start, said: str, reason: str, shown: dict[str, str]
+) -> None:
+    async with scripted_model(streaming(words(said), stopped(reason))) as model:
+        service = await start(llm_base_url=model.url)
+        async with client_of(service) as openai_client:
+            create = openai_client.chat.completions.create
+            whole = await create(model="lyra", messages=[ASKING])
+            stream = await create(model="lyra", messages=[ASKING], stream=True)
+            deltas = [chunk.choices[0].delta async for chunk in stream]
+
+    message = whole.choices[0].message
+    assert {"content": message.content, "refusal": message.refusal} == {"refusal": None, **shown}
+    assert "".join(delta.content or "" for delta in deltas) == shown["content"]
+    assert "".join(delta.refusal or "" for delta in deltas) == shown.get("refusal", "")

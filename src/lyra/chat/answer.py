@@ -1,4 +1,7 @@
-"""Fills a run: waits for the listener, asks the model, and gives the answer its one ending."""
+"""Fills a run: waits for the listener, asks the model, and gives the answer its one ending.
+
+The run's ending never depends on what is counted, measured or added: that comes beside it.
+"""
 
 import asyncio
 import logging
@@ -18,11 +21,13 @@ from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
 from lyra.chat.because import facts
+from lyra.chat.beside import beside
 from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget, Reservation, cost_of
 from lyra.chat.cards import card, named_items
 from lyra.chat.guard import RESTING, ModelGuard
 from lyra.chat.model import Arriving, ChatModel, Done, Piece, Usage
+from lyra.chat.notices import notice
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -35,7 +40,7 @@ from lyra.chat.parts import (
 )
 from lyra.chat.patience import Patience
 from lyra.chat.prompt import make_prompt
-from lyra.chat.run import Run
+from lyra.chat.run import LEFT, Run
 from lyra.chat.runs import Runs
 from lyra.errors import (
     LlmInterruptedError,
@@ -52,7 +57,6 @@ log = logging.getLogger(__name__)
 _RETRY_WAIT_S = 3.0  # an upstream that asks for a longer pause is not waited for
 _RETRY_JITTER_S = 0.3
 _BYTES_A_TOKEN = 4  # of English; only for what the model had no time to count
-LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Speaker:
     ) -> Coroutine[Any, Any, None]:
         """The work that fills the run; cancelling it closes the model's call."""
         answer = _Answer(self, run, visit, owner, request_id)
-        run.closing = answer.closing
+        run.closing, run.failing, run.counting = answer.closing, answer.failing, answer.count
         return answer.make(turns)
 
 
@@ -119,12 +123,12 @@ class _Answer:
         self._first_token_s: float | None = None
         self._bytes = 0
         self._usage = Usage()
+        self._ending = LyraError.code  # what the metrics call the ending
         self._done: Done | None = None
         self._entry: Entry | None = None
         self._account = owner  # as long as Spotify has not said whose token it is
         self._last_word_at = 0.0
         self._longest_gap_s = 0.0
-        self._over = False
         self._reservation = Reservation()
 
     async def make(self, turns: tuple[Turn, ...]) -> None:
@@ -153,7 +157,9 @@ class _Answer:
 
     def begin(self) -> None:
         """Show the run to its reader."""
-        cache = {**self._visit.describe(), "lookup_ms": self._visit.lookup_ms()}
+        cache = self._cache()
+        with beside("the time of a look-up"):
+            cache["lookup_ms"] = self._visit.lookup_ms()
         about: dict[str, Any] = {
             "model": self._speaker.model.name,
             "offline": self._speaker.model.offline,
@@ -174,7 +180,8 @@ class _Answer:
     async def _reserve(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
         """Hold what the answer may cost of its account's tokens of the day."""
         if not self._speaker.model.offline:
-            cost = cost_of(make_prompt(entry, turns), self._settings.max_tokens)
+            prompt = make_prompt(entry, turns, self._settings.llm_context)
+            cost = cost_of(prompt, self._settings.max_tokens)
             self._reservation = await self._speaker.budget.reserve(self._account, cost)
 
     async def _load(self) -> Entry:
@@ -244,7 +251,8 @@ class _Answer:
         now = time.monotonic()
         if self._first_token_s is None:
             self._first_token_s = now - self._began
-            self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
+            with beside("the metrics of an answer"):
+                self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
         elif now - self._last_word_at > self._longest_gap_s:
             self._longest_gap_s = now - self._last_word_at
         self._last_word_at = now
@@ -259,46 +267,54 @@ class _Answer:
             self._run.say(fitting)
         return len(encoded) <= room
 
-    def _ground(self) -> None:
+    def _ground(self, text: str) -> None:
         """Add what the answer names of the listener's data, and what it rests on."""
         assert self._entry is not None  # noqa: S101 - the model was asked about it
         listening = self._entry.listening()
-        named = named_items(self._run.text(), listening)
+        named = named_items(text, listening)
         for each in named:
             self._run.add(card(each))
         if told := facts(listening, named):
             self._run.add(Because({"facts": told}))
 
     def _finish(self, done: Done) -> None:
-        self._ground()
-        self._usage = done.usage
-        self._speaker.metrics.traces.note(
-            {
-                "gen_ai.usage.input_tokens": done.usage.input_tokens,
-                "gen_ai.usage.output_tokens": done.usage.output_tokens,
-                "gen_ai.response.finish_reasons": done.reason,
-            }
-        )
-        self._end(Finish(done.reason, self._measured(done.usage)), ending=done.reason)
+        text = self._run.text()
+        if text.strip():
+            with beside("the cards of an answer"):
+                self._ground(text)
+        self._usage, self._ending = done.usage, done.reason
+        told = self._measured(done.usage)
+        if said := notice(done.reason, text):
+            told["notice"] = said
+        self._run.end(Finish(done.reason, told))
+        with beside("the trace of an answer"):
+            self._speaker.metrics.traces.note(
+                {
+                    "gen_ai.usage.input_tokens": done.usage.input_tokens,
+                    "gen_ai.usage.output_tokens": done.usage.output_tokens,
+                    "gen_ai.response.finish_reasons": done.reason,
+                }
+            )
 
     def fail(self, failure: LyraError, *, ending: str | None = None) -> None:
         """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
-        if self._over:
-            return
-        if self._run.begun and ending is None:  # else the request's own line tells the status
-            log.warning("an answer failed: %s", failure.code)
+        if self._run.begun and not self._run.ended and ending is None:
+            log.warning("an answer failed: %s", failure.code)  # else the request's line tells it
+        self._run.fail(failure, ending)
+
+    def failing(self, failure: LyraError, ending: str | None) -> tuple[Part, ...]:
+        """How the run ends with a failure, and what it has cost so far."""
+        self._ending, self._usage = ending or failure.code, self._so_far()
         parts = failure_parts(failure, self._request_id)
-        finish = Finish("error", self._measured(self._so_far()))
-        self._end(*parts, finish, ending=ending or failure.code, failure=failure)
+        return (*parts, Finish("error", self._measured(self._usage)))
 
     def closing(self, reason: str) -> tuple[Part, ...]:
         """How the run ends when it is stopped here and now, with what it has cost so far."""
-        self._over = True
-        self._count(reason, self._so_far())
+        self._ending, self._usage = reason, self._so_far()
         if reason == "stopped":
             self.begin()  # who asked for the end is told of it, also before the first word
         # useChat passes `abort` over in silence; what it keeps of it is this.
-        told = {**self._measured(self._so_far()), "aborted": reason}
+        told = {**self._measured(self._usage), "aborted": reason}
         return MessageMetadata(told), Abort(reason)
 
     def _so_far(self) -> Usage:
@@ -307,23 +323,21 @@ class _Answer:
         estimate = -(-self._bytes // _BYTES_A_TOKEN)
         return replace(told, output_tokens=max(told.output_tokens, estimate))
 
-    def _end(self, *parts: Part, ending: str, failure: LyraError | None = None) -> None:
-        if self._over:
-            return
-        self._over = True
-        self._count(ending, self._so_far() if failure else self._usage)
-        self._run.end(*parts, failure=failure)
+    def count(self) -> None:
+        """Count what the answer was and cost, once it has ended."""
+        with beside("the budget of an account"):
+            self._reservation.settle(self._usage)
+        with beside("the metrics of an answer"):
+            self._measure(self._speaker.metrics)
 
-    def _count(self, ending: str, usage: Usage) -> None:
-        self._reservation.settle(usage)
-        metrics = self._speaker.metrics
-        metrics.answers.labels(ending).inc()
+    def _measure(self, metrics: Metrics) -> None:
+        metrics.answers.labels(self._ending).inc()
+        if self._first_token_s is not None:
+            metrics.longest_gap_seconds.observe(self._longest_gap_s)
+        for kind, tokens in msgspec.structs.asdict(self._usage).items():
+            metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)
         if self._entry is not None:
             metrics.data_age_seconds.observe(self._visit.describe()["age_s"])
-        if self._last_word_at:
-            metrics.longest_gap_seconds.observe(self._longest_gap_s)
-        for kind, tokens in msgspec.structs.asdict(usage).items():
-            metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)
 
     def _measured(self, usage: Usage) -> dict[str, Any]:
         first = self._first_token_s
@@ -331,5 +345,11 @@ class _Answer:
             "usage": msgspec.to_builtins(usage),
             "first_token_ms": None if first is None else round(first * 1000, 2),
             "duration_ms": round((time.monotonic() - self._began) * 1000, 2),
-            "cache": self._visit.describe(),
+            "cache": self._cache(),
         }
+
+    def _cache(self) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        with beside("the state of the cache"):
+            told |= self._visit.describe()
+        return told

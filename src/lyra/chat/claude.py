@@ -186,6 +186,7 @@ class _Spoken:
         self._response = response
         self._events = EventData()
         self._told = Told()
+        self._begin = bytearray()  # of a body, as long as it may be none of events
         self._enough = False
 
     async def tell(self, take: Take) -> None:
@@ -196,15 +197,25 @@ class _Spoken:
             LyraError: the server reported an error in the middle.
         """
         self._take = take
-        await inflow(self._response, self._hear)
+        try:
+            await inflow(self._response, self._hear)
+        finally:
+            if not self._enough and (words := self._told.rest()):
+                self._enough = take(words)
         if self._enough:
             return
-        ending = self._told.ending
+        ending = self._ending()
         if isinstance(ending, LyraError):
             raise ending
-        if ending is None:
-            raise LlmTruncatedError
         take(ending)
+
+    def _ending(self) -> Done | LyraError:
+        if not self._events.any and self._begin.lstrip().startswith(b"{"):
+            self._told.take(bytes(self._begin))  # some servers report an error as plain JSON
+        ending = self._told.ending or LlmTruncatedError()
+        if isinstance(ending, LlmMisconfiguredError):
+            log.error("the model refused the request in its answer, with status 200")
+        return ending
 
     @property
     def whole(self) -> bool:
@@ -215,6 +226,8 @@ class _Spoken:
         told = self._told
         for data in self._events.feed(read):
             told.take(data)
+        if not self._events.any and len(self._begin) < _ERROR_BYTES:
+            self._begin += read
         if told.news:
             self._take(told.counted())
         if words := told.said():
@@ -228,7 +241,7 @@ async def _ended(response: aiohttp.ClientResponse) -> None:
     Many servers send it by itself. A connection that is left before is lost, and the next question
     then waits for another one, and for TLS.
     """
-    if not response.content.is_eof():
+    if not response.content.is_eof() and response.content.exception() is None:
         with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(_TAIL_S):
                 await response.content.wait_eof()

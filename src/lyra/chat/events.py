@@ -1,42 +1,74 @@
 """Splits a byte stream of server-sent events into the data of each event.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+Every byte is looked at a bounded number of times, however the stream is cut into pieces.
 """
 
 import re
 
-MAX_EVENT_BYTES = 8_388_608
+MAX_EVENT_BYTES = 4_194_304  # read as JSON in ten milliseconds
 _USUAL = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
+_BREAK = re.compile(rb"\r\n|\r|\n")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventData:
     """Fed with bytes as they come, in pieces of any size; comments and event names are dropped."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line = bytearray()  # what has come of the line that has no end yet
+        self._data: list[bytes] = []  # of the event that has no end yet
+        self._size = 0  # of that event
+        self._first = True  # whether no line has ended yet
+        self._after_cr = False  # whether a line feed would belong to the line break before it
+        self._at_rest = True  # whether the next piece begins an event
+        self.any = False  # whether there has been an event
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of the events that this piece completes.
 
         Raises:
-            ValueError: an event is longer than any sensible one.
+            ValueError: the event before this piece is longer than any sensible one already.
         """
         # Nearly every read is one whole event, and taking it apart costs five times as much.
-        if not self._rest and (usual := _USUAL.fullmatch(piece)):
+        if self._at_rest and (usual := _USUAL.fullmatch(piece)):
+            self._first, self.any = False, True
             return [usual[1]]
-        text = self._rest + piece
-        held = b""
-        if b"\r" in text:
-            # What follows decides whether this is one line break or half of one.
-            text, held = (text[:-1], b"\r") if text.endswith(b"\r") else (text, b"")
-            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *events, rest = text.split(b"\n\n")
-        self._rest = rest + held
-        if len(self._rest) > MAX_EVENT_BYTES:
+        if self._size + len(self._line) > MAX_EVENT_BYTES:
             raise ValueError("an event without an end")
-        return [data for event in events if (data := _data(event))]
+        events = self._split(piece)
+        self._at_rest = not (self._line or self._data or self._after_cr)
+        self.any = self.any or bool(events)
+        return events
 
+    def _split(self, piece: bytes) -> list[bytes]:
+        if self._after_cr and piece:
+            piece = piece.removeprefix(b"\n")
+        if piece:
+            self._after_cr = piece.endswith(b"\r")
+        *lines, rest = _BREAK.split(piece)
+        events = [data for line in lines if (data := self._ended(line))]
+        self._line += rest
+        return events
 
-def _data(event: bytes) -> bytes:
-    lines = event.split(b"\n")
-    return b"\n".join([line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")])
+    def _ended(self, line: bytes) -> bytes:
+        """The data of the event that the end of this line completes; none for most lines."""
+        if self._line:
+            line = bytes(self._line + line)
+            self._line.clear()
+        if self._first:
+            self._first = False
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if not line:
+            return self._completed()
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            self._size += len(line)
+        return b""
+
+    def _completed(self) -> bytes:
+        data = b"\n".join(self._data)
+        self._data = []
+        self._size = 0
+        return b"" if data.isspace() else data

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from lyra.breaker import Breaker, Call, RestingError
+from lyra.chat.beside import beside
 from lyra.errors import (
     LlmInterruptedError,
     LlmMisconfiguredError,
@@ -58,7 +59,8 @@ class ModelGuard:
             outcome = RESTING
             raise _told(resting) from None
         finally:
-            self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
+            with beside("the time of a call to the model"):
+                self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
 
     def _span(self) -> AbstractContextManager[Span]:
         told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}

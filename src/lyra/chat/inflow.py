@@ -11,11 +11,14 @@ import aiohttp
 
 Hear = Callable[[bytes], bool]
 
+_MOST = 8_192  # bytes in one turn of the loop: a thousand events, of which none says much
 _HELD_BACK = 16_384  # bytes in one reading, from which on aiohttp may hold more of them back
 
 
 async def inflow(response: aiohttp.ClientResponse, hear: Hear) -> None:
     """Call `hear` with all of the body as it arrives, until it has ended or `hear` says enough.
+
+    What comes faster than it is heard waits: first here, then with who sends it.
 
     Raises:
         aiohttp.ClientError: the body broke off.
@@ -31,13 +34,23 @@ async def inflow(response: aiohttp.ClientResponse, hear: Hear) -> None:
 
 
 class _Tap(asyncio.Protocol):
-    """Stands between a connection and aiohttp's protocol, which goes on doing all the reading."""
+    """Stands between a connection and aiohttp's protocol, which goes on doing all the reading.
+
+    While something is unheard the connection is not read, so that no more than one reading waits
+    here, and what ends the body comes after all of it has been heard.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, hear: Hear) -> None:
-        self.over = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self._loop.create_future()
         self.failure: Exception | None = None
         self._content = response.content
         self._hear = hear
+        self._read = b""
+        self._heard = 0  # bytes of that reading
+        self._more = False  # whether the next turn of the loop will go on
+        self._paused = False
+        self._lost = False
         self._transport: asyncio.Transport | None = None
         if response.connection is not None and response.connection.protocol is not None:
             self._protocol = response.connection.protocol
@@ -51,6 +64,7 @@ class _Tap(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None and not transport.is_closing():
             transport.set_protocol(self._protocol)
+            self._resume(transport)  # for whoever reads from it next
 
     def data_received(self, data: bytes) -> None:
         """Let aiohttp read it, and hand over what that makes of it."""
@@ -64,9 +78,9 @@ class _Tap(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._lost = True
         self._protocol.connection_lost(exc)
         self._pour()
-        self._end(aiohttp.ServerDisconnectedError())  # where aiohttp has seen neither end nor fault
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()
@@ -75,21 +89,49 @@ class _Tap(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def _pour(self) -> None:
-        """Hand over what has come."""
+        """Hand over what has come, unless the next turn of the loop will do so."""
+        if not (self._more or self.over.done()):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Hand over as much as one turn of the loop has time for."""
+        self._more = False
         if self.over.done():
             return
-        content = self._content
         try:
-            read = content.read_nowait()
-            enough = self._hear(read) if read else False
-            while len(read) >= _HELD_BACK and not enough:
-                read = content.read_nowait()
-                enough = self._hear(read) if read else False
+            enough = self._hear_some()
         except Exception as failure:  # noqa: BLE001 - it is for the task that waits, not for the loop
             self._end(failure)
             return
-        if enough or content.at_eof():
+        if enough:
             self._end()
+        elif self._heard < len(self._read) or len(self._read) >= _HELD_BACK:
+            self._wait_a_turn()
+        elif self._content.at_eof():
+            self._end()
+        elif self._lost:  # aiohttp has seen neither end nor fault
+            self._end(aiohttp.ServerDisconnectedError())
+        elif self._transport is not None:
+            self._resume(self._transport)
+
+    def _hear_some(self) -> bool:
+        if self._heard >= len(self._read):
+            self._read, self._heard = self._content.read_nowait(), 0
+        some = self._read[self._heard : self._heard + _MOST] if self._read else b""
+        self._heard += len(some)
+        return self._hear(some) if some else False
+
+    def _wait_a_turn(self) -> None:
+        self._more = True
+        if self._transport is not None and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._loop.call_soon(self._go_on)
+
+    def _resume(self, transport: asyncio.Transport) -> None:
+        if self._paused:
+            self._paused = False
+            transport.resume_reading()
 
     def _end(self, failure: Exception | None = None) -> None:
         if not self.over.done():

@@ -15,6 +15,8 @@ from lyra.chat.parts import FinishReason
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
+MOST_TOKENS = 1_000_000_000  # of one kind in one answer; a server that counts more is not believed
+
 
 class Prompt(msgspec.Struct, frozen=True):
     """One request to a model. `rules` and `context()` are byte-identical between turns.

@@ -74,6 +74,12 @@ class Finish(Part, frozen=True, tag="finish"):
     finish_reason: FinishReason
     message_metadata: dict[str, Any]
 
+    @property
+    def notice(self) -> str | None:
+        """What the listener is told where the model said nothing, or refused."""
+        said: str | None = self.message_metadata.get("notice")
+        return said
+
 
 class MessageMetadata(Part, frozen=True, tag="message-metadata"):
     """What is known of an answer that will have no `finish`: the same as that would tell."""

@@ -2,21 +2,41 @@
 
 A producer fills the log, readers follow it; neither waits for the other. The log is bounded
 because the answer is (`answer_max_bytes`), so a slow reader costs no more than that.
+
+Invariant: a run ends in one step, which nothing can fail in; and at the latest when its work does.
+Whatever has to be asked before (`closing`, `failing`) or told after (`counting`, followers) may fail
+alone.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from lyra.chat.parts import Abort, Finish, Part, Start, TextDelta, TextEnd, TextStart
-from lyra.errors import LyraError
+from lyra.chat.beside import beside
+from lyra.chat.parts import (
+    Abort,
+    Finish,
+    Part,
+    Start,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    failure_parts,
+)
+from lyra.errors import LlmInterruptedError, LyraError
 
+log = logging.getLogger(__name__)
+
+LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
 _TEXT_ID = "t1"
+_LET_GO_S = 1.0  # for work that has been cancelled
 _OVERHEAD = 1024  # bytes of the objects themselves and of their places in the tables
 
 Kind = TypeVar("Kind", bound=Part)
 Closing = Callable[[str], tuple[Part, ...]]
+Failing = Callable[[LyraError, str | None], tuple[Part, ...]]
 
 
 class Log(Protocol):
@@ -68,6 +88,14 @@ def _cut(reason: str) -> tuple[Part, ...]:
     return (Abort(reason),)
 
 
+def _broken(failure: LyraError, _: str | None) -> tuple[Part, ...]:
+    return (*failure_parts(failure, "-"), Finish("error", {"usage": {}}))
+
+
+def _uncounted() -> None:
+    """Count nothing."""
+
+
 class Run:
     """The log of one answer. Nothing is visible before `begin`; nothing is added after `end`."""
 
@@ -80,10 +108,14 @@ class Run:
         self.delivered = False  # whether a reader has been given the ending
         self.lost = False  # whether nobody may come back to it
         self.readers = 0
-        # How an ending on purpose looks; whoever fills the run knows more than the run does.
+        # How an ending on purpose looks, and a failure (with the ending's name, if it is not the
+        # failure's code); whoever fills the run knows more than the run does.
         self.closing: Closing = _cut
+        self.failing: Failing = _broken
+        self.counting = _uncounted  # called once, after the ending
         self.filled = False  # whether the work that fills this run has been begun
         self._producer: asyncio.Task[None] | None = None
+        self._done: Callable[[], None] | None = None
         self._parts: list[Part] = []
         self._lines: list[bytes] = []
         self._packed: bytes | None = None
@@ -112,30 +144,65 @@ class Run:
             self._parts.append(TextStart(_TEXT_ID))
         self._parts.append(TextDelta(_TEXT_ID, words))
         for follower in self._followers:
-            follower.hear()
+            try:
+                follower.hear()
+            except Exception:
+                log.exception("a reader broke: this is a fault in Lyra")
 
     def end(self, *ending: Part, failure: LyraError | None = None) -> None:
         """Close the text and append the ending. Only the first ending counts."""
         if self.ended:
             return
-        if self._talking:
-            self.add(TextEnd(_TEXT_ID))
-        for part in ending:
-            self.add(part)
+        talk = (TextEnd(_TEXT_ID),) if self._talking else ()
+        self._parts += (*talk, *ending)
         self.failure = failure
         self.ended = True
         self._wake()
+        with beside("the count of an answer"):
+            self.counting()
+
+    def fail(self, failure: LyraError, ending: str | None = None) -> None:
+        """End the run with this failure; metrics call the ending by its code, or by `ending`."""
+        if self.ended:
+            return
+        parts = _broken(failure, ending)
+        with beside("the ending of an answer"):
+            parts = self.failing(failure, ending)
+        self.end(*parts, failure=failure)
 
     def fill(self, work: Coroutine[Any, Any, None], done: Callable[[], None]) -> None:
-        """Begin the work that fills this run; `done` is called when it has let go of the model."""
-        self.filled = True
-        self._producer = asyncio.get_running_loop().create_task(work)
-        self._producer.add_done_callback(lambda _: self._let_go(done))
+        """Begin the work that fills this run; `done` is called when it has let go of the model.
 
-    def _let_go(self, done: Callable[[], None]) -> None:
+        Or when nobody waits for that any more: see `abandon`.
+        """
+        self.filled = True
+        self._done = done
+        self._producer = asyncio.get_running_loop().create_task(work)
+        self._producer.add_done_callback(self._over)
+
+    def _over(self, work: "asyncio.Task[None]") -> None:
+        if work.cancelled():  # perhaps before its first step: then it could end nothing
+            self.fail(LlmInterruptedError(LEFT), ending="left")
+        elif broken := work.exception():
+            log.error("an answer's work broke: this is a fault in Lyra", exc_info=broken)
+        self.fail(LyraError())
+        self._let_go()
+
+    def _let_go(self) -> None:
+        done, self._done = self._done, None
         # The work holds the run: what held the work in turn would wait for the garbage collector.
-        self._producer, self.closing = None, _cut
-        done()
+        self._producer, self.counting = None, _uncounted
+        self.closing, self.failing = _cut, _broken
+        if done is not None:
+            done()
+
+    def abandon(self) -> "asyncio.Task[None] | None":
+        """End the work that fills this run without waiting for it; that work, if there is any."""
+        work = self._producer
+        if work is not None:
+            work.cancel()
+            self._let_go()
+        return work
 
     @property
     def busy(self) -> bool:
@@ -145,7 +212,10 @@ class Run:
     def stop(self, reason: str) -> None:
         """End the run now with `abort`, and the work that fills it."""
         if not self.ended:
-            self.end(*self.closing(reason))
+            parts = _cut(reason)
+            with beside("the ending of an answer"):
+                parts = self.closing(reason)
+            self.end(*parts)
         self.cancel()
 
     def lose(self) -> None:
@@ -159,9 +229,9 @@ class Run:
             self._producer.cancel()
 
     async def over(self) -> None:
-        """Wait until the work that fills this run has let go of the model."""
+        """Wait until the work that fills this run has let go of the model, as it has to at once."""
         if self._producer is not None:
-            await asyncio.wait([self._producer])
+            await asyncio.wait([self._producer], timeout=_LET_GO_S)
 
     def text(self) -> str:
         """All words so far."""
@@ -236,4 +306,7 @@ class Run:
 
     def _wake(self) -> None:
         for follower in self._followers:
-            follower.wake()
+            try:
+                follower.wake()
+            except Exception:
+                log.exception("a reader broke: this is a fault in Lyra")

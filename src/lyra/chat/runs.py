@@ -19,6 +19,7 @@ from lyra.chat.elsewhere import Elsewhere
 from lyra.chat.remote import READERS, RemoteRun
 from lyra.chat.run import Log, Run
 from lyra.chat.run_table import RunTable
+from lyra.chat.supervisor import Supervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
 from lyra.redis.notices import RunVerb
 from lyra.settings import Settings
@@ -39,8 +40,14 @@ def run_name(owner: Key, name: str) -> str:
 class Runs:
     """The table of answers, bounded for the process and for every listener."""
 
-    def __init__(self, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        elsewhere: Elsewhere | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> None:
         self._settings = settings
+        self._supervisor = supervisor
         self._elsewhere = elsewhere
         if elsewhere is not None:
             elsewhere.on_notice(self._noticed)
@@ -152,7 +159,14 @@ class Runs:
         if run.ended:
             work.close()
             return
-        run.fill(work, lambda: self._settle(run))
+        if self._supervisor is not None:
+            self._supervisor.watch(run)
+        run.fill(work, lambda: self._filled(run))
+
+    def _filled(self, run: Run) -> None:
+        if self._supervisor is not None:
+            self._supervisor.leave(run)
+        self._settle(run)
 
     @asynccontextmanager
     async def reading(self, log: Log) -> AsyncIterator[None]:

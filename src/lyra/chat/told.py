@@ -1,11 +1,16 @@
-"""What the events of a model's stream add up to: words, counts, and how the answer ended."""
+"""What the events of a model's stream add up to: words, counts, and how the answer ended.
 
-from typing import Any
+Nothing here depends on the server's good will: whatever is not of the type that it should be is as
+if it were not there, and a count that is none is not counted.
+"""
+
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
-import orjson
+from msgspec import Raw
 
-from lyra.chat.model import Done, Usage
+from lyra.chat.characters import Characters, string_bytes, without_halves
+from lyra.chat.model import MOST_TOKENS, Done, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
     LlmInterruptedError,
@@ -34,17 +39,57 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "not_found_error": LlmMisconfiguredError,
     "invalid_request_error": LlmMisconfiguredError,
 }
+_MENDED_BYTES = 131_072  # an event that has to be mended letter by letter is no longer than this
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ABSENT = Raw(b"null")
+
+Value = TypeVar("Value")
 
 
-class _Words(msgspec.Struct, tag="text_delta", gc=False):
+class _Words(msgspec.Struct, gc=False):
+    type: Literal["text_delta"]  # not a tag: that may be missing
     text: str
 
 
-class _MoreWords(msgspec.Struct, tag="content_block_delta", gc=False):
+class _MoreWords(msgspec.Struct, gc=False):
+    type: Literal["content_block_delta"]
     delta: _Words
 
 
+class _Event(msgspec.Struct, gc=False):
+    """Any event. What is not asked for is passed over without being built."""
+
+    type: Raw = _ABSENT
+    delta: Raw = _ABSENT
+    content_block: Raw = _ABSENT
+    message: Raw = _ABSENT
+    usage: Raw = _ABSENT
+    error: Raw = _ABSENT
+
+
+class _Inner(msgspec.Struct, gc=False):
+    """What is within an event's `delta`, `content_block`, `message` or `error`."""
+
+    type: Raw = _ABSENT
+    text: Raw = _ABSENT
+    stop_reason: Raw = _ABSENT
+    usage: Raw = _ABSENT
+
+
+class _Counts(msgspec.Struct, gc=False):
+    input_tokens: Raw = _ABSENT
+    output_tokens: Raw = _ABSENT
+    cache_read_input_tokens: Raw = _ABSENT
+    cache_creation_input_tokens: Raw = _ABSENT
+
+
 _more_words = msgspec.json.Decoder(_MoreWords).decode
+_event = msgspec.json.Decoder(_Event)
+_inner = msgspec.json.Decoder(_Inner)
+_counts = msgspec.json.Decoder(_Counts)
+_string = msgspec.json.Decoder(str)
+_tokens = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)])
+_anything = msgspec.json.Decoder(Raw)
 
 
 class Told:
@@ -52,72 +97,142 @@ class Told:
 
     def __init__(self) -> None:
         self.ending: Done | LyraError | None = None
-        self._words = ""
-        self._reason: str | None = None
-        self._counts: dict[str, Any] = {}
         self.news = False  # whether more has been counted than `counted` has told
+        self._words: list[str] = []
+        self._characters = Characters()
+        self._reason = ""
+        self._usage = Usage()
 
     def take(self, data: bytes) -> None:
         """Take one event's data. Nothing counts after the end."""
         if self.ending is not None:
             return
-        if b'"text_delta"' not in data:
-            self._take_other(data)
-            return
-        try:
-            self._words += _more_words(data).delta.text
-        except msgspec.DecodeError:
-            self._take_other(data)
+        if b'"text_delta"' in data and self._characters.whole:
+            try:
+                self._words.append(_more_words(data).delta.text)
+            except _UNREADABLE:
+                self._take_any(data)
+        else:
+            self._take_any(data)
 
-    def _take_other(self, data: bytes) -> None:
+    def _take_any(self, data: bytes) -> None:
         try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            event = _read(data)
+        except _UNREADABLE:
             self.ending = LlmInterruptedError()  # what was said before it is kept
-            return
-        kind = event.get("type") if isinstance(event, dict) else None
-        if kind == "message_start" and isinstance(message := event.get("message"), dict):
-            self._count(message.get("usage"))
-        elif kind == "message_delta" and isinstance(delta := event.get("delta"), dict):
-            self._reason = delta.get("stop_reason")
-            self._count(event.get("usage"))
-        elif kind == "message_stop":
-            self.ending = Done(_FINISH.get(self._reason or "", "other"), _usage(self._counts))
-        elif kind == "error":
-            self.ending = _reported(event.get("error"))
-        # else pings, thinking, and whatever is added to the API later
+        else:
+            self._heed(event)
 
-    def _count(self, counts: Any) -> None:
-        self._counts |= _known(counts)
+    def _heed(self, event: _Event) -> None:
+        match _kind(event):
+            case "content_block_delta":
+                self._say(event.delta, "text_delta")
+            case "content_block_start":
+                self._say(event.content_block, "text")  # some gateways begin with words
+            case "message_start":
+                self._count(_within(event.message).usage)
+            case "message_delta":
+                # Gateways tell the counts again in an event of its own, without a reason.
+                reason = _as(_string, _within(event.delta).stop_reason)
+                self._reason = reason or self._reason
+                self._count(event.usage)
+            case "message_stop":
+                self.ending = Done(_FINISH.get(self._reason, "other"), self._usage)
+            case "error":
+                self.ending = _reported(event.error)
+            case _:
+                pass  # pings, thinking, and whatever is added to the API later
+
+    def _say(self, block: Raw, kind: str) -> None:
+        """Say the words of a block of this kind; anything else says nothing."""
+        inner = _within(block)
+        if _as(_string, inner.type) != kind:
+            return
+        literal, text = bytes(inner.text), _as(_string, inner.text)
+        if text is not None:
+            self._words.append(self._characters.feed(text.encode()))
+        elif not literal.startswith(b'"'):
+            return
+        elif len(literal) > _MENDED_BYTES:
+            self.ending = LlmInterruptedError()
+        else:
+            self._words.append(self._characters.feed(string_bytes(literal)))
+
+    def _count(self, usage: Raw) -> None:
+        """Take over the counts that are some; the others stay as they are."""
+        told, before = _as(_counts, usage) or _Counts(), self._usage
+        self._usage = Usage(
+            _known(told.input_tokens, before.input_tokens),
+            _known(told.output_tokens, before.output_tokens),
+            _known(told.cache_read_input_tokens, before.cached_input_tokens),
+            _known(told.cache_creation_input_tokens, before.cache_write_tokens),
+        )
         self.news = True
 
     def counted(self) -> Usage:
         """What has been counted so far."""
         self.news = False
-        return _usage(self._counts)
+        return self._usage
 
     def said(self) -> str:
         """The words since the last call."""
-        words, self._words = self._words, ""
-        return words
+        words, self._words = self._words, []
+        return "".join(words)
+
+    def rest(self) -> str:
+        """The words since the last call, and what stands for half a character at the end."""
+        self._words.append(self._characters.end())
+        return self.said()
 
 
-def _known(usage: Any) -> dict[str, Any]:
-    """The counts that an event really holds; null means unchanged."""
-    told = usage if isinstance(usage, dict) else {}
-    return {name: count for name, count in told.items() if count is not None}
+def _read(data: bytes) -> _Event:
+    """The event of this JSON; one without fields, where it is JSON but no object.
+
+    Raises:
+        DecodeError: it is no JSON.
+        RecursionError: it is nested more deeply than anything sensible.
+    """
+    try:
+        return _parsed(data)
+    except msgspec.DecodeError:
+        if len(data) > _MENDED_BYTES:
+            raise
+        return _parsed(without_halves(data))
 
 
-def _reported(error: Any) -> LyraError:
-    """An error event's type as our error; it comes with HTTP status 200."""
-    kind = error.get("type") if isinstance(error, dict) else None
-    return _BY_TYPE.get(str(kind), LlmUnavailableError)()
+def _parsed(data: bytes) -> _Event:
+    try:
+        return _event.decode(data)
+    except msgspec.ValidationError:
+        _anything.decode(data)
+        return _Event()
 
 
-def _usage(told: dict[str, Any]) -> Usage:
-    return Usage(
-        input_tokens=told.get("input_tokens") or 0,
-        output_tokens=told.get("output_tokens") or 0,
-        cached_input_tokens=told.get("cache_read_input_tokens") or 0,
-        cache_write_tokens=told.get("cache_creation_input_tokens") or 0,
-    )
+def _as(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
+    """The value, if it is of the decoder's type."""
+    try:
+        return decoder.decode(raw)
+    except _UNREADABLE:
+        return None
+
+
+def _kind(event: _Event) -> str | None:
+    """The event's type; servers of other protocols report an error without one."""
+    kind = _as(_string, event.type)
+    failed = kind is None and _as(_inner, event.error) is not None
+    return "error" if failed else kind
+
+
+def _within(raw: Raw) -> _Inner:
+    return _as(_inner, raw) or _Inner()
+
+
+def _known(told: Raw, before: int) -> int:
+    count = _as(_tokens, told)
+    return before if count is None else count
+
+
+def _reported(error: Raw) -> LyraError:
+    """An error's type as our error; it comes with HTTP status 200."""
+    kind = _as(_string, _within(error).type)
+    return _BY_TYPE.get(kind or "", LlmUnavailableError)()

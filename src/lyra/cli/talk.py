@@ -185,6 +185,8 @@ def _show(part: Part, shown: Shown) -> None:
             raise ChatError(harmless(sentence))
         case {"type": "abort"}:
             raise ChatError("The server ended the answer. What you see may be incomplete.")
+        case {"type": "finish", "messageMetadata": {"notice": str(notice)}}:
+            raise ChatError(harmless(notice))
         case {"type": "finish", "finishReason": "length"}:
             raise ChatError("The answer reached its longest length and was cut there.")
         case _:

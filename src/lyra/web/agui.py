@@ -46,6 +46,8 @@ class Events:
     def __init__(self, thread_id: str, run_id: str, message_id: str) -> None:
         self._ids = {"threadId": thread_id, "runId": run_id}
         self._message = {"messageId": message_id}
+        self._notice = {"messageId": f"{message_id}-notice"}
+        self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
         """The events of these parts; what has no place in this protocol is passed over."""
@@ -60,6 +62,7 @@ class Events:
             case TextStart():
                 yield {"type": "TEXT_MESSAGE_START", **self._message, "role": "assistant"}
             case TextDelta():
+                self._blank = self._blank and not part.delta.strip()
                 yield {"type": "TEXT_MESSAGE_CONTENT", **self._message, "delta": part.delta}
             case TextEnd():
                 yield {"type": "TEXT_MESSAGE_END", **self._message}
@@ -78,6 +81,16 @@ class Events:
                 ended = DrainingError
                 yield {"type": "RUN_ERROR", "message": ended.sentence, "code": ended.code}
             case Finish() if part.finish_reason != "error":
+                if part.notice is not None:
+                    yield from self._noticed(part.notice)
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:
                 return  # the failure has been told already
+
+    def _noticed(self, notice: str) -> Iterator[dict[str, Any]]:
+        """Tell programs; and people, where they would see nothing at all."""
+        yield {"type": "CUSTOM", "name": "lyra.notice", "value": notice}
+        if self._blank:
+            yield {"type": "TEXT_MESSAGE_START", **self._notice, "role": "assistant"}
+            yield {"type": "TEXT_MESSAGE_CONTENT", **self._notice, "delta": notice}
+            yield {"type": "TEXT_MESSAGE_END", **self._notice}

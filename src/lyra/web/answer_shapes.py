@@ -207,7 +207,7 @@ class ProfileAnswer(Struct):
 
 
 class ChatAnswer(Struct):
-    """A whole answer in one piece."""
+    """A whole answer in one piece. `notice`: why it says nothing, or no more; then for people to read."""
 
     success: Yes
     response: str
@@ -216,6 +216,7 @@ class ChatAnswer(Struct):
     usage: Usage
     finish_reason: FinishReason
     cache: CacheState
+    notice: str | UnsetType = UNSET
 
 
 class StartCache(CacheState, kw_only=True):
@@ -233,16 +234,20 @@ class StartMetadata(Struct):
     demo: Yes | UnsetType = UNSET
 
 
-class FinishMetadata(Struct):
-    """What the answer took. `first_token_ms` is null where no word came."""
+class FinishMetadata(Struct, kw_only=True):
+    """What the answer took. `first_token_ms` is null where no word came.
+
+    `notice` is for people to read: the model said nothing, or refused.
+    """
 
     usage: Usage
     first_token_ms: float | None
     duration_ms: float
     cache: CacheState
+    notice: str | UnsetType = UNSET
 
 
-class AbortMetadata(FinishMetadata):
+class AbortMetadata(FinishMetadata, kw_only=True):
     """What a cut answer took, and why it was cut; output tokens are estimated."""
 
     aborted: Literal["stopped", "draining"]

@@ -55,7 +55,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
             chunks = Chunks(run.id, created, include_usage=usage)
             return await streamed(request, run, Translated(run, chunks))
         finish = await whole(run)
-        message = {"role": "assistant", "content": run.text()}
+        message = {"role": "assistant", **_content(run.text(), finish)}
         choice = {"index": 0, "message": message, "finish_reason": _reason(finish)}
         answer = _named("chat.completion", run.id, created)
         return json_answer({**answer, "choices": [choice], "usage": _usage(finish)})
@@ -70,6 +70,7 @@ class Chunks:
     def __init__(self, run_id: str, created: int, *, include_usage: bool) -> None:
         self._envelope = _named("chat.completion.chunk", run_id, created)
         self._include_usage = include_usage
+        self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
         """The chunks of these parts; what has no place in this protocol is passed over."""
@@ -81,13 +82,12 @@ class Chunks:
             case Start():
                 yield self._chunk({"role": "assistant", "content": ""})
             case TextDelta():
+                self._blank = self._blank and not part.delta.strip()
                 yield self._chunk({"content": part.delta})
             case FailureData():
                 yield _error(part.data)
             case Finish() if part.finish_reason != "error":
-                yield self._chunk({}, _reason(part))
-                if self._include_usage:
-                    yield {**self._envelope, "choices": [], "usage": _usage(part)}
+                yield from self._finish(part)
             case Abort(reason="stopped"):
                 yield self._chunk({}, "stop")
             case Abort():
@@ -96,9 +96,30 @@ class Chunks:
             case _:
                 return
 
+    def _finish(self, part: Finish) -> Iterator[dict[str, Any]]:
+        if part.notice is not None:
+            yield self._chunk(_noticed(part, part.notice, blank=self._blank))
+        yield self._chunk({}, _reason(part))
+        if self._include_usage:
+            yield {**self._envelope, "choices": [], "usage": _usage(part)}
+
     def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return {**self._envelope, "choices": [choice]}
+
+
+def _content(text: str, finish: Finish) -> dict[str, str]:
+    """The members of a message that are for people."""
+    if finish.notice is None:
+        return {"content": text}
+    return {"content": text, **_noticed(finish, finish.notice, blank=not text.strip())}
+
+
+def _noticed(finish: Finish, notice: str, *, blank: bool) -> dict[str, str]:
+    """The notice where clients of this protocol look: a refusal, or words in place of none."""
+    if finish.finish_reason == "content-filter":
+        return {"refusal": notice, **({"content": notice} if blank else {})}
+    return {"content": notice}
 
 
 def _error(told: dict[str, Any]) -> dict[str, Any]:

@@ -41,17 +41,16 @@ async def chat(request: web.Request) -> web.StreamResponse:
         if question.stream and not wants_json(request):
             return await streamed(request, run, UiMessages(run))
         finish = await whole(run)
-        return json_answer(
-            {
-                "success": True,
-                "response": run.text(),
-                "tracks": [part.data for part in run.said(TrackCard)],
-                "model": request.app[SERVICES].speaker.model.name,
-                "usage": finish.message_metadata["usage"],
-                "finish_reason": finish.finish_reason,
-                "cache": visit.describe(),
-            }
-        )
+        told = {
+            "success": True,
+            "response": run.text() if run.text().strip() else finish.notice or "",
+            "tracks": [part.data for part in run.said(TrackCard)],
+            "model": request.app[SERVICES].speaker.model.name,
+            "usage": finish.message_metadata["usage"],
+            "finish_reason": finish.finish_reason,
+            "cache": visit.describe(),
+        }
+        return json_answer(told | ({"notice": finish.notice} if finish.notice else {}))
 
 
 Asked = TypeVar("Asked")

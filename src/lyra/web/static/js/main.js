@@ -202,7 +202,7 @@ async function read(turn, parts) {
   if (follow && turn.cut) toEnd();
   running = null;
   busy(false);
-  say(turn.cut?.code === "stopped" ? "Stopped." : spoken(turn.answer) || turn.foot.textContent);
+  say(turn.cut?.code === "stopped" ? "Stopped." : `${spoken(turn.answer)} ${turn.notice}`.trim() || turn.foot.textContent);
   keep();
   // The question stays, and is asked once they are back.
   if (turn.cut) asked(turn.cut);

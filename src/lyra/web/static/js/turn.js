@@ -3,7 +3,7 @@
 import { button, cover, el, named } from "./dom.js";
 import { Paper } from "./markdown.js";
 
-const unanswered = () => ({ answer: "", cards: [], facts: [], receipt: null, cut: null, last: null });
+const unanswered = () => ({ answer: "", cards: [], facts: [], notice: "", receipt: null, cut: null, last: null });
 const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 /* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part). */
@@ -71,7 +71,7 @@ export class Turn {
       this.cut = failure.name === "AbortError" ? { code: "stopped" } : { ...failure, message: failure.message };
     }
     paper?.end(Boolean(this.cut));
-    if (!this.answer) this.body.replaceChildren();
+    if (!this.answer.trim()) this.body.replaceChildren(this.answer = "");
     this.#close();
   }
 
@@ -83,7 +83,10 @@ export class Turn {
     else if (type === "error") this.cut ??= { message: part.errorText, retryable: true };
     else if (type === "abort") this.cut = { code: part.reason };
     else if (type === "start") this.deeds.began(part);
-    else if (type === "finish" && !this.cut) this.receipt = receipt(messageMetadata, performance.now() - began);
+    else if (type === "finish" && !this.cut) {
+      this.receipt = receipt(messageMetadata, performance.now() - began);
+      this.notice = messageMetadata.notice ?? "";
+    }
   }
 
   #close() {
@@ -92,6 +95,7 @@ export class Turn {
     if (this.cards.length) below.push(shelf(this.cards));
     if (this.facts.length) below.push(why(this.facts));
     if (this.cut) below.push(this.#trouble());
+    if (this.notice) below.push(el("div", { class: "oops" }, el("p", {}, this.notice), this.answer ? "" : this.#again()));
     if (this.answer) below.push(this.#offers());
     this.foot.replaceChildren(...below);
   }
@@ -105,15 +109,18 @@ export class Turn {
     return el("div", { class: "oops" }, el("p", {}, text), act || "");
   }
 
+  #again() {
+    return button("Ask again", () => this.deeds.ask(this));
+  }
+
   #offers() {
     const copy = button("Copy", async () => {
       // Without https there is no clipboard for pages.
       copy.textContent = await navigator.clipboard?.writeText(this.answer).then(() => "Copied") ?? "Not here";
       setTimeout(() => { copy.textContent = "Copy"; }, 1500);
     });
-    const again = button("Ask again", () => this.deeds.ask(this));
     const edit = button("Edit", () => this.deeds.edit(this.question));
-    return el("p", { class: "deeds" }, copy, again, edit, el("span", { class: "receipt num" }, this.receipt ?? ""));
+    return el("p", { class: "deeds" }, copy, this.#again(), edit, el("span", { class: "receipt num" }, this.receipt ?? ""));
   }
 }
 
