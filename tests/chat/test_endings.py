@@ -36,7 +36,7 @@ BESIDE = (
     "lyra.chat.answer.named_items",
     "lyra.chat.answer.card",
     "lyra.chat.answer.facts",
-    "lyra.chat.budget.Budget.spent",
+    "lyra.chat.budget.Reservation.settle",
     "lyra.metrics.Times.observe",
     "lyra.traces.Traces.note",
     "lyra.cache.visit.Visit.lookup_ms",
