@@ -1,18 +1,29 @@
 """The part of Spotify's answers that Lyra reads, in the shapes of both API regimes.
 
 Every field may be missing or null: Spotify's own description calls fields required that its
-answers leave out. Fields typed Any are looked at, never trusted.
+answers leave out.
+
+What is passed over costs a millisecond a megabyte, what is made an object a hundred times as much.
+So of a list only its beginning is made objects, and what may be anything, or may be there very many
+times, stays the text it came as (Raw) until somebody looks at it.
 """
 
 from typing import Any
 
 import msgspec
 
+Some = msgspec.Raw | msgspec.UnsetType
+
+
+def first(most: int, kind: Any) -> type[msgspec.Struct]:
+    """The shape of a list, of which so many elements are read and the others passed over."""
+    fields = [(f"at_{place}", kind | msgspec.UnsetType, msgspec.UNSET) for place in range(most)]
+    return msgspec.defstruct("First", fields, array_like=True, gc=False)
+
 
 class Image(msgspec.Struct, gc=False):
     url: str | None = None
-    height: float | None = None
-    width: float | None = None
+    width: Some = msgspec.UNSET
 
 
 class Links(msgspec.Struct, gc=False):
@@ -35,16 +46,16 @@ class Owner(msgspec.Struct, gc=False):
 class User(Linked, kw_only=True, gc=False):
     display_name: str | None = None
     account_id: str | None = None
-    images: list[Image | None] | None = None
-    followers: Any = msgspec.UNSET
+    images: Some = msgspec.UNSET
+    followers: Some = msgspec.UNSET
 
 
 class Artist(Linked, kw_only=True, gc=False):
     name: str | None = None
-    images: list[Image | None] | None = None
-    genres: list[str | None] | None = None
-    popularity: Any = msgspec.UNSET
-    followers: Any = msgspec.UNSET
+    images: Some = msgspec.UNSET
+    genres: Some = msgspec.UNSET
+    popularity: Some = msgspec.UNSET
+    followers: Some = msgspec.UNSET
 
 
 class Credit(msgspec.Struct, gc=False):
@@ -54,18 +65,18 @@ class Credit(msgspec.Struct, gc=False):
 
 class Album(msgspec.Struct, gc=False):
     name: str | None = None
-    images: list[Image | None] | None = None
+    images: Some = msgspec.UNSET
     release_date: str | None = None
 
 
 class Track(Linked, kw_only=True, gc=False):
     name: str | None = None
     type: str | None = None
-    artists: list[Credit | None] | None = None
+    artists: Some = msgspec.UNSET
     album: Album | None = None
-    duration_ms: Any = None
+    duration_ms: Some = msgspec.UNSET
     explicit: bool | None = None
-    popularity: Any = msgspec.UNSET
+    popularity: Some = msgspec.UNSET
 
 
 class Play(msgspec.Struct, gc=False):
@@ -77,7 +88,7 @@ class Play(msgspec.Struct, gc=False):
 
 
 class Size(msgspec.Struct, gc=False):
-    total: Any = None
+    total: Some = msgspec.UNSET
 
 
 class Playlist(Linked, kw_only=True, gc=False):
@@ -85,7 +96,7 @@ class Playlist(Linked, kw_only=True, gc=False):
 
     name: str | None = None
     description: str | None = None
-    images: list[Image | None] | None = None
+    images: Some = msgspec.UNSET
     owner: Owner | None = None
     collaborative: bool | None = None
     items: Size | msgspec.UnsetType | None = msgspec.UNSET

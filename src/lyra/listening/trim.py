@@ -3,14 +3,23 @@
 import re
 from collections.abc import Sequence
 from math import inf
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+from msgspec.json import Decoder
+from msgspec.structs import astuple
 
 from lyra.listening import shapes
+from lyra.listening.decode import decode_or_none
 from lyra.listening.models import Artist, Playlist, Profile, Track
 from lyra.listening.text import clean, plain
 
 NAME_CAP = 300
 _GENRE_CAP, _ID_CAP = 60, 100
-_GENRES, _CREDITS = 20, 20
+_GENRES, _CREDITS, _PICTURES = 20, 20, 20
+_first_genres = Decoder(shapes.first(_GENRES, str | None) | None)
+_first_credits = Decoder(shapes.first(_CREDITS, shapes.Credit | None) | None)
+_first_pictures = Decoder(shapes.first(_PICTURES, shapes.Image | None) | None)
 _WIDE_ENOUGH = 160
 _PAGE = re.compile(r"https://open\.spotify\.com/[^\s\"'<>\\\x00-\x20\x7f]{0,400}", re.ASCII)
 _PICTURE = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
@@ -19,6 +28,12 @@ _YEAR = re.compile(r"[12][0-9]{3}(?![0-9])", re.ASCII)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z", re.ASCII)
 # What JSON readers in every language hold exactly.
 _LARGEST = 2**53
+_DIGITS = 24  # more are no width and no length, and slow to read
+
+
+def has_id(raw: shapes.User) -> bool:
+    """Return whether the listener is told from others."""
+    return bool(_id(raw.id) or _id(raw.account_id))
 
 
 def profile(raw: shapes.User) -> Profile:
@@ -44,7 +59,7 @@ def artist(raw: shapes.Artist) -> Artist | None:
         uri=_uri(raw),
         url=_page(raw),
         image=_picture(raw.images),
-        genres=None if raw.genres is None else _genres(raw.genres),
+        genres=_genres(raw.genres),
     )
 
 
@@ -54,7 +69,7 @@ def track(raw: shapes.Track) -> Track | None:
     if name is None or raw.type == "episode":
         return None
     album = raw.album or shapes.Album()
-    given = [one for one in (raw.artists or ())[:_CREDITS] if one]
+    given = _beginning(raw.artists, _first_credits) or ()
     named = [(credit, _id(one.id)) for one in given if (credit := _name(one.name))]
     return Track(
         name=name,
@@ -113,23 +128,47 @@ def _page(raw: shapes.Linked) -> str | None:
     return url if url and _PAGE.fullmatch(url) else None
 
 
-def _picture(images: Sequence[shapes.Image | None] | None) -> str | None:
+def _beginning(given: shapes.Some, decoder: Decoder[Any]) -> tuple[Any, ...] | None:
+    """Return what is not null or empty at the beginning of a list, None if there is no list."""
+    if given is UNSET:
+        return None
+    try:
+        found = decoder.decode(given)
+    except (ValueError, RecursionError):
+        found = decode_or_none(given, decoder)
+    return None if found is None else tuple(filter(None, astuple(found)))  # UNSET counts as empty
+
+
+def _picture(given: shapes.Some) -> str | None:
+    return _best(_beginning(given, _first_pictures) or ())
+
+
+def _best(images: Sequence[shapes.Image]) -> str | None:
     """Return the smallest picture that is wide enough for a card, else the first."""
     best, least = None, inf
-    for one in images or ():
-        if one and one.url:
-            width = one.width or 0
+    for one in images:
+        if one.url:
+            width = _width(one.width)
             if best is None or _WIDE_ENOUGH <= width < least:
                 best, least = one.url, width if width >= _WIDE_ENOUGH else inf
     if best is None or _PICTURE.fullmatch(best):
         return best
     # Rare: only now is it worth while to look at all of them.
-    return _picture([one for one in images or () if one and _PICTURE.fullmatch(one.url or "")])
+    return _best([one for one in images if _PICTURE.fullmatch(one.url or "")])
 
 
-def _genres(given: Sequence[str | None]) -> tuple[str, ...]:
-    names = (clean(name, _GENRE_CAP) for name in given[:_GENRES] if name)
-    return tuple(name for name in names if name)
+def _width(given: shapes.Some) -> float:
+    try:
+        return float(_number(given) or 0)
+    except ValueError:
+        return 0.0
+
+
+def _genres(given: shapes.Some) -> tuple[str, ...] | None:
+    names = _beginning(given, _first_genres)
+    if names is None:
+        return None
+    return tuple(filter(None, [clean(name, _GENRE_CAP) for name in names]))
 
 
 def _year(date: str | None) -> int | None:
@@ -144,8 +183,16 @@ def _total(raw: shapes.Playlist) -> int | None:
     return next((total for total in totals if total is not None), None)
 
 
-def _natural(number: object) -> int | None:
+def _natural(given: shapes.Some) -> int | None:
     """Return a whole number that JSON carries exactly; local files put objects in its place."""
-    if not isinstance(number, int) or isinstance(number, bool):
+    digits = _number(given)
+    if not digits.isdigit():
         return None
-    return number if 0 <= number <= _LARGEST else None
+    number = int(digits)
+    return number if number <= _LARGEST else None
+
+
+def _number(given: shapes.Some) -> bytes:
+    """Return what may be a number as it was written; the empty text for what is none."""
+    written = b"" if isinstance(given, UnsetType) else bytes(given)
+    return written if len(written) <= _DIGITS else b""
