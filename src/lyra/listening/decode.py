@@ -8,8 +8,8 @@ from msgspec.structs import astuple
 
 T = TypeVar("T")
 
-# What is larger is nobody's title, and would be slow to mend.
-_MENDED = 64 * 1024
+# Of an item: ten times what a real one has. What is larger is not mended, since that is slow.
+LARGEST = 64 * 1024
 _ESCAPES = 10_000
 # Escaped backslashes and whole pairs are matched to be passed over.
 _ESCAPE = re.compile(rb"\\(?:\\|u[dD](?:[89abAB]..(?:\\u[dD][c-fC-F]..)?|[c-fC-F]..))")
@@ -32,16 +32,18 @@ def decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def decode_or_none(text: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """Return the JSON in the decoder's shape, None if it cannot be."""
+    """Return the JSON in the decoder's shape, None if it cannot be or is too large for one item."""
+    if len(memoryview(text)) > LARGEST:
+        return None
     try:
         return decode(text, decoder)
     except ValueError:
         return None
 
 
-def elements(given: msgspec.Struct | None) -> list[Any]:
-    """Return the elements of a list that was decoded as `shapes.first`."""
-    return [one for one in astuple(given) if one is not msgspec.UNSET] if given else []
+def elements(given: msgspec.Struct) -> list[Any]:
+    """Return the elements of a list that was decoded as `shapes.first`, null among them."""
+    return [one for one in astuple(given) if one is not msgspec.UNSET]
 
 
 def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
@@ -53,7 +55,7 @@ def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 def _mend(text: bytes) -> bytes:
     """Return the JSON in whole characters; one broken title must not cost a section."""
-    if len(text) <= _MENDED:
+    if len(text) <= LARGEST:
         text = text.decode(errors="replace").encode()
     return _ESCAPE.sub(_whole, text, count=_ESCAPES)
 

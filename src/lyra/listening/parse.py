@@ -8,7 +8,7 @@ import msgspec
 from msgspec.json import Decoder
 
 from lyra.listening import shapes, trim
-from lyra.listening.decode import decode, decode_or_none, elements
+from lyra.listening.decode import LARGEST, decode, decode_or_none, elements
 from lyra.listening.models import Artist, Play, Playlist, Profile, Track
 from lyra.spotify.failures import SpotifyFailure
 
@@ -86,6 +86,8 @@ def read_profile(body: bytes) -> Page[Profile]:
     Raises:
         SpotifyFailure: `truncated` for broken JSON, `unexpected_shape` for JSON without an id.
     """
+    if len(body) > LARGEST:
+        raise SpotifyFailure("unexpected_shape")
     raw = _decoded(body, _profile)
     if not trim.has_id(raw):
         raise SpotifyFailure("unexpected_shape")

@@ -33,6 +33,8 @@ def clean(text: str, limit: int = _CAP) -> str:
 
     At most `limit` code points; a text that was longer ends in an ellipsis.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     text = text[: limit * _WINDOW]
     if not (text.isascii() and text.isprintable()):
         text = _visible(text)

@@ -3,23 +3,16 @@
 import re
 from collections.abc import Sequence
 from math import inf
-from typing import Any
 
-from msgspec import UNSET, UnsetType
-from msgspec.json import Decoder
-from msgspec.structs import astuple
+from msgspec import UNSET
 
 from lyra.listening import shapes
-from lyra.listening.decode import decode_or_none
 from lyra.listening.models import Artist, Playlist, Profile, Track
 from lyra.listening.text import clean, plain
 
 NAME_CAP = 300
 _GENRE_CAP, _ID_CAP = 60, 100
-_GENRES, _CREDITS, _PICTURES = 20, 20, 20
-_first_genres = Decoder(shapes.first(_GENRES, str | None) | None)
-_first_credits = Decoder(shapes.first(_CREDITS, shapes.Credit | None) | None)
-_first_pictures = Decoder(shapes.first(_PICTURES, shapes.Image | None) | None)
+_CREDITS_CAP = 2000  # of all the names of one track, before they are cleaned
 _WIDE_ENOUGH = 160
 _PAGE = re.compile(r"https://open\.spotify\.com/[^\s\"'<>\\\x00-\x20\x7f]{0,400}", re.ASCII)
 _PICTURE = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
@@ -42,7 +35,7 @@ def profile(raw: shapes.User) -> Profile:
     return Profile(
         id=_id(raw.id) or account or "",
         display_name=_name(raw.display_name),
-        image=_picture(raw.images),
+        image=_picture(shapes.elements(raw.images)),
         url=_page(raw),
         account_id=account,
     )
@@ -58,7 +51,7 @@ def artist(raw: shapes.Artist) -> Artist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(raw.images),
+        image=_picture(shapes.elements(raw.images)),
         genres=_genres(raw.genres),
     )
 
@@ -69,8 +62,7 @@ def track(raw: shapes.Track) -> Track | None:
     if name is None or raw.type == "episode":
         return None
     album = raw.album or shapes.Album()
-    given = _beginning(raw.artists, _first_credits) or ()
-    named = [(credit, _id(one.id)) for one in given if (credit := _name(one.name))]
+    named = _credits(raw.artists)
     return Track(
         name=name,
         artists=tuple([credit for credit, _ in named]),
@@ -79,7 +71,7 @@ def track(raw: shapes.Track) -> Track | None:
         uri=_uri(raw),
         url=_page(raw),
         album=_name(album.name),
-        image=_picture(album.images),
+        image=_picture(shapes.elements(album.images)),
         released=_year(album.release_date),
         duration_ms=_natural(raw.duration_ms),
         explicit=raw.explicit,
@@ -96,7 +88,7 @@ def playlist(raw: shapes.Playlist) -> Playlist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(raw.images),
+        image=_picture(shapes.elements(raw.images)),
         description=plain(raw.description or "", NAME_CAP) or None,
         total=_total(raw),
         owner=_name(raw.owner.display_name) if raw.owner else None,
@@ -107,6 +99,16 @@ def playlist(raw: shapes.Playlist) -> Playlist | None:
 def moment(text: str | None) -> str | None:
     """Return the time as Spotify wrote it, if it is one in UTC."""
     return text if text and _MOMENT.fullmatch(text) else None
+
+
+def _credits(given: shapes.Credits | None) -> list[tuple[str, str | None]]:
+    """Return the names and ids of those a track is by."""
+    room, kept = _CREDITS_CAP, []
+    for one in shapes.elements(given):
+        room -= len(one.name or "")
+        if room >= 0 and (name := _name(one.name)):
+            kept.append((name, _id(one.id)))
+    return kept
 
 
 def _name(text: str | None) -> str | None:
@@ -128,22 +130,7 @@ def _page(raw: shapes.Linked) -> str | None:
     return url if url and _PAGE.fullmatch(url) else None
 
 
-def _beginning(given: shapes.Some, decoder: Decoder[Any]) -> tuple[Any, ...] | None:
-    """Return what is not null or empty at the beginning of a list, None if there is no list."""
-    if given is UNSET:
-        return None
-    try:
-        found = decoder.decode(given)
-    except (ValueError, RecursionError):
-        found = decode_or_none(given, decoder)
-    return None if found is None else tuple(filter(None, astuple(found)))  # UNSET counts as empty
-
-
-def _picture(given: shapes.Some) -> str | None:
-    return _best(_beginning(given, _first_pictures) or ())
-
-
-def _best(images: Sequence[shapes.Image]) -> str | None:
+def _picture(images: Sequence[shapes.Image]) -> str | None:
     """Return the smallest picture that is wide enough for a card, else the first."""
     best, least = None, inf
     for one in images:
@@ -154,21 +141,21 @@ def _best(images: Sequence[shapes.Image]) -> str | None:
     if best is None or _PICTURE.fullmatch(best):
         return best
     # Rare: only now is it worth while to look at all of them.
-    return _best([one for one in images if _PICTURE.fullmatch(one.url or "")])
+    return _picture([one for one in images if _PICTURE.fullmatch(one.url or "")])
 
 
 def _width(given: shapes.Some) -> float:
     try:
-        return float(_number(given) or 0)
+        written = b"" if given is UNSET else bytes(given)
+        return float(written) if len(written) <= _DIGITS else 0.0
     except ValueError:
         return 0.0
 
 
-def _genres(given: shapes.Some) -> tuple[str, ...] | None:
-    names = _beginning(given, _first_genres)
-    if names is None:
+def _genres(given: shapes.Genres | None) -> tuple[str, ...] | None:
+    if given is None:
         return None
-    return tuple(filter(None, [clean(name, _GENRE_CAP) for name in names]))
+    return tuple(filter(None, [clean(name, _GENRE_CAP) for name in shapes.elements(given)]))
 
 
 def _year(date: str | None) -> int | None:
@@ -185,14 +172,8 @@ def _total(raw: shapes.Playlist) -> int | None:
 
 def _natural(given: shapes.Some) -> int | None:
     """Return a whole number that JSON carries exactly; local files put objects in its place."""
-    digits = _number(given)
-    if not digits.isdigit():
+    digits = b"" if given is UNSET else bytes(given)
+    if len(digits) > _DIGITS or not digits.isdigit():
         return None
     number = int(digits)
     return number if number <= _LARGEST else None
-
-
-def _number(given: shapes.Some) -> bytes:
-    """Return what may be a number as it was written; the empty text for what is none."""
-    written = b"" if isinstance(given, UnsetType) else bytes(given)
-    return written if len(written) <= _DIGITS else b""
