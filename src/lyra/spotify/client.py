@@ -189,9 +189,9 @@ class SpotifyReader:
             )
             await self._client.turns.step()
             body = self._client.wire.read(answer)
-            # A listener's answers are far smaller; what is not may be made to keep the loop.
-            large = len(body) > _LARGE
-            value = await asyncio.to_thread(parse, body) if large else parse(body)
+            if len(body) > _LARGE:
+                await self._client.turns.later()  # to unpack it has taken its time
+            value = parse(body)
             outcome = "ok"
         except SpotifyFailure as failure:
             outcome = failure.kind
