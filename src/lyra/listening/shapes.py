@@ -33,6 +33,7 @@ class Credit(msgspec.Struct, gc=False):
 
 
 if TYPE_CHECKING:
+
     class Images(msgspec.Struct): ...
 
     class Credits(msgspec.Struct): ...

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from math import inf
+from unicodedata import normalize
 
 from msgspec import UNSET
 
@@ -155,7 +156,13 @@ def _width(given: shapes.Some) -> float:
 def _genres(given: shapes.Genres | None) -> tuple[str, ...] | None:
     if given is None:
         return None
-    return tuple(filter(None, [clean(name, _GENRE_CAP) for name in shapes.elements(given)]))
+    names = [clean(name, _GENRE_CAP) for name in shapes.elements(given)]
+    return tuple([name for name in names if name and _is_genre(name)])
+
+
+def _is_genre(name: str) -> bool:
+    """Whether no sign stands for many letters, which would be looked at when spellings are compared."""
+    return name.isascii() or len(normalize("NFKC", name)) <= 2 * _GENRE_CAP
 
 
 def _year(date: str | None) -> int | None:
