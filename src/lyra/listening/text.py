@@ -22,8 +22,9 @@ _JOINERS = (
 _FIRST_JOINING = "\u0590"  # in Latin, Greek, Cyrillic and Armenian they only hide
 _VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also at the word's end
 # Signs and marks, which may be on one letter without end. More than thirty are none (UAX 15):
-# to put them in their order takes the square of their number.
-_SIGNS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+# to put them in their order takes the square of their number. A run is looked at from its start
+# alone, or thirty of them would be looked at thirty times.
+_SIGNS = re.compile(r"(?<![^\w\s\x00-\x7f])[^\w\s\x00-\x7f]{31,}")
 _MARKS = 30
 # Invisible too, though Unicode files them under letters, marks and unassigned. The last range
 # holds the tag characters, which can carry a whole hidden sentence.
