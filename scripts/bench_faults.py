@@ -23,7 +23,18 @@ from pathlib import Path
 
 import uvloop
 
-from faultbench import crowds, draining, hostile, leaving, overload, rolling, siege, soak, table
+from faultbench import (
+    crowds,
+    draining,
+    hostile,
+    leaving,
+    overload,
+    rolling,
+    siege,
+    soak,
+    stalls,
+    table,
+)
 from faultbench.figures import Finding, as_text, into_page
 from faultbench.place import open_place
 
@@ -34,6 +45,7 @@ SUBJECTS = {
     "streams": crowds.streams,
     "idle": crowds.idle,
     "hostile": hostile.hostile,
+    "stalls": stalls.stalls,
     "overload": overload.overload,
     "rolling": rolling.rolling,
     "bystanders": siege.bystanders,

@@ -25,7 +25,7 @@ _VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also a
 # to put them in their order takes the square of their number. A run is looked at from its start
 # alone, or thirty of them would be looked at thirty times.
 _SIGNS = re.compile(r"(?<![^\w\s\x00-\x7f])[^\w\s\x00-\x7f]{31,}")
-_MARKS = 30
+_MARKS = re.compile(rb"[^\0]{30}([^\0]+)")  # of the signs' classes, which are 0 but for marks
 # Invisible too, though Unicode files them under letters, marks and unassigned. The last range
 # holds the tag characters, which can carry a whole hidden sentence.
 _LIKE_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff"
@@ -76,12 +76,12 @@ def composed(text: str) -> str:
 
 
 def _few_marks(found: re.Match[str]) -> str:
-    kept, marks = [], 0
-    for char in found[0]:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks <= _MARKS:
-            kept.append(char)
-    return "".join(kept)
+    signs, kept, start = found[0], [], 0
+    classes = bytes(map(unicodedata.combining, signs))
+    for long in _MARKS.finditer(classes):
+        kept.append(signs[start : long.start(1)])
+        start = long.end()
+    return "".join([*kept, signs[start:]])
 
 
 def _visible(text: str) -> str:
