@@ -31,7 +31,7 @@ from lyra.spotify.token import Token
 
 AIM_S = 0.02
 TIMES = 1, 3, 9
-ANSWER, MIB = 2**16, 2**20
+ANSWER, MIB = 2**16, 2**20  # bytes
 LIFE = Life(0.0, 0.0, 0.0, 0.0, 0.0)
 TOKEN = Token("a-listener-of-the-benchmark")
 BOMB, GZIP = "a gzip bomb, 1 MiB for 1 GiB", b"\x1f\x8b"
@@ -169,7 +169,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
     entry = make_entry(heard, level="full", life=LIFE)
     names = [each.name for each in heard.top_artists] + [each.name for each in heard.top_tracks]
     said = " ".join(names) or "nothing"
-    said = (said * (ANSWER // len(said) + 1))[:ANSWER]
+    said = (said * (ANSWER // len(said) + 1)).encode()[:ANSWER].decode("utf-8", "ignore")
     named = named_items(said, heard)
     lists = heard.top_artists, heard.top_tracks, heard.recently_played
     return {
