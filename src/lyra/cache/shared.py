@@ -51,6 +51,11 @@ class SharedTier:
         """Whether Redis answered the latest call."""
         return self._shared.reachable
 
+    @property
+    def leads(self) -> bool:
+        """Whether Redis takes leases."""
+        return self._shared.leads
+
     def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """See SharedListeners.on_invalidate."""
         self._shared.on_invalidate(invalidate, replaced=replaced)

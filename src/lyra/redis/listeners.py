@@ -56,6 +56,11 @@ class SharedListeners:
         """Whether Redis answered the latest call; if not, fetch without asking it more."""
         return self._door.reachable
 
+    @property
+    def leads(self) -> bool:
+        """Whether Redis takes leases; False once it has refused one, until it takes one again."""
+        return not self._door.refuses(("EVAL", scripts.LEAD), ("GET", EPOCH))
+
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
 
@@ -194,9 +199,11 @@ class SharedListeners:
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
 
-        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away, or
-        it is `until` by the event loop's clock; fetch alone.
+        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away or
+        lets nobody lead, or it is `until` by the event loop's clock; fetch alone.
         """
+        if not self.leads:
+            return "unknown"
         with self._door.notices.bell(key) as bell:
             try:
                 async with asyncio.timeout_at(until):
@@ -253,12 +260,15 @@ class SharedListeners:
             *rest, found = replies
             if word(found) and word(found) == names.epoch:
                 return await self._unpoisoned(names, rest)
-            if not last_try:
-                await self._learn_epoch(found)
+            if not last_try and not await self._learn_epoch(found):
+                return None
         return None
 
-    async def _learn_epoch(self, found: Reply) -> None:
-        """Take over the epoch found; give Redis one if it has none, or none that is one."""
+    async def _learn_epoch(self, found: Reply) -> bool:
+        """Take over the epoch found; give Redis one if it has none, or none that is one.
+
+        False when there is none, and it takes none.
+        """
         epoch = word(found)
         missing = found is None
         if epoch is None and (missing or isinstance(found, bytes) or found == _WRONG_TYPE):
@@ -268,6 +278,7 @@ class SharedListeners:
             replies = await self._door.ask(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
             epoch = word(replies[-1]) if replies else None
         self._epoch = epoch or ""
+        return bool(self._epoch)
 
     async def _unpoisoned(self, names: Names, replies: list[Reply]) -> list[Reply]:
         """The replies; things of a wrong type under the key's names are deleted and counted."""

@@ -189,7 +189,7 @@ class Subscriber:
                     if notice is not None:
                         self._notices.heard(notice)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason)
+            self._breaker.failed(lost.reason, refused=lost.refused)
         except RefusedError as refused:
             self._refusal(str(refused))
         finally:

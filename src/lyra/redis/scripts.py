@@ -4,6 +4,13 @@ Sent as a whole each time: they are short, and a Redis that lost its scripts nee
 The last two arguments of those that publish are the channel and the notice.
 """
 
+# KEYS a name of Lyra's own. Finds out whether Redis takes what is to be kept; nobody sees it.
+LOOK = """
+redis.call('SET', KEYS[1], '', 'PX', 1000)
+redis.call('UNLINK', KEYS[1])
+return 1
+"""
+
 # KEYS entry, generation. ARGV ticket, value, milliseconds.
 PUBLISH = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
