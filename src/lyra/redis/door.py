@@ -77,6 +77,11 @@ class RedisDoor:
         """Whether Redis refused one of these when it was last sent: trying it now is in vain."""
         return self._refusals.stand(*commands)
 
+    def misunderstand(self, command: Command) -> None:
+        """The reply to this command was none that it can have: as good as a refusal."""
+        if not self.refuses(command):
+            self._refusals.note([command], [Refusal("RUBBISH")])
+
     async def ask(self, *commands: Command) -> list[Reply] | None:
         """The replies to commands that go out together; None when Redis does not answer."""
         if self._breaker.open:
@@ -119,8 +124,8 @@ class RedisDoor:
 
     async def _look_on(self) -> None:
         while self._refusals.reason is not None:
-            await asyncio.sleep(self.timing.rest_s)
             await self._look()
+            await asyncio.sleep(self.timing.rest_s)
 
     def _looked_on(self, _: object) -> None:
         self._looking = None

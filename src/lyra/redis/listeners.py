@@ -21,6 +21,7 @@ CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
 _ALL = "all"
 _WRONG_TYPE = Refusal("WRONGTYPE")
+_LEAD: Command = ("EVAL", scripts.LEAD)
 
 Standing = Literal["arrived", "vacant", "unknown"]
 Fate = Literal["kept", "forgotten", "unknown"]
@@ -58,8 +59,8 @@ class SharedListeners:
 
     @property
     def leads(self) -> bool:
-        """Whether Redis takes leases; False once it has refused one, until it takes one again."""
-        return not self._door.refuses(("EVAL", scripts.LEAD), ("GET", EPOCH))
+        """Whether Redis takes leases: it answered the latest call, and has not refused one since."""
+        return self._door.reachable and not self._door.refuses(_LEAD, ("GET", EPOCH))
 
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
@@ -194,7 +195,11 @@ class SharedListeners:
                 )
             ],
         )
-        return Lease(self._door, Names(self._epoch, key), value) if replies == [1] else None
+        if replies == [1]:
+            return Lease(self._door, Names(self._epoch, key), value)
+        if replies is not None and replies != [0]:
+            self._door.misunderstand(_LEAD)
+        return None
 
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
@@ -277,6 +282,8 @@ class SharedListeners:
             epoch = secrets.token_hex(8)
             replies = await self._door.ask(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
             epoch = word(replies[-1]) if replies else None
+            if epoch is None and replies and replies[-1] is not None:
+                self._door.misunderstand(("GET", EPOCH))  # it was told, and says something else
         self._epoch = epoch or ""
         return bool(self._epoch)
 

@@ -6,7 +6,8 @@ without a word to Redis. Then one goes, to see. Nothing is held back for another
 what forgets is always sent: somebody has asked for that.
 
 The state that people are told is the words that stand, and each change of it is one line in the
-log. A word stands until one of the commands that it was said to is taken.
+log. A word stands until one of the commands that it was said to is taken, or, where it is about
+Redis as a whole, until what looks for that is taken.
 """
 
 import logging
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CLUSTER = "CLUSTER"
 _OF_DATA = "WRONGTYPE"  # about what strangers have put under one key, not about Redis
+_OF_ONE_COMMAND = frozenset({"NOPERM", "ERR", "RUBBISH"})  # which must be taken itself
 _GREETING = "HELLO"  # not every server knows it, and nothing depends on it
 _NEVER_HELD_BACK = frozenset(
     {"UNLINK", scripts.FORGET, scripts.FORGET_ALL, scripts.FORGET_RUNS, scripts.TAKE}
@@ -83,8 +85,11 @@ class Refusals:
 
     def _taken(self, command: Command) -> None:
         held = self._held.get(_kind(command))
-        if held is not None:
-            self._held = {kind: each for kind, each in self._held.items() if each.code != held.code}
+        ended = {held.code} if held else set()
+        if _kind(command) == scripts.LOOK:
+            ended |= {each.code for each in self._held.values()} - _OF_ONE_COMMAND
+        if ended:
+            self._held = {kind: each for kind, each in self._held.items() if each.code not in ended}
 
     def _refused(self, command: Command, code: str) -> None:
         words = self._words()
@@ -93,7 +98,9 @@ class Refusals:
             self._held[_kind(command)] = _Held(code, self._clock() + self._rest_s)
 
     def _words(self) -> set[str]:
-        return {held.code for held in self._held.values()} | ({CLUSTER} if self._cluster else set())
+        if self._cluster:
+            return {CLUSTER}  # whatever it says of one key or another, that is why
+        return {held.code for held in self._held.values()}
 
     def _tell(self, before: set[str]) -> None:
         now = self._words()
