@@ -63,9 +63,8 @@ class RedisDoor:
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         self._probe: asyncio.Task[object] | None = None
         self._works: set[asyncio.Task[None]] = set()
-        self._first_look: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self.notices.on_joined(self._look_soon)
+        self.notices.on_joined(self._look)
         metrics.watch("lyra_redis", self.stats)
 
     @property
@@ -101,9 +100,6 @@ class RedisDoor:
             self._keep_looking()
         replies = iter(came)
         return [next(replies, None) if told is None else told for told in withheld]
-
-    async def _look_soon(self) -> None:
-        self._first_look = self.begin(self._look())  # the notices do not wait for it
 
     async def _look(self) -> None:
         """Find out whether Redis takes what it is told, before anybody is told no."""

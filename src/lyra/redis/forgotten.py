@@ -16,8 +16,7 @@ class Forgotten:
         self._door = door
         self._graves = Graves()
         self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
-        self._learning: asyncio.Task[None] | None = None
-        door.notices.on_joined(self._begin_to_learn)
+        door.notices.on_joined(self._learn)
         door.notices.tell_of_past(self._hear)
 
     def holds(self, key: str, moment: int) -> bool:
@@ -62,9 +61,6 @@ class Forgotten:
         if self._ahead is not None:
             now = asyncio.get_running_loop().time() * 1e6 + self._ahead
             self.bury(key, min(moment, round(now) + _APART_US), held=held)
-
-    async def _begin_to_learn(self) -> None:
-        self._learning = self._door.begin(self._learn())  # the notices do not wait for it
 
     async def _learn(self) -> None:
         if replies := await self._door.ask(("TIME",)):

@@ -157,7 +157,10 @@ class SharedListeners:
         done = await self._forget(key, held=held)
         if not done:
             self._owed.add(key, held=held)
-            await self._forgotten.tell(key, held=held)
+            if self._door.reachable:
+                # Who may send no scripts may delete all the same.
+                await self._ask_now(key, lambda names: [("UNLINK", names.entry, names.generation)])
+                await self._forgotten.tell(key, held=held)
         return done
 
     async def _forget(self, key: str, *, held: bool = False) -> bool:
@@ -185,7 +188,8 @@ class SharedListeners:
         done = await self._forget_all()
         if not done:
             self._owed_all.add(_ALL, held=True)
-            await self._forgotten.tell(None, held=True)
+            if self._door.reachable:
+                await self._forgotten.tell(None, held=True)
         return done
 
     async def _forget_all(self) -> bool:
@@ -225,11 +229,14 @@ class SharedListeners:
                 )
             ],
         )
-        if replies == [1]:
-            return Lease(self._door, Names(self._epoch, key), value)
-        if replies is not None and replies != [0]:
-            self._door.misunderstand(_LEAD)
-        return None
+        match replies:
+            case [1]:
+                return Lease(self._door, Names(self._epoch, key), value)
+            case None | [0 | Refusal()]:
+                return None
+            case _:
+                self._door.misunderstand(_LEAD)
+                return None
 
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.

@@ -109,10 +109,10 @@ class Notices:
 
     async def joined(self) -> None:
         """The subscription is there: what was said before it is unknown."""
-        self.hearing = True
-        self.anything_may_have_happened()
         for act in self._on_joined:
             await act()
+        self.hearing = True
+        self.anything_may_have_happened()
 
     def lost(self) -> None:
         """The subscription is gone; if there was one, nothing in memory is sure from now on."""
