@@ -31,15 +31,15 @@ class RedisProcess:
     def __init__(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+            self.port = int(probe.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Returns when it accepts connections."""
         words = (
             "--port",
-            str(self._port),
+            str(self.port),
             "--bind",
             "127.0.0.1",
             "--save",
@@ -61,6 +61,13 @@ class RedisProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.communicate()
+
+    async def tell(self, command: str) -> None:
+        """Have it carry out a command."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"{command}\r\n".encode())
+        await reader.readline()
+        writer.close()
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None  # noqa: S101 - it was started
@@ -95,12 +102,12 @@ class Place:
         return sandbox_token(next(self._seeds), "typical", "legacy", *late)
 
     @asynccontextmanager
-    async def service(self, name: str) -> AsyncIterator[Server]:
-        """One `lyra serve` on the common Redis."""
+    async def service(self, name: str, redis_url: str | None = None) -> AsyncIterator[Server]:
+        """One `lyra serve` on the common Redis, or on another one's URL."""
         settings = {
             "LYRA_SPOTIFY_API_URL": f"{self.sandbox.url}/v1",
             "LYRA_LLM": "offline",
-            "LYRA_REDIS_URL": self.redis.url,
+            "LYRA_REDIS_URL": redis_url or self.redis.url,
             "LYRA_SECRET": SECRET,
             "LYRA_RATE_PER_MINUTE": "1000000",
             "LYRA_FETCHES_PER_MINUTE": "1000000",

@@ -15,6 +15,7 @@ from lyra.cli.doctor import doctor
 from lyra.sandbox import Sandbox
 from tests.cli.conftest import Launch
 from tests.conftest import CANARY_KEY, Service
+from tests.redis.fake_redis import fake_redis
 
 CLOSED = "http://127.0.0.1:9"
 Found = dict[str, dict[str, str]]
@@ -261,6 +262,28 @@ async def test_redis_is_looked_for_where_it_is_set_and_its_password_is_not_shown
         assert found["redis"]["mark"] == mark
         assert found["redis"]["found"].startswith(address)
         assert "hush" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "told"),
+    [(b"cluster", b"master", "cluster"), (b"standalone", b"replica", "replica"), (b"", b"", "")],
+)
+async def test_a_redis_that_cannot_be_shared_through_is_a_fault(
+    launch: Launch, sandbox: Sandbox, mode: bytes, role: bytes, told: str
+) -> None:
+    fields = [b"mode", mode, b"role", role, b"modules"]
+    bulk = b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in fields)
+    greeting = b"*6\r\n" + bulk + b"*0\r\n" if mode else b"-NOAUTH Authentication required.\r\n"
+    async with fake_redis(lambda _: greeting) as fake:
+        code, found = await report(
+            launch,
+            LYRA_SPOTIFY_API_URL=sandbox.api_url,
+            LYRA_SECRET="a-secret-of-sixteen",
+            LYRA_REDIS_URL=fake.url,
+        )
+
+    assert (code, found["redis"]["mark"]) == ((1, "fault") if told else (0, "ok"))
+    assert told in found["redis"]["found"]
 
 
 async def test_a_redis_url_that_is_none_is_a_fault_that_does_not_repeat_it(

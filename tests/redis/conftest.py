@@ -195,6 +195,7 @@ class Open(Protocol):
         hearing: bool = True,
         ahead_s: float = 0,
         source: Source | None = None,
+        url: str | None = None,
         **changes: Any,
     ) -> Process: ...
 
@@ -230,12 +231,13 @@ async def process_early(
         hearing: bool = True,
         ahead_s: float = 0,
         source: Source | None = None,
+        url: str | None = None,
         **changes: Any,
     ) -> Process:
         def wall_clock() -> float:
             return clock.now + 1_795_000_000 + ahead_s
 
-        member = await join_early(timing=timing, clock=clock, hearing=hearing)
+        member = await join_early(url, timing=timing, clock=clock, hearing=hearing)
         settings = Settings(secret=secret, **{**OFTEN, **changes})
         cache = ListenerCache(
             settings,

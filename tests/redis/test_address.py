@@ -3,7 +3,7 @@
 import pytest
 
 from lyra.agent.lyra import open_lyra
-from lyra.redis.address import Address, check_tls_files, parse_address
+from lyra.redis.address import Address, parse_address, tls_context
 from lyra.settings import SettingError, Settings
 
 CANARY = "c4n4ry-pass"
@@ -80,7 +80,7 @@ def test_an_address_does_not_show_its_password() -> None:
 )
 def test_a_file_that_cannot_be_used_is_named_by_its_option(options: str, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong) as refused:
-        check_tls_files(parse_address(f"rediss://cache?{options}"))
+        tls_context(parse_address(f"rediss://cache?{options}"))
 
     assert CANARY not in str(refused.value)
     assert refused.value.__cause__ is None

@@ -225,4 +225,4 @@ async def test_a_full_redis_keeps_nothing_new_and_still_answers(join: Join, admi
 
     assert not await one.keep(OTHER, BLOB)
     assert await one.read(KEY) == BLOB
-    assert one.door.describe() == {"state": "ok"}
+    assert one.door.describe() == {"state": "degraded", "reason": "OOM"}

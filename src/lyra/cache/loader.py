@@ -1,7 +1,9 @@
 """Brings listeners in: from Spotify, or from the other processes if one of them has them."""
 
 import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import inf
 from random import Random
 from typing import Protocol
@@ -17,10 +19,14 @@ from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, T
 from lyra.listening.fetch import SpotifyReader, fetch_listening
 from lyra.listening.models import Listening
 from lyra.metrics import Metrics
+from lyra.redis.listeners import Generation, Standing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from lyra.turns import Turns
 
+log = logging.getLogger(__name__)
+
+_WAITS = 3  # of one flight; each is for a whole fetch of another process that came to nothing
 MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
 
 
@@ -119,20 +125,31 @@ class Loader:
             return await self._fetch(flight, old, token)  # asking it more would only cost time
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.lead(flight.key, refresh=old is not None)
-        while lease is None:
-            standing = await shared.wait(flight.key, until)
-            found = await shared.find(flight.key, token) if standing != "unknown" else None
-            if found is not None and self._fresh(found):
-                return await self._adopt(flight, found)
-            if old is not None and standing != "unknown":
-                flight.outcome = Outcome("stale", "slow")
-                return old
+        for _ in range(_WAITS):
+            if lease is not None or not shared.leads:
+                break  # where no lease is taken, nobody else leads either
+            standing, brought = await self._awaited(shared, flight, old, token, until)
+            if brought is not None:
+                return brought
             if standing != "vacant":
-                # Nothing to wait for: Redis is away, or what has arrived is of no use here.
-                return await self._ask(shared, flight, old, token)
+                break  # nothing to wait for: Redis is away, or what has arrived is of no use here
             lease = await shared.lead(flight.key, refresh=False)
-        async with lease:
+        async with lease or nullcontext():
             return await self._ask(shared, flight, old, token)
+
+    async def _awaited(
+        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token, until: float
+    ) -> tuple[Standing, Entry | None]:
+        """Wait for another process's fetch: how things stand, and the answer if there is one."""
+        standing = await shared.wait(flight.key, until)
+        if standing == "unknown":
+            return standing, None
+        found = await shared.find(flight.key, token)
+        if found is not None and self._fresh(found):
+            return standing, await self._adopt(flight, found)
+        if old is not None:
+            flight.outcome = Outcome("stale", "slow")
+        return standing, old
 
     async def _adopt(self, flight: Flight, found: Entry) -> Entry:
         """Take over what another process has fetched."""
@@ -146,8 +163,8 @@ class Loader:
     async def _ask(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
-        """Ask Spotify, and keep the answer for all processes."""
-        generation = await shared.generation(flight.key)
+        """Ask Spotify, and keep the answer for all processes if Redis takes it."""
+        generation = await shared.generation(flight.key) if shared.leads else Generation()
         base = old
         if generation.ticket and worth_keeping(old, self._clock(), self.settings):
             # What is read after the generation has been forgotten by nobody before it, and what is
@@ -162,10 +179,20 @@ class Loader:
             flight.outcome = Outcome("stale", failure.code)
             return old
         if entry is not base and not flight.fenced:
-            fate = await shared.keep(flight.key, token, entry, generation)
-            if fate == "forgotten":  # by another process, whose notice may be on its way
-                self._shelf.entries.drop(flight.key)
+            await self._share(shared, flight, entry, token, generation)
         return entry
+
+    async def _share(
+        self, shared: SharedTier, flight: Flight, entry: Entry, token: Token, generation: Generation
+    ) -> None:
+        """Keep what has landed for all processes; whatever breaks there, it has landed."""
+        try:
+            fate = await shared.keep(flight.key, token, entry, generation)
+        except Exception:
+            log.exception("keeping a listener for all processes broke: this is a fault in Lyra")
+            return
+        if fate == "forgotten":  # by another process, whose notice may be on its way
+            self._shelf.entries.drop(flight.key)
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         """Ask Spotify, and land the answer."""

@@ -5,6 +5,7 @@ own seconds. What the model is told is made anew where another process's setting
 less than this one's.
 """
 
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -12,10 +13,12 @@ import msgspec
 from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
 from lyra.cache.keys import Key
 from lyra.redis.lease import Lease
-from lyra.redis.listeners import Fate, Generation, SharedListeners, Standing
+from lyra.redis.listeners import Fate, Generation, Held, SharedListeners, Standing
 from lyra.redis.notices import Invalidate, Replaced
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.token import Token
+
+log = logging.getLogger(__name__)
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -26,6 +29,8 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     packed_context: bytes
     top_artists_count: int
     account: str = ""
+    moment: int = 0  # when its fetch began, and in which epoch: see Generation
+    epoch: str = ""
 
 
 class SharedTier:
@@ -51,22 +56,35 @@ class SharedTier:
         """Whether Redis answered the latest call."""
         return self._shared.reachable
 
+    @property
+    def leads(self) -> bool:
+        """Whether Redis takes leases."""
+        return self._shared.leads
+
     def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """See SharedListeners.on_invalidate."""
         self._shared.on_invalidate(invalidate, replaced=replaced)
 
     async def find(self, key: Key, token: Token) -> Entry | None:
-        """What is kept for this token, fresh or stale; what cannot be understood is deleted."""
+        """What is kept for this token, fresh or stale.
+
+        What cannot be understood is deleted, and so is what was forgotten and has been put back.
+        """
         held = await self._shared.read(key)
         if held is None:
             return None
         plain = open_sealed(self._secret, token.identity, key, held.blob)
         try:
             stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
-            return self._restored(stored, held.ttl_ms / 1000)
+            if not self._put_back(key, held, stored):
+                return self._restored(stored, held.ttl_ms / 1000)
         except ValueError:
-            await self._shared.discard(key)
-            return None
+            log.debug("a value in Redis cannot be understood")
+        await self._shared.discard(key)
+        return None
+
+    def _put_back(self, key: Key, held: Held, stored: _Stored) -> bool:
+        return stored.epoch != held.epoch or self._shared.was_forgotten(key, stored.moment)
 
     def _restored(self, stored: _Stored, left_s: float) -> Entry | None:
         """The entry, in this process's seconds; None if its life is over.
@@ -101,6 +119,8 @@ class SharedTier:
             packed_context=entry.packed_context,
             top_artists_count=entry.top_artists_count,
             account=entry.account,
+            moment=generation.moment,
+            epoch=generation.epoch,
         )
         plain = msgspec.msgpack.encode(stored)
         sealed = seal(self._secret, token.identity, key, plain)

@@ -21,6 +21,7 @@ from yarl import URL
 from lyra.chat.proxies import proxy_to
 from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings
+from lyra.cli.redis_greeting import unfit
 from lyra.extras import how_to_install
 from lyra.redis.address import Address, parse_address
 from lyra.settings import ANTHROPIC_URL, SettingError, Settings, shown_address
@@ -249,6 +250,9 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
     why = await _unconnected(address, within_s)
     if why:
         return [Finding("redis", "fault", f"{where}: {why}", f"{_NETWORK} (LYRA_REDIS_URL)")]
+    if unfit_for := await unfit(address, within_s):
+        told = f"{where} {unfit_for}"
+        return [Finding("redis", "fault", told, "set LYRA_REDIS_URL to a primary of its own")]
     return [Finding("redis", "ok", f"{where} accepts connections; no password was tried")]
 
 

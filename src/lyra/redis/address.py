@@ -58,12 +58,14 @@ def parse_address(url: str) -> Address:
     )
 
 
-def check_tls_files(address: Address) -> None:
-    """Read the files that the TLS options name, as every connection will. Blocks.
+def tls_context(address: Address) -> ssl.SSLContext | None:
+    """What all connections to a `rediss` address have in common; None for any other. Blocks.
 
     Raises:
-        ValueError: one of them cannot be used; the message names its option.
+        ValueError: a file that the TLS options name cannot be used; the message names its option.
     """
+    if address.scheme != "rediss":
+        return None
     certificate, key = address.tls.get("ssl_certfile"), address.tls.get("ssl_keyfile")
     if key and not certificate:
         raise ValueError("the Redis URL has ssl_keyfile without ssl_certfile")
@@ -75,6 +77,7 @@ def check_tls_files(address: Address) -> None:
         with _named("ssl_certfile or ssl_keyfile"):
             # Without a password OpenSSL would ask for one at the terminal.
             context.load_cert_chain(certificate, key, password="")
+    return context
 
 
 @contextmanager

@@ -12,7 +12,7 @@ LIMIT = 3
 class Breaker:
     """Opens after three failures in a row and rests; then one probe at a time may go.
 
-    An answer closes it. Who is cancelled proves nothing and is not counted.
+    One is enough where Redis itself has said no and closed the connection. An answer closes it. Who is cancelled proves nothing and is not counted.
     """
 
     def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:
@@ -22,6 +22,7 @@ class Breaker:
         self._rests_until = 0.0
         self._serial = count(1)
         self._probe: int | None = None
+        self.refusal: str | None = None  # Redis' own word, if it was one that opened this
 
     @property
     def failing(self) -> bool:
@@ -53,12 +54,14 @@ class Breaker:
             log.info("Redis answers again")
         self._failures = 0
         self._probe = None
+        self.refusal = None
 
-    def failed(self, reason: str) -> None:
-        """Redis did not answer; `reason` is a word for the log."""
+    def failed(self, reason: str, *, refused: str | None = None) -> None:
+        """Redis did not answer; `reason` is a word for the log, `refused` Redis' own, if any."""
         was_open = self.open
-        self._failures += 1
+        self._failures = max(self._failures + 1, LIMIT if refused else 0)
         self._probe = None
+        self.refusal = refused
         if self.open:
             self._rests_until = self._clock() + self._rest_s
             if not was_open:

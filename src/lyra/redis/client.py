@@ -5,8 +5,9 @@ redis-py asks for no maintenance notices.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from redis import exceptions as vendor
@@ -25,21 +26,40 @@ from lyra.redis.address import Address
 from lyra.redis.replies import Command, Refusal, RefusedError, Reply, UnansweredError
 from lyra.redis.timing import Timing
 
+_HEALTH_CHECK_S = 30
+_LONGEST_WORD = 20  # of a reason
+
+
+class _OneContext(SSLConnection):
+    """A connection that is given its TLS context: redis-py's own makes one for each, in the loop."""
+
+    def __init__(self, *, tls: ssl.SSLContext, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.ssl_context.context = tls
+
+
 _KINDS: dict[str, type[AbstractConnection]] = {
     "redis": Connection,
-    "rediss": SSLConnection,
+    "rediss": _OneContext,
     "unix": UnixDomainSocketConnection,
 }
-_NO_ANSWER = (vendor.ConnectionError, vendor.InvalidResponse, OSError)
-_HEALTH_CHECK_S = 30
 
 
 class Client:
     """A pool of connections to one Redis, and subscriptions beside it."""
 
-    def __init__(self, address: Address, timing: Timing, *, connections: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        timing: Timing,
+        *,
+        connections: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._kind = _KINDS[address.scheme]
         self._settings = _settings(address, timing)
+        if address.scheme == "rediss":
+            self._settings["tls"] = tls
         self._timing = timing
         pool = BlockingConnectionPool(
             max_connections=connections,
@@ -73,23 +93,25 @@ class Client:
         is lost, and what was said meanwhile is lost.
 
         Raises:
-            UnansweredError: it could not be had, or was lost in the block.
+            UnansweredError: it could not be had.
             RefusedError: this user may not subscribe.
         """
         connection = self._kind(retry=Retry(NoBackoff(), 0), **self._settings)
         try:
-            with _explained():
-                with _cancellation_kept():
-                    async with asyncio.timeout(self._timing.deadline_s):
-                        await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
-                        await _subscribe(connection, channel)
-                yield Subscription(connection, self._timing)
+            with _explained(), _cancellation_kept():
+                async with asyncio.timeout(self._timing.deadline_s):
+                    await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+                    await _subscribe(connection, channel)
+            # What breaks in the block is the caller's own, but for what `next` raises.
+            yield Subscription(connection, self._timing)
         finally:
-            await connection.disconnect(nowait=True)
+            with suppress(UnansweredError), _explained():
+                await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        await self._redis.aclose(close_connection_pool=True)
+        with suppress(UnansweredError), _explained():  # one that is lost is closed
+            await self._redis.aclose(close_connection_pool=True)
 
 
 class Subscription:
@@ -103,11 +125,12 @@ class Subscription:
         """The next notice; None for anything else that came, such as the answer to a ping.
 
         Raises:
-            TimeoutError: nothing comes any more, not even an answer to a ping.
+            UnansweredError: it is lost, or nothing comes any more, not even an answer to a ping.
         """
-        reply = await self._connection.read_response(timeout=self._timing.silence_s)
-        if reply is None:
-            reply = await self._answer_to_ping()
+        with _explained():
+            reply = await self._connection.read_response(timeout=self._timing.silence_s)
+            if reply is None:
+                reply = await self._answer_to_ping()
         match reply:
             case [b"message", _, bytes(notice)]:
                 return notice
@@ -150,30 +173,41 @@ def _cancellation_kept() -> Iterator[None]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn redis-py's many ways of not getting an answer into one."""
+    """Turn the client's many ways of not getting an answer into one.
+
+    Whatever it raises is that: redis-py, asyncio, TLS and uvloop each have words of their own for
+    a connection that is lost, RuntimeError among them, and for a reply that is none. Only who is
+    cancelled says nothing about Redis.
+    """
     try:
         yield
+    except (RefusedError, UnansweredError):
+        raise
     except (TimeoutError, vendor.TimeoutError) as fault:
         raise UnansweredError("timeout", timed_out=True) from fault
-    except vendor.ResponseError as fault:
-        raise UnansweredError(_code(fault), timed_out=False) from fault
-    except _NO_ANSWER as fault:
-        raise UnansweredError(type(fault).__name__, timed_out=False) from fault
+    except Exception as fault:
+        # redis-py closes the connection at some of Redis' words, as at LOADING and NOAUTH.
+        refused = _code(fault) if getattr(fault, "status_code", None) else None
+        raise UnansweredError(type(fault).__name__, timed_out=False, refused=refused) from fault
 
 
 def _checked(reply: Reply) -> Reply:
-    return Refusal(_code(reply)) if isinstance(reply, vendor.RedisError) else reply
+    return Refusal(_code(reply)) if isinstance(reply, Exception) else reply
 
 
-def _code(fault: vendor.RedisError) -> str:
+def _code(fault: Exception) -> str:
+    """One word for this fault: the one that Redis used, if it is one."""
+    if not isinstance(fault, vendor.RedisError):
+        return type(fault).__name__
     # Redis 6 wraps what a script ran into, so the word is looked for and not only read.
     text = str(fault)
     if "WRONGTYPE" in text:
         return "WRONGTYPE"
-    if isinstance(fault, vendor.NoPermissionError):
-        return "NOPERM"
-    first = text.partition(" ")[0]
-    return first if first.isalpha() and first.isupper() else type(fault).__name__
+    words = (getattr(fault, "status_code", None) or "", text.partition(" ")[0].lstrip("-"))
+    for word in words:
+        if word.isascii() and word.isalpha() and word.isupper() and len(word) <= _LONGEST_WORD:
+            return word
+    return type(fault).__name__
 
 
 def _settings(address: Address, timing: Timing) -> dict[str, Any]:
@@ -182,7 +216,6 @@ def _settings(address: Address, timing: Timing) -> dict[str, Any]:
         where = {"path": address.path}
     return {
         **where,
-        **address.tls,
         "db": address.db,
         "username": address.username,
         "password": address.password,

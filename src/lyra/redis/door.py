@@ -6,6 +6,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -14,17 +15,19 @@ from typing import Any, Protocol
 
 from lyra.extras import how_to_install
 from lyra.metrics import Metrics
-from lyra.redis.address import Address, check_tls_files, parse_address
+from lyra.redis import scripts
+from lyra.redis.address import Address, parse_address, tls_context
 from lyra.redis.breaker import Breaker
-from lyra.redis.names import channel
+from lyra.redis.names import LOOK, channel
 from lyra.redis.notices import Notices, Subscriber
+from lyra.redis.refusals import Refusals
 from lyra.redis.replies import Command, Refusal, Reply, UnansweredError
 from lyra.redis.timing import Timing
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 16
-_CODES_LOGGED = 16  # a strange server may invent any number of words
+_LOOK: tuple[Command, ...] = (("HELLO",), ("EVAL", scripts.LOOK, 1, LOOK))
 _COUNTED = ("ok", "error", "timeout", "breaker", "refused", "poisoned", "oversized", "foreign")
 
 
@@ -35,10 +38,20 @@ class Sender(Protocol):
 
 
 class RedisDoor:
-    """A Redis that may be away at any time: then every answer is None, at once."""
+    """A Redis that may be away at any time: then every answer is None, at once.
+
+    What it refuses is answered with a Refusal, and not sent again for a while: see Refusals.
+    """
 
     def __init__(
-        self, sender: Sender, breaker: Breaker, metrics: Metrics, *, db: int, timing: Timing
+        self,
+        sender: Sender,
+        breaker: Breaker,
+        metrics: Metrics,
+        *,
+        db: int,
+        timing: Timing,
+        refusals: Refusals | None = None,
     ) -> None:
         self.me = secrets.token_hex(8)
         self.timing = timing
@@ -46,10 +59,12 @@ class RedisDoor:
         self.notices = Notices(self.me, self.count)
         self._sender = sender
         self._breaker = breaker
+        self._refusals = refusals or Refusals(time.monotonic, rest_s=timing.rest_s)
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
-        self._codes: set[str] = set()
         self._probe: asyncio.Task[object] | None = None
         self._works: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self.notices.on_joined(self._look)
         metrics.watch("lyra_redis", self.stats)
 
     @property
@@ -57,13 +72,59 @@ class RedisDoor:
         """Whether the latest call was answered. If not, further calls only cost time."""
         return not self._breaker.failing
 
+    def refuses(self, *commands: Command) -> bool:
+        """Whether Redis refused one of these when it was last sent: trying it now is in vain."""
+        return self._refusals.stand(*commands)
+
+    def misunderstand(self, command: Command) -> None:
+        """The reply to this command was none that it can have: as good as a refusal."""
+        if not self.refuses(command):
+            self._refusals.note([command], [Refusal("RUBBISH")])
+
     async def ask(self, *commands: Command) -> list[Reply] | None:
         """The replies to commands that go out together; None when Redis does not answer."""
         if self._breaker.open:
             self._look_behind()
             self.count("breaker_total")
             return None
-        return await self._sent(*commands)
+        withheld: list[Reply] = [self._refusals.withheld(command) for command in commands]
+        sent = [each for each, told in zip(commands, withheld, strict=True) if told is None]
+        if len(sent) < len(commands):
+            self.count("breaker_total")
+        if not sent:
+            return withheld
+        came = await self._sent(*sent)
+        if came is None:
+            return None
+        if self._refusals.reason is not None:
+            self._keep_looking()
+        replies = iter(came)
+        return [next(replies, None) if told is None else told for told in withheld]
+
+    async def _look(self) -> None:
+        """Find out whether Redis takes what it is told, before anybody is told no."""
+        if self._breaker.open:
+            return
+        replies = await self._sent(*_LOOK)
+        match replies:
+            case [hello, _] if not isinstance(hello, Refusal):
+                self._refusals.note_cluster(cluster=_mode(hello) == b"cluster")
+        if self._refusals.reason is not None:
+            self._keep_looking()
+
+    def _keep_looking(self) -> None:
+        """Look again after each rest while anything is refused, so that its end is seen."""
+        if self._looking is None:
+            self._looking = self.begin(self._look_on())
+            self._looking.add_done_callback(self._looked_on)
+
+    async def _look_on(self) -> None:
+        while self._refusals.reason is not None:
+            await self._look()
+            await asyncio.sleep(self.timing.rest_s)
+
+    def _looked_on(self, _: object) -> None:
+        self._looking = None
 
     def _look_behind(self) -> None:
         """Find out whether Redis is back, once it has rested, while nobody waits for that."""
@@ -100,7 +161,7 @@ class RedisDoor:
         try:
             replies = await self._sender.send(*commands)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason)
+            self._breaker.failed(lost.reason, refused=lost.refused)
             self.count("timeout_total" if lost.timed_out else "error_total")
             return None
         except BaseException:
@@ -108,11 +169,19 @@ class RedisDoor:
             self._breaker.abandoned(admitted)
             raise
         self._breaker.succeeded()
-        self._count_answered(replies)
+        self._refusals.note(commands, replies)
+        refused = any(isinstance(reply, Refusal) for reply in replies)
+        self.count("refused_total" if refused else "ok_total")
         return replies
 
     def describe(self) -> dict[str, Any]:
-        """How Redis is doing: `ok`, or `degraded` when it is away or sends no notices."""
+        """How Redis is doing: `ok`, or `degraded` when it is away, refuses or sends no notices.
+
+        `reason` is Redis' own word, if it has said one.
+        """
+        reason = self._breaker.refusal or self._refusals.reason
+        if reason is not None:
+            return {"state": "degraded", "reason": reason}
         fine = self.notices.hearing and not self._breaker.open
         return {"state": "ok" if fine else "degraded"}
 
@@ -126,14 +195,6 @@ class RedisDoor:
 
     def count(self, name: str) -> None:
         self._counts[name] += 1
-
-    def _count_answered(self, replies: list[Reply]) -> None:
-        refused = [reply.code for reply in replies if isinstance(reply, Refusal)]
-        self.count("refused_total" if refused else "ok_total")
-        for code in refused:
-            if code not in self._codes and len(self._codes) < _CODES_LOGGED:
-                self._codes.add(code)
-                log.warning("Redis refuses a command (%s); said once for each word", code)
 
 
 @asynccontextmanager
@@ -158,7 +219,8 @@ async def open_redis(
     address = parse_address(url)
     client = await _client(address, timing, connections)
     breaker = Breaker(clock, rest_s=timing.rest_s)
-    door = RedisDoor(client, breaker, metrics, db=address.db, timing=timing)
+    refusals = Refusals(clock, rest_s=timing.rest_s)
+    door = RedisDoor(client, breaker, metrics, db=address.db, timing=timing, refusals=refusals)
     subscriber = Subscriber(
         lambda: client.subscription(door.channel), door.notices, breaker, timing, rng
     )
@@ -183,8 +245,16 @@ async def _client(address: Address, timing: Timing, connections: int) -> Any:
         raise ValueError(
             f"a Redis URL needs {missing.name}, which is not installed: {cure}"
         ) from missing
-    await asyncio.to_thread(check_tls_files, address)
-    return module.Client(address, timing, connections=connections)
+    # One for all connections, made here: each takes a tenth of a second of reading certificates.
+    tls = await asyncio.to_thread(tls_context, address)
+    return module.Client(address, timing, connections=connections, tls=tls)
+
+
+def _mode(hello: Reply) -> Reply:
+    """Whether it is a server of its own, of a cluster, or a sentinel, from its greeting."""
+    if isinstance(hello, list):
+        hello = dict(zip(hello[::2], hello[1::2], strict=False))
+    return hello.get(b"mode") if isinstance(hello, dict) else None
 
 
 def _report(task: asyncio.Task[Any]) -> None:

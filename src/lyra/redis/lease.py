@@ -1,6 +1,7 @@
 """The right to be the one process that fetches a key."""
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import Self
 
@@ -8,13 +9,15 @@ from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
 from lyra.redis.names import Names
 
+log = logging.getLogger(__name__)
+
 
 class Lease:
     """Held for the length of an `async with` block, and given back at its end.
 
     It is prolonged all the time and not as long as the longest fetch: so a leader that dies
     blocks the others for `lease_s` only. It is a promise among friends; what keeps a late
-    answer out is the generation.
+    answer out is the generation. Its end never raises: what the block brought is not lost to it.
     """
 
     def __init__(self, door: RedisDoor, names: Names, value: str) -> None:
@@ -37,10 +40,10 @@ class Lease:
         assert self._heart is not None  # noqa: S101 - __aenter__ has made it
         self._heart.cancel()
         await asyncio.wait([self._heart])
+        if not self._heart.cancelled() and (broke := self._heart.exception()) is not None:
+            log.error("prolonging a lease broke: this is a fault in Lyra", exc_info=broke)
         if self.held:
             await self._release()
-        if not self._heart.cancelled():
-            self._heart.result()
 
     async def _beat(self) -> None:
         lease_ms = round(self._door.timing.lease_s * 1000)
@@ -56,6 +59,10 @@ class Lease:
         self.held = False
         door = self._door
         notice = door.notices.compose("free", self._names.key)
-        await door.ask(
-            ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
-        )
+        try:
+            await door.ask(
+                ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
+            )
+        except Exception:
+            # What was done in the block is done; the lease expires by itself.
+            log.exception("giving a lease back broke: this is a fault in Lyra")

@@ -6,11 +6,12 @@ Nothing here raises for want of Redis: a read is then a miss, and everything els
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
+from lyra.redis.forgotten import Forgotten
 from lyra.redis.lease import Lease
 from lyra.redis.names import EPOCH, Names, checked, word
 from lyra.redis.notices import Invalidate, Replaced
@@ -21,23 +22,31 @@ CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
 _ALL = "all"
 _WRONG_TYPE = Refusal("WRONGTYPE")
+_LEAD: Command = ("EVAL", scripts.LEAD)
 
 Standing = Literal["arrived", "vacant", "unknown"]
 Fate = Literal["kept", "forgotten", "unknown"]
 
 
 class Held(NamedTuple):
-    """A value as it is kept now, and for how many milliseconds still."""
+    """A value as it is kept now, for how many milliseconds still, and in which epoch."""
 
     blob: bytes
     ttl_ms: int
+    epoch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Proof of when a fetch began; without a ticket nothing can be published with it."""
+    """Proof of when a fetch began; without a ticket nothing can be published with it.
+
+    The moment is by Redis' clock, in microseconds. It and the epoch belong into what is sealed, to
+    be shown to `was_forgotten` by who reads that.
+    """
 
     ticket: str = ""
+    moment: int = field(default=0, compare=False)
+    epoch: str = ""
 
 
 class SharedListeners:
@@ -49,12 +58,18 @@ class SharedListeners:
         # Only who may forget all can come to owe that: no number of single keys becomes it.
         self._owed_all = Owed(door, lambda _: self._forget_all())
         self._owed = Owed(door, self._forget)
+        self._forgotten = Forgotten(door)
         door.notices.on_joined(self._hurry)
 
     @property
     def reachable(self) -> bool:
         """Whether Redis answered the latest call; if not, fetch without asking it more."""
         return self._door.reachable
+
+    @property
+    def leads(self) -> bool:
+        """Whether Redis takes leases: it answered the latest call, and has not refused one since."""
+        return self._door.reachable and not self._door.refuses(_LEAD, ("GET", EPOCH))
 
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
@@ -76,8 +91,12 @@ class SharedListeners:
             case [bytes(blob), -1] if blob:
                 await self.discard(key)  # all of ours expire
             case [bytes(blob), int(ttl_ms)] if blob and ttl_ms > 0:
-                return Held(blob, ttl_ms)
+                return Held(blob, ttl_ms, self._epoch)
         return None
+
+    def was_forgotten(self, key: str, moment: int) -> bool:
+        """Whether this process knows that what began then has been forgotten since."""
+        return self._forgotten.holds(key, moment)
 
     async def discard(self, key: str) -> None:
         """Delete a value that cannot be understood, and count it."""
@@ -91,11 +110,13 @@ class SharedListeners:
             lambda names: [
                 ("SET", names.generation, mine, "NX", "PX", GENERATION_MS),
                 ("PEXPIRE", names.generation, GENERATION_MS),
+                ("TIME",),
                 ("GET", names.generation),
             ],
         )
         ticket = word(replies[-1]) if replies else None
-        return Generation(ticket) if ticket else Generation()
+        moment = self._forgotten.moment(replies[-2]) if replies else None
+        return Generation(ticket, moment, self._epoch) if ticket and moment else Generation()
 
     async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> Fate:
         """Keep the value unless the key was forgotten since; wakes who waits for it.
@@ -133,44 +154,63 @@ class SharedListeners:
         False when Redis could not be told. It is told as soon as it can be, and until then this
         process reads and publishes nothing for it there. `held`: this process has held it.
         """
-        done = await self._forget(key)
+        done = await self._forget(key, held=held)
         if not done:
             self._owed.add(key, held=held)
+            if self._door.reachable:
+                # Who may send no scripts may delete all the same.
+                await self._ask_now(key, lambda names: [("UNLINK", names.entry, names.generation)])
+                await self._forgotten.tell(key, held=held)
         return done
 
-    async def _forget(self, key: str) -> bool:
-        notice = self._door.notices.compose("gone", key)
+    async def _forget(self, key: str, *, held: bool = False) -> bool:
+        notices = self._door.notices
         replies = await self._ask_now(
             key,
             lambda names: [
                 (
                     *("EVAL", scripts.FORGET, 3),
                     *(names.entry, names.generation, names.lease),
-                    *(self._door.channel, notice),
+                    *(self._door.channel, notices.compose("gone", key)),
+                    *(notices.compose("past", key), int(held)),
                 )
             ],
         )
-        return replies == [1]
+        match replies:
+            case [[bytes(moment), int(there)]] if moment.isdigit():
+                self._forgotten.bury(key, int(moment), held=bool(there))
+                return True
+            case _:
+                return False
 
     async def forget_all(self) -> bool:
         """Forget every key, in one step whatever their number; False as for `forget`."""
         done = await self._forget_all()
         if not done:
             self._owed_all.add(_ALL, held=True)
+            if self._door.reachable:
+                await self._forgotten.tell(None, held=True)
         return done
 
     async def _forget_all(self) -> bool:
-        epoch, notice = secrets.token_hex(8), self._door.notices.compose("all")
+        epoch, notices = secrets.token_hex(8), self._door.notices
         owed = [(each, each.demand()) for each in (self._owed_all, self._owed)]
-        done = await self._door.ask(
-            ("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel, notice)
-        ) == [1]
-        if done:
-            # Under a new epoch there is nothing left to be forgotten of the old one.
-            self._epoch = epoch
-            for each, before in owed:
-                each.clear(before)
-        return done
+        replies = await self._door.ask(
+            (
+                *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel),
+                *(notices.compose("all"), notices.compose("past")),
+            )
+        )
+        match replies:
+            case [[bytes(moment), int(kept)]] if moment.isdigit():
+                # Under a new epoch there is nothing left to be forgotten of the old one.
+                self._epoch = epoch if kept else ""
+                self._forgotten.bury(None, int(moment), held=True)
+                for each, before in owed:
+                    each.clear(before)
+                return True
+            case _:
+                return False
 
     async def lead(self, key: str, *, refresh: bool = False) -> Lease | None:
         """The right to fetch this key, to be used as `async with lease`.
@@ -189,14 +229,23 @@ class SharedListeners:
                 )
             ],
         )
-        return Lease(self._door, Names(self._epoch, key), value) if replies == [1] else None
+        match replies:
+            case [1]:
+                return Lease(self._door, Names(self._epoch, key), value)
+            case None | [0 | Refusal()]:
+                return None
+            case _:
+                self._door.misunderstand(_LEAD)
+                return None
 
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
 
-        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away, or
-        it is `until` by the event loop's clock; fetch alone.
+        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away or
+        lets nobody lead, or it is `until` by the event loop's clock; fetch alone.
         """
+        if not self.leads:
+            return "unknown"
         with self._door.notices.bell(key) as bell:
             try:
                 async with asyncio.timeout_at(until):
@@ -253,12 +302,15 @@ class SharedListeners:
             *rest, found = replies
             if word(found) and word(found) == names.epoch:
                 return await self._unpoisoned(names, rest)
-            if not last_try:
-                await self._learn_epoch(found)
+            if not last_try and not await self._learn_epoch(found):
+                return None
         return None
 
-    async def _learn_epoch(self, found: Reply) -> None:
-        """Take over the epoch found; give Redis one if it has none, or none that is one."""
+    async def _learn_epoch(self, found: Reply) -> bool:
+        """Take over the epoch found; give Redis one if it has none, or none that is one.
+
+        False when there is none, and it takes none.
+        """
         epoch = word(found)
         missing = found is None
         if epoch is None and (missing or isinstance(found, bytes) or found == _WRONG_TYPE):
@@ -267,7 +319,10 @@ class SharedListeners:
             epoch = secrets.token_hex(8)
             replies = await self._door.ask(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
             epoch = word(replies[-1]) if replies else None
+            if epoch is None and replies and replies[-1] is not None:
+                self._door.misunderstand(("GET", EPOCH))  # it was told, and says something else
         self._epoch = epoch or ""
+        return bool(self._epoch)
 
     async def _unpoisoned(self, names: Names, replies: list[Reply]) -> list[Reply]:
         """The replies; things of a wrong type under the key's names are deleted and counted."""

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 EPOCH = "lyra:v2:epoch"
+LOOK = "lyra:v2:look"
 _WORD = re.compile(rb"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9a-f]{16,128}")
 

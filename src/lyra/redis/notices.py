@@ -19,9 +19,11 @@ from lyra.redis.timing import Timing
 log = logging.getLogger(__name__)
 
 RunVerb = Literal["stop", "lose", "read", "end"]
-Verb = Literal["kept", "gone", "free", "all", RunVerb]
+Verb = Literal["kept", "gone", "free", "all", "past", "out", RunVerb]
 Invalidate = Callable[[str | None], None]
 Replaced = Callable[[str], None]
+Past = Callable[[str | None, int, bool], None]
+_LONGEST_MOMENT = 17  # digits
 
 
 class Subscription(Protocol):
@@ -66,6 +68,8 @@ class Notices:
         self._told: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
         self._on_runs: list[Callable[[RunVerb, str], None]] = []
+        self._on_past: list[Past] = []
+        self._on_out: list[Callable[[str], None]] = []
 
     def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
@@ -74,6 +78,14 @@ class Notices:
     def tell_of_runs(self, act: Callable[[RunVerb, str], None]) -> None:
         """Call `act` with what other processes say of running answers, and the answer's name."""
         self._on_runs.append(act)
+
+    def tell_of_past(self, act: Past) -> None:
+        """Call `act` with a key that was forgotten (None: all), when, and if there was something."""
+        self._on_past.append(act)
+
+    def tell_of_ends(self, act: Callable[[str], None]) -> None:
+        """Call `act` with the name of a log-in that has ended for good."""
+        self._on_out.append(act)
 
     def on_joined(self, act: Callable[[], Awaitable[object]]) -> None:
         """Await `act` whenever the subscription is there again."""
@@ -97,10 +109,10 @@ class Notices:
 
     async def joined(self) -> None:
         """The subscription is there: what was said before it is unknown."""
-        self.hearing = True
-        self.anything_may_have_happened()
         for act in self._on_joined:
             await act()
+        self.hearing = True
+        self.anything_may_have_happened()
 
     def lost(self) -> None:
         """The subscription is gone; if there was one, nothing in memory is sure from now on."""
@@ -126,10 +138,24 @@ class Notices:
                 if sender != self._me:
                     self._pass_on(verb, key)
                 self._ring(key)
-            case ["stop" | "lose" | "read" | "end" as verb, sender, key] if _is_key(key):
-                if sender != self._me:
-                    for act in self._on_runs:
-                        _call(act, verb, key)
+            case [_, sender, *_] if sender == self._me:
+                return
+            case words:
+                self._heard_of_others(words)
+
+    def _heard_of_others(self, words: list[str]) -> None:
+        match words:
+            case ["stop" | "lose" | "read" | "end" as verb, _, key] if _is_key(key):
+                for act in self._on_runs:
+                    _call(act, verb, key)
+            case ["past", _, key, moment, held] if _is_moment(moment) and _is_key(
+                key, all_too=True
+            ):
+                for past in self._on_past:
+                    _call(past, None if key == "-" else key, int(moment), held == "1")
+            case ["out", _, name] if _is_key(name):
+                for out in self._on_out:
+                    _call(out, name)
             case _:
                 self._count("foreign_total")
 
@@ -189,7 +215,7 @@ class Subscriber:
                     if notice is not None:
                         self._notices.heard(notice)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason)
+            self._breaker.failed(lost.reason, refused=lost.refused)
         except RefusedError as refused:
             self._refusal(str(refused))
         finally:
@@ -204,14 +230,18 @@ class Subscriber:
         self._refused = True
 
 
-def _is_key(text: str) -> bool:
+def _is_key(text: str, *, all_too: bool = False) -> bool:
     try:
-        return bool(checked(text))
+        return (all_too and text == "-") or bool(checked(text))
     except ValueError:
         return False
 
 
-def _call(callback: Callable[..., None], *told: str | None) -> None:
+def _is_moment(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_MOMENT
+
+
+def _call(callback: Callable[..., None], *told: str | int | None) -> None:
     try:
         callback(*told)
     except Exception:

@@ -13,6 +13,7 @@ from lyra.redis.door import RedisDoor
 
 MOST_HELD = 10_000
 MOST_OTHERS = 1_000
+_FAILURES = 3  # in a row, with a Redis that answers: it refuses
 
 
 class Owed:
@@ -81,11 +82,26 @@ class Owed:
         try:
             while self:
                 await self._rest()
-                for key in tuple(chain(self._held, self._others)):
-                    if not await self.settle(key) and not self._door.reachable:
-                        break  # the others would only wait in vain
+                await self._settle_what_can_be()
         finally:
             self._paying = None
+
+    async def _settle_what_can_be(self) -> None:
+        failed = 0
+        for key in tuple(chain(self._held, self._others)):
+            if await self.settle(key):
+                failed = 0
+                continue
+            failed += 1
+            if not self._door.reachable or failed == _FAILURES:
+                return  # the others would only fail as well
+            self._put_last(key)
+
+    def _put_last(self, key: str) -> None:
+        """Let the others come before a key that could not be settled."""
+        for table in (self._held, self._others):
+            if key in table:
+                table.move_to_end(key)
 
     async def _rest(self) -> None:
         try:

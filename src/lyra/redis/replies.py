@@ -15,12 +15,16 @@ class Refusal:
 
 
 class UnansweredError(Exception):
-    """Redis did not answer a call; the message is the reason in one word."""
+    """Redis did not answer a call; the message is the reason in one word.
 
-    def __init__(self, reason: str, *, timed_out: bool) -> None:
+    `refused` is Redis' own word, if it was one that the connection was lost with.
+    """
+
+    def __init__(self, reason: str, *, timed_out: bool, refused: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.timed_out = timed_out
+        self.refused = refused
 
 
 class RefusedError(Exception):

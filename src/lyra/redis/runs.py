@@ -10,6 +10,7 @@ part: a piece is added only to a run that is there.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -173,11 +174,16 @@ class SharedRuns:
         """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
         a_slice = ("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}")
         replies = await self._door.ask(self._notice("lose", owner), a_slice)
+        before = inf
         try:
             async with asyncio.timeout(self._door.timing.forget_s):
                 while replies is not None and await self._sound(owner, replies):
-                    if replies[-1] == 0:
+                    left = replies[-1]
+                    if left == 0:
                         return True
+                    if not isinstance(left, int) or left >= before:
+                        return False  # it does not get less
+                    before = left
                     replies = await self._door.ask(a_slice)
         except TimeoutError:
             return False

@@ -4,6 +4,13 @@ Sent as a whole each time: they are short, and a Redis that lost its scripts nee
 The last two arguments of those that publish are the channel and the notice.
 """
 
+# KEYS a name of Lyra's own. Finds out whether Redis takes what is to be kept; nobody sees it.
+LOOK = """
+redis.call('SET', KEYS[1], '', 'PX', 1000)
+redis.call('UNLINK', KEYS[1])
+return 1
+"""
+
 # KEYS entry, generation. ARGV ticket, value, milliseconds.
 PUBLISH = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
@@ -12,18 +19,30 @@ redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 """
 
-# KEYS entry, generation, lease. Without the generation no fetch that has begun can publish.
+# KEYS entry, generation, lease. ARGV channel, the notice, the beginning of one that also says when,
+# 1 if there was something elsewhere. Without the generation no fetch that has begun can publish.
+# Answers the moment in microseconds, and whether there was something.
 FORGET = """
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
+local there = redis.call('UNLINK', KEYS[1])
+redis.call('UNLINK', KEYS[2], KEYS[3])
+if ARGV[4] == '1' then there = 1 end
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('PUBLISH', ARGV[1], ARGV[3] .. ' ' .. now .. ' ' .. there)
 redis.call('PUBLISH', ARGV[1], ARGV[2])
-return 1
+return {now, there}
 """
 
-# KEYS epoch. ARGV the new one.
+# KEYS epoch. ARGV the new one, then as for FORGET. One that is full takes no new epoch, but the
+# old one's end: what has no epoch is read by nobody.
 FORGET_ALL = """
-redis.call('SET', KEYS[1], ARGV[1])
+local kept = redis.pcall('SET', KEYS[1], ARGV[1])
+if kept.err then redis.call('UNLINK', KEYS[1]) end
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('PUBLISH', ARGV[2], ARGV[4] .. ' ' .. now .. ' 1')
 redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1
+return {now, kept.err and 0 or 1}
 """
 
 # KEYS entry, lease. ARGV value, milliseconds, 1 to lead although the entry is there.
@@ -51,10 +70,13 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 """
 
-# KEYS anything. Reads it and removes it, so that it serves once.
+# KEYS anything. Reads it and removes it, so that it serves once. ARGV channel, notice.
 TAKE = """
 local held = redis.call('GET', KEYS[1])
-if held then redis.call('UNLINK', KEYS[1]) end
+if held then
+    redis.call('UNLINK', KEYS[1])
+    redis.call('PUBLISH', ARGV[1], ARGV[2])
+end
 return held
 """
 

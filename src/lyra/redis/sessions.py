@@ -10,6 +10,7 @@ from typing import Literal
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
+from lyra.redis.graves import Graves
 from lyra.redis.lease import Lease
 from lyra.redis.names import Names, checked
 from lyra.redis.replies import Command, Refusal, Reply, UnansweredError
@@ -40,13 +41,19 @@ class SharedSessions:
         self._most_each = most_each
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
+        self._ended = Graves()  # names are random: one that was taken never comes again
+        door.notices.tell_of_ends(lambda name: self._ended.bury(name, 1, held=True))
 
     async def read(self, name: str) -> bytes | None:
         """The value of this name, which is recently used from now on.
 
+        Nothing for one that has been taken, whoever has put it back since.
+
         Raises:
             UnansweredError: Redis is away. So do all the others here.
         """
+        if self._ended.hold(name, 1):
+            return None
         value, *_ = await self._ask(
             ("GETRANGE", self._at(name), 0, _CAP_BYTES),
             ("ZADD", self._index, "XX", self._now_ms, name),
@@ -81,10 +88,21 @@ class SharedSessions:
 
     async def take(self, name: str) -> bytes | None:
         """The value of this name, which is gone with that."""
+        door, ended = self._door, self._ended.hold(name, 1)
         value, *_ = await self._ask(
-            ("EVAL", scripts.TAKE, 1, self._at(name)), ("ZREM", self._index, name)
+            (
+                "EVAL",
+                scripts.TAKE,
+                1,
+                self._at(name),
+                door.channel,
+                door.notices.compose("out", name),
+            ),
+            ("ZREM", self._index, name),
         )
-        return value if isinstance(value, bytes) else None
+        there = isinstance(value, bytes)
+        self._ended.bury(name, 1, held=there)
+        return value if there and not ended else None
 
     async def leave(self, owner: str, name: str) -> None:
         """Count a value that was taken no more as its owner's."""

@@ -1,0 +1,45 @@
+"""What a Redis says of itself to anybody, without a password."""
+
+import asyncio
+import ssl
+
+from lyra.redis.address import Address, tls_context
+
+_HELLO = b"*1\r\n$5\r\nHELLO\r\n"
+_LONGEST = 4096
+_WHY_NOT = {
+    b"cluster": "is a node of a cluster, which Lyra cannot share a cache through",
+    b"sentinel": "is a sentinel, and no Redis",
+    b"replica": "is a replica, which takes nothing",
+    b"slave": "is a replica, which takes nothing",
+}
+
+
+async def unfit(address: Address, within_s: float) -> str:
+    """Why this Redis is none to share a cache through; empty if it is one, or does not say."""
+    try:
+        tls = await asyncio.to_thread(tls_context, address)
+        async with asyncio.timeout(within_s):
+            greeting = await _greeting(address, tls)
+    except (OSError, ValueError):  # TimeoutError is an OSError
+        return ""
+    words = greeting.split(b"\r\n")
+    told = [words[at + 2] for at, word in enumerate(words[:-2]) if word in {b"mode", b"role"}]
+    return next((_WHY_NOT[word] for word in told if word in _WHY_NOT), "")
+
+
+async def _greeting(address: Address, tls: ssl.SSLContext | None) -> bytes:
+    if address.path:
+        reader, writer = await asyncio.open_unix_connection(address.path)
+    else:
+        reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+    try:
+        writer.write(_HELLO)
+        told = b""
+        while len(told) < _LONGEST and (piece := await reader.read(_LONGEST)):
+            told += piece
+            if told.startswith(b"-") or b"\r\nmodules\r\n" in told:
+                break
+        return told
+    finally:
+        writer.transport.abort()

@@ -1,0 +1,67 @@
+"""What this process knows of what was forgotten, here and elsewhere, by Redis' own clock."""
+
+import asyncio
+
+from lyra.redis.door import RedisDoor
+from lyra.redis.graves import Graves
+from lyra.redis.replies import Reply
+
+_APART_US = 10_000_000  # more than anything takes to be told
+
+
+class Forgotten:
+    """Graves that hear of the other processes' forgets, and tell them of this one's."""
+
+    def __init__(self, door: RedisDoor) -> None:
+        self._door = door
+        self._graves = Graves()
+        self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
+        door.notices.on_joined(self._learn)
+        door.notices.tell_of_past(self._hear)
+
+    def holds(self, key: str, moment: int) -> bool:
+        """Whether what began at this moment has been forgotten since."""
+        return self._graves.hold(key, moment)
+
+    def bury(self, key: str | None, moment: int, *, held: bool) -> None:
+        """Refuse what there was of this key, or of all, up to this moment."""
+        if key is None:
+            self._graves.bury_all(moment)
+        else:
+            self._graves.bury(key, moment, held=held)
+
+    def moment(self, reply: Reply) -> int | None:
+        """The time that Redis has told, in microseconds; None if it is none."""
+        match reply:
+            case [int(seconds), int(micros)]:
+                moment = seconds * 1_000_000 + micros
+                self._ahead = moment - asyncio.get_running_loop().time() * 1e6
+                return moment
+            case _:
+                return None
+
+    async def tell(self, key: str | None, *, held: bool) -> None:
+        """Have all processes forget what they hold themselves, though Redis keeps it for now.
+
+        One that is full or read-only still passes notices on. What it keeps was read before, so
+        that whoever hears this takes nothing of it any more.
+        """
+        replies = await self._door.ask(("TIME",))
+        moment = self.moment(replies[0]) if replies else None
+        if moment is None:
+            return
+        self.bury(key, moment, held=held)
+        notices, channel, named = self._door.notices, self._door.channel, key or "-"
+        past = f"{notices.compose('past', named)} {moment} {int(held)}"
+        gone = notices.compose("gone" if key else "all", named)
+        await self._door.ask(("PUBLISH", channel, past), ("PUBLISH", channel, gone))
+
+    def _hear(self, key: str | None, moment: int, held: bool) -> None:
+        """Take over another process's forget; a moment that is yet to come is nobody's."""
+        if self._ahead is not None:
+            now = asyncio.get_running_loop().time() * 1e6 + self._ahead
+            self.bury(key, min(moment, round(now) + _APART_US), held=held)
+
+    async def _learn(self) -> None:
+        if replies := await self._door.ask(("TIME",)):
+            self.moment(replies[0])

