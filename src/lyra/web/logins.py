@@ -201,12 +201,11 @@ class Logins:
     def _opened(self, grant: Grant, profile: Profile) -> Session:
         now, scopes = self._wall_clock(), grant.scopes
         access_until = now + grant.expires_in
-        # The scopes too: what one log-in may not read must not look missing to another.
-        identity = self._listeners.identity(
-            self._accounts.client_id, profile.id, profile.account_id or "", *scopes
-        )
+        account = self._accounts.client_id, profile.id, profile.account_id or ""
         return Session(
-            identity=identity,
+            # The scopes too: what one log-in may not read must not look missing to another.
+            identity=self._listeners.identity(*account, *scopes),
+            account=self._listeners.identity(*account),
             name=None,
             scopes=scopes,
             access=grant.access_token,

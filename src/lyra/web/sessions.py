@@ -27,8 +27,9 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to.
 
     `forgotten` counts how often everything held of the listener was. `renewer` is the process that
-    has asked for new tokens last. Of the account only its identity is kept: version 0.1.0 had the
-    name in the second place too, which is empty now.
+    has asked for new tokens last. Of the account only keyed hashes are kept: `identity` is one for
+    each choice of scopes, `account` the same for all of them. Version 0.1.0 had the name in the
+    second place too, which is empty now, and nothing in the last.
     """
 
     identity: str
@@ -43,6 +44,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     forgotten: int = 0
     renewer: str = ""
     renewing_since: float = 0.0
+    account: str = ""
 
     def __repr__(self) -> str:
         return "Session(***)"
@@ -61,8 +63,11 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def owner(self) -> str:
-        """Whose it is, for counting sessions by account: a hash that tells nobody the identity."""
-        return name_of(self.identity)
+        """Whose it is, for counting sessions by account: a hash that tells nobody the identity.
+
+        Whoever logs in chooses the scopes, in the address at Spotify: they make no other owner.
+        """
+        return name_of(self.account or self.identity)
 
     def token(
         self, now: float, *, confirm: Callable[[], Awaitable[None]] | None = None
