@@ -27,6 +27,9 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 test-browser: .venv/.dev ## the page in a real browser: needs chromium
 	@$(BIN)/pytest -q -m browser tests/browser
 
+test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: needs nginx, caddy, haproxy and openssl; ONLY=nginx
+	@$(BIN)/python scripts/try_proxies.py $(ONLY)
+
 bench-page: .venv/.dev ## what the page takes, in Chromium (docs/PAGE.md)
 	@$(BIN)/python scripts/bench_page.py
 
@@ -112,4 +115,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop test-browser fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean
+.PHONY: help run demo serve test test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean

@@ -25,7 +25,12 @@ CANARY_KEY = "sk-ant-canary-key-of-the-operator"
 
 # The app of a service that is started with spotify_client_id=APP.
 APP = "lyra-tests"
-APP_REDIRECTS = ["http://127.0.0.1/auth/callback", "https://app.invalid/auth/callback"]
+APP_REDIRECTS = [
+    "http://127.0.0.1/auth/callback",
+    "http://127.0.0.1/music/auth/callback",
+    "https://app.invalid/auth/callback",
+    "https://app.invalid/music/auth/callback",
+]
 
 LONG_S = 15.0  # a deadline that no passing test reaches
 

@@ -113,7 +113,7 @@ def create_app(
                 trusted=trusted_networks(settings.trusted_proxies),
                 head=ready_head(settings),
                 outbox=Outbox(asyncio.get_running_loop()),
-                files=await asyncio.to_thread(read_files),
+                files=await asyncio.to_thread(read_files, settings.public_path),
                 logins=logins,
                 personas=tuple(personas),
             )

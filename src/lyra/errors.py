@@ -1,7 +1,7 @@
 """What can go wrong, told to people and to programs.
 
     LyraError                      code, status, a sentence that says what to do
-    |- RequestError                the request must change: 400, 403 to 405, 408, 413, 415, 421, 431
+    |- RequestError                the request must change: 400, 403 to 405, 408, 409, 413, 415, 421, 431
     |- TokenError                  a new Spotify token is needed: 401
     |- SpotifyForbiddenError       the Spotify app's owner must act: 403
     |- ConsentRequiredError        the listener has to agree first: 403
@@ -90,6 +90,15 @@ class MethodNotAllowedError(RequestError):
 class RequestTimeoutError(RequestError):
     code, status, retryable = "request_timeout", 408, True
     sentence = "The request's body did not arrive in time. Send it again in one go."
+
+
+class AnswerGoneError(RequestError):
+    """A question was sent again to be read on; it is not asked a second time."""
+
+    code, status = "answer_gone", 409
+    sentence = (
+        "The answer that Last-Event-ID names is not kept, or not yours. Ask without that header."
+    )
 
 
 class BodyTooLargeError(RequestError):

@@ -35,6 +35,8 @@ _OF_CLUSTER = re.compile(
     re.ASCII,
 )
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
+# No dots alone: browsers take them for a step up. It is part of a cookie and of pages, unquoted.
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", re.ASCII)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
@@ -161,6 +163,14 @@ class Settings(
             return None
         return (self.llm_base_url or ANTHROPIC_URL).split("/")[2].lower()
 
+    @property
+    def public_path(self) -> str:
+        """What browsers write before every path of this service; empty where nothing is.
+
+        The proxy takes it off: to the service itself a request never has it.
+        """
+        return urlsplit(self.public_url or "").path.rstrip("/")
+
 
 def shown_address(host: str, port: int) -> str:
     """Host and port as an address has them, an IPv6 host in brackets."""
@@ -230,10 +240,15 @@ def _refuse_unreadable(name: str, value: str) -> None:
 
 
 def _refuse_unusable(settings: Settings) -> None:
-    """What no type can tell: ports of addresses, and secrets that are guessed at once."""
+    """What no type can tell: ports and paths of addresses, and secrets that are guessed at once."""
     for name in _URLS:
         if not _has_host(getattr(settings, name) or "http://none"):
             raise SettingError(f"LYRA_{name.upper()}: {_ADDRESS}.")
+    if not _PATH.fullmatch(urlsplit(settings.public_url or "").path):
+        raise SettingError(
+            "LYRA_PUBLIC_URL: a path in it may have letters, digits, and . _ ~ - between single "
+            "slashes, as in https://lyra.example/music."
+        )
     for name in ("secret", "admin_token"):
         if _guessable(getattr(settings, name)):
             raise SettingError(

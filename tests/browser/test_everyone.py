@@ -212,3 +212,21 @@ async def test_the_page_works_where_the_browser_stores_nothing(
     await answered(page)
 
     assert await page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+async def test_a_failures_sentence_and_both_its_buttons_fit_a_phone(
+    start: Start, visit: Open, width: int
+) -> None:
+    """The sentence is not squeezed into a column beside the buttons, whatever stands in it."""
+    service = await start(demo_token=DEMO + ".503")
+    page = await visit(service, width=width, height=568)
+    notice = page.locator("#notice")
+    for words in ("", " http://a-host-with-a-long-name.of-somebody.example/and/a/path"):
+        await notice.locator("p").evaluate("(it, words) => it.append(words)", words)
+        for name in ("Try again", "Dismiss"):
+            await expect(notice.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+        await _fits(page)
+        text = await notice.locator("p").bounding_box()
+        assert text is not None
+        assert text["width"] > width * 0.75

@@ -149,7 +149,6 @@ def test_an_unknown_role_is_named_by_its_path_and_not_repeated(role: str) -> Non
         ({"message": True}, "$.message"),
         ({"message": ""}, "$.message"),
         ({"message": " \t\r\n\u3000"}, "$.message"),
-        ({"message": ASKED, "history": None}, "$.history"),
         ({"message": ASKED, "history": {}}, "$.history"),
         ({"message": ASKED, "history": ["x"]}, "$.history[0]"),
         ({"message": ASKED, "history": [{}]}, "$.history[0]"),
@@ -171,6 +170,28 @@ def test_what_is_wrong_is_named_by_its_path(document: object, path: str) -> None
 
     assert told.startswith(f"{path}: ")
     assert told.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"stream": None},
+        {"resumable": None},
+        {"id": None},
+        {"history": None},
+        {"messages": None},
+        {"stream": None, "resumable": None, "id": None, "history": None, "messages": None},
+    ],
+)
+def test_null_is_as_good_as_left_out(nothing: dict[str, None]) -> None:
+    assert parse_question(orjson.dumps({"message": ASKED, **nothing})) == parse_question(
+        orjson.dumps({"message": ASKED})
+    )
+
+
+@pytest.mark.parametrize("nothing", [{"message": None}, {"message": None, "history": None}])
+def test_a_kits_messages_count_where_the_message_is_null(nothing: dict[str, None]) -> None:
+    assert turns({**use_chat(("user", ASKED)), **nothing}) == [("user", ASKED)]
 
 
 @pytest.mark.parametrize("text", ["x" * KEPT_BYTES, "\u00e9" * (KEPT_BYTES // 2)])

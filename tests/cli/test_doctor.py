@@ -370,6 +370,23 @@ def test_it_prints_the_redirect_uri_or_why_there_is_no_way_back(
     assert told in found["log-in"]["found"]
 
 
+def test_it_says_what_the_proxy_has_to_do_where_the_address_has_a_path(
+    judge: Callable[..., Found],
+) -> None:
+    found = judge(LYRA_PUBLIC_URL="https://lyra.invalid/music/")["public path"]
+
+    assert found["mark"] == "note"
+    assert "take /music off" in found["do"]
+    assert "public path" not in judge(LYRA_PUBLIC_URL="https://lyra.invalid/")
+
+
+def test_a_path_that_cannot_be_used_is_a_fault(judge: Callable[..., Found]) -> None:
+    found = judge(LYRA_PUBLIC_URL="https://lyra.invalid/a/../b")["settings"]
+
+    assert found["mark"] == "fault"
+    assert found["found"].startswith("LYRA_PUBLIC_URL: ")
+
+
 def test_a_client_id_of_an_odd_shape_is_noted_and_not_shown(judge: Callable[..., Found]) -> None:
     found = judge(LYRA_SPOTIFY_CLIENT_ID="canary-client-id")
 

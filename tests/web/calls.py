@@ -38,7 +38,7 @@ class Answer:
         return repr(self.headers).encode() + self.body
 
 
-async def call(service: Service, method: str, path: str, **more: Any) -> Answer:
+async def call(service: Service, method: str, path: str | URL, **more: Any) -> Answer:
     """One request, read to its end."""
     async with service.http.request(method, path, **more) as response:
         return await _read(response)

@@ -162,7 +162,8 @@ async def test_what_is_described_without_a_token_answers_without_one(
     start: Start, method: str, path: str
 ) -> None:
     service = await start(demo_token=sandbox_token())
-    name = "main.js" if "/js/" in path else "lyra.css"
+    files = {"/static/{version}/js/{name}": "main.js", "/v1/models/{name}": "lyra"}
+    name = files.get(path, "lyra.css")
     called = path.replace("{version}", "any").replace("{name}", name)
 
     check_answer(method, path, await call(service, method, called))

@@ -16,7 +16,7 @@ PAGE = "https://music.example"
 
 
 async def get_as(service: Service, host: str) -> Answer:
-    return await raw(service, f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return await raw(service, f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ async def test_a_foreign_host_is_misdirected(service: Service, host: str) -> Non
 @pytest.mark.parametrize(
     ("target", "host", "status"),
     [
-        ("http://localhost/healthz", "localhost", 200),
-        ("http://localhost:99/healthz", "localhost", 200),
-        ("http://evil.example/healthz", "localhost", 421),
-        ("http://localhost@evil.example/healthz", "localhost", 421),
-        ("http://localhost/healthz", "evil.example", 421),
-        ("HTTPS://evil.example/healthz", "localhost", 421),
+        ("http://localhost/v1/models", "localhost", 200),
+        ("http://localhost:99/v1/models", "localhost", 200),
+        ("http://evil.example/v1/models", "localhost", 421),
+        ("http://localhost@evil.example/v1/models", "localhost", 421),
+        ("http://localhost/v1/models", "evil.example", 421),
+        ("HTTPS://evil.example/v1/models", "localhost", 421),
     ],
 )
 async def test_a_whole_address_as_the_target_has_to_be_ours_too(
@@ -86,6 +86,27 @@ async def test_a_whole_address_as_the_target_has_to_be_ours_too(
     request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     assert (await raw(service, request)).status == status
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    "rest",
+    ["1.1\r\nHost: 10.244.0.5:8080", "1.1\r\nHost: pod.example", "1.1\r\nHost:", "1.0"],
+)
+async def test_a_probe_is_answered_whatever_address_it_came_to(
+    service: Service, path: str, rest: str
+) -> None:
+    """A kubelet names the pod's address, which no setting can list; HTTP/1.0 names none."""
+    answer = await raw(service, f"GET {path} HTTP/{rest}\r\n\r\n".encode())
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz/", "//healthz", "/healthz/x", "/metrics", "/"])
+async def test_what_only_looks_like_a_probe_is_misdirected(service: Service, path: str) -> None:
+    probe = f"GET {path} HTTP/1.1\r\nHost: 10.244.0.5\r\n\r\n".encode()
+
+    check_error(await raw(service, probe), "misdirected_request")
 
 
 async def ask_from(service: Service, origin: str | None, method: str = "GET") -> Answer:
@@ -149,6 +170,56 @@ async def test_a_preflight_of_a_listed_origin_is_granted_without_a_token(
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE"
     allowed = set(answer.headers["Access-Control-Allow-Headers"].split(", "))
     assert {"authorization", "content-type"} <= allowed
+
+
+async def preflight(service: Service, origin: str, *asked: str) -> Answer:
+    lines = [f"Origin: {origin}", "Access-Control-Request-Method: POST"]
+    lines += [f"Access-Control-Request-Headers: {each}" for each in asked]
+    return await raw(service, request_bytes(service, "OPTIONS", "/v1/chat/completions", *lines))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "authorization,content-type,user-agent",
+        "authorization,content-type,x-stainless-lang,x-stainless-os,x-stainless-retry-count",
+        "traceparent, x-vercel-id",
+        "x-!#$%&'*+.^_`|~9",
+    ],
+)
+async def test_a_preflight_of_a_listed_origin_is_granted_the_fields_that_it_asks_for(
+    start: Start, asked: str
+) -> None:
+    """Kits send fields of their own: OpenAI's x-stainless-*, useChat's user-agent in some browsers."""
+    service = await start(cors_origins=(PAGE,))
+
+    granted, elsewhere = [
+        await preflight(service, each, asked) for each in (PAGE, "https://x.example")
+    ]
+
+    assert granted.headers["Access-Control-Allow-Headers"] == asked
+    assert "Access-Control-Request-Headers" in granted.headers.getall("Vary")
+    assert not [name for name in elsewhere.headers if name.startswith("Access-Control")]
+
+
+async def test_fields_asked_for_in_two_lines_are_granted_together(start: Start) -> None:
+    service = await start(cors_origins=(PAGE,))
+
+    answer = await preflight(service, PAGE, "authorization", "x-one,x-two")
+
+    allowed = answer.headers["Access-Control-Allow-Headers"]
+    assert [each.strip() for each in allowed.split(",")] == ["authorization", "x-one", "x-two"]
+
+
+@pytest.mark.parametrize("asked", ["", "a b", "x;y", "x,,y", "x-a\t<b>", '"x"', "x(y)", "\u00e9"])
+async def test_what_is_no_list_of_field_names_is_not_said_again(start: Start, asked: str) -> None:
+    service = await start(cors_origins=(PAGE,))
+
+    answer = await preflight(service, PAGE, asked)
+
+    allowed = answer.headers["Access-Control-Allow-Headers"].split(", ")
+    assert {"authorization", "content-type", "last-event-id"} <= set(allowed)
+    assert asked not in allowed
 
 
 async def test_errors_and_streams_can_be_read_by_a_listed_origin(start: Start) -> None:

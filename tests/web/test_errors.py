@@ -109,7 +109,11 @@ async def _slow_body(start: Start, _: pytest.MonkeyPatch) -> Answer:
 
 
 async def _foreign_host(start: Start, _: pytest.MonkeyPatch) -> Answer:
-    return await raw(await start(), b"GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    return await raw(await start(), b"GET /lyra/status HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+
+
+async def _gone(start: Start, _: pytest.MonkeyPatch) -> Answer:
+    return await chat(await start(), **{"Last-Event-ID": "run_0123456789abcdef.3"})
 
 
 async def _long_head(start: Start, _: pytest.MonkeyPatch) -> Answer:
@@ -188,6 +192,7 @@ SCENES: list[tuple[str, str, Scene]] = [
     ("no such path", "not_found", with_request("GET", "/nowhere")),
     ("wrong method", "method_not_allowed", with_request("PUT", "/lyra/chat")),
     ("slow body", "request_timeout", _slow_body),
+    ("sent again too late", "answer_gone", _gone),
     ("large body", "body_too_large", with_body(b" " * (2**20 + 1))),
     ("text body", "unsupported_media_type", with_body(b"hello", "text/plain")),
     ("long head", "head_too_large", _long_head),

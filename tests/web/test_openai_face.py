@@ -9,6 +9,7 @@ import orjson
 import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionUserMessageParam
+from yarl import URL
 
 from lyra.chat import notices
 from lyra.sandbox import Sandbox, sandbox_token
@@ -229,6 +230,38 @@ async def test_no_token_is_needed_to_list_the_models(service: Service) -> None:
     answer = await call(service, "GET", "/v1/models")
 
     assert [model["id"] for model in answer.json["data"]] == ["lyra"]
+
+
+async def test_a_model_is_told_by_its_name(service: Service) -> None:
+    """Some kits look the model up before they ask it."""
+    listed = await call(service, "GET", "/v1/models")
+    named = await call(service, "GET", "/v1/models/lyra")
+
+    assert [named.json] == listed.json["data"]
+    for other in ("gpt-4o", "LYRA", "lyra%2F", "lyra%20"):
+        check_error(
+            await call(service, "GET", URL(f"/v1/models/{other}", encoded=True)), "not_found"
+        )
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"stream": None},
+        {"stream": None, "stream_options": None},
+        {"stream_options": {"include_usage": None}},
+    ],
+)
+async def test_null_is_as_good_as_left_out(service: Service, nothing: dict[str, Any]) -> None:
+    answer = await post(service, PATH, {"messages": [USER], **nothing})
+
+    assert answer.json["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_usage_is_streamed_only_where_it_is_asked_for(service: Service) -> None:
+    body = {**STREAMED, "stream_options": {"include_usage": None}}
+
+    assert b'"usage"' not in (await post(service, PATH, body)).body
 
 
 async def test_it_asks_spotify_for_nothing_that_another_wire_has_loaded(

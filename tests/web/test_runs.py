@@ -12,6 +12,7 @@ from tests.chat.scripted import event, opened, scripted_model, stopped, words
 from tests.conftest import Service, Start
 from tests.web.calls import QUESTION, Answer, call, chat, chatting, init, read_until
 from tests.web.stream_grammar import read_body
+from tests.web.test_errors import check_error
 
 OTHER = sandbox_token(8)
 CHAT: dict[str, Any] = {**QUESTION, "id": "chat-1", "resumable": True}
@@ -257,8 +258,37 @@ async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
     assert (await resume(service, run_of(answer.body), "rubbish")).body == answer.body
 
 
-async def test_an_event_id_of_nobodys_run_is_a_new_question(service: Service) -> None:
-    answer = await chat(service, **{"Last-Event-ID": "run_0123456789abcdef.3"})
+@pytest.mark.parametrize(
+    "sent", ["run_0123456789abcdef.3", "run_0123456789abcdef", "RUN_0.1", "7", "\u00e9", "a, b"]
+)
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+async def test_a_question_sent_again_for_an_answer_that_is_not_there_buys_no_second_one(
+    service: Service, sandbox: Sandbox, sent: str, accept: str
+) -> None:
+    """An answer may have gone from memory, with its process, or have never been this listener's."""
+    answer = await chat(service, body=CHAT, **{"Last-Event-ID": sent, "Accept": accept})
+
+    check_error(answer, "answer_gone")
+    assert sandbox.stats.total == 0
+    assert service.services.runs.stats()["kept"] == 0
+
+
+async def test_nor_for_one_that_was_kept_long_enough(start: Start) -> None:
+    service = await start(run_keep_s=0.05)
+    seen = last_id((await chat(service, body=CHAT)).body)
+    await until(lambda: not service.services.runs.stats()["kept"])
+
+    check_error(await chat(service, body=CHAT, **{"Last-Event-ID": seen}), "answer_gone")
+
+
+async def test_nor_for_one_that_is_anothers(service: Service) -> None:
+    seen = last_id((await chat(service, body=CHAT)).body)
+
+    check_error(await chat(service, OTHER, CHAT, **{"Last-Event-ID": seen}), "answer_gone")
+
+
+async def test_an_empty_event_id_names_no_answer(service: Service) -> None:
+    answer = await chat(service, **{"Last-Event-ID": ""})
 
     assert read_body(answer.body).ending == "stop"
 

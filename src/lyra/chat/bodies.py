@@ -18,7 +18,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, UnsetType
 
-from lyra.chat.messages import Heard, Messages, Speaker, heard, typed
+from lyra.chat.messages import Heard, Messages, Speaker, heard, left_out, typed
 from lyra.errors import InvalidJsonError, RequestError
 
 KEPT_MESSAGES = 50
@@ -63,16 +63,18 @@ Result = TypeVar("Result")
 
 
 class _Wishes(msgspec.Struct, kw_only=True):
-    stream: bool = True
+    """What may be left out; kits that send null mean the same."""
+
+    stream: bool | None = True
     id: Id | None = None
-    resumable: bool = False
+    resumable: bool | None = False
 
 
 class Contract(_Wishes):
     """A message, and what was said before it."""
 
     message: str
-    history: Messages | UnsetType = UNSET
+    history: Messages | UnsetType = UNSET  # or null, which what is read undecoded may be
 
 
 class Kit(_Wishes):
@@ -105,13 +107,13 @@ def parse_question(body: bytes) -> Question:
 
 def _question(body: bytes) -> Question:
     asked = _document(body, _EITHER)
-    if asked.messages is not UNSET and asked.message is UNSET:
+    if left_out(asked.message) and not left_out(asked.messages):
         said = turns(heard(asked.messages, "$.messages"), "$.messages")
     else:
         contract = _document(body, _CONTRACT)
         last: Heard = iter([("user", contract.message)])
         said = turns(chain(last, heard(contract.history, "$.history")), "$.message")
-    return Question(said, asked.stream, asked.id, asked.resumable)
+    return Question(said, asked.stream is not False, asked.id, bool(asked.resumable))
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:

@@ -83,7 +83,7 @@ _WORDS: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 
 def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[Piece] | None:
-    text = b"null" if sent is UNSET else bytes(sent)
+    text = _bytes(sent)
     if text.startswith(b"["):
         return _PIECES.decode(text, where)
     if text.startswith(b"{"):
@@ -92,7 +92,7 @@ def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[Piece] | N
 
 
 def _parts(sent: msgspec.Raw | UnsetType, where: str) -> list[Piece]:
-    text = b"null" if sent is UNSET else bytes(sent)
+    text = _bytes(sent)
     return [] if text == b"null" else _PIECES.decode(text, where)
 
 
@@ -127,13 +127,22 @@ _DESCRIBED = {
 Messages = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_DESCRIBED)]
 
 
+def left_out(member: msgspec.Raw | UnsetType) -> bool:
+    """Whether a member that is read undecoded is not there, or null."""
+    return _bytes(member) == b"null"
+
+
+def _bytes(member: msgspec.Raw | UnsetType) -> bytes:
+    return b"null" if member is UNSET else bytes(member)
+
+
 def heard(messages: msgspec.Raw | UnsetType, where: str) -> Heard:
     """What each has said, newest first; of others than user and assistant only the last counts.
 
     Raises:
         RequestError: they are too many, or of another shape; the message names the path.
     """
-    sent = [] if messages is UNSET else _MESSAGES.decode(bytes(messages), where)
+    sent = [] if left_out(messages) else _MESSAGES.decode(_bytes(messages), where)
     for number in reversed(range(len(sent))):
         message = sent[number]
         if message.role in get_args(Speaker) or number == len(sent) - 1:

@@ -206,6 +206,16 @@ async def _model_url(
     return Finding("model server", "ok", f"{where} answers")
 
 
+def check_public_path(settings: Settings) -> list[Finding]:
+    """What else has to be done where browsers find the service under a path."""
+    path = settings.public_path
+    if not path:
+        return []
+    told = f"browsers ask for {path}/…, which Lyra itself does not know"
+    do = f"have the proxy take {path} off, as docs/OPERATIONS.md shows"
+    return [Finding("public path", "note", told, do)]
+
+
 def check_login(settings: Settings) -> list[Finding]:
     """Whether the client id looks like one, and which address Spotify has to know."""
     client_id = settings.spotify_client_id

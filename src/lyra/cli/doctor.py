@@ -16,6 +16,7 @@ from lyra.cli.checks import (
     check_model,
     check_parser,
     check_port,
+    check_public_path,
     check_redis,
     check_spotify,
     check_surroundings,
@@ -38,7 +39,13 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: 
         findings.insert(0, Finding("settings", "fault", unread, "the checks go on without it"))
     findings += check_surroundings(given)
     findings += asyncio.run(_look(settings, within_s))
-    findings += [*check_login(settings), check_uvloop(), check_parser(), check_files(settings)]
+    findings += [
+        *check_public_path(settings),
+        *check_login(settings),
+        check_uvloop(),
+        check_parser(),
+        check_files(settings),
+    ]
     sound = all(finding.mark != "fault" for finding in findings)
     if as_json:
         told = {"lyra": __version__, "ok": sound, "checks": msgspec.to_builtins(findings)}

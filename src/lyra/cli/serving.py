@@ -71,7 +71,7 @@ async def serve_until_stopped(
         stack.push_async_callback(runner.cleanup)
         if not await _done(runner.setup(), stop):
             return 0
-        async with _admin_port(app[SERVICES], settings) as admin:
+        async with _admin_port(app[SERVICES], settings, request_log) as admin:
             port = await _listen(runner, settings, inherited)
             await stack.enter_async_context(kept(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
@@ -130,12 +130,15 @@ def _say(why: str | None, words: Callable[[str], str]) -> None:
 
 
 @asynccontextmanager
-async def _admin_port(services: Services, settings: Settings) -> AsyncIterator[int | None]:
+async def _admin_port(
+    services: Services, settings: Settings, request_log: RequestLog
+) -> AsyncIterator[int | None]:
     """The operator's own port, if there is one: on this machine alone, without a token."""
     if settings.admin_port is None:
         yield None
         return
-    runner = web.AppRunner(admin_app(services), access_log=None)
+    app = admin_app(services, request_log)
+    runner = Runner(app, settings, counted_as="lyra_admin_connections")
     await runner.setup()
     try:
         try:

@@ -1,12 +1,23 @@
 """The operator's routes. Without the admin token they do not exist, for anybody."""
 
+from ipaddress import ip_address
+
 from aiohttp import web
 
-from lyra.errors import NotForgottenError, NotFoundError
+from lyra.errors import (
+    CrossSiteError,
+    MisdirectedRequestError,
+    NotForgottenError,
+    NotFoundError,
+)
 from lyra.metrics import CONTENT_TYPE
-from lyra.web.answers import json_answer
-from lyra.web.intake import same_secret
+from lyra.web.answers import dress, json_answer, request_id
+from lyra.web.edge import Edge, host_name
+from lyra.web.intake import expected, same_secret
+from lyra.web.request_log import RequestLog
 from lyra.web.services import SERVICES, Services
+
+_OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
@@ -34,14 +45,56 @@ async def clear_cache(request: web.Request) -> web.StreamResponse:
 OPEN: web.AppKey[bool] = web.AppKey("open", bool)
 
 
-def admin_app(services: Services) -> web.Application:
+class OwnPort(Edge):
+    """The middleware of the operator's own port, where no token is asked for.
+
+    A browser of the operator's may be led here by any page: by a link or a form, or by a host name
+    that leads to 127.0.0.1 as soon as the page is loaded. So the Host has to be a name of this
+    machine for itself, and no other site may have sent the request. Load refuses nobody here.
+    """
+
+    def admit(self, request: web.Request) -> None:
+        """Refuse what a page of another site may have sent.
+
+        Raises:
+            MisdirectedRequestError: it names a host that is not this machine.
+            CrossSiteError: it comes from another site, or from another port of this machine.
+        """
+        if not (_is_loopback(request.headers.get("Host", "")) and _is_loopback(request.host)):
+            raise MisdirectedRequestError("The operator's port is served as 127.0.0.1 alone.")
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if (site is not None and site not in _OF_NO_OTHER_SITE) or (
+            origin is not None and origin != f"http://{request.host}"
+        ):
+            raise CrossSiteError("No page of another site may come to the operator's port.")
+
+
+def admin_app(services: Services, tell: RequestLog) -> web.Application:
     """The operator's routes for a port of their own on this machine: there no token is asked for."""
-    app = web.Application()
+    edge = OwnPort(services.settings, services.metrics.requests, tell)
+    app = web.Application(middlewares=[edge.middleware])
     app[SERVICES], app[OPEN] = services, True
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/admin/cache", cache_stats)
-    app.router.add_delete("/admin/cache", clear_cache)
+    app.on_response_prepare.append(_dress)
+    for method, path, handler in (
+        ("GET", "/metrics", metrics),
+        ("GET", "/admin/cache", cache_stats),
+        ("DELETE", "/admin/cache", clear_cache),
+    ):
+        app.router.add_route(method, path, handler, expect_handler=expected)
     return app
+
+
+async def _dress(_: web.Request, answer: web.StreamResponse) -> None:
+    """An on_response_prepare signal. No other origin may read here, whichever are listed."""
+    dress(answer, request_id.get())
+
+
+def _is_loopback(host: str) -> bool:
+    name = host_name(host)
+    try:
+        return name == "localhost" or ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _opened(request: web.Request) -> Services:

@@ -43,10 +43,9 @@ class Assets:
     version: str
     found: dict[str, Asset]
 
-    @property
-    def prefix(self) -> str:
-        """What the addresses of this version begin with."""
-        return f"/static/{self.version}"
+    def below(self, public_path: str) -> str:
+        """What the addresses of this version begin with, for a browser."""
+        return f"{public_path}/static/{self.version}"
 
     def answer(self, request: web.Request, name: str) -> web.Response:
         """The file of this name, compressed if its reader can have it so.

@@ -86,11 +86,11 @@ async def callback(request: web.Request) -> web.StreamResponse:
         )
     except LoginError as failure:
         if failure.trouble == "expired" and await _is_in(logins, given):
-            return _to("/")  # the same address once more, by Back, a reload or a guess
+            return _home(request)  # the same address once more, by Back, a reload or a guess
         return _trouble(request, failure.trouble, state)
     except LyraError:
         return _trouble(request, "busy", state)
-    answer = _to("/")
+    answer = _home(request)
     remember_session(request, answer, new)
     forget_state(request, answer, state)
     return answer
@@ -221,9 +221,13 @@ def _agreement(body: bytes) -> Agreement:
 
 
 def _trouble(request: web.Request, trouble: Trouble, state: str = "") -> web.Response:
-    answer = _to(f"/?login={trouble}")
+    answer = _home(request, f"?login={trouble}")
     forget_state(request, answer, state)
     return answer
+
+
+def _home(request: web.Request, query: str = "") -> web.Response:
+    return _to(f"{request.app[SERVICES].settings.public_path}/{query}")
 
 
 def _to(url: str, status: int = 303) -> web.Response:

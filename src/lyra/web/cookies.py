@@ -82,23 +82,34 @@ def _origin(request: web.Request) -> str:
 
 
 def _name(request: web.Request) -> str:
-    return "__Host-lyra" if on_https(request.app[SERVICES].settings) else "lyra_sid"
+    settings = request.app[SERVICES].settings
+    return f"{_guarded(settings)}lyra" if on_https(settings) else "lyra_sid"
 
 
 def _state_name(request: web.Request) -> str:
-    return "__Host-lyra-state" if on_https(request.app[SERVICES].settings) else "lyra_state"
+    settings = request.app[SERVICES].settings
+    return f"{_guarded(settings)}lyra-state" if on_https(settings) else "lyra_state"
+
+
+def _guarded(settings: Settings) -> str:
+    """What has a browser take the cookie from this very host, or at least by https.
+
+    The first is for cookies of a whole host. Below a path others may serve the rest of it.
+    """
+    return "__Secure-" if settings.public_path else "__Host-"
 
 
 def _set(
     request: web.Request, answer: web.StreamResponse, name: str, value: str, age_s: float
 ) -> None:
+    settings = request.app[SERVICES].settings
     # Strict cookies would not come along when Spotify sends the browser back.
     answer.set_cookie(
         name,
         value,
         max_age=round(age_s),
-        path="/",
+        path=settings.public_path or "/",
         httponly=True,
-        secure=on_https(request.app[SERVICES].settings),
+        secure=on_https(settings),
         samesite="Lax",
     )

@@ -37,7 +37,7 @@ _REFINED: dict[tuple[str, str], Any] = {
 }
 
 
-def api_description() -> bytes:
+def api_description(public_path: str = "") -> bytes:
     """The description as JSON; it is the same for the whole life of a process."""
     schemas = _Schemas()
     document = {
@@ -48,7 +48,7 @@ def api_description() -> bytes:
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": public_path or "/"}],
         "paths": _paths(schemas),
         "components": {
             "schemas": schemas.components,

@@ -41,12 +41,17 @@ _BY_STATUS: dict[int, type[RequestError]] = {
     405: MethodNotAllowedError,
     413: BodyTooLargeError,
 }
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # neither queued nor traced
+_HEALTH = frozenset({"/healthz", "/readyz"})  # a kubelet or balancer asks for them by address
+_PROBES = _HEALTH | {"/metrics"}  # neither queued nor traced
 _OPERATORS = frozenset({"/metrics", "/admin/cache"})
+_FIELD_NAMES = re.compile(
+    r"[!#$%&'*+.^_`|~A-Za-z0-9-]+(\s*,\s*[!#$%&'*+.^_`|~A-Za-z0-9-]+)*", re.ASCII
+)
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
     "Access-Control-Max-Age": "600",
+    "Vary": "Access-Control-Request-Headers",
 }
 
 
@@ -101,7 +106,7 @@ class Edge:
     async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
         place = None
         try:
-            self._admit(request)
+            self.admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
             if request.path not in _PROBES:
@@ -122,21 +127,36 @@ class Edge:
             if place is not None:
                 place.release()
 
-    def _admit(self, request: web.Request) -> None:
+    def admit(self, request: web.Request) -> None:
+        """Refuse what is not for this service, or more than there is room for.
+
+        Raises:
+            MisdirectedRequestError: it names a host that is not served here.
+            OverloadedError: memory is short.
+        """
         # The target may be a whole address: its host is `request.host` then, whatever Host says.
         # Without a Host header aiohttp would look its own name up, on the event loop.
-        if not (self._ours(request.headers.get("Host", "")) and self._ours(request.host)):
+        if request.path not in _HEALTH and not (
+            self._ours(request.headers.get("Host", "")) and self._ours(request.host)
+        ):
             raise MisdirectedRequestError
         if request.app[SERVICES].memory.short and not _costs_nothing(request):
             raise OverloadedError(retry_after_s=_SHORT_S)
 
     def _ours(self, host: str) -> bool:
-        return host in self._hosts or _host_name(host) in self._hosts
+        return host in self._hosts or host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
+        """Allow a listed origin the header fields that it asks for: kits send some of their own.
+
+        None of them does anything here unless the service knows it.
+        """
         answer = web.Response(status=204)
         if request.headers["Origin"] in self._settings.cors_origins:
             answer.headers.update(_PREFLIGHT)
+            asked = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
+            if _FIELD_NAMES.fullmatch(asked):
+                answer.headers["Access-Control-Allow-Headers"] = asked
         return answer
 
     def id_for(self, headers: Mapping[str, str]) -> str:
@@ -202,7 +222,7 @@ def _costs_nothing(request: web.Request) -> bool:
     return request.path in _PROBES or request.method == "DELETE" or _route(request) == _STOP
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
     """The Host header without its port; an IPv6 address keeps its brackets."""
     name, _, port = host.rpartition(":")
     return (name if port.isdigit() and name else host).lower()

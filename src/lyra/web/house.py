@@ -63,9 +63,12 @@ async def page(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     html = services.files.page.substitute(
         state=_state(services, request.query.get("login", "")),
-        assets=services.files.assets.prefix,
+        assets=services.files.assets.below(services.settings.public_path),
+        base=services.settings.public_path,
         who=_who(services),
-        origin=escape(f"{request.scheme}://{request.host}"),
+        origin=escape(services.settings.public_url or f"{request.scheme}://{request.host}").rstrip(
+            "/"
+        ),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
     # In a demo every cover is drawn here: nothing is asked of another host.
@@ -88,6 +91,8 @@ def _who(services: Services) -> str:
 def _state(services: Services, trouble: str) -> str:
     """What the page's scripts need to know, as attributes of its root."""
     told = {"model": services.speaker.model.name, "context": services.settings.llm_context}
+    if services.settings.public_path:
+        told["base"] = services.settings.public_path
     if services.settings.provider is not None:
         told["provider"] = services.settings.provider
     if services.demo_token is not None:
@@ -105,7 +110,8 @@ async def docs(request: web.Request) -> web.StreamResponse:
     """The routes, and a console that shows a stream while it streams."""
     services = request.app[SERVICES]
     html = services.files.docs.substitute(
-        assets=services.files.assets.prefix,
+        assets=services.files.assets.below(services.settings.public_path),
+        base=services.settings.public_path,
         kind="text" if services.demo else "password",
         token=escape(services.demo_token or ""),
         note=_INVENTED if services.demo else _KEPT_HERE,
@@ -139,14 +145,14 @@ async def openapi(request: web.Request) -> web.StreamResponse:
 
 
 @cache
-def read_files() -> Files:
+def read_files(public_path: str = "") -> Files:
     """What the pages need, read from the package or made once for all services of the process."""
     static = files("lyra.web") / "static"
     return Files(
         page=Template((static / "index.html").read_text("utf-8")),
         docs=Template((static / "docs.html").read_text("utf-8")),
         assets=read_assets(),
-        description=api_description(),
+        description=api_description(public_path),
     )
 
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from lyra.chat.bodies import Question, parse_messages
 from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
-from lyra.errors import DrainingError
+from lyra.errors import DrainingError, NotFoundError
 from lyra.web.answers import json_answer, request_id
 from lyra.web.sse import DONE, Translated, frame
 from lyra.web.talk import answering, asked_by, streamed, whole
@@ -28,7 +28,7 @@ _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filte
 class StreamOptions(msgspec.Struct):
     """What a stream holds beside the words."""
 
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class Completion(msgspec.Struct):
@@ -39,10 +39,23 @@ class Completion(msgspec.Struct):
     stream_options: StreamOptions | None = None
 
 
+_DESCRIBED = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"}
+
+
 async def models(_: web.Request) -> web.StreamResponse:
-    """The one model that there is."""
-    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"}
-    return json_answer({"object": "list", "data": [model]})
+    """The one model that there is, in a list."""
+    return json_answer({"object": "list", "data": [_DESCRIBED]})
+
+
+async def model(request: web.Request) -> web.StreamResponse:
+    """The one model that there is, by its name.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    if request.match_info["name"] != MODEL:
+        raise NotFoundError(f"There is no such model. The one here is called {MODEL}.")
+    return json_answer(_DESCRIBED)
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
@@ -52,7 +65,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     async with answering(request, token, Question(turns)) as (run, _):
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
-            chunks = Chunks(run.id, created, include_usage=usage)
+            chunks = Chunks(run.id, created, include_usage=bool(usage))
             return await streamed(request, run, Translated(run, chunks))
         finish = await whole(run)
         message = {"role": "assistant", **_content(run.text(), finish)}

@@ -18,6 +18,7 @@ _FETCH = (*_TOKEN, 403, 429, 504)
 _CHANGE = (*_TOKEN, 403)
 _LOGIN = (*_ANY, 404)
 _CHAT = (*_FETCH, 408, 413, 415)
+_RESUMABLE = (*_CHAT, 409)
 _ADMIN = (*_ANY, 404)
 
 _QUESTION = {"message": "Which artists do I listen to most?"}
@@ -77,7 +78,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Answer one message. No init is needed first; an unknown listener is loaded on the way.",
         {EVENTS: Events((Part,)), JSON: answers.ChatAnswer},
         "chat",
-        errors=_CHAT,
+        errors=_RESUMABLE,
         bodies=(Contract, Kit),
         example=_QUESTION,
         caller="listener",
@@ -169,6 +170,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "List the one model, for OpenAI's clients.",
         {JSON: faces.ModelList},
         "chat",
+    ),
+    Operation(
+        "GET",
+        "/v1/models/{name}",
+        "model",
+        "Give the one model by its name, for OpenAI's clients.",
+        {JSON: faces.ModelEntry},
+        "chat",
+        errors=(*_ANY, 404),
     ),
     Operation(
         "GET",

@@ -16,6 +16,7 @@ _ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/agui", agui.agui),
     web.post("/v1/chat/completions", openai.completions),
     web.get("/v1/models", openai.models),
+    web.get("/v1/models/{name}", openai.model),
     web.get("/auth/login", auth.login),
     web.get("/auth/callback", auth.callback),
     web.get("/auth/session", auth.session),

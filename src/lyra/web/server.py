@@ -406,8 +406,11 @@ def _harden(transport: asyncio.Transport) -> None:
 class Runner(web.AppRunner):
     """Runs an application as Lyra runs it everywhere: in production, in tests, in benchmarks."""
 
-    def __init__(self, app: web.Application, settings: Settings) -> None:
+    def __init__(
+        self, app: web.Application, settings: Settings, *, counted_as: str = "lyra_connections"
+    ) -> None:
         self._settings = settings
+        self._counted_as = counted_as
         self._gate: _Gate | None = None
         super().__init__(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S, **_OPTIONS)
 
@@ -419,7 +422,7 @@ class Runner(web.AppRunner):
         server.request_handler = partial(_met, handle=server.request_handler)
         self._gate = _Gate(server, self._settings)
         watched = self._gate.connections.stats
-        self.app[SERVICES].metrics.watch("lyra_connections", watched)
+        self.app[SERVICES].metrics.watch(self._counted_as, watched)
 
     @property
     def server(self) -> Any:

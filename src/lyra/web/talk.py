@@ -12,7 +12,7 @@ from lyra.cache.visit import Visit
 from lyra.chat.bodies import Question, parse_question
 from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
 from lyra.chat.run import Log, Run
-from lyra.errors import DrainingError, NotFoundError
+from lyra.errors import AnswerGoneError, DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.address import address_of
 from lyra.web.answers import json_answer, request_id
@@ -133,10 +133,18 @@ async def _found(request: web.Request, token: Token, name: str) -> Log | None:
 
 
 async def _lost(request: web.Request, token: Token) -> _Rest | None:
-    """What a reader who lost the connection asks for again: the rest of that answer, no other one."""
+    """What a reader who lost the connection asks for again: the rest of that answer, no other one.
+
+    Raises:
+        AnswerGoneError: there is no such answer. Another one would be paid for, unasked.
+    """
+    if not request.headers.get("Last-Event-ID"):
+        return None
     place = _place(request)
     log = await _found(request, token, place[0]) if place is not None else None
-    return _Rest(log, place[1]) if place is not None and log is not None else None
+    if place is None or log is None:
+        raise AnswerGoneError
+    return _Rest(log, place[1])
 
 
 async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:

@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 const [form, token, message, send, stop, state, answer, frames] =
   ["console", "token", "message", "send", "stop", "state", "answer", "frames"].map(byId);
 
+const { base } = document.documentElement.dataset; // what a proxy puts before every path
 let running = null;
 
 function element(name, text = "", className = "") {
@@ -96,7 +97,7 @@ async function showRefusal(response) {
 
 async function ask() {
   running = new AbortController();
-  const response = await fetch("/lyra/chat", {
+  const response = await fetch(`${base}/lyra/chat`, {
     method: "POST",
     headers: { "Authorization": `Bearer ${token.value.trim()}`, "Content-Type": "application/json" },
     body: JSON.stringify({ message: message.value }),
@@ -172,7 +173,7 @@ function showAnswers(responses, components) {
 async function showRoutes() {
   const said = byId("routes-state");
   try {
-    const { paths, components } = await (await fetch("/openapi.json")).json();
+    const { paths, components } = await (await fetch(`${base}/openapi.json`)).json();
     for (const [path, methods] of Object.entries(paths)) {
       for (const [method, told] of Object.entries(methods)) {
         byId("routes").append(showRoute(path, method, told, components));

@@ -36,11 +36,11 @@ export function link(href, attributes, ...children) {
 /* The name of a thing, cut after two lines; the whole is in its title, and at Spotify. */
 export const named = ({ url, uri, name }) => link(url ?? uri, { dir: "auto", title: name }, name);
 
-const invented = document.documentElement.dataset.demo;
+const { base = "", demo: invented } = document.documentElement.dataset;
 
 /* A cover as it is, never cropped or tinted; a blank of the same size where there is none. */
 export function cover(url, size) {
-  const src = invented && url ? `/demo/cover/${url.split("/").pop().slice(-24)}.svg` : url;
+  const src = invented && url ? `${base}/demo/cover/${url.split("/").pop().slice(-24)}.svg` : url;
   const blank = svg("svg", { class: "cover blank", width: size, height: size });
   if (!src) return blank;
   const image = el("img", { class: "cover", src, alt: "", width: size, height: size, loading: "lazy" });

@@ -54,11 +54,11 @@ export class Gate {
   }
 
   async leave() {
-    const { gone, lyra, notice } = this.page;
+    const { gone, home, lyra, notice } = this.page;
     try {
       await lyra.logout();
       gone();
-      location.assign("/");
+      location.assign(`${home}/`);
     } catch (failure) {
       notice(failure.message);
     }

@@ -7,15 +7,15 @@ import { spoken } from "./markdown.js";
 import { Turn } from "./turn.js";
 
 const root = document.documentElement;
-const { demo, offline, model, provider, context, connect, trouble } = root.dataset;
+const { base: home = "", demo, offline, model, provider, context, connect, trouble } = root.dataset;
 const SENT = { full: "They go", minimal: "Genres and counts go", none: "None of it goes" };
-const LOGIN = connect && !demo ? "/auth/login" : "";
+const LOGIN = connect && !demo ? `${home}/auth/login` : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
 const say = (text) => { live.textContent = text; };
 // In a demo it is a choice.
 const who = (text) => { if (!demo) byId("who").textContent = text; };
-const lyra = new Lyra({ token: demo });
+const lyra = new Lyra({ base: home, token: demo });
 let opened = null;
 let turns = [];
 let running = null;
@@ -119,7 +119,7 @@ function shut(text, ...acts) {
 }
 
 function gate() {
-  const page = { byId, button, el, gone, listen, login: LOGIN, lyra, notice, retry, shut, told: root.dataset, who };
+  const page = { byId, button, el, gone, home, listen, login: LOGIN, lyra, notice, retry, shut, told: root.dataset, who };
   opened ??= import("./gate.js").then(({ Gate }) => new Gate(page));
   return opened;
 }
@@ -298,7 +298,7 @@ byId("fold").addEventListener("click", fold);
 unread();
 if (trouble) {
   notice(trouble);
-  history.replaceState(null, "", "/");
+  history.replaceState(null, "", `${home}/`);
 }
 if (demo) {
   byId("who").addEventListener("change", ({ currentTarget }) => {

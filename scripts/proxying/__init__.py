@@ -1,0 +1,1 @@
+"""What `try_proxies.py` is made of."""
