@@ -24,7 +24,7 @@ from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from yarl import URL
 
 from lyra.chat.connections import Client, open_connections
-from lyra.chat.events import EventData
+from lyra.chat.events import BYTE_ORDER_MARK, EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.inflow import inflow
 from lyra.chat.model import Done, Prompt, Take, Voice
@@ -200,8 +200,9 @@ class _Spoken:
         take(ending)
 
     def _ending(self) -> Done | LyraError:
-        if not self._events.any and self._begin.lstrip().startswith(b"{"):
-            self._told.take(bytes(self._begin))  # some servers report an error as plain JSON
+        body = bytes(self._begin).removeprefix(BYTE_ORDER_MARK)
+        if not self._events.any and body.lstrip().startswith(b"{"):
+            self._told.take(body)  # some servers report an error as plain JSON
         ending = self._told.ending or LlmTruncatedError()
         if isinstance(ending, LlmMisconfiguredError):
             log.error("the model refused the request in its answer, with status 200")
