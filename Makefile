@@ -4,6 +4,15 @@ PY  ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
+# A .venv of another Python than the one that is asked for, or of one that is gone, is made anew.
+VERSION := -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null
+ifneq ($(wildcard .venv/.run),)
+  HAS := $(shell $(BIN)/python $(VERSION))
+  ifneq ($(HAS),$(if $(filter file,$(origin PY)),$(or $(HAS),none),$(shell $(PY) $(VERSION))))
+    ANEW := .anew
+  endif
+endif
+
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -87,11 +96,11 @@ clean: ## remove what make made
 	rm -rf .venv dist .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The stamp files make a second run start at once, and a changed lock install again.
-.venv/.run: pyproject.toml requirements/run.txt
+.venv/.run: pyproject.toml requirements/run.txt $(ANEW)
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Lyra needs Python 3.11 or newer: make $(MAKECMDGOALS) PY=python3.12"; exit 1; }
-	@echo "Setting up .venv, once ..."
-	@test -x $(BIN)/pip || $(PY) -m venv .venv
+	@echo "Setting up .venv$(if $(ANEW), anew with $(PY)), once ..."
+	@$(if $(ANEW),$(PY) -m venv --clear .venv,test -x $(BIN)/pip || $(PY) -m venv .venv)
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --no-deps -e .
 	@touch $@
@@ -115,4 +124,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: help run demo serve test test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean
+.PHONY: .anew help run demo serve test test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean

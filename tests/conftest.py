@@ -20,6 +20,11 @@ from lyra.traces import Traces
 from lyra.web.server import Runner, listen
 from lyra.web.services import SERVICES, Persona, Services
 from tests.certificates import self_signed
+from tests.time_limit import (  # noqa: F401 - pytest finds them here
+    pytest_runtest_teardown,
+    pytest_timeout_cancel_timer,
+    pytest_timeout_set_timer,
+)
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
 

@@ -283,7 +283,7 @@ def test_a_talk_begins_with_the_user() -> None:
         b'{"message": "\\udc00\\ud800"}',
         b'{"message": "\x00"}',
         b'{"message": "\xff"}',
-        b"[" * 1025 + b"]" * 1025,
+        b"[" * 50_000 + b"]" * 50_000,  # deeper than any interpreter goes
         b'{"a":' * 100_000,
         '{"message": "x"}'.encode("utf-16"),
     ],

@@ -8,14 +8,16 @@ Both listen on 127.0.0.1 on a free port and close whatever is left when their bl
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Step = bytes | Literal["hang", "reset", "close"]
+Step = bytes | Literal["hang", "reset", "close", "next"]
 
 
 @dataclass
@@ -26,15 +28,17 @@ class Upstream:
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' * self.tls}://127.0.0.1:{self.port}"
 
 
 @asynccontextmanager
 async def _listening(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    tls: Path | None = None,
 ) -> AsyncIterator[int]:
     open_: set[asyncio.Task[None]] = set()
 
@@ -49,7 +53,7 @@ async def _listening(
             open_.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
+    server = await asyncio.start_server(served, "127.0.0.1", 0, ssl=_context(tls))
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -61,9 +65,9 @@ async def _listening(
 
 
 @asynccontextmanager
-async def scripted(*scripts: tuple[Step, ...]) -> AsyncIterator[Upstream]:
+async def scripted(*scripts: tuple[Step, ...], tls: Path | None = None) -> AsyncIterator[Upstream]:
     """A server that plays one script a request; the last one stays."""
-    upstream, todo = Upstream(), list(scripts)
+    upstream, todo = Upstream(tls=tls is not None), list(scripts)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream.connections += 1
@@ -78,14 +82,24 @@ async def scripted(*scripts: tuple[Step, ...]) -> AsyncIterator[Upstream]:
                     await reader.read(1)
                     upstream.left.set()
                     return
+                elif step == "next":  # the next question is there, and will not be read
+                    await reader.readexactly(1)
                 else:
                     if step == "reset":
                         _reset(writer)
                     return
 
-    async with _listening(serve) as port:
+    async with _listening(serve, tls) as port:
         upstream.port = port
         yield upstream
+
+
+def _context(tls: Path | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls)
+    return context
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:

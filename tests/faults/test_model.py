@@ -75,6 +75,12 @@ PLAIN_ERROR = (
 )
 
 
+def plain(body: bytes) -> tuple[Step, ...]:
+    """An error that comes as one JSON with status 200, byte by byte."""
+    letters = [chunk(bytes([byte])) for byte in body]
+    return (HEAD.replace(b"text/event-stream", b"application/json"), *letters, END)
+
+
 def raw(text: bytes) -> bytes:
     """Words as a server may write them, valid or not."""
     return words("PLACE").replace(b"PLACE", text)
@@ -121,6 +127,14 @@ ROWS = (
     Row("cr", ((HEAD, chunk(broken(b"\r", words("Hi."), stopped())), END),), "stop", "Hi."),
     Row("crlf", ((HEAD, chunk(broken(b"\r\n", words("Hi."), stopped())), END),), "stop", "Hi."),
     Row("json-error", ((PLAIN_ERROR,),), "llm_misconfigured"),
+    Row("json-error-mark", (plain(b'\xef\xbb\xbf{"type":"error","error":{"type":"billing_error"}}'),), "llm_misconfigured"),
+    Row("json-error-lines", (plain(b'\r\n{\n "type": "error",\r "error":\n\n {"type": "billing_error"}\n}\n\n'),), "llm_misconfigured"),
+    Row("json-error-bad-byte", (plain(b'{"type":"error","error":{"type":"billing_error","message":"\xff"}}'),), "llm_misconfigured"),
+    Row("no-error", ((HEAD, chunk(words("All.") + b'data: {"error":null}\n\ndata: {"error":""}\n\n' + stopped()), END),), "stop", "All."),
+    Row("mark-in-pieces", ((HEAD, chunk(b"\xef"), chunk(b"\xbb"), chunk(b"\xbf" + BLOCK + stopped()), END),), "stop", "Hello "),
+    Row("cr-and-lf-apart", ((HEAD, *(chunk(bytes([b])) for b in broken(b"\r\n", words("Hi."), stopped())), END),), "stop", "Hi."),
+    Row("bad-byte-first", ((HEAD, chunk(raw(b"\xfeOne") + stopped()), END),), "stop", "\ufffdOne"),
+    Row("bad-byte-elsewhere", ((HEAD, chunk(b": \xff\nevent: \xff\nid: \xff\n" + words("One") + b'data: {"type":"\xff"}\n\n' + stopped()), END),), "stop", "One"),
     Row("other-error", ((HEAD, chunk(words("Half") + b'data: {"error":{"message":"no"}}\n\n'), END),), "llm_unavailable", "Half"),
     Row("l19", ((b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",),), "llm_misconfigured"),
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 The SDK gives authentication and typed errors. Requests leave through aiohttp's own client and
 events are read raw: a third of what the SDK and the client between the two cost, and servers that
-crash the SDK are survived. It never retries: it obeys a Retry-After of any length, silently.
+crash the SDK are survived. It never retries: it obeys a Retry-After of any length, silently. Only a
+question that met a closed connection is sent again, see `connections`.
 Import this module lazily, it takes about a second.
 """
 
@@ -22,7 +23,8 @@ import orjson
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from yarl import URL
 
-from lyra.chat.events import EventData
+from lyra.chat.connections import Client, open_connections
+from lyra.chat.events import BYTE_ORDER_MARK, EventData
 from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.inflow import inflow
 from lyra.chat.model import Done, Prompt, Take, Voice
@@ -45,8 +47,6 @@ log = logging.getLogger(__name__)
 
 _SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
-_CONNECT_S = 5.0
-_IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
 _TAIL_S = 0.5
 _ERROR_BYTES = 65_536
 _GOOD = range(200, 300)
@@ -74,18 +74,8 @@ async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
     wire = await asyncio.to_thread(_wire, settings)
     # aiohttp's own limit of a hundred would make the streams above it wait, and then fail.
     most = settings.max_streams + _SPARE_CONNECTIONS
-    connector = aiohttp.TCPConnector(limit=most, keepalive_timeout=_IDLE_S, ssl=wire.certificates)
-    # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
-    # whole answer bound the silence.
-    timeout = aiohttp.ClientTimeout(connect=_CONNECT_S, sock_connect=_CONNECT_S)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=wire.headers,
-        proxy=wire.proxy,
-        timeout=timeout,
-    ) as http:
-        yield Claude(http, wire.url, settings)
+    async with open_connections(most, wire.certificates, wire.headers, wire.proxy) as connections:
+        yield Claude(connections, wire.url, settings)
 
 
 def _wire(settings: Settings) -> _Wire:
@@ -112,7 +102,7 @@ class Claude:
 
     offline = False
 
-    def __init__(self, http: aiohttp.ClientSession, url: URL, settings: Settings) -> None:
+    def __init__(self, http: Client, url: URL, settings: Settings) -> None:
         self._http = http
         self._url = url
         self._asked = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
@@ -143,7 +133,7 @@ class Claude:
         """The answer's status and headers, the body still to come."""
         body = self._body(prompt)
         try:
-            return await self._http.post(self._url, data=body, allow_redirects=False)
+            return await self._http.post(self._url, data=body)
         except TimeoutError as failure:
             raise anthropic.APITimeoutError(self._asked) from failure
         except Exception as failure:
@@ -210,8 +200,9 @@ class _Spoken:
         take(ending)
 
     def _ending(self) -> Done | LyraError:
-        if not self._events.any and self._begin.lstrip().startswith(b"{"):
-            self._told.take(bytes(self._begin))  # some servers report an error as plain JSON
+        body = bytes(self._begin).removeprefix(BYTE_ORDER_MARK)
+        if not self._events.any and body.lstrip().startswith(b"{"):
+            self._told.take(body)  # some servers report an error as plain JSON
         ending = self._told.ending or LlmTruncatedError()
         if isinstance(ending, LlmMisconfiguredError):
             log.error("the model refused the request in its answer, with status 200")

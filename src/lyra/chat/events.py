@@ -10,7 +10,7 @@ import re
 MAX_EVENT_BYTES = 4_194_304  # read as JSON in ten milliseconds
 _USUAL = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
 _BREAK = re.compile(rb"\r\n|\r|\n")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventData:
@@ -59,7 +59,7 @@ class EventData:
             self._line.clear()
         if self._first:
             self._first = False
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
             return self._completed()
         if line.startswith(b"data:"):

@@ -1,0 +1,166 @@
+"""Connections to the model's server, kept for the next question.
+
+A server closes a kept connection whenever it likes, and a question may be on its way at that
+moment: it is lost, unread, through nobody's fault. Such a question is sent once more. A question
+costs money and POST is not idempotent, so all of this has to hold:
+
+- the connection has served a question before: a new one that breaks is a server that fails;
+- not one byte of an answer has come on it, not even of an interim one or of half a head;
+- it broke within a second. Who closes an idle connection has done so before the question comes,
+  which shows a round trip later; what takes longer may be a server that was at work on it.
+
+The second time it goes over a new connection, as the other kept ones may be closed too; what
+happens there is what happened.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Protocol
+
+import aiohttp
+from aiohttp.connector import Connection
+from yarl import URL
+
+_CONNECT_S = 5.0
+_IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
+_CLOSED_BEFORE_S = 1.0
+
+
+class Client(Protocol):
+    """Whatever sends a question."""
+
+    async def post(self, url: URL, *, data: bytes) -> aiohttp.ClientResponse:
+        """The answer's status and headers, the body still to come."""
+        ...
+
+
+@asynccontextmanager
+async def open_connections(
+    most: int, certificates: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
+) -> AsyncIterator["Connections"]:
+    """Connections for one process, at most so many at once, closed at the end of the block."""
+    # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
+    # whole answer bound the silence.
+    timeout = aiohttp.ClientTimeout(connect=_CONNECT_S, sock_connect=_CONNECT_S)
+    connector = partial(aiohttp.TCPConnector, limit=most, ssl=certificates)
+    session = partial(
+        aiohttp.ClientSession,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        proxy=proxy,
+        response_class=_Answer,
+        timeout=timeout,
+    )
+    reuse = aiohttp.TraceConfig()
+    reuse.on_connection_reuseconn.append(_note_reuse)
+    async with AsyncExitStack() as stack:
+        kept = session(connector=connector(keepalive_timeout=_IDLE_S), trace_configs=[reuse])
+        fresh = session(connector=connector(force_close=True))
+        for each in (kept, fresh):
+            await stack.enter_async_context(each)
+        yield Connections(kept, fresh)
+
+
+class Connections:
+    """Sends questions over kept connections, and again over a new one where that was closed."""
+
+    def __init__(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
+        self._kept = kept
+        self._fresh = fresh
+
+    async def post(self, url: URL, *, data: bytes) -> aiohttp.ClientResponse:
+        """The answer's status and headers, the body still to come.
+
+        Raises:
+            aiohttp.ClientError: there is no answer.
+            TimeoutError: there was no connection in time.
+        """
+        sent = _Sent()
+        try:
+            return await self._kept.post(
+                url, data=data, allow_redirects=False, trace_request_ctx=sent
+            )
+        except TimeoutError:  # some are connection errors as well
+            raise
+        except aiohttp.ClientConnectionError:
+            if sent.reused_at is None or _now() - sent.reused_at >= _CLOSED_BEFORE_S:
+                raise
+        return await self._fresh.post(url, data=data, allow_redirects=False)
+
+
+@dataclass
+class _Sent:
+    """What is known of a question's connection: when it was found among the kept ones, if it was."""
+
+    reused_at: float | None = None
+
+
+class _BrokenHeadError(aiohttp.ClientError):
+    """The connection broke after the first byte of an answer: the server has read the question."""
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that tells whether any of it had come when its connection broke."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the head.
+
+        Raises:
+            _BrokenHeadError: the connection broke after a byte had come.
+        """
+        watch = _Watch(connection)
+        try:
+            return await super().start(connection)
+        except aiohttp.ClientConnectionError as failure:
+            if watch.any:
+                raise _BrokenHeadError from failure
+            raise
+        finally:
+            watch.remove()
+
+
+class _Watch(asyncio.Protocol):
+    """Stands between a connection and aiohttp's protocol, and sees whether a byte comes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.any = False
+        self._transport: asyncio.Transport | None = None
+        if connection.protocol is not None and connection.transport is not None:
+            self._protocol = connection.protocol
+            self._transport = connection.transport
+            self._transport.set_protocol(self)
+
+    def remove(self) -> None:
+        """Leave the connection to aiohttp's protocol alone."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.set_protocol(self._protocol)
+
+    def data_received(self, data: bytes) -> None:
+        self.any = True
+        self._protocol.data_received(data)
+
+    def eof_received(self) -> None:
+        self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    context.trace_request_ctx.reused_at = _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
