@@ -28,6 +28,7 @@ REST_S = 40.0  # longer than an unused connection to the model is kept
 HELD = 300  # sockets that one hostile client holds
 SETTINGS = {
     "LYRA_RATE_PER_MINUTE": "60",
+    "LYRA_FETCHES_PER_MINUTE": "10",
     "LYRA_STREAMS_PER_TOKEN": "8",
     "LYRA_DAILY_TOKENS": "5000000",
     "LYRA_RUNS_MAX_BYTES": "4194304",
@@ -295,13 +296,8 @@ async def _broken_models(told: Siege, source: str) -> None:
 
 async def _leavers(told: Siege, source: str) -> None:
     while True:
-        asker = await told.service.connect(source)
-        reply = asker.ask(
-            question("sandbox.900004.typical.legacy", 0, "slow", resumable=True, id="c")
-        )
-        await asyncio.sleep(told.rng.uniform(0, 0.05))
-        asker.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
-        await reply
+        asked = question("sandbox.900004.typical.legacy", 0, "slow", resumable=True, id="c")
+        await _ask_and_leave(told, source, asked, told.rng.uniform(0, 0.05))
 
 
 async def _resumers(told: Siege, source: str) -> None:
@@ -321,12 +317,13 @@ async def _resumers(told: Siege, source: str) -> None:
 
 
 async def _crowd(told: Siege, source: str) -> None:
-    """Ask two hundred questions in one moment, with one token."""
+    """Ask two hundred questions in one moment, with one token, and again after a second."""
     askers = [await told.service.connect(source) for _ in range(200)]
     try:
         sent = question("sandbox.900006.typical.legacy", 0, "busy")
         for reply in await asyncio.gather(*(asker.ask(sent) for asker in askers)):
             told.hostile[f"a crowd: {reply.status} {reply.ending}".rstrip()] += 1
+        await asyncio.sleep(1)
     finally:
         for asker in askers:
             asker.close()
@@ -350,11 +347,18 @@ async def _pieces(told: Siege, source: str) -> None:
 
 async def _pipeliners(told: Siege, source: str) -> None:
     """Ask two thousand things in one write, and leave in the middle."""
+    await _ask_and_leave(told, source, request("GET", "/lyra/status", "pipelined-0001") * 2000, 0.1)
+
+
+async def _ask_and_leave(told: Siege, source: str, sent: bytes, after_s: float) -> None:
     asker = await told.service.connect(source)
-    reply = asker.ask(request("GET", "/lyra/status", "pipelined-0001") * 2000)
-    await asyncio.sleep(0.1)
-    asker.leave(reset=True)
-    await reply
+    try:
+        reply = asker.ask(sent)
+        await asyncio.sleep(after_s)
+        asker.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
+        await reply
+    finally:
+        asker.close()
 
 
 async def _not_readers(told: Siege, source: str) -> None:

@@ -128,7 +128,7 @@ async def test_c26_answers_that_outlast_a_heads_time_have_their_endings(start: S
         await response.write(stopped())
         return response
 
-    settings = {"header_timeout_s": HEAD_S, "streams_per_token": 1_000}
+    settings = {"header_timeout_s": HEAD_S, "streams_per_token": 1_000, "daily_tokens": 0}
     sending = asyncio.Semaphore(4)  # a busy machine makes late what is not meant to be late
     async with (
         scripted_model(lasting) as model,

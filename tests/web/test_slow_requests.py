@@ -55,6 +55,7 @@ async def long_answers(
             header_timeout_s=header_timeout_s,
             rate_per_minute=100_000,
             streams_per_token=10_000,
+            daily_tokens=0,
         )
         assert (await init(service)).status == 200
         try:
