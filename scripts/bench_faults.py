@@ -34,6 +34,7 @@ from faultbench import (
     rolling,
     siege,
     soak,
+    stalls,
     table,
 )
 from faultbench.figures import Finding, as_text, into_page
@@ -48,6 +49,7 @@ SUBJECTS = {
     "lasting": lasting.lasting,
     "hostile": hostile.hostile,
     "bodies": bodies.bodies,
+    "stalls": stalls.stalls,
     "overload": overload.overload,
     "rolling": rolling.rolling,
     "bystanders": siege.bystanders,

@@ -17,13 +17,13 @@ class Work:
 
     async def step(self, name: str = "") -> None:
         await self.turns.step()
-        self._note(name)
+        self.note(name)
 
     async def begin(self, name: str = "") -> None:
         await self.turns.begin()
-        self._note(name)
+        self.note(name)
 
-    def _note(self, name: str) -> None:
+    def note(self, name: str) -> None:
         self.done.append(name)
         self.when.append(self.now)
 
@@ -104,3 +104,56 @@ async def test_who_leaves_while_waiting_holds_nobody_up() -> None:
         await work.come_round(4)
 
         assert work.done == ["first", "last"]
+
+
+async def test_what_has_had_enough_comes_back_in_a_turn_of_its_own() -> None:
+    work = Work(steps=4)
+
+    async def heavy() -> None:
+        for _ in range(5):
+            await work.turns.later()
+            work.note("heavy")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(heavy())
+        for _ in range(8):
+            group.create_task(work.step("light"))
+        await work.come_round(40)
+
+    pieces = Counter(
+        when for name, when in zip(work.done, work.when, strict=True) if name == "heavy"
+    )
+    assert sum(pieces.values()) == 15
+    assert max(pieces.values()) == 1
+
+
+async def test_no_step_follows_in_the_turn_that_has_had_enough() -> None:
+    work = Work(steps=4)
+
+    async def heavy() -> None:
+        work.note("heavy")
+        await work.turns.later()
+        work.note("again")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(heavy())
+        group.create_task(work.step("light"))
+        await work.come_round(10)
+
+    assert work.done[0] == "heavy"
+    assert work.when[0] < min(work.when[1:])
+    assert sorted(work.done[1:]) == ["again", "light"]
+
+
+async def test_who_leaves_before_it_comes_back_holds_nobody_up() -> None:
+    work = Work(steps=4)
+    async with asyncio.TaskGroup() as group:
+        leaving = [group.create_task(work.turns.later()) for _ in range(20)]
+        await asyncio.sleep(0)
+        group.create_task(work.step("last"))
+        for each in leaving:
+            each.cancel()
+        await work.come_round(4)
+
+        assert work.done == ["last"]

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 
 _STEPS = 4  # of up to half a millisecond each
+_Queue = deque[tuple[asyncio.Future[None], int]]  # who waits, and how many steps it counts for
 
 
 class Turns:
@@ -21,8 +22,8 @@ class Turns:
     def __init__(self, steps: int = _STEPS) -> None:
         self._steps = steps
         self._left = steps
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._beginning: deque[asyncio.Future[None]] = deque()
+        self._waiting: _Queue = deque()
+        self._beginning: _Queue = deque()
         self._turning = False
 
     async def step(self) -> None:
@@ -31,6 +32,15 @@ class Turns:
             await self._queue(self._waiting)
         else:
             self._take()
+
+    async def later(self) -> None:
+        """Return in a later turn of the loop, in which no step follows: this one has had enough.
+
+        For what somebody has made heavy: between two pieces of it everybody else is served.
+        """
+        self._left = 0
+        self._come_round()
+        await self._queue(self._waiting, self._steps)
 
     async def begin(self) -> None:
         """Return when something may begin that will take steps: those that wait go first."""
@@ -41,29 +51,35 @@ class Turns:
 
     def _take(self) -> None:
         self._left -= 1
+        self._come_round()
+
+    def _come_round(self) -> None:
         if not self._turning:
             self._turning = True
             asyncio.get_running_loop().call_soon(self._turn)
 
-    async def _queue(self, queue: deque[asyncio.Future[None]]) -> None:
+    async def _queue(self, queue: _Queue, weight: int = 1) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(place)
+        queue.append((place, weight))
         await place
 
     def _turn(self) -> None:
         """Wake those whose turn the next one is."""
         self._left = self._steps
-        self._wake(self._waiting, self._steps)
-        if not self._waiting:
-            self._wake(self._beginning, 1)
+        while self._left > 0 and self._wake(self._waiting):
+            pass
+        if not self._waiting and self._left > 0:
+            self._wake(self._beginning)
         self._turning = self._left < self._steps
         if self._turning:
             asyncio.get_running_loop().call_soon(self._turn)
 
-    def _wake(self, queue: deque[asyncio.Future[None]], most: int) -> None:
-        while queue and most:
-            place = queue.popleft()
+    def _wake(self, queue: _Queue) -> bool:
+        """Wake the first who still waits; whether there was one."""
+        while queue:
+            place, weight = queue.popleft()
             if not place.done():  # who waits there may have been cancelled
                 place.set_result(None)
-                self._left -= 1
-                most -= 1
+                self._left -= weight
+                return True
+        return False

@@ -1,9 +1,10 @@
 """fetch_listening over a reader that answers by script: partial answers and whole failures."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import orjson
 import pytest
@@ -19,7 +20,9 @@ from lyra.errors import (
 )
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName
+from lyra.listening.parse import Page
 from lyra.spotify.failures import FailureCode, SpotifyFailure
+from lyra.turns import Turns
 
 T = TypeVar("T")
 TRACK = {"name": "Paper Lighthouse", "id": "t1", "artists": [{"name": "Velmora Dusk", "id": "a1"}]}
@@ -322,3 +325,47 @@ async def test_a_fetch_that_is_cancelled_is_no_refusal() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await fetch_listening(_Slow(refuses=False), now=0.0, report=lambda _: None)
+
+
+class SlowPages:
+    """Gives pages each item of which takes two milliseconds, and notes when each was wanted."""
+
+    calls = 0
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.when: list[int] = []
+
+    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+        page = parse(PAGES[endpoint])
+        assert isinstance(page, Page)
+        rows = list(page.trimmed)
+        return cast("T", Page(map(self._slowly, rows * (20 // len(rows))), page.done))
+
+    def _slowly(self, row: object) -> object:
+        clock = asyncio.get_running_loop().time
+        until = clock() + 0.002
+        while clock() < until:
+            pass
+        self.when.append(self.turn)
+        return row
+
+    async def count(self) -> None:
+        while True:
+            await asyncio.sleep(0)
+            self.turn += 1
+
+
+async def test_items_that_take_long_are_trimmed_in_a_turn_of_the_loop_each() -> None:
+    pages, turns = SlowPages(), Turns()
+    async with asyncio.TaskGroup() as group:
+        counting = group.create_task(pages.count())
+        fetches = [
+            fetch_listening(pages, now=0, report=lambda _: None, turns=turns) for _ in range(3)
+        ]
+        await asyncio.gather(*fetches)
+        counting.cancel()
+
+    assert len(pages.when) == 3 * 5 * 20
+    # The five sections of three listeners begin at once; from then on, one item has a turn.
+    assert max(Counter(pages.when[15:]).values()) <= 2

@@ -1,9 +1,12 @@
+import asyncio
+import sys
 import unicodedata
 
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.listening.text import clean, plain
+from lyra.listening.text import clean, plain, shortened
+from tests.steps import steps_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
 JOINED_TEXT = st.text("\u200c\u200d\ufe0f\u202e\u0301 aمی්ක🌈", max_size=40)
@@ -101,3 +104,39 @@ def test_marks_without_end_are_few() -> None:
 
     assert len(shown) <= 32
     assert shown[-1] == "b"
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_all_that_unicode_calls_a_control_is_dropped_but_joiners(joiner: str) -> None:
+    every = map(chr, range(sys.maxunicode + 1))
+    controls = [char for char in every if unicodedata.category(char) in {"Cc", "Cf", "Cs"}]
+
+    assert joiner in controls
+    for char in controls:
+        assert char.isspace() or char in "\u200c\u200d" or clean(f"ن{char}م") == "نم"
+    assert clean(f"ن{joiner}م") == f"ن{joiner}م"
+
+
+@given(ANY_TEXT | JOINED_TEXT, st.integers(1, 120))
+def test_shortened_is_short_encodable_and_visible_whatever_it_was(text: str, limit: int) -> None:
+    shown = shortened(text, limit)
+
+    assert len(shown) <= limit
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
+    assert shown.encode().decode() == shown
+
+
+@given(ANY_TEXT | JOINED_TEXT, st.integers(2, 120))
+def test_a_clean_text_is_shortened_as_it_would_be_cleaned(text: str, limit: int) -> None:
+    whole = clean(text, 300)
+
+    assert shortened(whole, limit) == clean(whole, limit)
+
+
+def test_a_clean_text_is_not_cleaned_again() -> None:
+    whole = clean("ن\u0315\u0300\u200d" * 300, 300)
+
+    async def work() -> None:
+        shortened(whole, 100)
+
+    assert asyncio.run(steps_of(work())) <= 100

@@ -173,3 +173,9 @@ def test_what_a_question_names_is_counted(question: str, told: str) -> None:
 )
 def test_what_the_data_do_not_hold_is_answered_with_the_summary(question: str) -> None:
     assert "Mostly shoegaze at night." in answer(question, POINTED)
+
+
+def test_the_pieces_give_the_text_again_with_the_blanks_at_its_end() -> None:
+    text = " a  word\n and blanks" + " \n" * 200
+
+    assert "".join(pieces(text)) == text

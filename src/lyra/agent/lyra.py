@@ -149,7 +149,10 @@ class Lyra:
         async with self.direct_reads:
             try:
                 return await fetch_listening(
-                    self.spotify.reader(token), now=_wall_clock(), report=lambda _: None
+                    self.spotify.reader(token),
+                    now=_wall_clock(),
+                    report=lambda _: None,
+                    turns=self.spotify.turns,
                 )
             except SpotifyTokenRejectedError:
                 await self.listeners.clear(token)

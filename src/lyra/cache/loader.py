@@ -174,7 +174,11 @@ class Loader:
         await token.confirm()  # whatever was waited for: nothing may come between this and reading
         try:
             listening = await fetch_listening(
-                flight.reader, now=self._wall_clock(), report=flight.report, held=held
+                flight.reader,
+                now=self._wall_clock(),
+                report=flight.report,
+                held=held,
+                turns=self._turns,
             )
         except LyraError as failure:
             await self._note_failure(flight, failure)
@@ -188,6 +192,7 @@ class Loader:
         seen_at = self._clock()
         if not token.renewed:
             seen_at = await self._shelf.seen_at(flight.key, old)
+        await self._turns.step()
         entry = self._entry(listening, fetched_at, seen_at, token)
         await self._land(flight, entry)
         return entry

@@ -22,7 +22,7 @@ _BEFORE = 64  # characters in which the end of what stands before a name is look
 _OPENING = "\"'*_[(\u201c\u2018\u00ab\u201e\u300c\u300e"  # quotes of several languages, and marks
 _STARTS = ".!?:>#|-"  # what a sentence or a line begins behind
 _SHORT = 3
-_JOINERS = re.compile("[\u200c\u200d\ufe0e\ufe0f]")  # a model may leave them out
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # a model may leave them out
 _STRANGE = re.compile(f"[\x80-{SPACED}\u3000\ufb00-\ufb06\uff01-\uff5e]")
 _SHORT_TEXT = 4096
 _LETTERS = 30_000
@@ -155,7 +155,9 @@ def _plain(text: str) -> str:
     """The text without accents and joiners, with one kind of apostrophe and of space."""
     if text.isascii():
         return text
-    text = _JOINERS.sub("", composed(text))
+    text = composed(text)
+    for joiner in _JOINERS:
+        text = text.replace(joiner, "")
     return text.translate(_PLAIN) if _STRANGE.search(text) else text
 
 

@@ -7,7 +7,7 @@ import orjson
 from lyra.listening.insights import hour, plays_by_hour
 from lyra.listening.models import Listening, Play, Playlist, Track
 from lyra.listening.summary import summarise_without_names
-from lyra.listening.text import clean
+from lyra.listening.text import shortened
 
 Level = Literal["full", "minimal", "none"]
 _CREDITS = 4
@@ -40,12 +40,12 @@ def listening_context(listening: Listening, level: Level) -> str:
 def _overview(listening: Listening, summary: str) -> dict[str, Any]:
     found = listening.genre_analysis
     return {
-        "summary": clean(summary, _SUMMARY_CAP),
-        "genres": [{"name": clean(one.name), "share": one.share} for one in found.genres],
+        "summary": shortened(summary, _SUMMARY_CAP),
+        "genres": [{"name": shortened(one.name), "share": one.share} for one in found.genres],
         "genre_source": found.source,
         "genre_coverage": f"{found.artists_known} of {found.artists_considered} artists",
         "missing": {
-            section.name: clean(section.message or section.status, _SUMMARY_CAP)
+            section.name: shortened(section.message or section.status, _SUMMARY_CAP)
             for section in listening.sections
             if section.status != "ok"
         },
@@ -54,7 +54,7 @@ def _overview(listening: Listening, summary: str) -> dict[str, Any]:
 
 def _lists(listening: Listening) -> dict[str, Any]:
     return {
-        "top_artists": [clean(artist.name) for artist in listening.top_artists],
+        "top_artists": [shortened(artist.name) for artist in listening.top_artists],
         "top_tracks": [_track(track) for track in listening.top_tracks],
         "playlists": [_playlist(playlist) for playlist in listening.playlists],
         "recent_plays": [_play(play) for play in listening.recently_played],
@@ -63,19 +63,21 @@ def _lists(listening: Listening) -> dict[str, Any]:
 
 
 def _credits(track: Track) -> list[str]:
-    return [clean(name) for name in track.artists[:_CREDITS]]
+    return [shortened(name) for name in track.artists[:_CREDITS]]
 
 
 def _track(track: Track) -> dict[str, Any]:
-    return _known(name=clean(track.name), artists=_credits(track), year=track.released)
+    return _known(name=shortened(track.name), artists=_credits(track), year=track.released)
 
 
 def _playlist(playlist: Playlist) -> dict[str, Any]:
-    return _known(name=clean(playlist.name), total=playlist.total, owned=playlist.owned)
+    return _known(name=shortened(playlist.name), total=playlist.total, owned=playlist.owned)
 
 
 def _play(play: Play) -> dict[str, Any]:
-    return _known(track=clean(play.track.name), artists=_credits(play.track), hour_utc=hour(play))
+    return _known(
+        track=shortened(play.track.name), artists=_credits(play.track), hour_utc=hour(play)
+    )
 
 
 def _known(**fields: Any) -> dict[str, Any]:

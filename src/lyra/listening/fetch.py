@@ -21,18 +21,22 @@ from lyra.listening.models import (
 )
 from lyra.listening.parse import (
     ListedPlaylist,
+    Page,
     Parsed,
     Regime,
-    parse_artists,
-    parse_playlists,
-    parse_plays,
-    parse_profile,
-    parse_tracks,
+    read_artists,
+    read_playlists,
+    read_plays,
+    read_profile,
+    read_tracks,
 )
 from lyra.listening.refusal import refusal
 from lyra.listening.scopes import advice
 from lyra.listening.summary import summarise
 from lyra.spotify.failures import SpotifyFailure
+from lyra.turns import Turns
+
+_PIECE_S = 0.001  # a real page is trimmed in half of it
 
 T = TypeVar("T")
 Report = Callable[[Section], None]
@@ -57,12 +61,18 @@ class _Outcome(Generic[T]):
 
 
 async def fetch_listening(
-    reader: SpotifyReader, *, now: float, report: Report, held: Listening | None = None
+    reader: SpotifyReader,
+    *,
+    now: float,
+    report: Report,
+    held: Listening | None = None,
+    turns: Turns | None = None,
 ) -> Listening:
     """Return what Spotify tells of this listener, whatever part of it can be read.
 
     `now` is seconds since the epoch. `report` is called once for each section as it ends. Of
-    what is `held` already, only the sections that may be there by now are asked for.
+    what is `held` already, only the sections that may be there by now are asked for. What takes
+    the event loop's time is done in `turns`.
 
     If one of these is refused in a way that would settle the whole fetch were it /me's, /me is
     asked after all.
@@ -72,13 +82,14 @@ async def fetch_listening(
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
         TryLaterError: no section could be read, for reasons that pass.
     """
-    ask = _Asker(reader, report, held)
+    turns = turns or Turns()
+    ask = _Asker(reader, report, held, turns)
     calls = asyncio.gather(
-        ask("profile", parse_profile, lambda had: (had.profile,)),
-        ask("top_artists", parse_artists, lambda had: had.top_artists),
-        ask("top_tracks", parse_tracks, lambda had: had.top_tracks),
-        ask("recently_played", parse_plays, lambda had: had.recently_played),
-        ask("playlists", parse_playlists, _listed),
+        ask("profile", read_profile, lambda had: (had.profile,)),
+        ask("top_artists", read_artists, lambda had: had.top_artists),
+        ask("top_tracks", read_tracks, lambda had: had.top_tracks),
+        ask("recently_played", read_plays, lambda had: had.recently_played),
+        ask("playlists", read_playlists, _listed),
         return_exceptions=True,
     )
     ask.when_refused = calls.cancel
@@ -91,6 +102,7 @@ async def fetch_listening(
     else:
         rest = (_sound(artists), _sound(tracks), _sound(plays), _sound(playlists))
         who = await ask.about_the_token(_sound(profile), [each.failure for each in rest])
+        await turns.step()
         return _assemble(who, *rest, now=now)
     raise refused  # here and not in the block above, so that no context hangs on it
 
@@ -98,8 +110,11 @@ async def fetch_listening(
 class _Asker:
     """Asks Spotify for a section, unless it is held for good."""
 
-    def __init__(self, reader: SpotifyReader, report: Report, held: Listening | None) -> None:
+    def __init__(
+        self, reader: SpotifyReader, report: Report, held: Listening | None, turns: Turns
+    ) -> None:
         self._reader = reader
+        self._turns = turns
         self._report = report
         self._held = held
         kept = held.sections if held else ()
@@ -110,12 +125,12 @@ class _Asker:
     async def __call__(
         self,
         name: SectionName,
-        parse: Callable[[bytes], Parsed[T]],
+        read: Callable[[bytes], Page[T]],
         take: Callable[[Listening], tuple[T, ...]],
     ) -> _Outcome[T]:
         section = self._kept.get(name)
         if self._held is None or section is None:
-            outcome = await _read(self._reader, name, parse, self._report)
+            outcome = await self._read(name, read, self._report)
             if name == "profile" and outcome.failure:
                 self._refuse(outcome.failure)
             return outcome
@@ -133,12 +148,40 @@ class _Asker:
         doubts = [each for each in failures if each and refusal({"profile": each})]
         if "profile" not in self._kept or not doubts:
             return kept
-        asked = await _read(self._reader, "profile", parse_profile, lambda _: None)
+        asked = await self._read("profile", read_profile, lambda _: None)
         if asked.failure is None:
             return asked
         if refused := refusal({"profile": asked.failure}):
             raise refused
         return kept
+
+    async def _read(
+        self, name: SectionName, read: Callable[[bytes], Page[T]], report: Report
+    ) -> _Outcome[T]:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        parsed: Parsed[T] = Parsed(())
+        failure: SpotifyFailure | None = None
+        try:
+            parsed = await self._trimmed(await self._reader.get(name, read))
+        except SpotifyFailure as caught:
+            failure = caught
+        ms = round((clock() - started) * 1000)
+        section = _failed(name, failure, ms) if failure else _ok(name, parsed, ms)
+        report(section)
+        return _Outcome(section, parsed, failure)
+
+    async def _trimmed(self, page: Page[T]) -> Parsed[T]:
+        """What is on the page; an item that was made to take long is the last of its turn."""
+        clock = asyncio.get_running_loop().time
+        kept: list[T | None] = []
+        until = clock() + _PIECE_S
+        for item in page.trimmed:
+            kept.append(item)
+            if clock() > until:
+                await self._turns.later()
+                until = clock() + _PIECE_S
+        return page.done(kept)
 
     def _refuse(self, failure: SpotifyFailure) -> None:
         """End the other calls if this answer of /me settles them; they would only take time."""
@@ -160,26 +203,6 @@ def _seen(held: Listening) -> frozenset[Regime]:
             return frozenset()
         case regime:
             return frozenset({regime})
-
-
-async def _read(
-    reader: SpotifyReader,
-    name: SectionName,
-    parse: Callable[[bytes], Parsed[T]],
-    report: Report,
-) -> _Outcome[T]:
-    clock = asyncio.get_running_loop().time
-    started = clock()
-    parsed: Parsed[T] = Parsed(())
-    failure: SpotifyFailure | None = None
-    try:
-        parsed = await reader.get(name, parse)
-    except SpotifyFailure as caught:
-        failure = caught
-    ms = round((clock() - started) * 1000)
-    section = _failed(name, failure, ms) if failure else _ok(name, parsed, ms)
-    report(section)
-    return _Outcome(section, parsed, failure)
 
 
 def _sound(outcome: _Outcome[T] | BaseException) -> _Outcome[T]:

@@ -1,13 +1,14 @@
 """Bodies of the five endpoints, read with tolerance: one bad item costs that item alone."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+from msgspec.json import Decoder
 
 from lyra.listening import shapes, trim
+from lyra.listening.decode import LARGEST, decode, decode_or_none, elements
 from lyra.listening.models import Artist, Play, Playlist, Profile, Track
 from lyra.spotify.failures import SpotifyFailure
 
@@ -16,10 +17,9 @@ T = TypeVar("T")
 Raw = TypeVar("Raw", bound=msgspec.Struct)
 
 _PAGE = 50
+_USUAL = 384 * 1024  # a listener's answers are smaller, by a little
 _FULL: frozenset[Regime] = frozenset({"full"})
 _RESTRICTED: frozenset[Regime] = frozenset({"restricted"})
-# Escaped backslashes and whole pairs are matched to be passed over.
-_SURROGATE = re.compile(rb"(\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +42,106 @@ class ListedPlaylist:
     owner_id: str | None
 
 
-class _Page(msgspec.Struct, Generic[Raw]):
-    items: list[Raw | None]
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A body that was decoded and is sound; to trim an item is work that can wait its turn.
+
+    `trimmed` gives each item as it is kept, None for what is left out; `done` makes of all that
+    it gave what the answer held.
+    """
+
+    trimmed: Iterator[T | None]
+    done: Callable[[Sequence[T | None]], Parsed[T]]
+
+    def parsed(self) -> Parsed[T]:
+        """Return all of it at once."""
+        return self.done(list(self.trimmed))
 
 
-class _RawPage(msgspec.Struct):
-    items: list[msgspec.Raw]
+class _List(msgspec.Struct):
+    items: msgspec.Raw
 
 
-def parse_profile(body: bytes) -> Parsed[Profile]:
-    """Return the one profile.
+class _Decoders(Generic[Raw]):
+    """Of one endpoint: for its page, and for an item by itself."""
+
+    def __init__(self, shape: type[Raw]) -> None:
+        items = shapes.first(_PAGE, shape | None)
+        self.page: Decoder[Any] = Decoder(msgspec.defstruct("Page", [("items", items)]))
+        self.item: Decoder[Raw | None] = Decoder(shape | None)
+
+
+_profile = Decoder(shapes.User)
+_list = Decoder(_List)
+_elements = Decoder(shapes.first(_PAGE, msgspec.Raw))
+_artists = _Decoders(shapes.Artist)
+_tracks = _Decoders(shapes.Track)
+_plays = _Decoders(shapes.Play)
+_playlists = _Decoders(shapes.Playlist)
+
+
+def read_profile(body: bytes) -> Page[Profile]:
+    """Return the page of the one profile.
 
     Raises:
         SpotifyFailure: `truncated` for broken JSON, `unexpected_shape` for JSON without an id.
     """
-    raw = _decode(body, shapes.User)
-    kept = trim.profile(raw)
-    if not kept.id:
+    if len(body) > LARGEST:
         raise SpotifyFailure("unexpected_shape")
-    return Parsed((kept,), regimes=_evidence(raw.followers) or _RESTRICTED)
+    raw = _decoded(body, _profile)
+    if not trim.has_id(raw):
+        raise SpotifyFailure("unexpected_shape")
+    regimes = _evidence(raw.followers) or _RESTRICTED
+    return Page(map(trim.profile, [raw]), lambda kept: _parsed(kept, regimes))
+
+
+def read_artists(body: bytes) -> Page[Artist]:
+    """Return the page of the top artists, highest affinity first; raises as `read_profile` does."""
+    return _read(body, _artists, trim.artist, _artist_evidence)
+
+
+def read_tracks(body: bytes) -> Page[Track]:
+    """Return the page of the top tracks, highest affinity first; raises as `read_profile` does."""
+    return _read(body, _tracks, trim.track, _track_evidence)
+
+
+def read_plays(body: bytes) -> Page[Play]:
+    """Return the page of the last plays, newest first, without episodes; raises likewise."""
+    return _read(body, _plays, _play, _play_evidence)
+
+
+def read_playlists(body: bytes) -> Page[ListedPlaylist]:
+    """Return the page of the playlists, each once; raises as `read_profile` does."""
+    page = _read(body, _playlists, _listed, _playlist_evidence)
+    return Page(page.trimmed, lambda kept: _once(page.done(kept)))
+
+
+def parse_profile(body: bytes) -> Parsed[Profile]:
+    """Return what `read_profile` reads, all of it at once; the others likewise."""
+    return read_profile(body).parsed()
 
 
 def parse_artists(body: bytes) -> Parsed[Artist]:
-    """Return the top artists, highest affinity first; raises as `parse_profile` does."""
-    return _parse(body, shapes.Artist, trim.artist, _artist_evidence)
+    """See `parse_profile`."""
+    return read_artists(body).parsed()
 
 
 def parse_tracks(body: bytes) -> Parsed[Track]:
-    """Return the top tracks, highest affinity first; raises as `parse_profile` does."""
-    return _parse(body, shapes.Track, trim.track, _track_evidence)
+    """See `parse_profile`."""
+    return read_tracks(body).parsed()
 
 
 def parse_plays(body: bytes) -> Parsed[Play]:
-    """Return the last plays, newest first, without episodes; raises as `parse_profile` does."""
-    return _parse(body, shapes.Play, _play, _play_evidence)
+    """See `parse_profile`."""
+    return read_plays(body).parsed()
 
 
 def parse_playlists(body: bytes) -> Parsed[ListedPlaylist]:
-    """Return the playlists, each once; raises as `parse_profile` does."""
-    parsed = _parse(body, shapes.Playlist, _listed, _playlist_evidence)
+    """See `parse_profile`."""
+    return read_playlists(body).parsed()
+
+
+def _once(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
     once: dict[str | int, ListedPlaylist] = {}
     for place, listed in enumerate(parsed.items):
         # Spotify lists a blend twice; a list without id has only its place to go by.
@@ -88,61 +149,49 @@ def parse_playlists(body: bytes) -> Parsed[ListedPlaylist]:
     return Parsed(tuple(once.values()), parsed.skipped, parsed.regimes)
 
 
-def _parse(
+def _read(
     body: bytes,
-    shape: type[Raw],
+    decoders: _Decoders[Raw],
     keep: Callable[[Raw], T | None],
     evidence: Callable[[Sequence[Raw]], frozenset[Regime]],
-) -> Parsed[T]:
-    items, unreadable = _items(body, shape)
+) -> Page[T]:
+    items, unreadable = _items(body, decoders)
     if unreadable and unreadable == len(items):
         raise SpotifyFailure("unexpected_shape")
     given = [item for item in items if item is not None]
-    kept = [one for one in map(keep, given) if one is not None]
     # Single items lack fields in either regime, all of a page in one.
     regimes = evidence(given) or (_RESTRICTED if given else frozenset[Regime]())
-    return Parsed(tuple(kept), len(items) - len(kept), regimes)
+    trimmed = (None if item is None else keep(item) for item in items)
+    return Page(trimmed, lambda kept: _parsed(kept, regimes))
 
 
-def _items(body: bytes, shape: type[Raw]) -> tuple[Sequence[Raw | None], int]:
+def _parsed(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
+    kept = tuple([one for one in trimmed if one is not None])
+    return Parsed(kept, len(trimmed) - len(kept), regimes)
+
+
+def _items(body: bytes, decoders: _Decoders[Raw]) -> tuple[Sequence[Raw | None], int]:
     """Return the page's items, None for those not to be read, and how many cannot be."""
-    try:
-        return _decode(body, _Page[shape]).items[:_PAGE], 0  # type: ignore[valid-type]  # generic at run time
-    except SpotifyFailure as failure:
-        if failure.code != "unexpected_shape":
-            raise
-    # At least one item is not as expected: the slow way, each by itself.
-    raws = _decode(body, _RawPage).items[:_PAGE]
-    read = [_item(raw, shape) for raw in raws]
+    if len(body) <= _USUAL:
+        try:
+            return elements(decoders.page.decode(body).items), 0
+        except (ValueError, RecursionError):
+            pass  # at least one item is not as expected
+    # The slow way, each by itself: nothing is made an object twice, however often it is there.
+    raws = elements(_decoded(_decoded(body, _list).items, _elements))
+    read = [decode_or_none(raw, decoders.item) for raw in raws]
     nulls = sum(bytes(raw) == b"null" for raw in raws)
     return read, sum(item is None for item in read) - nulls
 
 
-def _item(raw: msgspec.Raw, shape: type[Raw]) -> Raw | None:
+def _decoded(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(raw, type=shape | None)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _decode(body: bytes, shape: type[T]) -> T:
-    """Return the body as this shape; a body with broken characters gets them replaced."""
-    try:
-        return msgspec.json.decode(body, type=shape)
-    except (msgspec.ValidationError, RecursionError):
+        return decode(body, decoder)
+    except msgspec.ValidationError:
         code: Literal["unexpected_shape", "truncated"] = "unexpected_shape"
     except ValueError:
-        mended = _mend(body)
-        if mended != body:
-            return _decode(mended, shape)
         code = "truncated"
     raise SpotifyFailure(code)
-
-
-def _mend(body: bytes) -> bytes:
-    """Return the body in whole characters; one broken title must not cost a section."""
-    whole = body.decode(errors="replace").encode()
-    return _SURROGATE.sub(lambda found: found.group(1) or rb"\ufffd", whole)
 
 
 def _play(raw: shapes.Play) -> Play | None:

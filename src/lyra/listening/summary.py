@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lyra.listening.insights import HOURS, busiest_window, decades, plays_by_hour, repeated
 from lyra.listening.models import SECTIONS, Listening, Track
-from lyra.listening.text import clean
+from lyra.listening.text import shortened
 
 _ARTISTS, _TRACKS, _GENRES, _DECADES = 5, 3, 5, 2
 _NAME_CAP = 60
@@ -22,7 +22,7 @@ def summarise_without_names(listening: Listening) -> str:
 
 
 def _names(listening: Listening) -> list[str]:
-    artists = [clean(artist.name, _NAME_CAP) for artist in listening.top_artists[:_ARTISTS]]
+    artists = [shortened(artist.name, _NAME_CAP) for artist in listening.top_artists[:_ARTISTS]]
     tracks = [_track(track) for track in listening.top_tracks[:_TRACKS]]
     plays = listening.recently_played
     said = []
@@ -48,8 +48,8 @@ def _facts(listening: Listening) -> list[str]:
 
 
 def _track(track: Track) -> str:
-    by = f" by {clean(track.artists[0], _NAME_CAP)}" if track.artists else ""
-    return f"“{clean(track.name, _NAME_CAP)}”{by}"
+    by = f" by {shortened(track.artists[0], _NAME_CAP)}" if track.artists else ""
+    return f"“{shortened(track.name, _NAME_CAP)}”{by}"
 
 
 def _genres(listening: Listening) -> str:

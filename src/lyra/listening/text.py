@@ -9,22 +9,28 @@ _CAP = 100
 _WINDOW = 3
 _MARKUP_WINDOW = 10  # most of it may be tags
 # Control characters, invisible ones and those that turn the reading direction, and surrogates
-# that lost their partner and cannot be encoded. Joiners are looked at apart.
-_DROPPED = frozenset({"Cc", "Cf", "Cs"})
+# that lost their partner and cannot be encoded: Unicode's Cc, Cf and Cs. Joiners are looked at apart.
+_CONTROLS = (
+    "\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+_DROPPED = re.compile(f"[{_CONTROLS}]")
 _JOINERS = (
     "\u200c\u200d"  # ZWNJ, ZWJ: they change words of many scripts, and make one emoji of many
 )
 _FIRST_JOINING = "\u0590"  # in Latin, Greek, Cyrillic and Armenian they only hide
 _VIRAMA = 9  # the class of signs behind which a joiner forms the letter, also at the word's end
 # Signs and marks, which may be on one letter without end. More than thirty are none (UAX 15):
-# to put them in their order takes the square of their number.
-_SIGNS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
-_MARKS = 30
+# to put them in their order takes the square of their number. A run is looked at from its start
+# alone, or thirty of them would be looked at thirty times.
+_SIGNS = re.compile(r"(?<![^\w\s\x00-\x7f])[^\w\s\x00-\x7f]{31,}")
+_MARKS = re.compile(rb"[^\0]{30}([^\0]+)")  # of the signs' classes, which are 0 but for marks
 # Invisible too, though Unicode files them under letters, marks and unassigned. The last range
 # holds the tag characters, which can carry a whole hidden sentence.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff]"
-)
+_LIKE_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0d\U000e0000-\U000e0fff"
+_INVISIBLE = re.compile(f"[{_LIKE_LETTERS}]")
+_UNCLEANED = re.compile(f"[{_CONTROLS}{_LIKE_LETTERS}\u2028\u2029]")
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -33,17 +39,35 @@ def clean(text: str, limit: int = _CAP) -> str:
 
     At most `limit` code points; a text that was longer ends in an ellipsis.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     text = text[: limit * _WINDOW]
     if not (text.isascii() and text.isprintable()):
         text = _visible(text)
     if "  " in text or text != text.strip():
         text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip(" " + "".join(_JOINERS)) + "…"
+    return text if len(text) <= limit else _cut(text, limit)
+
+
+def shortened(text: str, limit: int = _CAP) -> str:
+    """Return a text that `clean` made in at most `limit` code points.
+
+    It is not made twice, which would cost as much again; but what nobody sees is looked for, and a
+    text with any of it is cleaned.
+    """
+    usual = text.isascii() and text.isprintable()
+    if not usual and _UNCLEANED.search(text, 0, limit * _WINDOW):
+        return clean(text, limit)
+    return text if len(text) <= limit else _cut(text, limit)
 
 
 def plain(markup: str, limit: int = _CAP) -> str:
     """Return what a reader of this HTML would see, cleaned; Spotify escapes descriptions."""
     return clean(html.unescape(_TAG.sub(" ", markup[: limit * _MARKUP_WINDOW])), limit)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text[: limit - 1].rstrip(" " + _JOINERS) + "…"
 
 
 def composed(text: str) -> str:
@@ -52,12 +76,12 @@ def composed(text: str) -> str:
 
 
 def _few_marks(found: re.Match[str]) -> str:
-    kept, marks = [], 0
-    for char in found[0]:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        if marks <= _MARKS:
-            kept.append(char)
-    return "".join(kept)
+    signs, kept, start = found[0], [], 0
+    classes = bytes(map(unicodedata.combining, signs))
+    for long in _MARKS.finditer(classes):
+        kept.append(signs[start : long.start(1)])
+        start = long.end()
+    return "".join([*kept, signs[start:]])
 
 
 def _visible(text: str) -> str:
@@ -65,16 +89,12 @@ def _visible(text: str) -> str:
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
-        text = "".join(filter(_seen, text))
+        text = _DROPPED.sub("", text)
     text = composed(_INVISIBLE.sub("", text))
     if _JOINERS[0] in text or _JOINERS[1] in text:
         # Once more: what a joiner kept apart that goes may be one letter.
         text = composed("".join(_joined(text)))
     return text
-
-
-def _seen(char: str) -> bool:
-    return unicodedata.category(char) not in _DROPPED or char in _JOINERS
 
 
 def _joined(text: str) -> list[str]:

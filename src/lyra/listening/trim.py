@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 from math import inf
+from unicodedata import normalize
+
+from msgspec import UNSET
 
 from lyra.listening import shapes
 from lyra.listening.models import Artist, Playlist, Profile, Track
@@ -10,7 +13,7 @@ from lyra.listening.text import clean, plain
 
 NAME_CAP = 300
 _GENRE_CAP, _ID_CAP = 60, 100
-_GENRES, _CREDITS = 20, 20
+_CREDITS_CAP = 2000  # of all the names of one track, before they are cleaned
 _WIDE_ENOUGH = 160
 _PAGE = re.compile(r"https://open\.spotify\.com/[^\s\"'<>\\\x00-\x20\x7f]{0,400}", re.ASCII)
 _PICTURE = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
@@ -19,6 +22,12 @@ _YEAR = re.compile(r"[12][0-9]{3}(?![0-9])", re.ASCII)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z", re.ASCII)
 # What JSON readers in every language hold exactly.
 _LARGEST = 2**53
+_DIGITS = 24  # more are no width and no length, and slow to read
+
+
+def has_id(raw: shapes.User) -> bool:
+    """Return whether the listener is told from others."""
+    return bool(_id(raw.id) or _id(raw.account_id))
 
 
 def profile(raw: shapes.User) -> Profile:
@@ -27,7 +36,7 @@ def profile(raw: shapes.User) -> Profile:
     return Profile(
         id=_id(raw.id) or account or "",
         display_name=_name(raw.display_name),
-        image=_picture(raw.images),
+        image=_picture(shapes.elements(raw.images)),
         url=_page(raw),
         account_id=account,
     )
@@ -43,8 +52,8 @@ def artist(raw: shapes.Artist) -> Artist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(raw.images),
-        genres=None if raw.genres is None else _genres(raw.genres),
+        image=_picture(shapes.elements(raw.images)),
+        genres=_genres(raw.genres),
     )
 
 
@@ -54,8 +63,7 @@ def track(raw: shapes.Track) -> Track | None:
     if name is None or raw.type == "episode":
         return None
     album = raw.album or shapes.Album()
-    given = [one for one in (raw.artists or ())[:_CREDITS] if one]
-    named = [(credit, _id(one.id)) for one in given if (credit := _name(one.name))]
+    named = _credits(raw.artists)
     return Track(
         name=name,
         artists=tuple([credit for credit, _ in named]),
@@ -64,7 +72,7 @@ def track(raw: shapes.Track) -> Track | None:
         uri=_uri(raw),
         url=_page(raw),
         album=_name(album.name),
-        image=_picture(album.images),
+        image=_picture(shapes.elements(album.images)),
         released=_year(album.release_date),
         duration_ms=_natural(raw.duration_ms),
         explicit=raw.explicit,
@@ -81,7 +89,7 @@ def playlist(raw: shapes.Playlist) -> Playlist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(raw.images),
+        image=_picture(shapes.elements(raw.images)),
         description=plain(raw.description or "", NAME_CAP) or None,
         total=_total(raw),
         owner=_name(raw.owner.display_name) if raw.owner else None,
@@ -92,6 +100,16 @@ def playlist(raw: shapes.Playlist) -> Playlist | None:
 def moment(text: str | None) -> str | None:
     """Return the time as Spotify wrote it, if it is one in UTC."""
     return text if text and _MOMENT.fullmatch(text) else None
+
+
+def _credits(given: shapes.Credits | None) -> list[tuple[str, str | None]]:
+    """Return the names and ids of those a track is by."""
+    room, kept = _CREDITS_CAP, []
+    for one in shapes.elements(given):
+        room -= len(one.name or "")
+        if room >= 0 and (name := _name(one.name)):
+            kept.append((name, _id(one.id)))
+    return kept
 
 
 def _name(text: str | None) -> str | None:
@@ -113,23 +131,38 @@ def _page(raw: shapes.Linked) -> str | None:
     return url if url and _PAGE.fullmatch(url) else None
 
 
-def _picture(images: Sequence[shapes.Image | None] | None) -> str | None:
+def _picture(images: Sequence[shapes.Image]) -> str | None:
     """Return the smallest picture that is wide enough for a card, else the first."""
     best, least = None, inf
-    for one in images or ():
-        if one and one.url:
-            width = one.width or 0
+    for one in images:
+        if one.url:
+            width = _width(one.width)
             if best is None or _WIDE_ENOUGH <= width < least:
                 best, least = one.url, width if width >= _WIDE_ENOUGH else inf
     if best is None or _PICTURE.fullmatch(best):
         return best
     # Rare: only now is it worth while to look at all of them.
-    return _picture([one for one in images or () if one and _PICTURE.fullmatch(one.url or "")])
+    return _picture([one for one in images if _PICTURE.fullmatch(one.url or "")])
 
 
-def _genres(given: Sequence[str | None]) -> tuple[str, ...]:
-    names = (clean(name, _GENRE_CAP) for name in given[:_GENRES] if name)
-    return tuple(name for name in names if name)
+def _width(given: shapes.Some) -> float:
+    try:
+        written = b"" if given is UNSET else bytes(given)
+        return float(written) if len(written) <= _DIGITS else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _genres(given: shapes.Genres | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names = [clean(name, _GENRE_CAP) for name in shapes.elements(given)]
+    return tuple([name for name in names if name and _is_genre(name)])
+
+
+def _is_genre(name: str) -> bool:
+    """Whether no sign stands for many letters, which would be looked at when spellings are compared."""
+    return name.isascii() or len(normalize("NFKC", name)) <= 2 * _GENRE_CAP
 
 
 def _year(date: str | None) -> int | None:
@@ -144,8 +177,10 @@ def _total(raw: shapes.Playlist) -> int | None:
     return next((total for total in totals if total is not None), None)
 
 
-def _natural(number: object) -> int | None:
+def _natural(given: shapes.Some) -> int | None:
     """Return a whole number that JSON carries exactly; local files put objects in its place."""
-    if not isinstance(number, int) or isinstance(number, bool):
+    digits = b"" if given is UNSET else bytes(given)
+    if len(digits) > _DIGITS or not digits.isdigit():
         return None
-    return number if 0 <= number <= _LARGEST else None
+    number = int(digits)
+    return number if number <= _LARGEST else None

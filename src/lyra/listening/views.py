@@ -7,7 +7,7 @@ import msgspec
 from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
-from lyra.listening.text import clean
+from lyra.listening.text import shortened
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
@@ -81,7 +81,7 @@ def suggestions(listening: Listening, level: Level = "full") -> list[str]:
 
 
 def _questions(listening: Listening) -> list[str | None]:
-    artists = [clean(artist.name, 60) for artist in listening.top_artists[:2]]
+    artists = [shortened(artist.name, 60) for artist in listening.top_artists[:2]]
     decade = next(iter(decades(listening.top_tracks)), None)
     span = busiest_span(plays_by_hour(listening.recently_played))
     return [

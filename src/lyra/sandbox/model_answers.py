@@ -16,7 +16,7 @@ _TOLD_NOTHING = (
     "I was told nothing about what you listen to, so I can only speak in general. "
     "Connect your listening data and ask me again."
 )
-_PIECE = re.compile(r"\s*\S+")
+_PIECE = re.compile(r"\s*\S+|\s+\Z")  # without the second, blanks at the end take their square
 _OTHER_KEYS = {"recently_played": ("recent_plays",), "genres": ("genre_analysis",)}
 
 

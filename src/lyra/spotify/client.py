@@ -34,7 +34,7 @@ T = TypeVar("T")
 # Below the idle timeout that servers commonly have, or requests meet closing connections. What is
 # kept warm may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
-_LARGE = 512 * 1024
+_LARGE = 256 * 1024
 _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
 
 
@@ -189,9 +189,9 @@ class SpotifyReader:
             )
             await self._client.turns.step()
             body = self._client.wire.read(answer)
-            # A listener's answers are far smaller; what is not may be made to keep the loop.
-            large = len(body) > _LARGE
-            value = await asyncio.to_thread(parse, body) if large else parse(body)
+            if len(body) > _LARGE:
+                await self._client.turns.later()  # it may have been made to take long
+            value = parse(body)
             outcome = "ok"
         except SpotifyFailure as failure:
             outcome = failure.kind

@@ -12,7 +12,7 @@ from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
 
-BODY_LIMIT = 2 * 1024 * 1024
+BODY_LIMIT = 1536 * 1024  # more than four times the largest answer seen
 _ERROR_LIMIT = 8 * 1024
 _OK = 200
 

@@ -1,0 +1,65 @@
+"""JSON that anybody may have written, decoded in a time that its length bounds."""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import astuple
+
+T = TypeVar("T")
+
+# Of an item: ten times what a real one has. What is larger is not mended, since that is slow.
+LARGEST = 64 * 1024
+_ESCAPES = 10_000
+# Escaped backslashes and whole pairs are matched to be passed over.
+_ESCAPE = re.compile(rb"\\(?:\\|u[dD](?:[89abAB]..(?:\\u[dD][c-fC-F]..)?|[c-fC-F]..))")
+_WHOLE = frozenset({len(rb"\\"), len(rb"\ud83d\ude00")})
+
+
+def decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the JSON in the decoder's shape; characters that are none are replaced.
+
+    Raises:
+        msgspec.ValidationError: it is JSON of another shape, or too deep.
+        ValueError: it is no JSON.
+    """
+    try:
+        return _decode(text, decoder)
+    except msgspec.ValidationError:
+        raise
+    except ValueError:
+        return _decode(_mend(bytes(text)), decoder)
+
+
+def decode_or_none(text: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """Return the JSON in the decoder's shape, None if it cannot be or is too large for one item."""
+    if len(memoryview(text)) > LARGEST:
+        return None
+    try:
+        return decode(text, decoder)
+    except ValueError:
+        return None
+
+
+def elements(given: msgspec.Struct) -> list[Any]:
+    """Return the elements of a list that was decoded as `shapes.first`, null among them."""
+    return [one for one in astuple(given) if one is not msgspec.UNSET]
+
+
+def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise msgspec.ValidationError from None
+
+
+def _mend(text: bytes) -> bytes:
+    """Return the JSON in whole characters; one broken title must not cost a section."""
+    if len(text) <= LARGEST:
+        text = text.decode(errors="replace").encode()
+    return _ESCAPE.sub(_whole, text, count=_ESCAPES)
+
+
+def _whole(found: re.Match[bytes]) -> bytes:
+    """Return the escape, or the sign for a broken one if it is half of a pair."""
+    return found[0] if len(found[0]) in _WHOLE else rb"\ufffd"
