@@ -28,9 +28,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[1]
 LISTS = Path(__file__).parent / "mutations"
 _COPIED = ("src", "tests", "docs", "scripts")
-_BOUND_S = 600
+_BOUND_S = 1800  # of one run; each test has a bound of its own
 _OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
-_ABOUT = ("promises", "threats", "others")
+_BY_ROW = ("promises", "threats", "others")
 
 
 class Change(NamedTuple):
@@ -56,7 +56,7 @@ class Mutant(NamedTuple):
 
 def mutants(only: str = "") -> list[Mutant]:
     """All mutants of the lists with this word in their name, their row or a file."""
-    found = [*_of_cache(), *(each for name in _ABOUT for each in of_rows(name))]
+    found = [*_of_cache(), *(each for name in _BY_ROW for each in of_rows(name))]
     return [each for each in found if only.lower() in _searched(each)]
 
 
