@@ -51,8 +51,8 @@ fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange
 	  --streams $(or $(STREAMS),20000) --streams-seed "$(or $(SEED),$(shell date +%s))"
 	@$(BIN)/pytest -q tests/cache/test_storm.py tests/redis/test_tier_storm.py --storms $(or $(STORMS),2000)
 
-mutants: .venv/.dev ## break the cache in 23 ways, one at a time: the tests have to notice
-	@$(BIN)/python scripts/mutants.py
+mutants: .venv/.dev ## break the source, one line at a time: the tests have to notice; ONLY=fence some, JOBS=1
+	@$(BIN)/python scripts/mutants.py "$(ONLY)" --jobs $(or $(JOBS),2)
 
 check: lint type test ## everything that has to pass before a commit
 

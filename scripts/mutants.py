@@ -1,234 +1,219 @@
-"""Breaks the cache in one line at a time, and shows which tests notice.
+"""Breaks the source in one place at a time, and shows which test notices.
 
-    .venv/bin/python scripts/mutants.py            every mutant: two to four minutes
-    .venv/bin/python scripts/mutants.py fence      those whose name has this word
+    make mutants                 every mutant; JOBS=1 one at a time, where the machine is busy
+    make mutants ONLY=fence      those with this word in their name, their row or a file
 
-Works on a copy; nothing here is changed. Each mutant meets the storm alone (tests/cache/
-test_storm.py), then all other tests of the cache. Exits 1 when a mutant lives, or when its line
-is no longer in the source: then the list below has to follow.
+Works on copies; nothing here is changed. `mutations/cache.toml` breaks the cache: each of its mutants
+meets the storm alone, then all other tests of the cache. `promises.toml` and `threats.toml` break what
+the rows of README's and SECURITY.md's tables say: each of these meets the tests that it names, and
+no others. Exits 1 when a mutant lives, or when its line is no longer in the source: then the list
+has to follow (`tests/scripts/test_mutants.py` holds that without running any).
 """
 
+import argparse
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+import venv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from importlib.util import cache_from_source
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-STORM = "tests/cache/test_storm.py"
-BOUND_S = 300
-# The copy comes before the installed project, for the tests and for all they import.
-RUN = "import sys, pytest; sys.path.insert(0, 'src'); sys.exit(pytest.main(sys.argv[1:]))"
+LISTS = Path(__file__).parent / "mutations"
+_COPIED = ("src", "tests", "docs", "scripts")
+_BOUND_S = 1800  # of one run; each test has a bound of its own
+_OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
+_BY_ROW = ("promises", "threats", "others")
 
 
-class Mutant(NamedTuple):
-    """One line of one file, and what stands there instead."""
+class Change(NamedTuple):
+    """One place of one file below `src/lyra`, and what stands there instead."""
 
-    name: str
     file: str
     line: str
     instead: str
 
+    def source(self) -> str:
+        """The file as it is, unharmed."""
+        return (ROOT / "src" / "lyra" / self.file).read_text("utf-8")
 
-MUTANTS = (
-    Mutant(
-        "fence removed from publishing",
-        "loader.py",
-        "if not flight.fenced:\n            longest_s",
-        "if True:\n            longest_s",
-    ),
-    Mutant(
-        "clear fences no fetch",
-        "listeners.py",
-        "self._flights.fence(None if key is None else Key(key))",
-        "pass",
-    ),
-    Mutant(
-        "shield removed",
-        "flights.py",
-        "return await asyncio.shield(self.task)",
-        "return await self.task",
-    ),
-    Mutant(
-        "identity check removed",
-        "flights.py",
-        "if self._current.get(flight.key) is flight:",
-        "if flight.key in self._current:",
-    ),
-    Mutant(
-        "one error for all waiters",
-        "flights.py",
-        "raise failure.again() from None",
-        "raise",
-    ),
-    Mutant(
-        "nobody joins",
-        "listeners.py",
-        "flight = self._flights.current(key)",
-        "flight = None",
-    ),
-    Mutant(
-        "expiry on read removed",
-        "store.py",
-        "if held is not None and held.expires_at <= self._clock():",
-        "if held is not None and held.expires_at < 0:",
-    ),
-    Mutant(
-        "hits past the TTL",
-        "listeners.py",
-        "if entry is not None and asked_at < entry.expires_at:",
-        "if entry is not None and asked_at < entry.dies_at:",
-    ),
-    Mutant(
-        "refresh not throttled",
-        "listeners.py",
-        "if self._flights.current(key) is not None or await self._shelf.throttled.get(key):",
-        "if self._flights.current(key) is not None:",
-    ),
-    Mutant(
-        "stale for a rejected token",
-        "visit.py",
-        "except TryLaterError as failure:",
-        "except LyraError as failure:",
-    ),
-    Mutant(
-        "patience without an end",
-        "visit.py",
-        "async with asyncio.timeout(self._patience_s):",
-        "async with asyncio.timeout(None):",
-    ),
-    Mutant(
-        "fresh past the token's life",
-        "life.py",
-        "expires_at = min(stops_at, token_dies_at)",
-        "expires_at = stops_at",
-    ),
-    Mutant(
-        "stale past the token's life",
-        "life.py",
-        "dies_at=min(stops_at + settings.cache_stale_s, token_dies_at)",
-        "dies_at=stops_at + settings.cache_stale_s",
-    ),
-    Mutant(
-        "a renewal begins a new hour",
-        "shelf.py",
-        "return known if old is None else min(known, old.token_seen_at)",
-        "return known",
-    ),
-    Mutant(
-        "a renewal that lost a section answers late",
-        "loader.py",
-        "has_gap(listening) and self._fresh(old)",
-        "has_gap(listening) and began < old.expires_at",
-    ),
-    Mutant(
-        "a gap filled after the TTL of the rest",
-        "life.py",
-        "if now + settings.spotify_timeout_s >= stops_at:",
-        "if now >= stops_at:",
-    ),
-    Mutant(
-        "a gap kept the whole TTL",
-        "life.py",
-        "expires_at = min(expires_at, now + PARTIAL_TTL_S)",
-        "pass",
-    ),
-    Mutant(
-        "jitter upwards",
-        "life.py",
-        "(1 - JITTER * rng.random())",
-        "(1 + JITTER * rng.random())",
-    ),
-    Mutant(
-        "lock not forgotten",
-        "locks.py",
-        "if not self._users[key]:",
-        "if self._users[key] < 0:",
-    ),
-    Mutant(
-        "rejection keeps the entry",
-        "shelf.py",
-        "self.entries.drop(key)",
-        "pass",
-    ),
-    Mutant(
-        "rejection not remembered",
-        "listeners.py",
-        "if await self._shelf.rejected.get(key):",
-        "if False:",
-    ),
-    Mutant(
-        "use does not count as use",
-        "store.py",
-        "held.used = True",
-        "pass",
-    ),
-    Mutant(
-        "bytes unbounded",
-        "store.py",
-        "while self.weight + weight > self._max_weight:",
-        "while False:",
-    ),
-)
+
+class Mutant(NamedTuple):
+    """What is broken, of which row of which table, and the runs of tests that have to notice."""
+
+    name: str
+    row: str
+    changes: tuple[Change, ...]
+    runs: tuple[tuple[str, ...], ...]  # one at least of these runs has to fail
+
+
+def mutants(only: str = "") -> list[Mutant]:
+    """All mutants of the lists with this word in their name, their row or a file."""
+    found = [*_of_cache(), *(each for name in _BY_ROW for each in of_rows(name))]
+    return [each for each in found if only.lower() in _searched(each)]
+
+
+def _searched(mutant: Mutant) -> str:
+    return " ".join((mutant.name, mutant.row, *(each.file for each in mutant.changes))).lower()
+
+
+def _of_cache() -> Iterator[Mutant]:
+    told = _read("cache")
+    storm = told["storm"]
+    runs = ((storm,), (told["tests"], f"--ignore={storm}"))
+    for each in told["mutant"]:
+        yield Mutant(each["name"], "the cache", _changes(each), runs)
+
+
+def of_rows(name: str) -> Iterator[Mutant]:
+    """The mutants of this list, which belong to rows of a table."""
+    for row in _read(name)["row"]:
+        for each in row["mutant"]:
+            yield Mutant(each["name"], row["says"], _changes(each), (tuple(each["tests"]),))
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((LISTS / f"{name}.toml").read_text("utf-8"))
+
+
+def _changes(told: dict[str, Any]) -> tuple[Change, ...]:
+    """Most are one change; where two lines hold the same fact, both have to go."""
+    places = [told, *told.get("and", ())]
+    return tuple(Change(each["file"], each["line"], each["instead"]) for each in places)
+
+
+class Copy:
+    """A copy of the project with an environment of its own, which sees nothing but the copy.
+
+    The processes that tests start get no variables, so it is the interpreter that has to know.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
+        for name in _COPIED:
+            shutil.copytree(ROOT / name, place / name, ignore=ignored)
+        for path in ROOT.glob("*.*"):
+            if path.is_file():
+                shutil.copy(path, place)
+        shutil.copytree(ROOT / "requirements", place / "requirements")
+        for name in ("Makefile", ".env.example", "LICENSE"):
+            shutil.copy(ROOT / name, place)
+        venv.create(place / ".venv", symlinks=True)
+        (packages,) = (place / ".venv").glob("lib/python*/site-packages")
+        installed = next(each for each in sys.path if each.endswith("site-packages"))
+        (packages / "project.pth").write_text(f"{place / 'src'}\n{installed}\n", "utf-8")
+
+    @contextmanager
+    def broken(self, mutant: Mutant) -> Iterator[None]:
+        """Have the mutant in place for the length of the block."""
+        before = {each.file: self._path(each).read_text("utf-8") for each in mutant.changes}
+        try:
+            for each in mutant.changes:
+                source = self._path(each).read_text("utf-8")
+                self._write(self._path(each), source.replace(each.line, each.instead))
+            yield
+        finally:
+            for name, source in before.items():
+                self._write(self.place / "src" / "lyra" / name, source)
+
+    def _path(self, change: Change) -> Path:
+        return self.place / "src" / "lyra" / change.file
+
+    def _write(self, path: Path, source: str) -> None:
+        path.write_text(source, "utf-8")
+        # What was compiled is told from the rest by second and size, which may both be the same.
+        Path(cache_from_source(str(path))).unlink(missing_ok=True)
+
+    def first_failure(self, *chosen: str) -> str:
+        """The test of these that fails first; empty if none does, without `::` if none was run."""
+        try:
+            done = subprocess.run(  # noqa: S603 - our own tests
+                [self.place / ".venv" / "bin" / "python", "-m", "pytest", *_OPTIONS, *chosen],
+                cwd=self.place,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_BOUND_S,
+            )
+        except subprocess.TimeoutExpired:
+            return "::hangs"
+        if not done.returncode:
+            return ""
+        failed = [each for each in done.stdout.splitlines() if each.startswith(("FAILED", "ERROR"))]
+        return failed[0].split(" ", 1)[1].partition(" - ")[0] if failed else "no test was run"
+
+
+def _verdict(copy: Copy, mutant: Mutant) -> tuple[bool, str]:
+    """Whether the mutant is caught, and its line of the table."""
+    if gone := [each.file for each in mutant.changes if each.source().count(each.line) != 1]:
+        return False, f"| {mutant.name} | **its line is gone** from {gone[0]}: mend the list |"
+    with copy.broken(mutant):
+        found = [copy.first_failure(*chosen) for chosen in mutant.runs]
+    told = " | ".join(each.partition("::")[2] or each or "-" for each in found)
+    # A source that cannot be imported shows nothing of any test.
+    caught = any("::" in each for each in found)
+    return caught, f"| {mutant.name}{'' if caught else ' **lives**'} | {told} |"
+
+
+def _unharmed(copy: Copy, chosen: list[Mutant]) -> bool:
+    """Whether all tests that are to notice something notice nothing yet."""
+    named = {each for mutant in chosen for run in mutant.runs for each in run}
+    whole = {each for each in named if "::" not in each and not each.startswith("-")}
+    apart = {each for each in named if "::" in each and each.partition("::")[0] not in whole}
+    if broken := copy.first_failure(*sorted(whole | apart)):
+        print(f"Without a mutant already: {broken}")
+    return not broken
 
 
 def main() -> int:
-    """Print a table; 0 when the tests pass unharmed and catch every mutant."""
-    chosen = [each for each in MUTANTS if not sys.argv[1:] or sys.argv[1] in each.name]
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place)
-        _copy_to(copy)
-        if broken := _first_failure(copy, "tests/cache"):
-            print(f"Without a mutant already: {broken}")
+    """Print a table for each row; 0 when the tests pass unharmed and catch every mutant."""
+    parser = argparse.ArgumentParser(description="Breaks the source, for the tests to notice.")
+    parser.add_argument("only", nargs="?", default="", help="those with this word")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once")
+    asked = parser.parse_args()
+    chosen = mutants(asked.only)
+    if not chosen:
+        print(f"no mutant has the word {asked.only!r}")
+    return _judged(chosen, asked.jobs) if chosen else 1
+
+
+def _judged(chosen: list[Mutant], jobs: int) -> int:
+    with ExitStack() as stack:
+        copies: queue.Queue[Copy] = queue.Queue()
+        for _ in range(jobs):
+            copies.put(Copy(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        if not _unharmed(copies.queue[0], chosen):
             return 1
-        print("| mutant | the storm | all other tests: first to notice |\n|---|---|---|")
-        return 1 if sum([not _caught(copy, mutant) for mutant in chosen]) else 0
+
+        def judge(mutant: Mutant) -> tuple[bool, str]:
+            copy = copies.get()
+            try:
+                return _verdict(copy, mutant)
+            finally:
+                copies.put(copy)
+
+        return _tell(chosen, stack.enter_context(ThreadPoolExecutor(jobs)).map(judge, chosen))
 
 
-def _copy_to(copy: Path) -> None:
-    for name in ("src", "tests", "docs"):
-        shutil.copytree(
-            ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
-    shutil.copy(ROOT / "pyproject.toml", copy)
-
-
-def _caught(copy: Path, mutant: Mutant) -> bool:
-    """Run both halves of the tests against this mutant, and tell."""
-    path = copy / "src" / "lyra" / "cache" / mutant.file
-    source = path.read_text("utf-8")
-    if source.count(mutant.line) != 1:
-        print(f"| {mutant.name} | its line is not in {mutant.file} once: mend the list | |")
-        return False
-    path.write_text(source.replace(mutant.line, mutant.instead), "utf-8")
-    by_storm = _first_failure(copy, STORM)
-    by_tests = _first_failure(copy, "tests/cache", f"--ignore={STORM}")
-    path.write_text(source, "utf-8")
-    told = by_tests.partition("::")[2] if by_tests else "-"
-    lives = "" if by_storm or by_tests else " **lives**"
-    print(f"| {mutant.name}{lives} | {'caught' if by_storm else '-'} | {told} |", flush=True)
-    return not lives
-
-
-def _first_failure(copy: Path, *chosen: str) -> str:
-    """The test that fails first, empty if none does."""
-    options = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=20")
-    try:
-        done = subprocess.run(  # noqa: S603 - our own tests
-            [sys.executable, "-B", "-c", RUN, *options, *chosen],
-            cwd=copy,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=BOUND_S,
-        )
-    except subprocess.TimeoutExpired:
-        return "::hangs"
-    if not done.returncode:
-        return ""
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split()[1] if failed else "::no test was run"
+def _tell(chosen: list[Mutant], verdicts: Iterator[tuple[bool, str]]) -> int:
+    row, lives = "", 0
+    for mutant, (caught, line) in zip(chosen, verdicts, strict=True):
+        if mutant.row != row:
+            row = mutant.row
+            columns = "the storm | all other tests" if len(mutant.runs) > 1 else "noticed by"
+            print(f"\n{row}\n\n| mutant | {columns} |\n|---|{'---|' * len(mutant.runs)}")
+        print(line, flush=True)
+        lives += not caught
+    print(f"\n{len(chosen) - lives} of {len(chosen)} are caught")
+    return 1 if lives else 0
 
 
 if __name__ == "__main__":

@@ -316,6 +316,7 @@ async def test_strangers_forgets_during_an_outage_never_become_everybodys(
     await closed(one)
 
     assert await one.read(OTHER) is None
+    assert await one.read(f"{number:040x}") is None  # which is owed, so it is forgotten first
     assert await two.read(KEY) == BLOB
     assert await admin.get(EPOCH) == epoch
 

@@ -1,17 +1,25 @@
 """Going down: every live stream gets its ending, and one that can finish does."""
 
 import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from lyra.app import create_app
 from lyra.sandbox import Sandbox
+from lyra.settings import Settings
+from lyra.web.server import Runner, listen
+from lyra.web.services import SERVICES
 from tests.chat.scripted import opened, scripted_model, stopped, words
 from tests.conftest import Service, Start
-from tests.web.calls import QUESTION, Answer, call, chatting, init, read_until
+from tests.web.calls import QUESTION, Answer, call, chatting, init, read_answer, read_until
 from tests.web.stream_grammar import read_body
 from tests.web.test_errors import check_error
+from tests.web.test_runs import until
 
 
 async def test_without_a_drain_time_live_streams_are_aborted_at_once(start: Start) -> None:
@@ -124,3 +132,46 @@ async def test_a_drain_closes_the_models_calls(start: Start) -> None:
             await read_until(response, b"text-delta")
             await service.stop()
             await left.wait()
+
+
+ASKED = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[Runner, int]]:
+    """A service and its port, down by the end of the block."""
+    settings = Settings(llm="offline", spotify_api_url="http://127.0.0.1:9")
+    runner = Runner(create_app(settings), settings)
+    await runner.setup()
+    try:
+        yield runner, await listen(runner, "127.0.0.1", 0)
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("before", [b"", ASKED[:9]], ids=["a request", "the rest of its head"])
+@pytest.mark.parametrize("used", [False, True], ids=["new", "at rest"])
+async def test_what_is_on_its_way_when_the_process_leaves_is_answered(
+    before: bytes, *, used: bool
+) -> None:
+    """It comes when the listening socket is closed, on a connection that is there already."""
+
+    async def ask(reader: StreamReader, writer: StreamWriter) -> bytes:
+        await runner.app[SERVICES].leaving.wait()
+        writer.write(ASKED[len(before) :])
+        answer = await read_answer(reader)
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        return await reader.read()
+
+    async with served() as (runner, port), asyncio.TaskGroup() as tasks:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            await until(lambda: runner.server.connections.stats()["open"] == 1)
+            if used:
+                writer.write(ASKED)
+                assert (await read_answer(reader)).headers.get("Connection") != "close"
+            writer.write(before)
+            asking = tasks.create_task(ask(reader, writer))
+            await runner.leave()
+            await runner.cleanup()
+            assert await asking == b""

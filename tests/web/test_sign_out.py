@@ -10,6 +10,7 @@ import orjson
 import pytest
 from yarl import URL
 
+from lyra.errors import ForgottenError, LyraError, SessionEndedError
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import APP, Start
 from tests.web.calls import QUESTION, connected, read_answer
@@ -137,6 +138,29 @@ async def test_a_token_that_is_being_renewed_is_not_read_with(
             await sandbox.stats.until(lambda stats: stats.logins["refresh"] == 1)
             await anna.post("/auth/logout")
         assert (asked.result().status, asked.result().code) == (401, "session_ended")
+        assert (sandbox.stats.total, entries(anna)) == (before, 0)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"), [(SIGN_OUT, SessionEndedError), (FORGET, ForgottenError)]
+)
+async def test_who_was_let_in_before_it_and_looks_afterwards_reads_nothing(
+    start: Start, sandbox: Sandbox, how: tuple[str, str], error: type[LyraError]
+) -> None:
+    """As a question does that waits in between, for Redis or for its turn."""
+    async with Visitor(await start(spotify_client_id=APP)) as anna:
+        await anna.ready()
+        services = anna.service.services
+        assert services.logins is not None
+        token = await services.logins.token(
+            anna.session_id or "", reads_spotify=True, waiting=lambda: None
+        )
+        assert (await anna.go(*how, headers=OWN)).status == 204
+        before = sandbox.stats.total
+        with pytest.raises(error):
+            await services.lyra.listeners.visit(token)
+        await quiet(anna)
+
         assert (sandbox.stats.total, entries(anna)) == (before, 0)
 
 
