@@ -58,7 +58,7 @@ SUBJECTS = {
     "table": table.table,
 }
 BOUND_S, FULL_BOUND_S = 400, 2700  # a subject that takes longer has gone wrong
-PACKAGES = ("lyra", "aiohttp", "anthropic", "uvloop")
+PACKAGES = ("lyra-listening", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from statistics import median
 from typing import Literal
 
-_PACKAGES = ("lyra", "aiohttp", "aiocache", "anthropic", "msgspec", "orjson", "uvloop")
+_PACKAGES = ("lyra-listening", "aiohttp", "aiocache", "anthropic", "msgspec", "orjson", "uvloop")
 _INTRO = """\
 # Benchmarks
 

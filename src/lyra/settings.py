@@ -36,7 +36,7 @@ _OF_CLUSTER = re.compile(
 )
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
 # No dots alone: browsers take them for a step up. It is part of a cookie and of pages, unquoted.
-_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", re.ASCII)
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,80})*/?", re.ASCII)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 

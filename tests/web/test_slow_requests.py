@@ -16,7 +16,7 @@ from tests.web.test_runs import until
 from tests.web.test_warm import narrow
 
 SHORT_S = 0.2  # a head's time
-LASTING_S = 0.5  # the same, among many
+LASTING_S = 1.0  # the same, among many
 CHUNKED = b"4\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (BODY[:4], len(BODY) - 4, BODY[4:])
 
 

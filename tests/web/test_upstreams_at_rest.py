@@ -23,7 +23,7 @@ class NoJitter(Random):
         return 0.0
 
 
-PLENTY = {"rate_per_minute": 10_000}
+PLENTY = {"rate_per_minute": 10_000, "daily_tokens": 0}
 
 
 def refusing(status: int, kind: str, **more: Any) -> Reply:

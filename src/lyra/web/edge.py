@@ -45,7 +45,8 @@ _HEALTH = frozenset({"/healthz", "/readyz"})  # a kubelet or balancer asks for t
 _PROBES = _HEALTH | {"/metrics"}  # neither queued nor traced
 _OPERATORS = frozenset({"/metrics", "/admin/cache"})
 _FIELD_NAMES = re.compile(
-    r"[!#$%&'*+.^_`|~A-Za-z0-9-]+(\s*,\s*[!#$%&'*+.^_`|~A-Za-z0-9-]+)*", re.ASCII
+    r"[!#$%&'*+.^_`|~A-Za-z0-9-]{1,64}(\s{0,8},\s{0,8}[!#$%&'*+.^_`|~A-Za-z0-9-]{1,64})*",
+    re.ASCII,
 )
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
