@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -25,6 +26,10 @@ from tests.time_limit import (  # noqa: F401 - pytest finds them here
     pytest_timeout_cancel_timer,
     pytest_timeout_set_timer,
 )
+
+# A parent may have it ignored, as nohup does, and the processes that tests start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
 
