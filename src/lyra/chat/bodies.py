@@ -18,7 +18,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, UnsetType
 
-from lyra.chat.messages import Heard, Messages, Speaker, heard, left_out, typed
+from lyra.chat.messages import Heard, Messages, MessagesOrNull, Speaker, heard, left_out, typed
 from lyra.errors import InvalidJsonError, RequestError
 
 KEPT_MESSAGES = 50
@@ -74,7 +74,7 @@ class Contract(_Wishes):
     """A message, and what was said before it."""
 
     message: str
-    history: Messages | UnsetType = UNSET  # or null, which what is read undecoded may be
+    history: MessagesOrNull | UnsetType = UNSET
 
 
 class Kit(_Wishes):

@@ -125,6 +125,8 @@ _DESCRIBED = {
     },
 }
 Messages = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_DESCRIBED)]
+_OR_NULL = {"anyOf": [_DESCRIBED, _NULL]}
+MessagesOrNull = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_OR_NULL)]
 
 
 def left_out(member: msgspec.Raw | UnsetType) -> bool:
