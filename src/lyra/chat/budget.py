@@ -20,6 +20,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 
 import msgspec
 
@@ -117,7 +118,8 @@ class Budget:
         self._held: Counter[tuple[int, Key]] = Counter()
         # What Redis was not told because it was away, oldest first; at most `entries` accounts.
         self._owed: OrderedDict[tuple[int, Key], int] = OrderedDict()
-        self._telling: dict[asyncio.Task[None], Key] = {}  # at most one for each reservation
+        # At most one task for each reservation; by account, so that a question looks at its own.
+        self._telling: dict[Key, set[asyncio.Task[None]]] = {}
 
     def stats(self) -> dict[str, int]:
         """Sizes at this moment."""
@@ -132,8 +134,10 @@ class Budget:
         """
         if not self._daily:
             return Reservation()
-        if telling := [task for task, whose in self._telling.items() if whose == account]:
-            await asyncio.wait(telling)  # else Redis would still count what has ended as held
+        if telling := self._telling.get(account):
+            await asyncio.wait(
+                tuple(telling)
+            )  # else Redis would still count what has ended as held
         day, name = self._today(), secrets.token_hex(8)
         self._pass(self._used.get(account, 0), self._held[day, account], cost.most)
         self._held[day, account] += cost.most
@@ -201,11 +205,13 @@ class Budget:
         if self._shared is not None:
             telling = self._settle_for_all(self._shared, day, account, name, used)
             task = asyncio.get_running_loop().create_task(telling)
-            self._telling[task] = account
-            task.add_done_callback(self._told)
+            self._telling.setdefault(account, set()).add(task)
+            task.add_done_callback(partial(self._told, account))
 
-    def _told(self, task: asyncio.Task[None]) -> None:
-        del self._telling[task]
+    def _told(self, account: Key, task: asyncio.Task[None]) -> None:
+        self._telling[account].discard(task)
+        if not self._telling[account]:
+            del self._telling[account]
         if not task.cancelled() and task.exception() is not None:
             log.error("counting tokens broke: this is a fault in Lyra", exc_info=task.exception())
 
@@ -221,7 +227,7 @@ class Budget:
 
     async def close(self) -> None:
         """Wait for what is being told to the other processes."""
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await asyncio.gather(*chain.from_iterable(self._telling.values()), return_exceptions=True)
 
     def _owe(self, day: int, account: Key, tokens: int) -> None:
         if tokens:
