@@ -1,5 +1,6 @@
 """`make PY=...` uses the Python that it names, whatever has been set up before."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,7 +20,10 @@ def python(path: Path, version: str) -> None:
 
 
 def planned(folder: Path, *more: str) -> str:
-    """What make would do in this folder, in which all has been set up before."""
+    """What make would do in this folder, in which all has been set up before.
+
+    The make that runs the tests is not asked: it would have this one say which folder it is in.
+    """
     for name in ("Makefile", "pyproject.toml", "requirements/run.txt", "requirements/dev.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
@@ -28,6 +32,7 @@ def planned(folder: Path, *more: str) -> str:
     run = subprocess.run(  # noqa: S603 - our own arguments
         [shutil.which("make") or "make", "-n", "test", *more],
         cwd=folder,
+        env={name: os.environ[name] for name in os.environ if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         timeout=10,
