@@ -41,14 +41,15 @@ PIECES = 4  # that a connection passes on before it is reset
 async def resetting(to_port: int) -> AsyncIterator[tuple[int, list[int]]]:
     """The port of a network that resets each connection after some pieces, and how many it has."""
     resets = [0]
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", to_port)
         sending = asyncio.get_running_loop().create_task(copy(reader, back))
-        tasks.add(sending)
         for _ in range(PIECES):
-            writer.write(await there.read(65_536))
+            if not (piece := await there.read(65_536)):  # the client has gone
+                writer.close()
+                return
+            writer.write(piece)
         sending.cancel()
         back.close()
         linger = struct.pack("ii", 1, 0)
@@ -57,15 +58,14 @@ async def resetting(to_port: int) -> AsyncIterator[tuple[int, list[int]]]:
         resets[0] += 1
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
+    async with server:  # from Python 3.12 on it ends when the last connection has
         yield server.sockets[0].getsockname()[1], resets
-        for task in tasks:
-            task.cancel()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while piece := await reader.read(65_536):
         writer.write(piece)
+    writer.close()
 
 
 async def served(binary: str, folder: Path) -> int:
