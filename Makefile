@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 # A .venv of another Python than the one that is asked for, or of one that is gone, is made anew.
 VERSION := -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null
-ifneq ($(wildcard .venv/.run),)
+ifneq ($(wildcard .venv),)
   HAS := $(shell $(BIN)/python $(VERSION))
   ifneq ($(HAS),$(if $(filter file,$(origin PY)),$(or $(HAS),none),$(shell $(PY) $(VERSION))))
     ANEW := .anew

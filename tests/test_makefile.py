@@ -18,23 +18,20 @@ def python(path: Path, version: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.fixture(autouse=True)
-def _no_make_above(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let make plan alone: below another make it says which folders it enters."""
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-        monkeypatch.delenv(name, raising=False)
+def planned(folder: Path, *more: str, stamps: tuple[str, ...] = (".run", ".dev")) -> str:
+    """What make would do in this folder, in which all has been set up before: as far as the stamps.
 
-
-def planned(folder: Path, *more: str) -> str:
-    """What make would do in this folder, in which all has been set up before."""
+    It hears nothing of the make that runs the tests, which hands down its flags and its own PY.
+    """
     for name in ("Makefile", "pyproject.toml", "requirements/run.txt", "requirements/dev.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
-    for stamp in (".run", ".dev"):
+    for stamp in stamps:
         (folder / ".venv" / stamp).touch()
     run = subprocess.run(  # noqa: S603 - our own arguments
         [shutil.which("make") or "make", "-n", "test", *more],
         cwd=folder,
+        env={},
         capture_output=True,
         text=True,
         timeout=10,
@@ -56,14 +53,25 @@ def test_another_python_than_that_of_the_environment_makes_it_anew(
     assert plan.index("--clear") < plan.index("requirements/dev.txt") < plan.index("pytest")
 
 
+def test_an_environment_of_another_python_that_was_never_finished_is_made_anew(
+    tmp_path: Path,
+) -> None:
+    python(tmp_path / ".venv/bin/python", "3 12")
+    python(tmp_path / ".venv/bin/pip", "of 3.12")
+    python(tmp_path / "other", "3 13")
+
+    assert "./other -m venv --clear .venv" in planned(tmp_path, "PY=./other", stamps=())
+
+
+@pytest.mark.parametrize("stamps", [(), (".run",), (".run", ".dev")])
 @pytest.mark.parametrize("more", [(), ("PY=./same",)])
 def test_the_same_python_and_none_that_is_named_leave_the_environment(
-    tmp_path: Path, more: tuple[str, ...]
+    tmp_path: Path, more: tuple[str, ...], stamps: tuple[str, ...]
 ) -> None:
     python(tmp_path / ".venv/bin/python", "3 12")
     python(tmp_path / "same", "3 12")
 
-    assert "venv " not in planned(tmp_path, *more)
+    assert "--clear" not in planned(tmp_path, *more, stamps=stamps)
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:

@@ -5,9 +5,6 @@ On both event loops over real sockets: they report a closed connection in differ
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import aiohttp
@@ -19,15 +16,11 @@ from tests.certificates import self_signed
 from tests.chat.scripted import stopped, words
 from tests.conftest import Start
 from tests.faults.kit import Step, Upstream, scripted
+from tests.loops import LOOPS, Loop
 from tests.web.calls import chat
 from tests.web.stream_grammar import read_body
 
 Script = tuple[Step, ...]
-Loop = Callable[[], asyncio.AbstractEventLoop]
-
-LOOPS = [pytest.param(asyncio.new_event_loop, id="asyncio")]
-if find_spec("uvloop"):
-    LOOPS.append(pytest.param(import_module("uvloop").new_event_loop, id="uvloop"))
 
 WORDS = words("Yes.") + stopped()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(WORDS), WORDS)

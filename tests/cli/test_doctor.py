@@ -4,8 +4,11 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -90,7 +93,8 @@ async def test_a_sound_installation_is_a_line_a_check_and_exit_code_0(
     lines = out.decode().splitlines()
 
     assert (process.returncode, err) == (0, b"")
-    assert [line.split()[0] for line in lines[:9]] == ["ok"] * 9
+    uvloop = "ok" if find_spec("uvloop") else "note"  # a platform may have no wheel of it
+    assert [line.split()[0] for line in lines[:9]] == ["ok"] * 7 + [uvloop, "ok"]
     assert len(lines) == 10  # the last is about open files, of which a machine may allow few
     assert "sandbox-model (LYRA_MODEL)" in out.decode()
 
@@ -245,6 +249,16 @@ async def test_aiohttps_python_parser_is_noticed(launch: Launch, sandbox: Sandbo
 
     assert found["http parser"]["mark"] == "note"
     assert "AIOHTTP_NO_EXTENSIONS" in found["http parser"]["do"]
+
+
+def test_a_loop_that_could_be_faster_is_noticed(
+    judge: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lyra.cli.checks.version", Mock(side_effect=PackageNotFoundError))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+
+    assert judge()["uvloop"]["mark"] == "note"
+    assert "install it" in judge()["uvloop"]["do"]
 
 
 async def test_redis_is_looked_for_where_it_is_set_and_its_password_is_not_shown(

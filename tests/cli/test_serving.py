@@ -148,3 +148,20 @@ async def test_a_collector_without_the_sdk_is_one_clear_line(
 
     with pytest.raises(SettingError, match=r"\[traces\]"):
         await serve_until_stopped(Settings(llm="offline", port=0))
+
+
+async def test_a_machine_without_wheels_of_uvloop_and_isal_is_served_as_well(
+    launch: Launch, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nsys.modules['uvloop'] = sys.modules['isal'] = None\n"
+    )
+    process = await launch("demo", "--port", "0", PYTHONPATH=str(tmp_path))
+    init, chat = pasted(await greeting(process))
+    told = [await run_curl(init), await run_curl(chat)]
+    process.terminate()
+    _, err = await process.communicate()
+
+    assert '"success":true' in told[0]
+    assert told[1].endswith("data: [DONE]\n\n")
+    assert (process.returncode, b"Traceback" in err) == (0, False)

@@ -9,11 +9,12 @@ _CAP = 100
 _WINDOW = 3
 _MARKUP_WINDOW = 10  # most of it may be tags
 # Control characters, invisible ones and those that turn the reading direction, and surrogates
-# that lost their partner and cannot be encoded: Unicode's Cc, Cf and Cs. Joiners are looked at apart.
+# that lost their partner and cannot be encoded: Cc, Cf and Cs of Unicode 15.1, of which a Python may
+# know less. Joiners are looked at apart.
 _CONTROLS = (
     "\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
-    "\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
 )
 _DROPPED = re.compile(f"[{_CONTROLS}]")
 _JOINERS = (
