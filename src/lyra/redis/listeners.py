@@ -58,7 +58,7 @@ class SharedListeners:
         # Only who may forget all can come to owe that: no number of single keys becomes it.
         self._owed_all = Owed(door, lambda _: self._forget_all())
         self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door)
+        self._forgotten = Forgotten(door, "past")
         door.notices.on_joined(self._hurry)
 
     @property
@@ -160,7 +160,8 @@ class SharedListeners:
             if self._door.reachable:
                 # Who may send no scripts may delete all the same.
                 await self._ask_now(key, lambda names: [("UNLINK", names.entry, names.generation)])
-                await self._forgotten.tell(key, held=held)
+                gone = self._door.notices.compose("gone", key)
+                await self._forgotten.tell(key, gone, held=held)
         return done
 
     async def _forget(self, key: str, *, held: bool = False) -> bool:
@@ -189,7 +190,7 @@ class SharedListeners:
         if not done:
             self._owed_all.add(_ALL, held=True)
             if self._door.reachable:
-                await self._forgotten.tell(None, held=True)
+                await self._forgotten.tell(None, self._door.notices.compose("all"), held=True)
         return done
 
     async def _forget_all(self) -> bool:

@@ -126,10 +126,13 @@ redis.call('ZREM', KEYS[1], unpack(ARGV))
 return 1
 """
 
-# KEYS the index of an owner's runs. ARGV how many at once, and what stands before and behind a
-# name in the keys of a run and of its sign of life. Deletes the oldest; answers how many are left.
+# KEYS the index of an owner's runs. ARGV how many at once, what stands before and behind a name in
+# the keys of a run and of its sign of life, the channel, the beginning of a notice that also says
+# when, 1 if there was something elsewhere. Deletes the oldest; answers how many are left, the
+# moment in microseconds, and whether there was something.
 FORGET_RUNS = """
 local keys = {}
+local there = tonumber(ARGV[7])
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)) do
     keys[#keys + 1] = ARGV[2] .. name .. ARGV[4]
     keys[#keys + 1] = ARGV[3] .. name .. ARGV[4]
@@ -137,8 +140,12 @@ end
 if #keys > 0 then
     redis.call('UNLINK', unpack(keys))
     redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[1] - 1)
+    there = 1
 end
-return redis.call('ZCARD', KEYS[1])
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('PUBLISH', ARGV[5], ARGV[6] .. ' ' .. now .. ' ' .. there)
+return {redis.call('ZCARD', KEYS[1]), now, there}
 """
 
 # KEYS used, held. ARGV holder, amount, bound, owed, milliseconds to hold, milliseconds to count.
