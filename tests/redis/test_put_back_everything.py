@@ -37,8 +37,10 @@ class Copied(NamedTuple):
 async def copied(admin: Redis) -> list[Copied]:
     found = []
     async for name in admin.scan_iter():
-        dump = await admin.dump(name)
-        found.append(Copied(name, max(0, await admin.pttl(name)), dump))
+        ttl_ms, dump = await admin.pttl(name), await admin.dump(name)
+        assert isinstance(ttl_ms, int)
+        assert isinstance(dump, bytes)
+        found.append(Copied(name, max(0, ttl_ms), dump))
     return found
 
 

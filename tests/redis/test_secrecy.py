@@ -71,7 +71,7 @@ async def test_the_documented_user_may_do_all_that_lyra_does(
     one = await join(f"redis://lyra:{ENCODED}@127.0.0.1:{server.port}")
     await tour(one)
 
-    assert one.door.stats()["refused_total"] == 0
+    assert one.door.calls["refused"] == 0
     assert one.door.describe() == {"state": "ok"}
 
 

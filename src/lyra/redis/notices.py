@@ -161,7 +161,7 @@ class Notices:
                 for out in self._on_out:
                     _call(out, name)
             case _:
-                self._count("foreign_total")
+                self._count("foreign")
 
     def _pass_on(self, verb: str, key: str) -> None:
         for invalidate, replaced in self._told:

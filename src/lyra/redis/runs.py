@@ -226,7 +226,7 @@ class SharedRuns:
     async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
         """Whether Redis has taken all of it; an index of another type is deleted and counted."""
         if _WRONG_TYPE in replies:
-            self._door.count("poisoned_total")
+            self._door.discarded.count("poisoned")
             await self._door.ask(("UNLINK", _owned(owner)))
         return not any(isinstance(reply, Refusal) for reply in replies)
 
