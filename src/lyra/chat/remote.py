@@ -218,8 +218,10 @@ class RemoteRun:
             self._warn()
             return
         self._moment, fresh = opened
-        if self.forgotten or piece.position > len(self._lines):
-            self.break_off()  # what is missing, or was forgotten, will not come any more
+        if self.forgotten:
+            self.break_off()
+        elif piece.position > len(self._lines):
+            self.break_off()  # what is missing will not come any more
         else:
             self._lines += fresh[len(self._lines) - piece.position :]
             self.ended = piece.last
