@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
-from lyra.redis.replies import Command, Reply
+from lyra.redis.replies import Command
 
 
 class Standing(NamedTuple):
@@ -45,7 +45,8 @@ class SharedCounters:
         times = (round(held_s * 1000), ttl_s * 1000)
         command: Command = ("EVAL", scripts.HOLD, 2, *_names(name), *times, *asked, *_flat(owed))
         match await self._door.ask(command):
-            case [[int(passes), int(used), int(held)]]:
+            case [[int(passes), int(used), int(held), int(bad)]]:
+                self._note(bad)
                 return Standing(bool(passes), used, held)
             case _:
                 return None
@@ -60,8 +61,16 @@ class SharedCounters:
         """
         times = (round(held_s * 1000), ttl_s * 1000)
         command: Command = ("EVAL", scripts.SETTLE, 2, *_names(name), *times, *_flat(used))
-        replies: list[Reply] | None = await self._door.ask(command)
-        return replies[0] if replies and isinstance(replies[0], int) else None
+        match await self._door.ask(command):
+            case [[int(total), int(bad)]]:
+                self._note(bad)
+                return total
+            case _:
+                return None
+
+    def _note(self, bad: int) -> None:
+        if bad:
+            self._door.discarded.count("poisoned")
 
 
 def _flat(used: Mapping[str, int]) -> Iterator[str | int]:

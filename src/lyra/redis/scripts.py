@@ -152,29 +152,42 @@ return {redis.call('ZCARD', KEYS[1]), now, there}
 # from `first` on holders and amounts that are to be counted in place of what they hold.
 # What is held is "amount until", by holder: one whose time is over has died and holds nothing. What
 # was counted leaves "0 until" under its holder's name and /told: a command whose reply was lost
-# comes twice, or late.
+# comes twice, or late. What is no number or no hash was not put there by Lyra, and goes.
 _COUNT = """
+local bad = 0
+local function sure(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  local fault = type(reply) == 'table' and reply.err or ''
+  if string.find(fault, 'WRONGTYPE') or string.find(fault, 'integer') or string.find(fault, 'overflow') then
+    bad = 1
+    redis.call('UNLINK', key)
+  elseif fault == '' then
+    return reply
+  end
+  return redis.call(command, key, ...)
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ends = string.format('%.0f', now + ARGV[1])
 local function count(first)
   local sum = 0
   for at = first, #ARGV, 2 do
-    redis.call('HDEL', KEYS[2], ARGV[at])
+    sure('HDEL', KEYS[2], ARGV[at])
     local new = redis.call('HSET', KEYS[2], ARGV[at] .. '/told', '0 ' .. ends)
     sum = sum + new * ARGV[at + 1]
   end
-  local used = redis.call('INCRBY', KEYS[1], string.format('%.0f', sum))
+  local used = sure('INCRBY', KEYS[1], string.format('%.0f', sum))
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   redis.call('PEXPIRE', KEYS[2], ARGV[2])
   return used
 end
 """
 
-# Further ARGV holder, amount, bound. Answers whether it is held, what is used, and what is held.
+# Further ARGV holder, amount, bound. Answers whether it is held, what is used, what is held, and
+# whether something was there that was not Lyra's.
 HOLD = f"""{_COUNT}
 local used, held, told = count(6), 0, false
-local all = redis.call('HGETALL', KEYS[2])
+local all = sure('HGETALL', KEYS[2])
 for at = 1, #all, 2 do
   local amount, over = string.match(all[at + 1], '^(%d+) (%d+)$')
   if not over or tonumber(over) <= now then redis.call('HDEL', KEYS[2], all[at])
@@ -184,14 +197,14 @@ for at = 1, #all, 2 do
   end
 end
 if used >= tonumber(ARGV[5]) or (held > 0 and used + held + ARGV[4] > tonumber(ARGV[5])) then
-  return {{0, used, held}}
+  return {{0, used, held, bad}}
 end
 if not told then redis.call('HSET', KEYS[2], ARGV[3], ARGV[4] .. ' ' .. ends) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-return {{1, used, held}}
+return {{1, used, held, bad}}
 """
 
-# Answers what is used.
+# Answers what is used, and whether something was there that was not Lyra's.
 SETTLE = f"""{_COUNT}
-return count(3)
+return {{count(3), bad}}
 """
