@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import uvloop
 
 from bench.report import Promise, Table, as_text
-from tierbench import cases, refusing
+from tierbench import cases
 from tierbench.place import open_place
 
 CASES: Sequence[cases.Case] = (
@@ -25,10 +25,6 @@ CASES: Sequence[cases.Case] = (
     cases.dead_leader,
     cases.dead_redis,
     cases.hung_redis,
-    refusing.full_redis,
-    refusing.read_only_redis,
-    refusing.reset_redis,
-    refusing.tls_redis,
 )
 BOUND_S = 180
 

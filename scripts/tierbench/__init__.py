@@ -1,1 +1,1 @@
-"""The parts of scripts/bench_tier.py: a Redis, two services, nine cases."""
+"""The parts of scripts/bench_tier.py: a Redis, two services, five cases."""

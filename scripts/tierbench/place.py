@@ -102,12 +102,12 @@ class Place:
         return sandbox_token(next(self._seeds), "typical", "legacy", *late)
 
     @asynccontextmanager
-    async def service(self, name: str, redis_url: str | None = None) -> AsyncIterator[Server]:
-        """One `lyra serve` on the common Redis, or on another one's URL."""
+    async def service(self, name: str) -> AsyncIterator[Server]:
+        """One `lyra serve` on the common Redis."""
         settings = {
             "LYRA_SPOTIFY_API_URL": f"{self.sandbox.url}/v1",
             "LYRA_LLM": "offline",
-            "LYRA_REDIS_URL": redis_url or self.redis.url,
+            "LYRA_REDIS_URL": self.redis.url,
             "LYRA_SECRET": SECRET,
             "LYRA_RATE_PER_MINUTE": "1000000",
             "LYRA_FETCHES_PER_MINUTE": "1000000",

@@ -120,9 +120,42 @@ class Metrics:
         """Report `read()` at every scrape; names that end in `_total` are counters."""
         self.registry.register(_Watched(prefix, read))
 
+    def tally(self, name: str, told: str, label: str, values: Sequence[str]) -> "Tally":
+        """A counter by the values of one label, reported at every scrape."""
+        tally = Tally(name, told, label, values)
+        self.registry.register(tally)
+        return tally
+
     def render(self) -> bytes:
         """The metrics as Prometheus text."""
         return generate_latest(self.registry)
+
+
+class Tally(Collector):
+    """Counts by one label whose values are a closed set; each is shown before it has been counted."""
+
+    def __init__(self, name: str, told: str, label: str, values: Sequence[str]) -> None:
+        self._name = name
+        self._told = told
+        self._label = label
+        self._counts = dict.fromkeys(values, 0)
+
+    def __getitem__(self, value: str) -> int:
+        return self._counts[value]
+
+    def count(self, value: str) -> None:
+        """Count one.
+
+        Raises:
+            KeyError: the value is not of the set.
+        """
+        self._counts[value] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._name, self._told, labels=(self._label,))
+        for value, count in self._counts.items():
+            family.add_metric((value,), count)
+        yield family
 
 
 class Times(Collector):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
-from lyra.chat.remote import READERS, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.remote import READERS, Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.run import Run
 from lyra.errors import TooManyRequestsError
 from lyra.redis.runs import Glimpse, Piece
@@ -20,6 +20,7 @@ from tests.web.stream_grammar import check_parts
 
 OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40
 SECRET, TOKEN = "a-secret-of-this-service", "an-invented-token"
+MOMENT = 1_795_000_000_000_000
 WORDS = [f"word {number} " for number in range(12)]
 
 
@@ -30,6 +31,11 @@ class Told:
         self.looks = list(looks)
         self.seen = 0
         self.notices: list[list[str]] = []
+        self.forgotten_at = 0
+
+    def was_forgotten(self, owner: str, moment: int) -> bool:
+        assert owner == OWNER
+        return moment <= self.forgotten_at
 
     async def look(self, name: str, after: str = "-") -> Glimpse | None:
         assert name == NAME
@@ -61,7 +67,8 @@ def pieces(cuts: Iterable[int], name: str = NAME) -> list[Piece]:
     begin = 0
     for end in ends:
         last = end == len(LINES)
-        sealed = sealed_piece(SECRET, TOKEN, name, begin, LINES[begin:end], last=last)
+        opened = Opened(MOMENT, LINES[begin:end])
+        sealed = sealed_piece(SECRET, TOKEN, name, begin, opened, last=last)
         made.append(Piece(f"{len(made) + 1}-0", begin, sealed, last))
         begin = end
     return made
@@ -246,3 +253,26 @@ async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[
     check(log.lines(0))
     assert orjson.loads(log.lines(0)[-1])["finishReason"] == "error"
     assert 4 < sum(pauses) < 10
+
+
+async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -> None:
+    told = Told(Glimpse(tuple(pieces((4,))), alive=True))
+    told.forgotten_at = MOMENT
+    log = remote(told)
+
+    assert await log.look()
+    assert (log.lines(0), log.ended) == ([], True)
+    assert not await log.begun()
+
+
+async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once() -> None:
+    """Even if whoever may write to Redis gives signs of life for it."""
+    told = Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), Glimpse((), alive=True))
+    log = remote(told)
+    await log.look()
+    told.forgotten_at = MOMENT
+    await log.look()
+
+    check(log.lines(0))
+    assert log.ended
+    assert not await log.begun()  # for whoever comes while another still reads

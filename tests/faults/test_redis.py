@@ -136,7 +136,9 @@ async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
         await answered(service)
 
     assert network.cuts == 6
-    assert "lyra_redis_poisoned_total 0.0" in metrics  # no reply was another command's
+    assert (
+        'lyra_redis_discarded_total{reason="poisoned"} 0.0' in metrics
+    )  # no reply was another command's
 
 
 async def test_a_redis_that_comes_in_small_pieces_and_late_is_read(

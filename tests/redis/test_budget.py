@@ -9,12 +9,14 @@ from lyra.cache.keys import KeyMaker
 from lyra.chat.budget import Budget, Cost, Reservation
 from lyra.chat.model import Usage
 from lyra.errors import TooManyRequestsError
-from lyra.redis.counters import SharedCounters
-from tests.redis.conftest import Join
+from lyra.redis.counters import SharedCounters, Standing
+from tests.faults.kit import toxic
+from tests.redis.conftest import Join, Member
 from tests.redis.servers import RedisServer
 
 ACCOUNT = KeyMaker("one-secret-for-all-processes").account("one")
 NOON = 1_000 * 86_400 + 43_200.0
+USED = f"1000:{ACCOUNT}"
 COST = Cost(most=600, prompt=250)
 DAILY = 2000
 
@@ -144,3 +146,69 @@ async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
     with pytest.raises(TooManyRequestsError):
         await second.reserve(ACCOUNT, COST)
     one.settle()
+
+
+async def counted(member: Member) -> int:
+    """What all processes have used, as Redis has it."""
+    settled = await SharedCounters(member.door).settle(USED, {}, held_s=60, ttl_s=60)
+    assert settled is not None
+    return settled
+
+
+@pytest.mark.parametrize("cut", range(5))
+async def test_an_answer_counts_once_though_redis_reply_is_lost(
+    join: Join, server: RedisServer, cut: int
+) -> None:
+    """The client sends again what it has no reply to; Redis may have carried it out."""
+    async with toxic(server.port) as network:
+        member = await join(f"redis://127.0.0.1:{network.port}")
+        budget = Budget(
+            DAILY, entries=10, wall_clock=lambda: NOON, shared=SharedCounters(member.door)
+        )
+        asked = await budget.reserve(ACCOUNT, COST)
+        network.cut_after = network.passed + cut
+        asked.settle(Usage(output_tokens=100))
+        await budget.close()
+        (await budget.reserve(ACCOUNT, COST)).settle(Usage(output_tokens=11))
+        await budget.close()
+
+        assert network.cuts == 1
+        assert await counted(member) == 111
+
+
+async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: Join) -> None:
+    counters = SharedCounters((await join()).door)
+    times = {"held_s": 60.0, "ttl_s": 60}
+    told = {"one": 100, "two": 10}
+
+    assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
+    assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
+    assert await counters.hold(
+        USED, "next", 50, within=DAILY, owed={**told, "three": 1}, held_s=60, ttl_s=60
+    ) == Standing(passes=True, used=111, held=0)
+
+
+async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> None:
+    """As when Redis has hung, and goes on with what callers have given up."""
+    counters = SharedCounters((await join()).door)
+    await counters.settle(USED, {"one": 100}, held_s=60, ttl_s=60)
+    for name, held in (("one", 0), ("two", 0), ("three", 50)):
+        assert await counters.hold(
+            USED, name, 50, within=DAILY, owed={}, held_s=60, ttl_s=60
+        ) == Standing(passes=True, used=100, held=held)
+
+
+async def test_what_is_owed_of_one_account_is_bounded_and_whole(
+    join: Join, server: RedisServer
+) -> None:
+    (first,) = await budgets(join, many=1)
+    asked = [await first.reserve(ACCOUNT, Cost(most=1)) for _ in range(100)]
+    await server.kill()
+    for each in asked:
+        each.settle(Usage(output_tokens=3))
+    await first.close()
+
+    assert first.stats() == {"accounts": 1, "held": 0, "owed": 1}
+    (names,) = first._owed.values()
+    assert len(names) <= 33
+    assert sum(names.values()) == 300

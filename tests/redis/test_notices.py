@@ -67,7 +67,7 @@ async def test_a_foreign_notice_is_counted_and_passed_over(
     await one.until(lambda told: ("gone", KEY) in told)
 
     assert one.told == [("gone", None), ("gone", KEY)]
-    assert one.door.stats()["foreign_total"] == 1
+    assert one.door.discarded["foreign"] == 1
 
 
 async def test_a_callback_that_breaks_stops_nobody_elses(

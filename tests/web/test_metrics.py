@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,6 +12,7 @@ from lyra.metrics import Metrics
 from tests.conftest import Start
 
 METRICS = (Path(__file__).parents[2] / "docs" / "METRICS.md").read_text("utf-8")
+OUTCOMES = ("ok", "refused", "timeout", "unreachable", "withheld")
 
 
 async def test_the_page_of_metrics_names_every_one(start: Start) -> None:
@@ -22,6 +24,36 @@ async def test_the_page_of_metrics_names_every_one(start: Start) -> None:
     described = set(re.findall(r"\b((?:lyra|process)_[a-z_]+[a-z])(?![a-z_])", METRICS))
     described = {name.removesuffix("_bucket") for name in described}
     assert families == described
+
+
+async def test_the_page_names_every_way_in_which_a_call_to_redis_ends(start: Start) -> None:
+    """Each is shown from the start, so that an alert on it is no alert on nothing."""
+    service = await start(redis_url="redis://127.0.0.1:1", secret="a-secret-of-this-service")
+    families = text_string_to_metric_families(service.services.metrics.render().decode())
+    shown = {
+        (family.name, value)
+        for family in families
+        if family.name in {"lyra_redis_calls", "lyra_redis_discarded"}
+        for sample in family.samples
+        for value in sample.labels.values()
+    }
+
+    assert shown == {
+        *(("lyra_redis_calls", each) for each in OUTCOMES),
+        *(("lyra_redis_discarded", each) for each in ("poisoned", "oversized", "foreign")),
+    }
+    rows = [line for line in METRICS.splitlines() if line.startswith("| `lyra_redis_")]
+    for name, value in shown:
+        assert any(f"`{name}_total`" in row and f"`{value}`" in row for row in rows)
+
+
+def test_a_count_is_of_its_closed_set() -> None:
+    tally = Metrics().tally("lyra_invented", "Of a test.", "outcome", ("ok",))
+    tally.count("ok")
+
+    assert tally["ok"] == 1
+    with pytest.raises(KeyError):
+        tally.count("another")
 
 
 def test_the_times_of_requests_are_counted_as_the_library_counts_them() -> None:

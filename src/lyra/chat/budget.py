@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _DAY_S = 86_400
 _CACHED_COUNTS = 10  # so many cached tokens as one
+_OWED_NAMES = 32  # of one account; more are told as one
 _AGAIN_S = 1.0  # what is held may be given back at any moment
 _USUAL_BYTES = 4  # of a token; what a prompt is charged when nobody has counted it
 _FEWEST_BYTES = 2  # of a token, on average, in text of any language: for what is held
@@ -116,8 +117,9 @@ class Budget:
         self._used: OrderedDict[Key, int] = OrderedDict()
         # As many as there are answers under way, which `max_streams` bounds.
         self._held: Counter[tuple[int, Key]] = Counter()
-        # What Redis was not told because it was away, oldest first; at most `entries` accounts.
-        self._owed: OrderedDict[tuple[int, Key], int] = OrderedDict()
+        # What Redis may not have been told, oldest first, by the name of each reservation, so that
+        # none is counted twice; at most `entries` accounts, and so many names of one.
+        self._owed: OrderedDict[tuple[int, Key], dict[str, int]] = OrderedDict()
         # At most one task for each reservation; by account, so that a question looks at its own.
         self._telling: dict[Key, set[asyncio.Task[None]]] = {}
 
@@ -154,7 +156,7 @@ class Budget:
     async def _reserve_for_all(
         self, shared: SharedCounters, day: int, account: Key, name: str, most: int
     ) -> None:
-        owed = self._owed.pop((day, account), 0)
+        owed = self._owed.pop((day, account), {})
         try:
             standing = await shared.hold(
                 f"{day}:{account}",
@@ -218,10 +220,12 @@ class Budget:
     async def _settle_for_all(
         self, shared: SharedCounters, day: int, account: Key, name: str, used: int
     ) -> None:
-        used += self._owed.pop((day, account), 0)
-        total = await shared.settle(f"{day}:{account}", name, used, ttl_s=2 * _DAY_S)
+        told = {**self._owed.pop((day, account), {}), name: used}
+        total = await shared.settle(
+            f"{day}:{account}", told, held_s=self._longest_s, ttl_s=2 * _DAY_S
+        )
         if total is None:
-            self._owe(day, account, used)
+            self._owe(day, account, told)
         else:
             self._note(day, account, max(total, self._used.get(account, 0)))
 
@@ -229,9 +233,12 @@ class Budget:
         """Wait for what is being told to the other processes."""
         await asyncio.gather(*chain.from_iterable(self._telling.values()), return_exceptions=True)
 
-    def _owe(self, day: int, account: Key, tokens: int) -> None:
-        if tokens:
-            self._owed[day, account] = self._owed.get((day, account), 0) + tokens
+    def _owe(self, day: int, account: Key, told: dict[str, int]) -> None:
+        owed = self._owed.get((day, account), {}) | {n: used for n, used in told.items() if used}
+        if len(owed) > _OWED_NAMES:
+            owed = {secrets.token_hex(8): sum(owed.values())}
+        if owed:
+            self._owed[day, account] = owed
             if len(self._owed) > self._entries:
                 self._owed.popitem(last=False)
 

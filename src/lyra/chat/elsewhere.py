@@ -12,7 +12,7 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from lyra.cache.keys import Key
-from lyra.chat.remote import RemoteRun, opened_piece, sealed_piece
+from lyra.chat.remote import Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.run import Run
 from lyra.redis.notices import RunVerb
 from lyra.redis.runs import Kept, SharedRuns
@@ -25,7 +25,7 @@ _SIGN_S = 1.0
 _TRIES_OF_THE_LAST = 5
 _LOOKS_A_SECOND = 500  # of this process, at all runs together
 
-Sealed = Callable[[int, list[bytes], bool], bytes]
+Sealed = Callable[[int, Opened, bool], bytes]
 
 
 class Elsewhere:
@@ -53,8 +53,8 @@ class Elsewhere:
     async def copy(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
 
-        def sealed(position: int, lines: list[bytes], last: bool) -> bytes:
-            return sealed_piece(self._secret, token.identity, names[0], position, lines, last=last)
+        def sealed(position: int, opened: Opened, last: bool) -> bytes:
+            return sealed_piece(self._secret, token.identity, names[0], position, opened, last=last)
 
         await _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
 
@@ -73,9 +73,13 @@ class Elsewhere:
     async def find(self, owner: Key, token: Token, name: str, *, is_chat: bool) -> RemoteRun | None:
         """The run that another process makes or has made, if it is there.
 
+        None too while Redis has not forgotten yet what this listener had forgotten.
+
         Raises:
             TooManyRequestsError: it has as many readers here as one run may.
         """
+        if not await self._shared.settled(owner):
+            return None
         found = await self._shared.name_of(name) if is_chat else name
         if found is None:
             return None
@@ -147,13 +151,16 @@ class _Copying:
         self._ttl_s = ttl_s
         self._position = 0
         self._announced_at: float | None = None
+        self._moment: int | None = None  # by Redis' clock, from before anything of it was there
 
     async def go_on(self, sealed: Sealed) -> None:
         """Tell what is new until there is nothing more to tell."""
         tries = _TRIES_OF_THE_LAST
         while tries and not self._run.lost:
             ended = self._run.ended
-            fate = await self._step(sealed, ended=ended) if await self._announced() else "unknown"
+            fate: Kept = "unknown"
+            if (moment := await self._announced()) is not None:
+                fate = await self._step(sealed, moment, ended=ended)
             if fate == "gone" or (fate == "kept" and ended):
                 break
             tries -= ended
@@ -162,21 +169,23 @@ class _Copying:
         if self._run.lost:
             await self._shared.withdraw(self._owner, self._name)
 
-    async def _announced(self) -> bool:
-        """Whether the others, and a forget, find this run; made sure of while it lives."""
+    async def _announced(self) -> int | None:
+        """The run's moment once the others, and a forget, find it; made sure of while it lives."""
         now, at = asyncio.get_running_loop().time(), self._announced_at
         if at is None or now - at > self._ttl_s / 2:
             announced = await self._shared.announce(
                 self._owner, self._name, self._chat, ttl_s=self._ttl_s, again=at is not None
             )
-            self._announced_at = now if announced else at
-        return self._announced_at is not None
+            if announced is not None:
+                self._announced_at = now
+                self._moment = announced if self._moment is None else self._moment
+        return self._moment
 
-    async def _step(self, sealed: Sealed, *, ended: bool) -> Kept:
+    async def _step(self, sealed: Sealed, moment: int, *, ended: bool) -> Kept:
         lines = self._run.lines(self._position)
         if not (lines or ended):
             return await self._shared.live(self._name, ttl_s=self._ttl_s)
-        piece = sealed(self._position, lines, ended)
+        piece = sealed(self._position, Opened(moment, lines), ended)
         fate = await self._shared.append(
             self._name, self._position, piece, last=ended, ttl_s=self._ttl_s
         )

@@ -3,13 +3,15 @@
 Invariant, hunted by tests/chat/test_remote.py: what a reader is shown is a beginning of the answer
 as it was made, and it ends in an error unless it is the whole. Each piece names its place and
 whether it is the last inside of what is sealed, so that whoever may write to Redis can take pieces
-away, but cannot move one, cut one, or make one the last.
+away, but cannot move one, cut one, or make one the last. The moment of the answer is in there too:
+of one that was forgotten nothing is shown, whoever has put it back.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import orjson
 
@@ -30,20 +32,29 @@ _BLIND_LOOKS = 8  # some seconds
 _FAILURE = 3  # parts that tell of a failure
 
 
+class Opened(NamedTuple):
+    """What a piece holds: the moment of its run, by Redis' clock, and some lines."""
+
+    moment: int
+    lines: list[bytes]
+
+
 def sealed_piece(
-    secret: str, identity: str, name: str, position: int, lines: list[bytes], *, last: bool
+    secret: str, identity: str, name: str, position: int, opened: Opened, *, last: bool
 ) -> bytes:
-    """These lines, sealed for this very place of this run."""
-    return seal(secret, identity, _place(name, position, last=last), b"\n".join(lines))
+    """These lines, sealed for this very place of this run of this moment."""
+    plain = b"\n".join([b"%d" % opened.moment, *opened.lines])
+    return seal(secret, identity, _place(name, position, last=last), plain)
 
 
-def opened_piece(secret: str, identity: str, name: str, piece: Piece) -> list[bytes] | None:
-    """The lines of a piece; None for anything that was not sealed for just this place."""
+def opened_piece(secret: str, identity: str, name: str, piece: Piece) -> Opened | None:
+    """What is in a piece; None for anything that was not sealed for just this place."""
     place = _place(name, piece.position, last=piece.last)
     plain = open_sealed(secret, identity, place, piece.sealed)
     if plain is None:
         return None
-    return plain.split(b"\n") if plain else []
+    moment, *lines = plain.split(b"\n")
+    return Opened(int(moment), lines) if moment.isdigit() else None
 
 
 def _place(name: str, position: int, *, last: bool) -> str:
@@ -62,7 +73,7 @@ class RemoteRun:
         shared: SharedRuns,
         owner: Key,
         name: str,
-        unseal: Callable[[Piece], list[bytes] | None],
+        unseal: Callable[[Piece], Opened | None],
         *,
         grace_s: float,
         longest_s: float,
@@ -83,6 +94,7 @@ class RemoteRun:
         self._lines: list[bytes] = []
         self._cut: list[bytes] = []  # how it ends, if not as its maker meant it to
         self._after = "-"
+        self._moment: int | None = None  # of the run, once a piece has told it
         self._grown_at = self._told_at = 0.0  # moments of the loop's clock
         self._blind = 0  # looks in a row that were not answered
         self._warned = False
@@ -122,6 +134,12 @@ class RemoteRun:
                 await sleeper.woken()
         yield
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether this process knows that the answer was forgotten, though there may be some of it."""
+        moment = self._moment
+        return moment is not None and self._shared.was_forgotten(self.owner, moment)
+
     async def begun(self) -> bool:
         """Whether there is anything to read, waited for while somebody makes it."""
         with self._told() as sleeper:
@@ -131,7 +149,7 @@ class RemoteRun:
                         await sleeper.woken()
             except TimeoutError:
                 return False
-        return bool(self._lines)
+        return bool(self._lines) and not self.forgotten
 
     @contextmanager
     def _told(self) -> Iterator[Sleeper]:
@@ -179,6 +197,9 @@ class RemoteRun:
 
     async def look(self) -> bool:
         """Take over what has come; whether Redis answered."""
+        if self.forgotten:
+            self.break_off()
+            return True
         glimpse = await self._shared.look(self.name, self._after)
         if glimpse is None:
             return False
@@ -191,10 +212,14 @@ class RemoteRun:
     def _take(self, piece: Piece) -> None:
         if self.ended:
             return
-        fresh = self._unseal(piece)
+        opened = self._unseal(piece)
         self._after = piece.at
-        if fresh is None:
+        if opened is None:
             self._warn()
+            return
+        self._moment, fresh = opened
+        if self.forgotten:
+            self.break_off()
         elif piece.position > len(self._lines):
             self.break_off()  # what is missing will not come any more
         else:

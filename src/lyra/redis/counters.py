@@ -1,10 +1,11 @@
 """Numbers that all processes add to, and what they hold of a bound together."""
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
-from lyra.redis.replies import Reply
+from lyra.redis.replies import Command
 
 
 class Standing(NamedTuple):
@@ -31,28 +32,50 @@ class SharedCounters:
         amount: int,
         *,
         within: int,
-        owed: int,
+        owed: Mapping[str, int],
         held_s: float,
         ttl_s: int,
     ) -> Standing | None:
         """Hold an amount for this holder, in the one step that looks whether that is allowed.
 
         It is while less than `within` is used, and either nothing is held or all stays `within`.
-        `owed` is counted as used first. What is held is free again after `held_s`.
+        What is `owed` is settled first. What is held is free again after `held_s`.
         """
-        figures = (amount, within, owed, round(held_s * 1000), ttl_s * 1000)
-        match await self._door.ask(("EVAL", scripts.HOLD, 2, *_names(name), holder, *figures)):
-            case [[int(passes), int(used), int(held)]]:
+        asked = (holder, amount, within)
+        times = (round(held_s * 1000), ttl_s * 1000)
+        command: Command = ("EVAL", scripts.HOLD, 2, *_names(name), *times, *asked, *_flat(owed))
+        match await self._door.ask(command):
+            case [[int(passes), int(used), int(held), int(bad)]]:
+                self._note(bad)
                 return Standing(bool(passes), used, held)
             case _:
                 return None
 
-    async def settle(self, name: str, holder: str, used: int, *, ttl_s: int) -> int | None:
-        """The sum of all processes after adding this, in place of what this holder held."""
-        replies: list[Reply] | None = await self._door.ask(
-            ("EVAL", scripts.SETTLE, 2, *_names(name), holder, used, ttl_s * 1000)
-        )
-        return replies[0] if replies and isinstance(replies[0], int) else None
+    async def settle(
+        self, name: str, used: Mapping[str, int], *, held_s: float, ttl_s: int
+    ) -> int | None:
+        """The sum of all processes after adding these, in place of what their holders held.
+
+        Each holder counts once within `held_s`: when nobody knows whether it was counted, it may be
+        told again.
+        """
+        times = (round(held_s * 1000), ttl_s * 1000)
+        command: Command = ("EVAL", scripts.SETTLE, 2, *_names(name), *times, *_flat(used))
+        match await self._door.ask(command):
+            case [[int(total), int(bad)]]:
+                self._note(bad)
+                return total
+            case _:
+                return None
+
+    def _note(self, bad: int) -> None:
+        if bad:
+            self._door.discarded.count("poisoned")
+
+
+def _flat(used: Mapping[str, int]) -> Iterator[str | int]:
+    for holder, amount in used.items():
+        yield from (holder, amount)
 
 
 def _names(name: str) -> tuple[str, str]:

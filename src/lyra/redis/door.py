@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 16
 _LOOK: tuple[Command, ...] = (("HELLO",), ("EVAL", scripts.LOOK, 1, LOOK))
-_COUNTED = ("ok", "error", "timeout", "breaker", "refused", "poisoned", "oversized", "foreign")
+_OUTCOMES = ("ok", "refused", "timeout", "unreachable", "withheld")
+_REASONS = ("poisoned", "oversized", "foreign")
 
 
 class Sender(Protocol):
@@ -56,11 +57,19 @@ class RedisDoor:
         self.me = secrets.token_hex(8)
         self.timing = timing
         self.channel = channel(db)
-        self.notices = Notices(self.me, self.count)
+        self.calls = metrics.tally(
+            "lyra_redis_calls", "Calls to Redis by how they ended.", "outcome", _OUTCOMES
+        )
+        self.discarded = metrics.tally(
+            "lyra_redis_discarded",
+            "Values and notices in Redis that were not Lyra's.",
+            "reason",
+            _REASONS,
+        )
+        self.notices = Notices(self.me, self.discarded.count)
         self._sender = sender
         self._breaker = breaker
         self._refusals = refusals or Refusals(time.monotonic, rest_s=timing.rest_s)
-        self._counts = {f"{name}_total": 0 for name in _COUNTED}
         self._probe: asyncio.Task[object] | None = None
         self._works: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
@@ -85,12 +94,12 @@ class RedisDoor:
         """The replies to commands that go out together; None when Redis does not answer."""
         if self._breaker.open:
             self._look_behind()
-            self.count("breaker_total")
+            self.calls.count("withheld")
             return None
         withheld: list[Reply] = [self._refusals.withheld(command) for command in commands]
         sent = [each for each, told in zip(commands, withheld, strict=True) if told is None]
         if len(sent) < len(commands):
-            self.count("breaker_total")
+            self.calls.count("withheld")
         if not sent:
             return withheld
         came = await self._sent(*sent)
@@ -162,7 +171,7 @@ class RedisDoor:
             replies = await self._sender.send(*commands)
         except UnansweredError as lost:
             self._breaker.failed(lost.reason, refused=lost.refused)
-            self.count("timeout_total" if lost.timed_out else "error_total")
+            self.calls.count("timeout" if lost.timed_out else "unreachable")
             return None
         except BaseException:
             # The caller left, or the fault is ours: neither says anything about Redis.
@@ -171,7 +180,7 @@ class RedisDoor:
         self._breaker.succeeded()
         self._refusals.note(commands, replies)
         refused = any(isinstance(reply, Refusal) for reply in replies)
-        self.count("refused_total" if refused else "ok_total")
+        self.calls.count("refused" if refused else "ok")
         return replies
 
     def describe(self) -> dict[str, Any]:
@@ -186,15 +195,8 @@ class RedisDoor:
         return {"state": "ok" if fine else "degraded"}
 
     def stats(self) -> dict[str, int]:
-        """Counters (names in `_total`) and switches at this moment, 1 for yes."""
-        return {
-            **self._counts,
-            "breaker_open": int(self._breaker.open),
-            "hearing": int(self.notices.hearing),
-        }
-
-    def count(self, name: str) -> None:
-        self._counts[name] += 1
+        """Switches at this moment, 1 for yes."""
+        return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.hearing)}
 
 
 @asynccontextmanager

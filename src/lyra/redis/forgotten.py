@@ -4,20 +4,25 @@ import asyncio
 
 from lyra.redis.door import RedisDoor
 from lyra.redis.graves import Graves
+from lyra.redis.notices import PastVerb
 from lyra.redis.replies import Reply
 
 _APART_US = 10_000_000  # more than anything takes to be told
 
 
 class Forgotten:
-    """Graves that hear of the other processes' forgets, and tell them of this one's."""
+    """Graves that hear of the other processes' forgets, and tell them of this one's.
 
-    def __init__(self, door: RedisDoor) -> None:
+    `verb` says of what: see Notices.tell_of_past.
+    """
+
+    def __init__(self, door: RedisDoor, verb: PastVerb) -> None:
         self._door = door
+        self._verb: PastVerb = verb
         self._graves = Graves()
         self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
         door.notices.on_joined(self._learn)
-        door.notices.tell_of_past(self._hear)
+        door.notices.tell_of_past(verb, self._hear)
 
     def holds(self, key: str, moment: int) -> bool:
         """Whether what began at this moment has been forgotten since."""
@@ -40,10 +45,10 @@ class Forgotten:
             case _:
                 return None
 
-    async def tell(self, key: str | None, *, held: bool) -> None:
-        """Have all processes forget what they hold themselves, though Redis keeps it for now.
+    async def tell(self, key: str | None, *also: str, held: bool) -> None:
+        """Have all processes refuse what there was, though Redis keeps it for now; say `also` this.
 
-        One that is full or read-only still passes notices on. What it keeps was read before, so
+        One that is full or read-only still passes notices on. What it keeps was there before, so
         that whoever hears this takes nothing of it any more.
         """
         replies = await self._door.ask(("TIME",))
@@ -51,10 +56,8 @@ class Forgotten:
         if moment is None:
             return
         self.bury(key, moment, held=held)
-        notices, channel, named = self._door.notices, self._door.channel, key or "-"
-        past = f"{notices.compose('past', named)} {moment} {int(held)}"
-        gone = notices.compose("gone" if key else "all", named)
-        await self._door.ask(("PUBLISH", channel, past), ("PUBLISH", channel, gone))
+        past = f"{self._door.notices.compose(self._verb, key or '-')} {moment} {int(held)}"
+        await self._door.ask(*(("PUBLISH", self._door.channel, each) for each in (past, *also)))
 
     def _hear(self, key: str | None, moment: int, held: bool) -> None:
         """Take over another process's forget; a moment that is yet to come is nobody's."""

@@ -58,7 +58,7 @@ class SharedListeners:
         # Only who may forget all can come to owe that: no number of single keys becomes it.
         self._owed_all = Owed(door, lambda _: self._forget_all())
         self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door)
+        self._forgotten = Forgotten(door, "past")
         door.notices.on_joined(self._hurry)
 
     @property
@@ -87,7 +87,7 @@ class SharedListeners:
         )
         match replies:
             case [bytes(blob), _] if len(blob) > CAP_BYTES:
-                await self._delete(key, "oversized_total")
+                await self._delete(key, "oversized")
             case [bytes(blob), -1] if blob:
                 await self.discard(key)  # all of ours expire
             case [bytes(blob), int(ttl_ms)] if blob and ttl_ms > 0:
@@ -100,7 +100,7 @@ class SharedListeners:
 
     async def discard(self, key: str) -> None:
         """Delete a value that cannot be understood, and count it."""
-        await self._delete(key, "poisoned_total")
+        await self._delete(key, "poisoned")
 
     async def generation(self, key: str) -> Generation:
         """To be read before a fetch begins: what it publishes counts only if it still holds."""
@@ -126,7 +126,7 @@ class SharedListeners:
         if not generation.ticket or ttl_ms <= 0:
             return "unknown"
         if not 0 < len(blob) <= CAP_BYTES:
-            self._door.count("oversized_total")
+            self._door.discarded.count("oversized")
             return "unknown"
         notice = self._door.notices.compose("kept", key)
         # Under another epoch's names there is no such ticket: it is refused there too.
@@ -160,7 +160,8 @@ class SharedListeners:
             if self._door.reachable:
                 # Who may send no scripts may delete all the same.
                 await self._ask_now(key, lambda names: [("UNLINK", names.entry, names.generation)])
-                await self._forgotten.tell(key, held=held)
+                gone = self._door.notices.compose("gone", key)
+                await self._forgotten.tell(key, gone, held=held)
         return done
 
     async def _forget(self, key: str, *, held: bool = False) -> bool:
@@ -189,7 +190,7 @@ class SharedListeners:
         if not done:
             self._owed_all.add(_ALL, held=True)
             if self._door.reachable:
-                await self._forgotten.tell(None, held=True)
+                await self._forgotten.tell(None, self._door.notices.compose("all"), held=True)
         return done
 
     async def _forget_all(self) -> bool:
@@ -272,8 +273,8 @@ class SharedListeners:
             case _:
                 return "unknown"
 
-    async def _delete(self, key: str, counted: str) -> None:
-        self._door.count(counted)
+    async def _delete(self, key: str, reason: str) -> None:
+        self._door.discarded.count(reason)
         await self._ask(key, lambda names: [("UNLINK", names.entry)])
 
     async def _ask(
@@ -327,7 +328,7 @@ class SharedListeners:
     async def _unpoisoned(self, names: Names, replies: list[Reply]) -> list[Reply]:
         """The replies; things of a wrong type under the key's names are deleted and counted."""
         if _WRONG_TYPE in replies:
-            self._door.count("poisoned_total")
+            self._door.discarded.count("poisoned")
             await self._door.ask(("UNLINK", names.entry, names.generation, names.lease))
         return replies
 

@@ -19,7 +19,8 @@ from lyra.redis.timing import Timing
 log = logging.getLogger(__name__)
 
 RunVerb = Literal["stop", "lose", "read", "end"]
-Verb = Literal["kept", "gone", "free", "all", "past", "out", RunVerb]
+PastVerb = Literal["past", "past_runs"]
+Verb = Literal["kept", "gone", "free", "all", PastVerb, "out", RunVerb]
 Invalidate = Callable[[str | None], None]
 Replaced = Callable[[str], None]
 Past = Callable[[str | None, int, bool], None]
@@ -68,7 +69,7 @@ class Notices:
         self._told: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
         self._on_runs: list[Callable[[RunVerb, str], None]] = []
-        self._on_past: list[Past] = []
+        self._on_past: dict[PastVerb, list[Past]] = {"past": [], "past_runs": []}
         self._on_out: list[Callable[[str], None]] = []
 
     def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
@@ -79,9 +80,12 @@ class Notices:
         """Call `act` with what other processes say of running answers, and the answer's name."""
         self._on_runs.append(act)
 
-    def tell_of_past(self, act: Past) -> None:
-        """Call `act` with a key that was forgotten (None: all), when, and if there was something."""
-        self._on_past.append(act)
+    def tell_of_past(self, verb: PastVerb, act: Past) -> None:
+        """Call `act` with a key that was forgotten (None: all), when, and if there was something.
+
+        `past` is said of what was read of a listener, `past_runs` of a listener's answers.
+        """
+        self._on_past[verb].append(act)
 
     def tell_of_ends(self, act: Callable[[str], None]) -> None:
         """Call `act` with the name of a log-in that has ended for good."""
@@ -148,16 +152,16 @@ class Notices:
             case ["stop" | "lose" | "read" | "end" as verb, _, key] if _is_key(key):
                 for act in self._on_runs:
                     _call(act, verb, key)
-            case ["past", _, key, moment, held] if _is_moment(moment) and _is_key(
-                key, all_too=True
-            ):
-                for past in self._on_past:
+            case ["past" | "past_runs" as verb, _, key, moment, held] if _is_moment(
+                moment
+            ) and _is_key(key, all_too=True):
+                for past in self._on_past[verb]:
                     _call(past, None if key == "-" else key, int(moment), held == "1")
             case ["out", _, name] if _is_key(name):
                 for out in self._on_out:
                     _call(out, name)
             case _:
-                self._count("foreign_total")
+                self._count("foreign")
 
     def _pass_on(self, verb: str, key: str) -> None:
         for invalidate, replaced in self._told:

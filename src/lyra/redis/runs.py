@@ -5,7 +5,9 @@ expires by itself; names are keyed hashes, so that a dump tells nothing.
 
 A run that has pieces is in its owner's index, so that a forget finds it. The index is trimmed at
 each new name, and a run that falls out of it is deleted. What was deleted never comes back in
-part: a piece is added only to a run that is there.
+part: a piece is added only to a run that is there. What was forgotten does not come back at all: a
+run has a moment, by Redis' clock, from before it was there, which belongs into what is sealed, to
+be shown to `was_forgotten` by who reads that.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import msgspec
 
 from lyra.redis import scripts
 from lyra.redis.door import RedisDoor
+from lyra.redis.forgotten import Forgotten
 from lyra.redis.names import checked
 from lyra.redis.notices import RunVerb
 from lyra.redis.owed import Owed
@@ -57,6 +60,7 @@ class SharedRuns:
     def __init__(self, door: RedisDoor) -> None:
         self._door = door
         self._owed = Owed(door, self._forget)
+        self._forgotten = Forgotten(door, "past_runs")
         door.notices.on_joined(self._hurry)
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
@@ -68,13 +72,14 @@ class SharedRuns:
 
     async def announce(
         self, owner: str, name: str, chat: str | None, *, ttl_s: float, again: bool = False
-    ) -> bool:
-        """Let the other processes find this run by its name, and by its chat's; False: they do not.
+    ) -> int | None:
+        """Let the other processes find this run by its name, and by its chat's; None: they do not.
 
+        Answers the moment, a microsecond of Redis' clock, at which nothing of it was there yet.
         `again`, before `ttl_s` is over, for a run that is still being made.
         """
         ttl_ms = _ms(ttl_s)
-        commands: list[Command] = []
+        commands: list[Command] = [("TIME",)]  # first: a forget that comes in between is later
         if not again:
             commands += [
                 ("XADD", _stream(name), "*", "v", "2"),
@@ -96,10 +101,10 @@ class SharedRuns:
         )
         replies = await self._door.ask(*commands, index)
         if replies is None:
-            return False
+            return None
         if isinstance(replies[-1], list):
             await self._drop(owner, replies[-1])
-        return await self._sound(owner, replies)
+        return self._forgotten.moment(replies[0]) if await self._sound(owner, replies) else None
 
     async def append(
         self, name: str, position: int, sealed: bytes, *, last: bool, ttl_s: float
@@ -159,29 +164,48 @@ class SharedRuns:
     def _notice(self, verb: RunVerb, name: str) -> Command:
         return ("PUBLISH", self._door.channel, self._door.notices.compose(verb, checked(name)))
 
+    def was_forgotten(self, owner: str, moment: int) -> bool:
+        """Whether a run of this moment has been forgotten since, as far as this process knows."""
+        return owner in self._owed or self._forgotten.holds(owner, moment)
+
+    async def settled(self, owner: str) -> bool:
+        """Whether nothing of this owner is still to be forgotten in Redis; tries it once if so."""
+        return await self._owed.settle(owner)
+
     async def forget(self, owner: str, *, held: bool = False) -> bool:
         """Forget all runs of this owner, and have those lost that are still being made.
 
-        False when Redis has not taken all of it: it is told the rest as soon as it can be.
-        `held`: this process has runs of this owner.
+        False when Redis has not taken all of it: it is told the rest as soon as it can be, and
+        until then no process that hears this shows any of it. `held`: this process has runs of
+        this owner.
         """
-        done = await self._forget(owner)
+        done = await self._forget(owner, held=held)
         if not done:
             self._owed.add(owner, held=held)
+            if self._door.reachable:
+                await self._forgotten.tell(owner, held=held)
         return done
 
-    async def _forget(self, owner: str) -> bool:
+    async def _forget(self, owner: str, *, held: bool = False) -> bool:
         """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
-        a_slice = ("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}")
+        past = self._door.notices.compose("past_runs", owner)
+        a_slice = (
+            *("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}"),
+            *(self._door.channel, past, int(held)),
+        )
         replies = await self._door.ask(self._notice("lose", owner), a_slice)
         before = inf
         try:
             async with asyncio.timeout(self._door.timing.forget_s):
                 while replies is not None and await self._sound(owner, replies):
-                    left = replies[-1]
+                    match replies[-1]:
+                        case [int(left), bytes(moment), int(there)] if moment.isdigit():
+                            self._forgotten.bury(owner, int(moment), held=bool(there))
+                        case _:
+                            return False
                     if left == 0:
                         return True
-                    if not isinstance(left, int) or left >= before:
+                    if left >= before:
                         return False  # it does not get less
                     before = left
                     replies = await self._door.ask(a_slice)
@@ -202,7 +226,7 @@ class SharedRuns:
     async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
         """Whether Redis has taken all of it; an index of another type is deleted and counted."""
         if _WRONG_TYPE in replies:
-            self._door.count("poisoned_total")
+            self._door.discarded.count("poisoned")
             await self._door.ask(("UNLINK", _owned(owner)))
         return not any(isinstance(reply, Refusal) for reply in replies)
 

@@ -126,10 +126,13 @@ redis.call('ZREM', KEYS[1], unpack(ARGV))
 return 1
 """
 
-# KEYS the index of an owner's runs. ARGV how many at once, and what stands before and behind a
-# name in the keys of a run and of its sign of life. Deletes the oldest; answers how many are left.
+# KEYS the index of an owner's runs. ARGV how many at once, what stands before and behind a name in
+# the keys of a run and of its sign of life, the channel, the beginning of a notice that also says
+# when, 1 if there was something elsewhere. Deletes the oldest; answers how many are left, the
+# moment in microseconds, and whether there was something.
 FORGET_RUNS = """
 local keys = {}
+local there = tonumber(ARGV[7])
 for _, name in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)) do
     keys[#keys + 1] = ARGV[2] .. name .. ARGV[4]
     keys[#keys + 1] = ARGV[3] .. name .. ARGV[4]
@@ -137,36 +140,71 @@ end
 if #keys > 0 then
     redis.call('UNLINK', unpack(keys))
     redis.call('ZREMRANGEBYRANK', KEYS[1], 0, ARGV[1] - 1)
+    there = 1
 end
-return redis.call('ZCARD', KEYS[1])
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('PUBLISH', ARGV[5], ARGV[6] .. ' ' .. now .. ' ' .. there)
+return {redis.call('ZCARD', KEYS[1]), now, there}
 """
 
-# KEYS used, held. ARGV holder, amount, bound, owed, milliseconds to hold, milliseconds to count.
-# What is held is "amount until", by holder: one whose time is over has died and holds nothing.
-HOLD = """
+# KEYS used, held. ARGV milliseconds to hold, milliseconds to count, then as each script says, and
+# from `first` on holders and amounts that are to be counted in place of what they hold.
+# What is held is "amount until", by holder: one whose time is over has died and holds nothing. What
+# was counted leaves "0 until" under its holder's name and /told: a command whose reply was lost
+# comes twice, or late. What is no number or no hash was not put there by Lyra, and goes.
+_COUNT = """
+local bad = 0
+local function sure(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  local fault = type(reply) == 'table' and reply.err or ''
+  if string.find(fault, 'WRONGTYPE') or string.find(fault, 'integer') or string.find(fault, 'overflow') then
+    bad = 1
+    redis.call('UNLINK', key)
+  elseif fault == '' then
+    return reply
+  end
+  return redis.call(command, key, ...)
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local used = redis.call('INCRBY', KEYS[1], ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-local held = 0
-local all = redis.call('HGETALL', KEYS[2])
-for at = 1, #all, 2 do
-  local amount, ends = string.match(all[at + 1], '^(%d+) (%d+)$')
-  if not ends or tonumber(ends) <= now then redis.call('HDEL', KEYS[2], all[at])
-  else held = held + tonumber(amount) end
+local ends = string.format('%.0f', now + ARGV[1])
+local function count(first)
+  local sum = 0
+  for at = first, #ARGV, 2 do
+    sure('HDEL', KEYS[2], ARGV[at])
+    local new = redis.call('HSET', KEYS[2], ARGV[at] .. '/told', '0 ' .. ends)
+    sum = sum + new * ARGV[at + 1]
+  end
+  local used = sure('INCRBY', KEYS[1], string.format('%.0f', sum))
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+  return used
 end
-if used >= tonumber(ARGV[3]) or (held > 0 and used + held + ARGV[2] > tonumber(ARGV[3])) then
-  return {0, used, held}
-end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now + ARGV[5]))
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
-return {1, used, held}
 """
 
-# KEYS used, held. ARGV holder, amount, milliseconds to count.
-SETTLE = """
-redis.call('HDEL', KEYS[2], ARGV[1])
-local used = redis.call('INCRBY', KEYS[1], ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return used
+# Further ARGV holder, amount, bound. Answers whether it is held, what is used, what is held, and
+# whether something was there that was not Lyra's.
+HOLD = f"""{_COUNT}
+local used, held, told = count(6), 0, false
+local all = sure('HGETALL', KEYS[2])
+for at = 1, #all, 2 do
+  local amount, over = string.match(all[at + 1], '^(%d+) (%d+)$')
+  if not over or tonumber(over) <= now then redis.call('HDEL', KEYS[2], all[at])
+  else
+    held = held + tonumber(amount)
+    told = told or all[at] == ARGV[3] .. '/told'
+  end
+end
+if used >= tonumber(ARGV[5]) or (held > 0 and used + held + ARGV[4] > tonumber(ARGV[5])) then
+  return {{0, used, held, bad}}
+end
+if not told then redis.call('HSET', KEYS[2], ARGV[3], ARGV[4] .. ' ' .. ends) end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return {{1, used, held, bad}}
+"""
+
+# Answers what is used, and whether something was there that was not Lyra's.
+SETTLE = f"""{_COUNT}
+return {{count(3), bad}}
 """

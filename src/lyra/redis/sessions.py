@@ -6,6 +6,7 @@ Unlike the cache, what is here is nowhere else: a Redis that is away is an error
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Literal
 
 from lyra.redis import scripts
@@ -63,14 +64,18 @@ class SharedSessions:
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
         ttl_ms = _ms(ttl_s)
-        owned = self._listed(self._owned(owner), name, self._most_each, ttl_ms) if owner else ()
-        replies = await self._ask(
-            ("SET", self._at(name), value, "PX", ttl_ms),
-            *self._listed(self._index, name, self._most, ttl_ms),
-            *owned,
+        bounds = {self._index: self._most} | (
+            {self._owned(owner): self._most_each} if owner else {}
         )
-        for index, overflow in zip((self._index, self._owned(owner)), replies[2::3], strict=False):
-            if isinstance(overflow, list) and overflow:
+        listed = {index: self._listed(index, name, most, ttl_ms) for index, most in bounds.items()}
+        _, *replies = await self._ask(
+            ("SET", self._at(name), value, "PX", ttl_ms), *chain(*listed.values())
+        )
+        for (index, commands), found in zip(listed.items(), _thrice(replies), strict=True):
+            if _WRONG_TYPE in found:
+                self._door.discarded.count("poisoned")
+                await self._ask(("UNLINK", index), *commands)
+            elif isinstance(overflow := found[1], list) and overflow:
                 await self._evict(index, [each for each in map(_name, overflow) if each])
 
     def _listed(self, index: str, name: str, most: int, ttl_ms: int) -> tuple[Command, ...]:
@@ -128,6 +133,9 @@ class SharedSessions:
         lease_ms = round(self._door.timing.lease_s * 1000)
         script = ("EVAL", scripts.LEAD, 2, names.entry, names.lease, value, lease_ms, 1)
         replies = await self._ask(script)
+        if replies == [_WRONG_TYPE]:
+            self._door.discarded.count("poisoned")
+            await self._ask(("UNLINK", names.lease))
         return Lease(self._door, names, value) if replies == [1] else None
 
     async def _evict(self, index: str, names: Sequence[str]) -> None:
@@ -156,6 +164,11 @@ class SharedSessions:
 
     def _at(self, name: str) -> str:
         return f"lyra:v2:{self._kind}:{{{checked(name)}}}"
+
+
+def _thrice(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
+    """The replies of each index: see SharedSessions._listed."""
+    return [replies[at : at + 3] for at in range(0, len(replies), 3)]
 
 
 def _name(member: Reply) -> str:

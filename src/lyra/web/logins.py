@@ -178,9 +178,11 @@ class Logins:
 
     async def _replace(self, given: str, session: Session) -> None:
         """Let a browser's old session be over; if it was somebody else's, what is held of them too."""
-        old = await self._sessions.take(given)
-        if old is not None and old.identity != session.identity:
-            await self._over(old)
+        old = await self._sessions.find(given)
+        if old is not None and old.identity == session.identity:
+            await self._sessions.take(given)
+        else:
+            await self._take(given)
 
     async def _exchanged(self, code: str, pending: Pending) -> Grant:
         try:
@@ -266,9 +268,13 @@ class Logins:
         task.result()
 
     async def _take(self, given: str) -> None:
-        session = await self._sessions.take(given)
-        if session is not None:
-            await self._over(session)
+        # Looked up before: Redis may carry out what removes it, and its reply be lost.
+        session = await self._sessions.find(given)
+        try:
+            await self._sessions.take(given)
+        finally:
+            if session is not None:
+                await self._over(session)
 
     async def _over(self, session: Session) -> None:
         self._counts["ended_total"] += 1

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
@@ -138,7 +138,9 @@ class Vault(Generic[Kept]):
         with _reaching():
             packed = await self.table.take(name_of(given))
             value = self._unpacked(given, packed)
-            if value is not None:
+        if value is not None:
+            # What was taken is the caller's, though the count of its owner stay one too high.
+            with suppress(UnansweredError):
                 await self.table.leave(value.owner, name_of(given))
         return value
 

@@ -1,0 +1,159 @@
+"""A Redis that is full, read-only, resets its connections, or speaks TLS, beside one that is well."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from bench.server import open_server
+from faultbench.asker import Reply, request
+from faultbench.bystander import look_on
+from faultbench.figures import Figure, Finding, exactly
+from faultbench.place import Place, Service
+from tierbench.place import SECRET, RedisProcess
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from tests.certificates import self_signed
+
+TURNS = 1, 5, 15
+COLD = 3  # listeners of each turn, one after the other
+CROWD = 60
+SPOTIFY_S = 0.2
+LATER_S = 0.6
+SLOWER = 2.0
+LOOKING_S = 2.0
+BEFORE_S = 0.5  # until whoever looks on is at it
+OK = 200
+
+_FRONT = Path(__file__).with_name("front.py")
+
+
+@dataclass
+class Turns:
+    """What the turns of one service took: the slowest cold listener, the longest look meanwhile."""
+
+    cold_s: list[float] = field(default_factory=list)
+    waits_s: list[float] = field(default_factory=list)
+    wrong: int = 0
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A service whose Redis is not as it should be, and one whose Redis is well."""
+
+    how: str
+    sick: Service
+    plain: Service
+    found: Turns = field(default_factory=Turns)
+    beside: Turns = field(default_factory=Turns)
+
+
+async def redis(place: Place) -> Finding:
+    """Cold listeners, and one at hand beside a crowd of them: four kinds of Redis, and a well one."""
+    turns = place.count(*TURNS)
+    async with _pairs(place) as pairs:
+        for turn in range(turns):
+            for pair in pairs:
+                both = [(pair.plain, pair.beside), (pair.sick, pair.found)]
+                # Which of two comes first must not tell.
+                for service, found in both if turn % 2 else reversed(both):
+                    await _take(place, service, found)
+    return Finding(
+        "A Redis that is full, read-only, resets or speaks TLS",
+        [figure for pair in pairs for figure in _figures(pair)],
+        notes=[
+            f"{turns} turns, each beside one of an equal process whose Redis is well: {COLD} cold listeners one after the other, whose five calls Spotify answers after {SPOTIFY_S * 1000:g} ms; then {CROWD} at once, during which a process of its own asks for a listener at hand every 5 ms.",
+            "The slowest of all cold listeners is judged; of the longest waits of the turns their median, and in brackets the worst.",
+            "TLS and the resets, after every four replies, are a process before a Redis that is well.",
+        ],
+    )
+
+
+@asynccontextmanager
+async def _pairs(place: Place) -> AsyncIterator[Sequence[_Pair]]:
+    async with AsyncExitStack() as stack:
+
+        async def started() -> RedisProcess:
+            server = RedisProcess()
+            await server.start()
+            stack.push_async_callback(server.kill)
+            return server
+
+        async def front(name: str, *arguments: str) -> int:
+            opened = open_server(place.folder, name, str(_FRONT), str(well.port), *arguments)
+            return (await stack.enter_async_context(opened)).port
+
+        async def service(name: str, url: str) -> Service:
+            settings = {"LYRA_REDIS_URL": url, "LYRA_SECRET": SECRET}
+            return await stack.enter_async_context(place.service(name, **settings))
+
+        well, full, read_only = [await started() for _ in range(3)]
+        pem = await asyncio.to_thread(self_signed, place.folder)
+        tls = f"rediss://127.0.0.1:{await front('tls', str(pem))}?ssl_ca_certs={pem}"
+        urls = {
+            "full": full.url,
+            "read-only": read_only.url,
+            "resets": f"redis://127.0.0.1:{await front('resets')}",
+            "over TLS": tls,
+        }
+        plain = await service("plain", well.url)
+        pairs = [_Pair(how, await service(how, url), plain) for how, url in urls.items()]
+        for each in (plain, *(pair.sick for pair in pairs)):
+            await each.warm(place.tokens(3))
+        await full.tell("CONFIG SET maxmemory 1")
+        await read_only.tell("REPLICAOF 127.0.0.1 1")
+        yield pairs
+
+
+async def _take(place: Place, service: Service, found: Turns) -> None:
+    """One turn of this service."""
+    cold = [
+        await _init(service, place.token(f"lat-{1000 * SPOTIFY_S:g}-{1000 * SPOTIFY_S + 1:g}"))
+        for _ in range(COLD)
+    ]
+    known = place.token()
+    await service.warm([known])
+    looking = asyncio.get_running_loop().create_task(look_on(service.server.port, known, LOOKING_S))
+    await asyncio.sleep(BEFORE_S)
+    crowd = await asyncio.gather(
+        *(_init(service, place.token("lat-100-300")) for _ in range(CROWD))
+    )
+    seen = await looking
+    found.cold_s.append(max(reply.seconds for reply in cold))
+    found.waits_s.append(seen.longest_s)
+    found.wrong += seen.wrong + sum(reply.status != OK for reply in (*cold, *crowd))
+
+
+async def _init(service: Service, token: str) -> Reply:
+    return await service.ask(request("POST", "/lyra/init", token))
+
+
+def _figures(pair: _Pair) -> list[Figure]:
+    how, found, beside = pair.how, pair.found, pair.beside
+    slowest, aim = max(found.cold_s), SPOTIFY_S + LATER_S
+    wait, plain = median(found.waits_s), median(beside.waits_s)
+    return [
+        Figure(
+            f"{how}: the slowest cold listener",
+            f"{slowest * 1000:.0f} ms",
+            f"<= {aim * 1000:g} ms",
+            slowest <= aim,
+        ),
+        Figure(f"{how}: the same with one that is well", f"{max(beside.cold_s) * 1000:.0f} ms"),
+        Figure(
+            f"{how}: one at hand waits beside a crowd",
+            _longest(found),
+            f"<= {SLOWER:g} x",
+            wait <= SLOWER * plain,
+        ),
+        Figure(f"{how}: the same with one that is well", _longest(beside)),
+        exactly(f"{how}: answers that were none", found.wrong + beside.wrong, 0),
+    ]
+
+
+def _longest(turns: Turns) -> str:
+    return f"{median(turns.waits_s) * 1000:.1f} ms ({max(turns.waits_s) * 1000:.1f})"
