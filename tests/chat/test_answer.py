@@ -51,9 +51,7 @@ async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
     )
     run = Run("run_1")
     visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-    await speaker.answer(
-        run, visit, (Turn("user", "Half an answer"),), owner=keys.account("1"), request_id="1"
-    )
+    await speaker.answer(run, visit, (Turn("user", "Half an answer"),), request_id="1")
 
     assert run.text() == "Half an answer"
     assert run.failure is not None

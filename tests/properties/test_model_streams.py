@@ -176,7 +176,7 @@ class Service:
         # Both bounds are one: whoever kept a place would keep the next question out.
         async with self.runs.running(OWNER, Token("a-token-of-nobody"), Question(TURNS)) as run:
             visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-            self._speaker().start(self.runs, run, visit, TURNS, owner=OWNER, request_id="1")
+            self._speaker().start(self.runs, run, visit, TURNS, request_id="1")
             await run.finished()
             await run.over()
             parts = run.since(0)

@@ -43,3 +43,19 @@ async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
     assert int(refused.headers["Retry-After"]) > 1
     assert sandbox.stats.model_calls == 1
     assert service.services.speaker.budget.stats()["held"] == 0
+
+
+async def test_tokens_whose_account_spotify_does_not_name_share_the_tokens_of_one_account(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(daily_tokens=1000)
+    nameless = [sandbox_token(7, "typical", "legacy", "503-me", f"slow-{n}") for n in range(1, 9)]
+    answers = [await chat(service, token) for token in nameless]
+    named = await chat(service, TOKENS[0])
+
+    passed = [answer.status for answer in answers].count(200)
+    assert 1 <= passed <= 2
+    assert sandbox.stats.model_calls == passed + 1
+    assert {answer.json["error"]["reason"] for answer in answers[passed:]} == {"daily_budget"}
+    assert {answer.headers["Retry-After"] for answer in answers[passed:]} == {"60"}
+    assert named.status == 200

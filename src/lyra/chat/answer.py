@@ -93,17 +93,16 @@ class Speaker:
         visit: Visit,
         turns: tuple[Turn, ...],
         *,
-        owner: Key,
         request_id: str,
     ) -> None:
         """Begin to fill the run up to its ending, whatever happens."""
-        runs.fill(run, self.answer(run, visit, turns, owner=owner, request_id=request_id))
+        runs.fill(run, self.answer(run, visit, turns, request_id=request_id))
 
     def answer(
-        self, run: Run, visit: Visit, turns: tuple[Turn, ...], *, owner: Key, request_id: str
+        self, run: Run, visit: Visit, turns: tuple[Turn, ...], *, request_id: str
     ) -> Coroutine[Any, Any, None]:
         """The work that fills the run; cancelling it closes the model's call."""
-        answer = _Answer(self, run, visit, owner, request_id)
+        answer = _Answer(self, run, visit, request_id)
         run.closing, run.failing, run.counting = answer.closing, answer.failing, answer.count
         return answer.make(turns)
 
@@ -111,9 +110,7 @@ class Speaker:
 class _Answer:
     """One answer being made: the clock of its parts and what its ending will say."""
 
-    def __init__(
-        self, speaker: Speaker, run: Run, visit: Visit, owner: Key, request_id: str
-    ) -> None:
+    def __init__(self, speaker: Speaker, run: Run, visit: Visit, request_id: str) -> None:
         self._speaker = speaker
         self._settings = speaker.settings
         self._run = run
@@ -126,7 +123,7 @@ class _Answer:
         self._ending = LyraError.code  # what the metrics call the ending
         self._done: Done | None = None
         self._entry: Entry | None = None
-        self._account = owner  # as long as Spotify has not said whose token it is
+        self._account: Key | None = None  # as long as Spotify has not said whose token it is
         self._last_word_at = 0.0
         self._longest_gap_s = 0.0
         self._reservation = Reservation()
@@ -207,8 +204,7 @@ class _Answer:
             await self._call(entry, turns)
 
     async def _call(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
-        owner = self._account if entry.account else None
-        with self._speaker.guard.call(owner) as call, self._reservation.asking():
+        with self._speaker.guard.call(self._account) as call, self._reservation.asking():
             try:
                 async with (
                     Patience(self._settings.first_token_timeout_s) as patience,

@@ -6,6 +6,7 @@ cost when it ends, however it ends. Invariants, hunted by tests/chat/test_budget
   may cost stay within the day's tokens; so all that ask at once use at most one answer too many;
 - with tokens left and nothing held, a question passes, whatever it may cost;
 - check and hold are one step: nothing here awaits between them, and with Redis a script does both;
+- whose account is not known shares one account's tokens with all others of whom that is so;
 - nothing stays held of an answer that has ended, and of a process that died not for long.
 
 What the model read from its own prompt cache counts a tenth, as it costs. A day's answer counts for
@@ -43,6 +44,9 @@ _OWED_NAMES = 32  # of one account; more are told as one
 _AGAIN_S = 1.0  # what is held may be given back at any moment
 _USUAL_BYTES = 4  # of a token; what a prompt is charged when nobody has counted it
 _FEWEST_BYTES = 2  # of a token, on average, in text of any language: for what is held
+
+_UNKNOWN = Key("unknown")  # all whose account Spotify has not named
+_UNKNOWN_FOR_S = 60.0  # then a listener with a gap is read again
 
 _NO_COST = Usage()
 _MAY_COST = (LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)  # the model had the prompt
@@ -127,8 +131,11 @@ class Budget:
         """Sizes at this moment."""
         return {"accounts": len(self._used), "held": self._held.total(), "owed": len(self._owed)}
 
-    async def reserve(self, account: Key, cost: Cost) -> Reservation:
+    async def reserve(self, account: Key | None, cost: Cost) -> Reservation:
         """Hold what an answer may cost; to be settled when it has ended.
+
+        `account` is None where Spotify has not said whose token it is. All of those share the
+        tokens of one account: any number of fresh tokens may be one listener's.
 
         Raises:
             TooManyRequestsError: the day's tokens are used up, or held by answers under way; says
@@ -136,12 +143,13 @@ class Budget:
         """
         if not self._daily:
             return Reservation()
+        account = account or _UNKNOWN
         if telling := self._telling.get(account):
             await asyncio.wait(
                 tuple(telling)
             )  # else Redis would still count what has ended as held
         day, name = self._today(), secrets.token_hex(8)
-        self._pass(self._used.get(account, 0), self._held[day, account], cost.most)
+        self._pass(account, self._used.get(account, 0), self._held[day, account], cost.most)
         self._held[day, account] += cost.most
         settled = partial(self._settled, day, account, name, cost.most)
         reservation = Reservation(settled, cost.prompt)
@@ -175,14 +183,21 @@ class Budget:
             return
         self._note(day, account, max(standing.used, self._used.get(account, 0)))
         if not standing.passes:
-            self._pass(standing.used, standing.held, most)
+            self._pass(account, standing.used, standing.held, most)
 
-    def _pass(self, used: int, held: int, most: int) -> None:
+    def _pass(self, account: Key, used: int, held: int, most: int) -> None:
         """Let a question pass by these figures.
 
         Raises:
             TooManyRequestsError: they do not allow it.
         """
+        if used >= self._daily and account == _UNKNOWN:
+            raise TooManyRequestsError(
+                "Spotify does not say at the moment whose account this is, and the tokens of the "
+                "day for such listeners are used up. Ask again in a minute.",
+                retry_after_s=_UNKNOWN_FOR_S,
+                reason="daily_budget",
+            )
         if used >= self._daily:
             raise TooManyRequestsError(
                 "This account has used up its tokens of the day. Ask again tomorrow (UTC).",
@@ -191,7 +206,7 @@ class Budget:
             )
         if held and used + held + most > self._daily:
             raise TooManyRequestsError(
-                "The rest of this account's tokens of the day is held by answers under way. "
+                "What is left of the tokens of the day is held by answers under way. "
                 "Ask again when they have ended.",
                 retry_after_s=_AGAIN_S,
                 reason="daily_budget",

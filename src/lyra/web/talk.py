@@ -169,7 +169,7 @@ async def answering(
     async with services.runs.running(owner, token, question) as run:
         visit = await look_up(request, token)
         services.speaker.start(
-            services.runs, run, visit, question.turns, owner=owner, request_id=request_id.get()
+            services.runs, run, visit, question.turns, request_id=request_id.get()
         )
         leave_place(request)
         yield run, visit
