@@ -25,8 +25,8 @@ demo: .venv/.run ## serve an invented listener: no account, no key
 serve: .venv/.run ## serve real listeners (see .env.example)
 	@$(BIN)/lyra serve
 
-test: .venv/.dev ## the tests; T=tests/cache to choose
-	@$(BIN)/pytest -q $(T)
+test: .venv/.dev ## the tests, a process a core; T=tests/cache to choose, N=0 in one process (for --pdb)
+	@$(BIN)/pytest -q -n $(or $(N),auto) --dist worksteal $(T)
 
 test-interop: .venv/.dev ## other people's clients read the stream: needs Node 20, npm and curl
 	@for program in node npm curl; do command -v $$program >/dev/null \
