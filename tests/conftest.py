@@ -17,7 +17,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.accounts import CLIENTS
 from lyra.settings import Settings
-from lyra.traces import Traces
+from lyra.tracing import Traces
 from lyra.web.server import Runner, listen
 from lyra.web.services import SERVICES, Persona, Services
 from tests.certificates import self_signed

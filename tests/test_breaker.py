@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lyra.breaker import (
+from lyra.circuit_breaker import (
     AGREED,
     LEAST,
     LONGEST_REST_S,

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from lyra.turns import Turns
+from lyra.loop_throttle import Turns
 
 
 class Work:

@@ -11,7 +11,6 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from lyra.agent import Lyra, open_lyra
-from lyra.breaker import Breaker
 from lyra.chat.answer import Speaker
 from lyra.chat.budget import Budget
 from lyra.chat.elsewhere import Elsewhere
@@ -19,11 +18,12 @@ from lyra.chat.guard import ModelGuard
 from lyra.chat.model import Arriving, ChatModel, open_model
 from lyra.chat.runs import Runs
 from lyra.chat.supervisor import Supervisor
+from lyra.circuit_breaker import Breaker
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.runs import SharedRuns
 from lyra.settings import Settings
-from lyra.traces import Traces
+from lyra.tracing import Traces
 from lyra.web.address import trusted_networks
 from lyra.web.body_limit import BodyLimit
 from lyra.web.edge import Edge, dress_answer

@@ -9,11 +9,11 @@ import pytest
 
 from lyra.cache.listeners import ListenerCache
 from lyra.listening.models import SectionName
+from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
-from lyra.turns import Turns
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from lyra.cache.flights import log as flights_log
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import DrainingError, OverloadedError, SpotifyUnavailableError
 from lyra.listening.models import Section
+from lyra.loop_throttle import Turns
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
-from lyra.turns import Turns
 
 from .conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
-from lyra.breaker import Breaker
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import KeyMaker
 from lyra.cache.visit import Visit
@@ -14,6 +13,7 @@ from lyra.chat.budget import Budget
 from lyra.chat.guard import ModelGuard
 from lyra.chat.model import Prompt, Take, Voice
 from lyra.chat.run import Run
+from lyra.circuit_breaker import Breaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings

@@ -38,7 +38,7 @@ BESIDE = (
     "lyra.chat.answer.facts",
     "lyra.chat.budget.Reservation.settle",
     "lyra.metrics.Times.observe",
-    "lyra.traces.Traces.note",
+    "lyra.tracing.Traces.note",
     "lyra.cache.visit.Visit.lookup_ms",
     "lyra.cache.visit.Visit.describe",
     "prometheus_client.Counter.inc",

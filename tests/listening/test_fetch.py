@@ -21,8 +21,8 @@ from lyra.errors import (
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName
 from lyra.listening.parse import Page
+from lyra.loop_throttle import Turns
 from lyra.spotify.failures import FailureCode, SpotifyFailure
-from lyra.turns import Turns
 
 T = TypeVar("T")
 TRACK = {"name": "Paper Lighthouse", "id": "t1", "artists": [{"name": "Velmora Dusk", "id": "a1"}]}

@@ -14,7 +14,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from lyra.breaker import Breaker
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
@@ -27,6 +26,7 @@ from lyra.chat.parts import Failure, Finish, Part, Start, TextEnd, TextStart
 from lyra.chat.run import Run
 from lyra.chat.runs import Runs
 from lyra.chat.supervisor import Supervisor
+from lyra.circuit_breaker import Breaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lyra.breaker import LEAST
+from lyra.circuit_breaker import LEAST
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.endpoints import PATHS, Endpoint

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from lyra.breaker import LEAST, REST_S, Breaker
+from lyra.circuit_breaker import LEAST, REST_S, Breaker
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyReader
 from lyra.spotify.endpoints import PATHS, Endpoint

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from lyra.collector import CollectedTraces
+from lyra.otel import CollectedTraces
 from lyra.sandbox import sandbox_token
 from lyra.spotify.endpoints import PATHS
 from tests.conftest import Start

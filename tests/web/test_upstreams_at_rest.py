@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from lyra.breaker import LEAST
+from lyra.circuit_breaker import LEAST
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.chat.scripted import Reply, event, scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start

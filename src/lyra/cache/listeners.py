@@ -17,10 +17,10 @@ from lyra.cache.shared import SharedTier
 from lyra.cache.shelf import Mark, Shelf
 from lyra.cache.visit import Visit
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
+from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from lyra.turns import Turns
 
 _CALLS = 5  # what reading one listener takes
 _COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative")

@@ -18,11 +18,11 @@ from lyra.cache.shelf import Shelf
 from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
 from lyra.listening.fetch import SpotifyReader, fetch_listening
 from lyra.listening.models import Listening
+from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
 from lyra.redis.listeners import Generation, Standing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from lyra.turns import Turns
 
 log = logging.getLogger(__name__)
 

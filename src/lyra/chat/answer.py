@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from lyra.breaker import Call
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.visit import Visit
@@ -42,6 +41,7 @@ from lyra.chat.patience import Patience
 from lyra.chat.prompt import make_prompt
 from lyra.chat.run import LEFT, Run
 from lyra.chat.runs import Runs
+from lyra.circuit_breaker import Call
 from lyra.errors import (
     LlmInterruptedError,
     LlmTimeoutError,

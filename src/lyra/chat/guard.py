@@ -4,8 +4,8 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from lyra.breaker import Breaker, Call, RestingError
 from lyra.chat.beside import beside
+from lyra.circuit_breaker import Breaker, Call, RestingError
 from lyra.errors import (
     LlmInterruptedError,
     LlmMisconfiguredError,
@@ -16,7 +16,7 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.metrics import Metrics
-from lyra.traces import Span
+from lyra.tracing import Span
 
 RESTING = "resting"
 CREDENTIALS = "credentials"

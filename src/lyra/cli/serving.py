@@ -27,7 +27,7 @@ from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.warm import kept
-from lyra.traces import Traces
+from lyra.tracing import Traces
 from lyra.web.admin import admin_app
 from lyra.web.request_log import RequestLog, log_request
 from lyra.web.server import Runner, listen, listen_on
@@ -97,7 +97,7 @@ async def _open_traces() -> AsyncIterator[Traces]:
     if not wants_traces():
         yield Traces()
         return
-    collector = await asyncio.to_thread(importlib.import_module, "lyra.collector")
+    collector = await asyncio.to_thread(importlib.import_module, "lyra.otel")
     async with AsyncExitStack() as stack:
         try:
             traces = await stack.enter_async_context(collector.exporting())

@@ -33,8 +33,8 @@ from lyra.listening.parse import (
 from lyra.listening.refusal import refusal
 from lyra.listening.scopes import advice
 from lyra.listening.summary import summarise
+from lyra.loop_throttle import Turns
 from lyra.spotify.failures import SpotifyFailure
-from lyra.turns import Turns
 
 _PIECE_S = 0.001  # a real page is trimmed in half of it
 

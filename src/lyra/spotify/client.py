@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import aiohttp
 
 from lyra import __version__
-from lyra.breaker import Breaker, Call, RestingError
+from lyra.circuit_breaker import Breaker, Call, RestingError
+from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -25,8 +26,7 @@ from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
 from lyra.spotify.warm import WarmPool
 from lyra.spotify.wire import Tally, Wire
-from lyra.traces import Span
-from lyra.turns import Turns
+from lyra.tracing import Span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

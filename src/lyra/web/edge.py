@@ -22,7 +22,7 @@ from lyra.errors import (
 )
 from lyra.metrics import Requests
 from lyra.settings import Settings
-from lyra.traces import Span, Told, Traces
+from lyra.tracing import Span, Told, Traces
 from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
 from lyra.web.intake import unread_body
 from lyra.web.places import PLACE, Places

@@ -12,7 +12,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 
 from lyra import __version__
-from lyra.traces import Kind, Span, Told, Traces
+from lyra.tracing import Kind, Span, Told, Traces
 
 _KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 _LAST_SPANS_S = 3.0  # a collector that is away does not hold the process

@@ -1,7 +1,7 @@
 """Spans, as the service tells of them: where nobody collects traces, nothing is done.
 
 What a span tells comes from closed sets (routes, sections, codes) or is a number: never a token, a
-key, a name or a word of a listener. `lyra.collector` gives them to OpenTelemetry.
+key, a name or a word of a listener. `lyra.otel` gives them to OpenTelemetry.
 """
 
 from collections.abc import Mapping
