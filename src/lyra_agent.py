@@ -5,7 +5,7 @@
     result = lyra_agent.initialize_user_session(token)
 
 Each call waits for its answer, in any thread, beside a running loop too: the work is done on a loop
-of its own (see `lyra.agent.home`), which ends with the interpreter. Both modules share one cache.
+of its own (see `lyra.agent.background_loop`), which ends with the interpreter. Both modules share one cache.
 
 `USER_CACHE` shows that cache. `CACHE_DURATION` is a `timedelta`: what is fetched after
 `lyra_agent.CACHE_DURATION = timedelta(minutes=5)` is fresh for five minutes.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lyra.agent.lyra import open_lyra
+from lyra.agent.facade import open_lyra
 from lyra.redis.address import Address, parse_address, tls_context
 from lyra.settings import SettingError, Settings
 

@@ -4,7 +4,7 @@
 
     result = await initialize_user_session(token)
 
-The functions share one `Lyra` for the process (see `lyra.agent.home`). A program that wants all of
+The functions share one `Lyra` for the process (see `lyra.agent.background_loop`). A program that wants all of
 it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods have the
 same names: `async with open_lyra(settings) as lyra`. The web service does so.
 
@@ -16,8 +16,8 @@ import asyncio
 import concurrent.futures
 from typing import TypeVar
 
-from lyra.agent.home import Work, home
-from lyra.agent.lyra import Answer, CacheEntry, Lyra, failed, open_lyra
+from lyra.agent.background_loop import Work, home
+from lyra.agent.facade import Answer, CacheEntry, Lyra, failed, open_lyra
 from lyra.errors import DrainingError, SpotifyTimeoutError
 from lyra.settings import Settings
 

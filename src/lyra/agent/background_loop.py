@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lyra.agent.lyra import Lyra, open_lyra
+from lyra.agent.facade import Lyra, open_lyra
 from lyra.settings import Settings
 
 T = TypeVar("T")
