@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from lyra.cache.entry import Entry
-from lyra.cache.life import PARTIAL_TTL_S, has_gap
+from lyra.cache.expiry import PARTIAL_TTL_S, has_gap
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.shelf import REJECTED_TTL_S, THROTTLE_S
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
+from lyra.cache.memory_tier import REJECTED_TTL_S, THROTTLE_S
 from lyra.errors import (
     LyraError,
     OverloadedError,

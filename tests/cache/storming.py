@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.errors import LyraError, OverloadedError
 from lyra.listening.models import SECTIONS
 from lyra.metrics import Metrics

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from lyra.cache.flights import log as flights_log
 from lyra.cache.listeners import ListenerCache
+from lyra.cache.singleflight import log as flights_log
 from lyra.errors import DrainingError, OverloadedError, SpotifyUnavailableError
 from lyra.listening.models import Section
 from lyra.loop_throttle import Turns

@@ -8,8 +8,8 @@ import asyncio
 import pytest
 
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.shelf import THROTTLE_S
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
+from lyra.cache.memory_tier import THROTTLE_S
 from lyra.errors import SpotifyTokenRejectedError, SpotifyUnavailableError
 from lyra.listening.models import SectionName
 from lyra.spotify.failures import SpotifyFailure

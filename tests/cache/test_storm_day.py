@@ -5,8 +5,8 @@ from random import Random
 
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.shelf import THROTTLE_S
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
+from lyra.cache.memory_tier import THROTTLE_S
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings

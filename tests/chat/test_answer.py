@@ -6,7 +6,7 @@ from random import Random
 
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import KeyMaker
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.chat.answer import Speaker
 from lyra.chat.bodies import Turn
 from lyra.chat.budget import Budget

@@ -39,8 +39,8 @@ BESIDE = (
     "lyra.chat.budget.Reservation.settle",
     "lyra.metrics.Times.observe",
     "lyra.tracing.Traces.note",
-    "lyra.cache.visit.Visit.lookup_ms",
-    "lyra.cache.visit.Visit.describe",
+    "lyra.cache.lookup.Visit.lookup_ms",
+    "lyra.cache.lookup.Visit.describe",
     "prometheus_client.Counter.inc",
 )
 

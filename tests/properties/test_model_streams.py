@@ -16,7 +16,7 @@ from yarl import URL
 
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.chat.answer import Speaker
 from lyra.chat.bodies import Question, Turn
 from lyra.chat.budget import Budget

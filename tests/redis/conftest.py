@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.loader import Source
-from lyra.cache.shared import SharedTier
+from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.door import RedisDoor, open_redis
 from lyra.redis.listeners import SharedListeners

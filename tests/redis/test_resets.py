@@ -16,7 +16,7 @@ import pytest
 from redis import exceptions as vendor
 
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.shared import SharedTier
+from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.address import parse_address
 from lyra.redis.client import Client

@@ -16,7 +16,7 @@ from bench.place import Place, lyra_settings
 from bench.report import Table
 from bench.wire import post
 from lyra.app import create_app
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.cli.logs import Lines, TextStyle
 from lyra.cli.redact import Redactor
 from lyra.metrics import Requests

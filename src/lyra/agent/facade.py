@@ -16,7 +16,7 @@ import orjson
 
 from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.shared import SharedTier
+from lyra.cache.redis_tier import SharedTier
 from lyra.errors import (
     LyraError,
     MalformedTokenError,

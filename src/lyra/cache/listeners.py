@@ -9,13 +9,13 @@ from typing import Literal
 from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
-from lyra.cache.flights import Flight, Flights
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.loader import Loader, Source
 from lyra.cache.locks import KeyedLocks
-from lyra.cache.shared import SharedTier
-from lyra.cache.shelf import Mark, Shelf
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
+from lyra.cache.memory_tier import Mark, Shelf
+from lyra.cache.redis_tier import SharedTier
+from lyra.cache.singleflight import Flight, Flights
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics

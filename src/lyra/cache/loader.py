@@ -9,12 +9,12 @@ from random import Random
 from typing import Protocol
 
 from lyra.cache.entry import Entry, make_entry
+from lyra.cache.expiry import has_gap, life_of, worth_keeping
 from lyra.cache.fetch_rate import FetchRate
-from lyra.cache.flights import Flight, Flights, Outcome
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.life import has_gap, life_of, worth_keeping
-from lyra.cache.shared import SharedTier
-from lyra.cache.shelf import Shelf
+from lyra.cache.memory_tier import Shelf
+from lyra.cache.redis_tier import SharedTier
+from lyra.cache.singleflight import Flight, Flights, Outcome
 from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
 from lyra.listening.fetch import SpotifyReader, fetch_listening
 from lyra.listening.models import Listening

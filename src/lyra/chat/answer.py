@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.chat.because import facts
 from lyra.chat.beside import beside
 from lyra.chat.bodies import Turn

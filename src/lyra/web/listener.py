@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from lyra.cache.entry import Entry
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view

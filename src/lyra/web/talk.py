@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 from aiohttp import web
 
 from lyra.cache.keys import Key
-from lyra.cache.visit import Visit
+from lyra.cache.lookup import Visit
 from lyra.chat.bodies import Question, parse_question
 from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
 from lyra.chat.run import Log, Run

@@ -6,7 +6,7 @@ from contextlib import aclosing, contextmanager
 from typing import Any, Literal
 
 from lyra.cache.entry import Entry
-from lyra.cache.flights import Flight
+from lyra.cache.singleflight import Flight
 from lyra.errors import LyraError, TryLaterError
 from lyra.listening.models import Section
 
