@@ -16,9 +16,9 @@ import aiohttp
 import orjson
 import uvloop
 
-from lyra.chat.bodies import Turn
-from lyra.chat.claude import open_claude
-from lyra.chat.model import Prompt
+from lyra.chat.model.anthropic_model import open_claude
+from lyra.chat.model.port import Prompt
+from lyra.chat.request_schema import Turn
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from faultbench.figures import Figure, Finding
 from faultbench.place import Place
-from lyra.chat.bodies import parse_messages, parse_question
+from lyra.chat.request_schema import parse_messages, parse_question
 from lyra.errors import RequestError
 from lyra.web.agui import RunAgentInput
 from lyra.web.openai import Completion

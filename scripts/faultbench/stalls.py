@@ -15,11 +15,11 @@ from faultbench.figures import Figure, Finding
 from faultbench.place import Place
 from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, Life, make_entry
-from lyra.chat.because import facts
-from lyra.chat.bodies import Turn, parse_question
-from lyra.chat.cards import named_items
-from lyra.chat.offline import Offline
+from lyra.chat.evidence import facts
+from lyra.chat.mentions import named_items
+from lyra.chat.model.offline import Offline
 from lyra.chat.prompt import make_prompt
+from lyra.chat.request_schema import Turn, parse_question
 from lyra.errors import RequestError
 from lyra.listening.context import listening_context
 from lyra.listening.genres import analyse_genres

@@ -11,13 +11,13 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from lyra.agent import Lyra, open_lyra
-from lyra.chat.answer import Speaker
-from lyra.chat.budget import Budget
-from lyra.chat.elsewhere import Elsewhere
-from lyra.chat.guard import ModelGuard
-from lyra.chat.model import Arriving, ChatModel, open_model
-from lyra.chat.runs import Runs
-from lyra.chat.supervisor import Supervisor
+from lyra.chat.generation import Speaker
+from lyra.chat.model.model_circuit import ModelGuard
+from lyra.chat.model.port import Arriving, ChatModel, open_model
+from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.replication import Elsewhere
+from lyra.chat.runs.supervisor import Supervisor
+from lyra.chat.token_quota import Budget
 from lyra.circuit_breaker import Breaker
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from lyra.chat.notices import EMPTY, REFUSED, REFUSED_MORE
+from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled, turn_text
 from tests.browser.steps import Steps
 from tests.chat.scripted import event, stopped, streaming, words

@@ -7,12 +7,12 @@ from random import Random
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import KeyMaker
 from lyra.cache.lookup import Visit
-from lyra.chat.answer import Speaker
-from lyra.chat.bodies import Turn
-from lyra.chat.budget import Budget
-from lyra.chat.guard import ModelGuard
-from lyra.chat.model import Prompt, Take, Voice
-from lyra.chat.run import Run
+from lyra.chat.generation import Speaker
+from lyra.chat.model.model_circuit import ModelGuard
+from lyra.chat.model.port import Prompt, Take, Voice
+from lyra.chat.request_schema import Turn
+from lyra.chat.runs.run import Run
+from lyra.chat.token_quota import Budget
 from lyra.circuit_breaker import Breaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics

@@ -6,14 +6,14 @@ import orjson
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lyra.chat.bodies import (
+from lyra.chat.request_messages import MAX_MESSAGES
+from lyra.chat.request_schema import (
     KEPT_BYTES,
     KEPT_MESSAGES,
     Question,
     Turn,
     parse_question,
 )
-from lyra.chat.messages import MAX_MESSAGES
 from lyra.errors import InvalidJsonError, RequestError
 
 ASKED, TOLD, AGAIN = "Who do I play most?", "Kalorda Wenmi.", "And before that?"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from lyra.cache.keys import Key, KeyMaker
-from lyra.chat.bodies import Turn
-from lyra.chat.budget import Budget, Cost, Reservation, cost_of
-from lyra.chat.model import Prompt, Usage
+from lyra.chat.model.port import Prompt, Usage
+from lyra.chat.request_schema import Turn
+from lyra.chat.token_quota import Budget, Cost, Reservation, cost_of
 from lyra.errors import LlmTimeoutError, LlmUnavailableError, LyraError, TooManyRequestsError
 
 KEYS = KeyMaker()

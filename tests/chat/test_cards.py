@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.chat.because import facts
-from lyra.chat.cards import MOST, card, named_items
+from lyra.chat.evidence import facts
+from lyra.chat.mentions import MOST, card, named_items
 from lyra.listening.models import (
     Artist,
     Genre,

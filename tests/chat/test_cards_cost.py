@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from lyra.chat.cards import named_items
-from lyra.chat.places import Effort
+from lyra.chat.mentions import named_items
+from lyra.chat.name_search import Effort
 from lyra.listening.models import Artist, Listening, Playlist, Profile, Track
 
 NAMES = 250

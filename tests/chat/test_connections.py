@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from lyra.chat.connections import Connections, open_connections
+from lyra.chat.model.connection_pool import Connections, open_connections
 from tests.certificates import self_signed
 from tests.chat.scripted import stopped, words
 from tests.conftest import Start
@@ -136,7 +136,7 @@ def test_a_question_is_sent_twice_at_most(loop: Loop, end: Step) -> None:
 def test_a_server_that_had_time_to_think_is_not_asked_again(
     loop: Loop, end: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lyra.chat.connections._CLOSED_BEFORE_S", 0.0)
+    monkeypatch.setattr("lyra.chat.model.connection_pool._CLOSED_BEFORE_S", 0.0)
     answers, upstream = ask(loop, (ANSWER,), (end,), (ANSWER,), times=2)
 
     assert answers == [WORDS, FAILED]

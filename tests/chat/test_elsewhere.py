@@ -5,8 +5,8 @@ from contextlib import ExitStack, aclosing
 
 import pytest
 
-from lyra.chat.elsewhere import Elsewhere
-from lyra.chat.remote import READERS, RemoteRun
+from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.replication import Elsewhere
 from lyra.errors import TooManyRequestsError
 from lyra.redis.runs import Glimpse
 from lyra.spotify.token import Token

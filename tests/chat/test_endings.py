@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lyra.cache.keys import Key
-from lyra.chat.bodies import Question, Turn
-from lyra.chat.model import ChatModel, Prompt, Take, Voice
+from lyra.chat.model.port import ChatModel, Prompt, Take, Voice
 from lyra.chat.parts import Finish, Start as StartPart
-from lyra.chat.run import Run
-from lyra.chat.runs import Runs
-from lyra.chat.supervisor import Supervisor
+from lyra.chat.request_schema import Question, Turn
+from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.run import Run
+from lyra.chat.runs.supervisor import Supervisor
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.conftest import Start, settle
@@ -33,10 +33,10 @@ def breaks(*_: object, **__: object) -> None:
 
 
 BESIDE = (
-    "lyra.chat.answer.named_items",
-    "lyra.chat.answer.card",
-    "lyra.chat.answer.facts",
-    "lyra.chat.budget.Reservation.settle",
+    "lyra.chat.generation.named_items",
+    "lyra.chat.generation.card",
+    "lyra.chat.generation.facts",
+    "lyra.chat.token_quota.Reservation.settle",
     "lyra.metrics.Times.observe",
     "lyra.tracing.Traces.note",
     "lyra.cache.lookup.Visit.lookup_ms",

@@ -9,9 +9,9 @@ from typing import Any, Self
 import aiohttp
 import pytest
 
-from lyra.chat.events import MAX_EVENT_BYTES, EventData
-from lyra.chat.inflow import inflow
-from lyra.chat.told import Told
+from lyra.chat.model.body_reader import inflow
+from lyra.chat.model.sse_decoder import MAX_EVENT_BYTES, EventData
+from lyra.chat.model.stream_accumulator import Told
 from tests.chat.scripted import event, stopped, words
 from tests.faults.kit import Step, scripted
 

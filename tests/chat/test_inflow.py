@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from lyra.chat.inflow import inflow
+from lyra.chat.model.body_reader import inflow
 from tests.faults.kit import Step, scripted
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

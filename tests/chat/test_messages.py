@@ -4,8 +4,8 @@ import tracemalloc
 
 import pytest
 
-from lyra.chat.bodies import Question, Turn, parse_question
-from lyra.chat.messages import MAX_PARTS
+from lyra.chat.request_messages import MAX_PARTS
+from lyra.chat.request_schema import Question, Turn, parse_question
 from lyra.errors import InvalidJsonError, RequestError
 from tests.chat.test_bodies import AGAIN, ASKED, question_or_refusal, refusal, turns, use_chat
 

@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from lyra.chat.proxies import proxy_to
+from lyra.chat.model.proxies import proxy_to
 from lyra.settings import SettingError
 from tests.chat.scripted import scripted_model
 from tests.conftest import Start

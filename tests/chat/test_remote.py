@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
-from lyra.chat.remote import READERS, Opened, RemoteRun, opened_piece, sealed_piece
-from lyra.chat.run import Run
+from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
 from lyra.redis.runs import Glimpse, Piece
 from tests.web.stream_grammar import check_parts
@@ -206,7 +206,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         slept.append(seconds)
         await at_once(0)
 
-    monkeypatch.setattr("lyra.chat.remote.asyncio.sleep", sleep)
+    monkeypatch.setattr("lyra.chat.runs.remote_run.asyncio.sleep", sleep)
     return slept
 
 

@@ -17,7 +17,7 @@ from lyra.chat.parts import (
     failure_parts,
     status,
 )
-from lyra.chat.run import Run
+from lyra.chat.runs.run import Run
 from lyra.errors import LlmTimeoutError
 from tests.web.stream_grammar import check_parts
 

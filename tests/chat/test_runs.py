@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from lyra.cache.keys import Key
-from lyra.chat.bodies import Question, Turn
 from lyra.chat.parts import Finish, Start
-from lyra.chat.run import Run
-from lyra.chat.runs import Runs
+from lyra.chat.request_schema import Question, Turn
+from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.run import Run
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.steps import steps_of

@@ -3,9 +3,9 @@
 import asyncio
 
 from lyra.cache.keys import KeyMaker
-from lyra.chat.bodies import Question, Turn
 from lyra.chat.parts import Abort
-from lyra.chat.runs import Runs
+from lyra.chat.request_schema import Question, Turn
+from lyra.chat.runs.registry import Runs
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 

@@ -112,7 +112,9 @@ async def test_a_signal_does_not_wait_for_the_models_client(
     launch: Launch, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     """Which takes seconds to import on a busy machine; here it takes for ever."""
-    (tmp_path / "sitecustomize.py").write_text(HANG.format(module="lyra.chat.claude"))
+    (tmp_path / "sitecustomize.py").write_text(
+        HANG.format(module="lyra.chat.model.anthropic_model")
+    )
     given = {"LYRA_LLM_BASE_URL": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}
     process = await launch("serve", "--port", "0", *arguments, **given)
     assert process.stderr is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lyra.chat.notices import EMPTY
+from lyra.chat.ending_notices import EMPTY
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.chat.scripted import scripted_model, stopped, streaming

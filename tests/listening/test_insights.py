@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.chat.because import facts
+from lyra.chat.evidence import facts
 from lyra.listening.insights import (
     busiest_span,
     busiest_window,

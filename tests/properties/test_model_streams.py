@@ -17,15 +17,15 @@ from yarl import URL
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.lookup import Visit
-from lyra.chat.answer import Speaker
-from lyra.chat.bodies import Question, Turn
-from lyra.chat.budget import Budget
-from lyra.chat.claude import Claude
-from lyra.chat.guard import ModelGuard
+from lyra.chat.generation import Speaker
+from lyra.chat.model.anthropic_model import Claude
+from lyra.chat.model.model_circuit import ModelGuard
 from lyra.chat.parts import Failure, Finish, Part, Start, TextEnd, TextStart
-from lyra.chat.run import Run
-from lyra.chat.runs import Runs
-from lyra.chat.supervisor import Supervisor
+from lyra.chat.request_schema import Question, Turn
+from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.run import Run
+from lyra.chat.runs.supervisor import Supervisor
+from lyra.chat.token_quota import Budget
 from lyra.circuit_breaker import Breaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics

@@ -8,8 +8,8 @@ import orjson
 from hypothesis import given, strategies as st
 
 from lyra.cache.entry import ContextLevel, Entry, Life, make_entry
-from lyra.chat.bodies import Turn
 from lyra.chat.prompt import make_prompt
+from lyra.chat.request_schema import Turn
 from lyra.errors import LyraError
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName

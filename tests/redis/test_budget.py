@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from lyra.cache.keys import KeyMaker
-from lyra.chat.budget import Budget, Cost, Reservation
-from lyra.chat.model import Usage
+from lyra.chat.model.port import Usage
+from lyra.chat.token_quota import Budget, Cost, Reservation
 from lyra.errors import TooManyRequestsError
 from lyra.redis.counters import SharedCounters, Standing
 from tests.faults.kit import toxic

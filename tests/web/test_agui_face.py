@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lyra.chat.notices import EMPTY, REFUSED_MORE
+from lyra.chat.ending_notices import EMPTY, REFUSED_MORE
 from lyra.sandbox import sandbox_token
 from tests.chat.scripted import scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start

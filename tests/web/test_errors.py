@@ -286,7 +286,7 @@ async def test_a_fault_of_lyra_while_answering_is_an_event(
     def broken(*_: object) -> None:
         raise RuntimeError("the cause, with a secret")
 
-    monkeypatch.setattr("lyra.chat.answer.make_prompt", broken)
+    monkeypatch.setattr("lyra.chat.generation.make_prompt", broken)
     answer = await chat(service, sandbox_token(7, "typical", "legacy", "slow-100-recent"))
 
     assert read_stream(answer).ending == "internal"

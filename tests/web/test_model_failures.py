@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from aiohttp import web
 
-from lyra.chat.notices import EMPTY, REFUSED, REFUSED_MORE
+from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from lyra.sandbox import Sandbox
 from tests.chat.scripted import opened, scripted_model, stopped, streaming, words
 from tests.conftest import CANARY_KEY, Start

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionUserMessageParam
 from yarl import URL
 
-from lyra.chat import notices
+from lyra.chat import ending_notices as notices
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.chat.scripted import scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lyra.chat.model import Prompt
+from lyra.chat.model.port import Prompt
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.web.calls import call, chat, init

@@ -3,7 +3,7 @@
 from aiohttp.test_utils import TestClient, TestServer
 
 from lyra.app import create_app
-from lyra.chat.model import Arriving
+from lyra.chat.model.port import Arriving
 from lyra.settings import Settings
 from lyra.web.services import SERVICES
 

@@ -1,9 +1,9 @@
 """What the model is told: static rules, then the listener's data as data, then the talk."""
 
 from lyra.cache.entry import Entry
-from lyra.chat.bodies import Turn
-from lyra.chat.model import Prompt
-from lyra.chat.offline import NOTICE
+from lyra.chat.model.offline import NOTICE
+from lyra.chat.model.port import Prompt
+from lyra.chat.request_schema import Turn
 from lyra.listening.context import Level
 
 RULES = """\

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import http_parser
 from yarl import URL
 
-from lyra.chat.proxies import proxy_to
+from lyra.chat.model.proxies import proxy_to
 from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings
 from lyra.cli.redis_greeting import unfit

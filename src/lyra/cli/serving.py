@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.chat.model import Arriving
+from lyra.chat.model.port import Arriving
 from lyra.cli.address import cannot_listen, reachable_at
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.notify import notify

@@ -11,9 +11,9 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Question, parse_messages
-from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
+from lyra.chat.request_messages import Messages
+from lyra.chat.request_schema import Question, parse_messages
 from lyra.errors import DrainingError
 from lyra.web.sse import Translated, frame
 from lyra.web.talk import answering, asked_by, streamed

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lyra.cache.lookup import State
-from lyra.chat.model import Usage
+from lyra.chat.model.port import Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import LyraError
 from lyra.listening.models import (

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from lyra.agent import Lyra
-from lyra.chat.runs import Runs
+from lyra.chat.runs.registry import Runs
 from lyra.metrics import Metrics
 from lyra.redis.sessions import SharedSessions
 from lyra.settings import Settings

@@ -13,9 +13,9 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.bodies import Question, parse_messages
-from lyra.chat.messages import Messages
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
+from lyra.chat.request_messages import Messages
+from lyra.chat.request_schema import Question, parse_messages
 from lyra.errors import DrainingError, NotFoundError
 from lyra.web.answers import json_answer, request_id
 from lyra.web.sse import DONE, Translated, frame

@@ -2,8 +2,8 @@
 
 from typing import Any, Literal, NamedTuple
 
-from lyra.chat.bodies import Contract, Kit
 from lyra.chat.parts import Part
+from lyra.chat.request_schema import Contract, Kit
 from lyra.web import answer_shapes as answers, face_shapes as faces
 from lyra.web.agui import RunAgentInput
 from lyra.web.openai import Completion

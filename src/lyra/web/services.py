@@ -8,8 +8,8 @@ from typing import NamedTuple
 from aiohttp import web
 
 from lyra.agent import Lyra
-from lyra.chat.answer import Speaker
-from lyra.chat.runs import Runs
+from lyra.chat.generation import Speaker
+from lyra.chat.runs.registry import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.address import Network

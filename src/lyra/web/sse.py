@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from aiohttp import web
 
 from lyra.chat.parts import Part
-from lyra.chat.run import Log, Run
+from lyra.chat.runs.run import Log, Run
 from lyra.errors import MethodNotAllowedError
 from lyra.settings import Settings
 from lyra.web.outbox import Outbox

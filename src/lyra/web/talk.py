@@ -9,9 +9,9 @@ from aiohttp import web
 
 from lyra.cache.keys import Key
 from lyra.cache.lookup import Visit
-from lyra.chat.bodies import Question, parse_question
 from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
-from lyra.chat.run import Log, Run
+from lyra.chat.request_schema import Question, parse_question
+from lyra.chat.runs.run import Log, Run
 from lyra.errors import AnswerGoneError, DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.address import address_of

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from lyra.chat.characters import Characters, string_bytes, without_halves
-from lyra.chat.model import MOST_TOKENS, Done, Usage
+from lyra.chat.model.json_text import Characters, string_bytes, without_halves
+from lyra.chat.model.port import MOST_TOKENS, Done, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
     LlmInterruptedError,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lyra.cache.keys import Key
-from lyra.chat.run import Run
+from lyra.chat.runs.run import Run
 
 
 class RunTable:

@@ -26,7 +26,7 @@ from itertools import chain
 import msgspec
 
 from lyra.cache.keys import Key
-from lyra.chat.model import Prompt, Usage
+from lyra.chat.model.port import Prompt, Usage
 from lyra.errors import (
     LlmInterruptedError,
     LlmTimeoutError,

@@ -18,7 +18,15 @@ import msgspec
 import orjson
 from msgspec import UNSET, UnsetType
 
-from lyra.chat.messages import Heard, Messages, MessagesOrNull, Speaker, heard, left_out, typed
+from lyra.chat.request_messages import (
+    Heard,
+    Messages,
+    MessagesOrNull,
+    Speaker,
+    heard,
+    left_out,
+    typed,
+)
 from lyra.errors import InvalidJsonError, RequestError
 
 KEPT_MESSAGES = 50

@@ -4,7 +4,7 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from lyra.chat.beside import beside
+from lyra.chat.best_effort import beside
 from lyra.circuit_breaker import Breaker, Call, RestingError
 from lyra.errors import (
     LlmInterruptedError,

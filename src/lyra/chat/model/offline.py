@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from lyra.chat.model import Done, Prompt, Take, Voice
+from lyra.chat.model.port import Done, Prompt, Take, Voice
 from lyra.listening.models import Listening, Section, Track
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"

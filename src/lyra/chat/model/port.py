@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lyra.chat.bodies import Turn
 from lyra.chat.parts import FinishReason
+from lyra.chat.request_schema import Turn
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
@@ -120,7 +120,7 @@ class Arriving:
 async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
     """The model that the settings ask for; a language model is `Arriving`."""
     if not settings.uses_model:
-        offline = await to_thread(importlib.import_module, "lyra.chat.offline")
+        offline = await to_thread(importlib.import_module, "lyra.chat.model.offline")
         yield offline.Offline()
         return
     async with AsyncExitStack() as stack:
@@ -133,6 +133,6 @@ async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
 
 async def _arrive(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     # The SDK takes about a second to import: neither on the event loop nor for `--help`.
-    claude = await to_thread(importlib.import_module, "lyra.chat.claude")
+    claude = await to_thread(importlib.import_module, "lyra.chat.model.anthropic_model")
     model: ChatModel = await stack.enter_async_context(claude.open_claude(settings))
     return model

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
+from lyra.chat.name_search import SPACED, Effort, Places
 from lyra.chat.parts import TrackCard
-from lyra.chat.places import SPACED, Effort, Places
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.text import composed
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from lyra.chat.beside import beside
-from lyra.chat.run import Run
+from lyra.chat.best_effort import beside
+from lyra.chat.runs.run import Run
 from lyra.errors import LyraError
 
 log = logging.getLogger(__name__)

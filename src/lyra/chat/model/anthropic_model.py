@@ -23,14 +23,14 @@ import orjson
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from yarl import URL
 
-from lyra.chat.connections import Client, open_connections
-from lyra.chat.events import BYTE_ORDER_MARK, EventData
-from lyra.chat.guard import CREDENTIALS, SPEND_LIMIT
-from lyra.chat.inflow import inflow
-from lyra.chat.model import Done, Prompt, Take, Voice
-from lyra.chat.proxies import proxy_to
-from lyra.chat.told import Told
-from lyra.chat.vendor_error import vendors_type
+from lyra.chat.model.body_reader import inflow
+from lyra.chat.model.connection_pool import Client, open_connections
+from lyra.chat.model.model_circuit import CREDENTIALS, SPEND_LIMIT
+from lyra.chat.model.port import Done, Prompt, Take, Voice
+from lyra.chat.model.proxies import proxy_to
+from lyra.chat.model.sse_decoder import BYTE_ORDER_MARK, EventData
+from lyra.chat.model.stream_accumulator import Told
+from lyra.chat.model.vendor_error import vendors_type
 from lyra.errors import (
     ConversationTooLongError,
     LlmInterruptedError,

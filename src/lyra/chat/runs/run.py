@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from lyra.chat.beside import beside
+from lyra.chat.best_effort import beside
 from lyra.chat.parts import (
     Abort,
     Finish,

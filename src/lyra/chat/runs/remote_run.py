@@ -17,7 +17,7 @@ import orjson
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
-from lyra.chat.run import Sleeper
+from lyra.chat.runs.run import Sleeper
 from lyra.errors import LlmInterruptedError, TooManyRequestsError
 from lyra.redis.runs import Piece, SharedRuns
 from lyra.redis.sealing import open_sealed, seal

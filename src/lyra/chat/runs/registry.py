@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from lyra.cache.keys import Key
-from lyra.chat.bodies import Question
-from lyra.chat.elsewhere import Elsewhere
-from lyra.chat.remote import READERS, RemoteRun
-from lyra.chat.run import Log, Run
-from lyra.chat.run_table import RunTable
-from lyra.chat.supervisor import Supervisor
+from lyra.chat.request_schema import Question
+from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.replication import Elsewhere
+from lyra.chat.runs.run import Log, Run
+from lyra.chat.runs.run_table import RunTable
+from lyra.chat.runs.supervisor import Supervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
 from lyra.redis.notices import RunVerb
 from lyra.settings import Settings

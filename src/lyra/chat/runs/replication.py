@@ -12,8 +12,8 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from lyra.cache.keys import Key
-from lyra.chat.remote import Opened, RemoteRun, opened_piece, sealed_piece
-from lyra.chat.run import Run
+from lyra.chat.runs.remote_run import Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.run import Run
 from lyra.redis.notices import RunVerb
 from lyra.redis.runs import Kept, SharedRuns
 from lyra.spotify.token import Token

@@ -19,14 +19,13 @@ from msgspec.structs import replace
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.lookup import Visit
-from lyra.chat.because import facts
-from lyra.chat.beside import beside
-from lyra.chat.bodies import Turn
-from lyra.chat.budget import Budget, Reservation, cost_of
-from lyra.chat.cards import card, named_items
-from lyra.chat.guard import RESTING, ModelGuard
-from lyra.chat.model import Arriving, ChatModel, Done, Piece, Usage
-from lyra.chat.notices import notice
+from lyra.chat.best_effort import beside
+from lyra.chat.ending_notices import notice
+from lyra.chat.evidence import facts
+from lyra.chat.mentions import card, named_items
+from lyra.chat.model.idle_timeout import Patience
+from lyra.chat.model.model_circuit import RESTING, ModelGuard
+from lyra.chat.model.port import Arriving, ChatModel, Done, Piece, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -37,10 +36,11 @@ from lyra.chat.parts import (
     failure_parts,
     status,
 )
-from lyra.chat.patience import Patience
 from lyra.chat.prompt import make_prompt
-from lyra.chat.run import LEFT, Run
-from lyra.chat.runs import Runs
+from lyra.chat.request_schema import Turn
+from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.run import LEFT, Run
+from lyra.chat.token_quota import Budget, Reservation, cost_of
 from lyra.circuit_breaker import Call
 from lyra.errors import (
     LlmInterruptedError,
