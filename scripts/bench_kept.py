@@ -23,7 +23,7 @@ import uvloop
 from bench.report import Table, as_text
 from bench.server import open_server
 from lyra.agent import Lyra, open_lyra
-from lyra.cli.garbage import search_seldom
+from lyra.cli.gc_tuning import search_seldom
 from lyra.sandbox import sandbox_token
 from lyra.settings import Settings
 

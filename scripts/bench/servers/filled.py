@@ -15,7 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from lyra.app import create_app
-from lyra.cli.garbage import search_seldom
+from lyra.cli.gc_tuning import search_seldom
 from lyra.cli.logs import configure_logs
 from lyra.settings import Settings
 from lyra.spotify.token import Token

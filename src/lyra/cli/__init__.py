@@ -13,7 +13,7 @@ from types import ModuleType
 
 from lyra import __version__
 from lyra.cli.environment import inherited, readable_variables, variables, warnings
-from lyra.cli.garbage import search_seldom
+from lyra.cli.gc_tuning import search_seldom
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
@@ -55,7 +55,7 @@ def _without_output(failure: OSError) -> int:
 # What a command needs is imported only here, so that --help and a wrong setting answer at once.
 def _run(asked: argparse.Namespace) -> int:
     if asked.command == "chat":
-        from lyra.cli.talk import chat  # noqa: PLC0415
+        from lyra.cli.chat import chat  # noqa: PLC0415
 
         return chat(asked.url, asked.token)
     if asked.command == "doctor":
@@ -111,7 +111,7 @@ def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
     """The exit code of the supervisor, or None where this process is to serve itself."""
     if Settings.from_environ(read()).workers == 1:
         return None
-    from lyra.cli.workers import supervise  # noqa: PLC0415
+    from lyra.cli.supervisor import supervise  # noqa: PLC0415
 
     return supervise(read)
 

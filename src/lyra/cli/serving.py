@@ -19,9 +19,9 @@ from lyra import __version__
 from lyra.app import create_app
 from lyra.chat.model.port import Arriving
 from lyra.cli.address import cannot_listen, reachable_at
+from lyra.cli.console import say
 from lyra.cli.environment import process_manager, wants_traces
-from lyra.cli.notify import notify
-from lyra.cli.say import say
+from lyra.cli.sd_notify import notify
 from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings

@@ -24,7 +24,7 @@ from lyra.cli.client import (
 )
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.environment import spotify_token
-from lyra.cli.screen import Drawn, Piped, Shown
+from lyra.cli.rendering import Drawn, Piped, Shown
 from lyra.settings import Url
 from lyra.spotify.token import Token
 

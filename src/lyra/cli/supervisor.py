@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from lyra.cli.address import cannot_listen
+from lyra.cli.console import say
 from lyra.cli.environment import warnings
 from lyra.cli.inbox import RELOAD, open_inbox, received
-from lyra.cli.notify import notify
-from lyra.cli.say import say
+from lyra.cli.sd_notify import notify
 from lyra.cli.signals import HANGUP, watch_terminal
 from lyra.cli.worker import LONGEST_REST_S, Generation, Worker
 from lyra.settings import SettingError, Settings, shown_address
