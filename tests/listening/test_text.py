@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.listening.text import clean, plain, shortened
+from lyra.listening.sanitize import clean, plain, shortened
 from tests.steps import steps_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)

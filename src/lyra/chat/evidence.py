@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lyra.chat.mentions import Named
 from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
-from lyra.listening.text import shortened
+from lyra.listening.sanitize import shortened
 
 MOST = 6
 _NAME = 80

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from lyra.chat.name_search import SPACED, Effort, Places
 from lyra.chat.parts import TrackCard
 from lyra.listening.models import Artist, Listening, Playlist, Track
-from lyra.listening.text import composed
+from lyra.listening.sanitize import composed
 
 MOST = 12
 _LONGEST = 300  # letters; Spotify's names are cut there when they are read

@@ -6,8 +6,8 @@ import orjson
 
 from lyra.listening.insights import hour, plays_by_hour
 from lyra.listening.models import Listening, Play, Playlist, Track
+from lyra.listening.sanitize import shortened
 from lyra.listening.summary import summarise_without_names
-from lyra.listening.text import shortened
 
 Level = Literal["full", "minimal", "none"]
 _CREDITS = 4

@@ -8,6 +8,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from msgspec.structs import replace
 
 from lyra.errors import LyraError
+from lyra.listening.failure_policy import refusal
 from lyra.listening.genres import analyse_genres
 from lyra.listening.models import (
     Artist,
@@ -30,7 +31,6 @@ from lyra.listening.parse import (
     read_profile,
     read_tracks,
 )
-from lyra.listening.refusal import refusal
 from lyra.listening.scopes import advice
 from lyra.listening.summary import summarise
 from lyra.loop_throttle import Turns

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from lyra.listening import shapes, trim
+from lyra.listening import mapping as trim, raw_models as shapes
 from lyra.listening.decode import LARGEST, decode, decode_or_none, elements
 from lyra.listening.models import Artist, Play, Playlist, Profile, Track
 from lyra.spotify.failures import SpotifyFailure

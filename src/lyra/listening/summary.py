@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lyra.listening.insights import HOURS, busiest_window, decades, plays_by_hour, repeated
 from lyra.listening.models import SECTIONS, Listening, Track
-from lyra.listening.text import shortened
+from lyra.listening.sanitize import shortened
 
 _ARTISTS, _TRACKS, _GENRES, _DECADES = 5, 3, 5, 2
 _NAME_CAP = 60

@@ -7,7 +7,7 @@ import msgspec
 from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
-from lyra.listening.text import shortened
+from lyra.listening.sanitize import shortened
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4

@@ -7,9 +7,9 @@ from unicodedata import normalize
 
 from msgspec import UNSET
 
-from lyra.listening import shapes
+from lyra.listening import raw_models as shapes
 from lyra.listening.models import Artist, Playlist, Profile, Track
-from lyra.listening.text import clean, plain
+from lyra.listening.sanitize import clean, plain
 
 NAME_CAP = 300
 _GENRE_CAP, _ID_CAP = 60, 100
