@@ -21,7 +21,7 @@ from lyra.chat.token_quota import Budget
 from lyra.circuit_breaker import Breaker
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
-from lyra.redis.runs import SharedRuns
+from lyra.redis.run_store import SharedRuns
 from lyra.settings import Settings
 from lyra.tracing import Traces
 from lyra.web.address import trusted_networks

@@ -8,7 +8,7 @@ import pytest
 from lyra.chat.runs.remote_run import READERS, RemoteRun
 from lyra.chat.runs.replication import Elsewhere
 from lyra.errors import TooManyRequestsError
-from lyra.redis.runs import Glimpse
+from lyra.redis.run_store import Glimpse
 from lyra.spotify.token import Token
 from tests.chat.test_remote import LINES, NAME, OWNER, SECRET, TOKEN, Told, pieces
 from tests.conftest import settle

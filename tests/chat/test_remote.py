@@ -15,7 +15,7 @@ from lyra.chat.parts import Finish, Start
 from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
-from lyra.redis.runs import Glimpse, Piece
+from lyra.redis.run_store import Glimpse, Piece
 from tests.web.stream_grammar import check_parts
 
 OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lyra.cache.loader import MEMORY_TTL_S
-from lyra.redis.door import CONNECTIONS
+from lyra.redis.gateway import CONNECTIONS
 from lyra.sandbox import sandbox_token
 from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start

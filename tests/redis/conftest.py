@@ -16,8 +16,8 @@ from lyra.cache.listeners import ListenerCache
 from lyra.cache.loader import Source
 from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
-from lyra.redis.door import RedisDoor, open_redis
-from lyra.redis.listeners import SharedListeners
+from lyra.redis.gateway import RedisDoor, open_redis
+from lyra.redis.listener_store import SharedListeners
 from lyra.redis.timing import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from lyra.metrics import Metrics
-from lyra.redis.door import open_redis
-from lyra.redis.listeners import SharedListeners
+from lyra.redis.gateway import open_redis
+from lyra.redis.listener_store import SharedListeners
 from lyra.redis.timing import Timing
 
 

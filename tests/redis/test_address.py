@@ -3,7 +3,7 @@
 import pytest
 
 from lyra.agent.facade import open_lyra
-from lyra.redis.address import Address, parse_address, tls_context
+from lyra.redis.url import Address, parse_address, tls_context
 from lyra.settings import SettingError, Settings
 
 CANARY = "c4n4ry-pass"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from lyra.metrics import Metrics
-from lyra.redis.door import open_redis
+from lyra.redis.gateway import open_redis
 from tests.redis.conftest import KEY, PATIENT, Join
 from tests.redis.servers import RedisServer
 

@@ -7,9 +7,9 @@ from hashlib import blake2b
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.door import RedisDoor
-from lyra.redis.replies import Command, Reply
-from lyra.redis.runs import MOST_OF_ONE, Glimpse, SharedRuns
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.protocol import Command, Reply
+from lyra.redis.run_store import MOST_OF_ONE, Glimpse, SharedRuns
 from tests.redis.conftest import KEY, OTHER, Join, until
 from tests.redis.servers import RedisServer
 

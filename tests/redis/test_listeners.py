@@ -3,8 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.listeners import CAP_BYTES, Generation
-from lyra.redis.names import EPOCH
+from lyra.redis.keyspace import EPOCH
+from lyra.redis.listener_store import CAP_BYTES, Generation
 from tests.redis.conftest import KEY, OTHER, TTL_MS, Join
 
 BLOB = b"a sealed listener"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.sessions import SharedSessions
+from lyra.redis.session_store import SharedSessions
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.spotify.accounts import AccountsClient, Grant
 from tests.conftest import APP, Service, Start

@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.breaker import Breaker
-from lyra.redis.listeners import Generation
-from lyra.redis.names import channel
-from lyra.redis.notices import Notices, Subscriber, Subscription
-from lyra.redis.replies import RefusedError, UnansweredError
+from lyra.redis.invalidation import Notices, Subscriber, Subscription
+from lyra.redis.keyspace import channel
+from lyra.redis.listener_store import Generation
+from lyra.redis.protocol import RefusedError, UnansweredError
 from tests.cache.conftest import Clock
 from tests.redis.conftest import KEY, PATIENT, Join
 from tests.redis.servers import RedisServer, set_user

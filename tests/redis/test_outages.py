@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 
 from lyra.metrics import Metrics
 from lyra.redis.breaker import Breaker
-from lyra.redis.door import RedisDoor
-from lyra.redis.listeners import Generation
-from lyra.redis.names import EPOCH
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.keyspace import EPOCH
+from lyra.redis.listener_store import Generation
 from lyra.redis.owed import MOST_OTHERS
-from lyra.redis.replies import Command, Reply, UnansweredError
+from lyra.redis.protocol import Command, Reply, UnansweredError
 from lyra.redis.timing import Timing
 from tests.cache.conftest import Clock
 from tests.conftest import settle

@@ -4,8 +4,8 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.graves import MOST_HELD, MOST_OTHERS, Graves
-from lyra.redis.names import EPOCH, channel
-from lyra.redis.sessions import SharedSessions
+from lyra.redis.keyspace import EPOCH, channel
+from lyra.redis.session_store import SharedSessions
 from tests.cache.conftest import ANNA, ScriptedSpotify
 from tests.redis.conftest import KEY, TTL_MS, Join, Open, forgotten, until
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
+from lyra.redis.protocol import Command, Refusal, Reply
 from lyra.redis.refusals import Refusals
-from lyra.redis.replies import Command, Refusal, Reply
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
 from tests.redis.conftest import KEY, PATIENT, Join, Open

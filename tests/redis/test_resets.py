@@ -18,12 +18,12 @@ from redis import exceptions as vendor
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
-from lyra.redis.address import parse_address
 from lyra.redis.client import Client
-from lyra.redis.door import open_redis
-from lyra.redis.listeners import SharedListeners
-from lyra.redis.replies import UnansweredError
+from lyra.redis.gateway import open_redis
+from lyra.redis.listener_store import SharedListeners
+from lyra.redis.protocol import UnansweredError
 from lyra.redis.timing import Timing
+from lyra.redis.url import parse_address
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import OFTEN, Clock, MiddleOfRange, ScriptedSpotify

@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.counters import SharedCounters
-from lyra.redis.runs import SharedRuns
-from lyra.redis.sessions import SharedSessions
+from lyra.redis.run_store import SharedRuns
+from lyra.redis.session_store import SharedSessions
 from tests.certificates import self_signed
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.redis.servers import RedisServer, set_user
@@ -142,7 +142,7 @@ async def test_a_unix_socket_will_do(server: RedisServer, join: Join) -> None:
 
 async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> None:
     code = (
-        "import sys, lyra.redis.door, lyra.redis.listeners, lyra.redis.sealing\n"
+        "import sys, lyra.redis.gateway, lyra.redis.listener_store, lyra.redis.sealing\n"
         "print({'redis', 'cryptography'} & set(sys.modules))"
     )
     process = await asyncio.create_subprocess_exec(

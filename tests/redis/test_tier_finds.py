@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.errors import SpotifyTokenRejectedError
-from lyra.redis.listeners import Generation
+from lyra.redis.listener_store import Generation
 from lyra.spotify.failures import SpotifyFailure
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
 from tests.redis.conftest import Open, until

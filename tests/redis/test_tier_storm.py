@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from lyra.cache.loader import MEMORY_TTL_S
 from lyra.errors import TryLaterError
-from lyra.redis.names import EPOCH, channel, word
+from lyra.redis.keyspace import EPOCH, channel, word
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, BORIS, Clock
 from tests.cache.weather import Forecast, Weather, parts

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.names import Names
-from lyra.redis.sessions import SharedSessions
+from lyra.redis.keyspace import Names
+from lyra.redis.session_store import SharedSessions
 from tests.conftest import APP, Service, Start
 from tests.redis.conftest import KEY, Join
 from tests.redis.servers import RedisServer

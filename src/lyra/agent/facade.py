@@ -28,8 +28,8 @@ from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.listening.views import data_view
 from lyra.metrics import Metrics
-from lyra.redis.door import RedisDoor, open_redis
-from lyra.redis.listeners import SharedListeners
+from lyra.redis.gateway import RedisDoor, open_redis
+from lyra.redis.listener_store import SharedListeners
 from lyra.settings import SettingError, Settings
 from lyra.spotify.client import SpotifyClient, open_spotify
 from lyra.spotify.token import Token

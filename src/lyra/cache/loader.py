@@ -20,7 +20,7 @@ from lyra.listening.fetch import SpotifyReader, fetch_listening
 from lyra.listening.models import Listening
 from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
-from lyra.redis.listeners import Generation, Standing
+from lyra.redis.listener_store import Generation, Standing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 

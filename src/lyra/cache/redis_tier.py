@@ -12,9 +12,9 @@ import msgspec
 
 from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
 from lyra.cache.keys import Key
+from lyra.redis.invalidation import Invalidate, Replaced
 from lyra.redis.lease import Lease
-from lyra.redis.listeners import Fate, Generation, Held, SharedListeners, Standing
-from lyra.redis.notices import Invalidate, Replaced
+from lyra.redis.listener_store import Fate, Generation, Held, SharedListeners, Standing
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.token import Token
 

@@ -23,7 +23,7 @@ from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings
 from lyra.cli.redis_greeting import unfit
 from lyra.extras import how_to_install
-from lyra.redis.address import Address, parse_address
+from lyra.redis.url import Address, parse_address
 from lyra.settings import ANTHROPIC_URL, SettingError, Settings, shown_address
 
 CLOCK_TOLERANCE_S = 60

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 
-from lyra.redis.address import Address, tls_context
+from lyra.redis.url import Address, tls_context
 
 _HELLO = b"*1\r\n$5\r\nHELLO\r\n"
 _LONGEST = 4096

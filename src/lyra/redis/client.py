@@ -22,9 +22,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from lyra.redis.address import Address
-from lyra.redis.replies import Command, Refusal, RefusedError, Reply, UnansweredError
+from lyra.redis.protocol import Command, Refusal, RefusedError, Reply, UnansweredError
 from lyra.redis.timing import Timing
+from lyra.redis.url import Address
 
 _HEALTH_CHECK_S = 30
 _LONGEST_WORD = 20  # of a reason

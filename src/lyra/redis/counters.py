@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.door import RedisDoor
-from lyra.redis.replies import Command
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.protocol import Command
 
 
 class Standing(NamedTuple):

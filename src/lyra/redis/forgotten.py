@@ -2,10 +2,10 @@
 
 import asyncio
 
-from lyra.redis.door import RedisDoor
+from lyra.redis.gateway import RedisDoor
 from lyra.redis.graves import Graves
-from lyra.redis.notices import PastVerb
-from lyra.redis.replies import Reply
+from lyra.redis.invalidation import PastVerb
+from lyra.redis.protocol import Reply
 
 _APART_US = 10_000_000  # more than anything takes to be told
 

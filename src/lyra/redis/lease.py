@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from lyra.redis import scripts
-from lyra.redis.door import RedisDoor
-from lyra.redis.names import Names
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.keyspace import Names
 
 log = logging.getLogger(__name__)
 

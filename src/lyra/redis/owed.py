@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from itertools import chain, count
 
-from lyra.redis.door import RedisDoor
+from lyra.redis.gateway import RedisDoor
 
 MOST_HELD = 10_000
 MOST_OTHERS = 1_000

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.replies import Command, Refusal, Reply
+from lyra.redis.protocol import Command, Refusal, Reply
 
 log = logging.getLogger(__name__)
 

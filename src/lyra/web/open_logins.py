@@ -7,7 +7,7 @@ from typing import Literal
 from lyra.agent import Lyra
 from lyra.chat.runs.registry import Runs
 from lyra.metrics import Metrics
-from lyra.redis.sessions import SharedSessions
+from lyra.redis.session_store import SharedSessions
 from lyra.settings import Settings
 from lyra.spotify.accounts import open_accounts
 from lyra.spotify.token import Token

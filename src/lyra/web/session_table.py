@@ -1,4 +1,4 @@
-"""Where log-ins are kept: a table of one process, or of all (lyra.redis.sessions)."""
+"""Where log-ins are kept: a table of one process, or of all (lyra.redis.session_store)."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 
 class Table(Protocol):
-    """Values under hashed names, bounded and expiring; see lyra.redis.sessions for each method."""
+    """Values under hashed names, bounded and expiring; see lyra.redis.session_store for each method."""
 
     async def read(self, name: str) -> bytes | None: ...
 

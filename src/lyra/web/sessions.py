@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lyra.errors import SessionsUnavailableError
-from lyra.redis.replies import UnansweredError
+from lyra.redis.protocol import UnansweredError
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.accounts import Grant
 from lyra.spotify.token import LoginToken

@@ -21,7 +21,7 @@ from lyra.chat.runs.run import Log, Run
 from lyra.chat.runs.run_table import RunTable
 from lyra.chat.runs.supervisor import Supervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
-from lyra.redis.notices import RunVerb
+from lyra.redis.invalidation import RunVerb
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 

@@ -19,7 +19,7 @@ from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
 from lyra.chat.runs.run import Sleeper
 from lyra.errors import LlmInterruptedError, TooManyRequestsError
-from lyra.redis.runs import Piece, SharedRuns
+from lyra.redis.run_store import Piece, SharedRuns
 from lyra.redis.sealing import open_sealed, seal
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 from lyra.cache.keys import Key
 from lyra.chat.runs.remote_run import Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.runs.run import Run
-from lyra.redis.notices import RunVerb
-from lyra.redis.runs import Kept, SharedRuns
+from lyra.redis.invalidation import RunVerb
+from lyra.redis.run_store import Kept, SharedRuns
 from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ from typing import Any, Protocol
 from lyra.extras import how_to_install
 from lyra.metrics import Metrics
 from lyra.redis import scripts
-from lyra.redis.address import Address, parse_address, tls_context
 from lyra.redis.breaker import Breaker
-from lyra.redis.names import LOOK, channel
-from lyra.redis.notices import Notices, Subscriber
+from lyra.redis.invalidation import Notices, Subscriber
+from lyra.redis.keyspace import LOOK, channel
+from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
 from lyra.redis.refusals import Refusals
-from lyra.redis.replies import Command, Refusal, Reply, UnansweredError
 from lyra.redis.timing import Timing
+from lyra.redis.url import Address, parse_address, tls_context
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from random import Random
 from typing import Literal, Protocol
 
 from lyra.redis.breaker import Breaker
-from lyra.redis.names import checked
-from lyra.redis.replies import RefusedError, UnansweredError
+from lyra.redis.keyspace import checked
+from lyra.redis.protocol import RefusedError, UnansweredError
 from lyra.redis.timing import Timing
 
 log = logging.getLogger(__name__)

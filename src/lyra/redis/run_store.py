@@ -18,12 +18,12 @@ from typing import Literal
 import msgspec
 
 from lyra.redis import scripts
-from lyra.redis.door import RedisDoor
 from lyra.redis.forgotten import Forgotten
-from lyra.redis.names import checked
-from lyra.redis.notices import RunVerb
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.invalidation import RunVerb
+from lyra.redis.keyspace import checked
 from lyra.redis.owed import Owed
-from lyra.redis.replies import Command, Refusal, Reply
+from lyra.redis.protocol import Command, Refusal, Reply
 
 ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
 MOST_OF_ONE = 512  # runs of one listener; minutes at the rate that one token may have

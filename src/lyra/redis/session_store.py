@@ -10,11 +10,11 @@ from itertools import chain
 from typing import Literal
 
 from lyra.redis import scripts
-from lyra.redis.door import RedisDoor
+from lyra.redis.gateway import RedisDoor
 from lyra.redis.graves import Graves
+from lyra.redis.keyspace import Names, checked
 from lyra.redis.lease import Lease
-from lyra.redis.names import Names, checked
-from lyra.redis.replies import Command, Refusal, Reply, UnansweredError
+from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
 
 _WRONG_TYPE = Refusal("WRONGTYPE")
 _EVICTED_AT_ONCE = 100

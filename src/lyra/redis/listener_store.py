@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.door import RedisDoor
 from lyra.redis.forgotten import Forgotten
+from lyra.redis.gateway import RedisDoor
+from lyra.redis.invalidation import Invalidate, Replaced
+from lyra.redis.keyspace import EPOCH, Names, checked, word
 from lyra.redis.lease import Lease
-from lyra.redis.names import EPOCH, Names, checked, word
-from lyra.redis.notices import Invalidate, Replaced
 from lyra.redis.owed import Owed
-from lyra.redis.replies import Command, Refusal, Reply
+from lyra.redis.protocol import Command, Refusal, Reply
 
 CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
