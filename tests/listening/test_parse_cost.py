@@ -21,7 +21,7 @@ from lyra.listening.parse import (
     read_tracks,
 )
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.wire import BODY_LIMIT
+from lyra.spotify.transport import BODY_LIMIT
 from tests.steps import steps_of
 
 READERS = [read_profile, read_artists, read_tracks, read_plays, read_playlists]

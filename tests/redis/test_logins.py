@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from lyra.redis.session_store import SharedSessions
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.spotify.accounts import AccountsClient, Grant
+from lyra.spotify.oauth import AccountsClient, Grant
 from tests.conftest import APP, Service, Start
 from tests.redis.servers import RedisServer
 from tests.web.calls import QUESTION

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from lyra.sandbox import CLIENT_ID, Sandbox, sandbox_token
 from lyra.settings import Settings
-from lyra.spotify.accounts import SCOPES, AccountsClient, GrantError, open_accounts
+from lyra.spotify.oauth import SCOPES, AccountsClient, GrantError, open_accounts
 from lyra.spotify.token import LoginToken, Token
 from tests.conftest import settle
 from tests.faults.kit import scripted

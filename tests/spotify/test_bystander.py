@@ -11,7 +11,7 @@ from lyra.spotify.client import SpotifyClient
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import LoginToken, Token
-from lyra.spotify.wire import Answer, Tally, Wire
+from lyra.spotify.transport import Answer, Tally, Wire
 
 from .conftest import NoJitter
 

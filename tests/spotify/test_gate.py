@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from lyra.spotify.cooldown import MOST_APPS, OUR_APP, QUOTA_PAUSE_S, RATE_PAUSE_S, Gate
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.gate import MOST_APPS, OUR_APP, QUOTA_PAUSE_S, RATE_PAUSE_S, Gate
 
 A, B = "a1", "b2"  # bearer tokens' names
 DAY_S = 86_400.0

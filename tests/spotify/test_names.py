@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from lyra.spotify.names import Resolver
+from lyra.spotify.resolver import Resolver
 
 
 async def test_a_name_is_resolved() -> None:

@@ -5,7 +5,7 @@ from itertools import chain, combinations, islice
 import pytest
 
 from lyra.sandbox import sandbox_token
-from lyra.spotify.accounts import SCOPES as ASKED
+from lyra.spotify.oauth import SCOPES as ASKED
 from tests.conftest import APP, Start
 from tests.web.visitors import ANNA, Clock, Visitor
 

@@ -26,7 +26,7 @@ from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
-from lyra.spotify.warm import kept
+from lyra.spotify.prewarm import kept
 from lyra.tracing import Traces
 from lyra.web.admin import admin_app
 from lyra.web.request_log import RequestLog, log_request

@@ -18,14 +18,14 @@ from lyra.circuit_breaker import Breaker, Call, RestingError
 from lyra.loop_throttle import Turns
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.cooldown import OUR_APP, Gate
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.gate import OUR_APP, Gate
-from lyra.spotify.names import Resolver
+from lyra.spotify.prewarm import WarmPool
+from lyra.spotify.resolver import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
-from lyra.spotify.warm import WarmPool
-from lyra.spotify.wire import Tally, Wire
+from lyra.spotify.transport import Tally, Wire
 from lyra.tracing import Span
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Set as AbstractSet
 from random import Random
 
+from lyra.spotify.cooldown import RATE_PAUSE_S
 from lyra.spotify.failures import FailureCode, SpotifyFailure
-from lyra.spotify.gate import RATE_PAUSE_S
 
 ATTEMPTS = 3
 LONGEST_WAIT_S = 3.0

@@ -25,9 +25,9 @@ from lyra.errors import (
 from lyra.listening.models import Profile
 from lyra.listening.parse import parse_profile
 from lyra.settings import Settings
-from lyra.spotify.accounts import AccountsClient, Grant, GrantError
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.oauth import AccountsClient, Grant, GrantError
 from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.limits import RateLimit
 from lyra.web.renewals import UNAVAILABLE, Renewals

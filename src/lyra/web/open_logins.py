@@ -9,7 +9,7 @@ from lyra.chat.runs.registry import Runs
 from lyra.metrics import Metrics
 from lyra.redis.session_store import SharedSessions
 from lyra.settings import Settings
-from lyra.spotify.accounts import open_accounts
+from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
 from lyra.web.limits import RateLimit
 from lyra.web.logins import Logins

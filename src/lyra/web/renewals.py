@@ -19,7 +19,7 @@ from lyra.errors import (
     SessionsUnavailableError,
     SpotifyUnavailableError,
 )
-from lyra.spotify.accounts import AccountsClient, Grant, GrantError
+from lyra.spotify.oauth import AccountsClient, Grant, GrantError
 from lyra.web.sessions import Session, Vault, name_of
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lyra.errors import SessionsUnavailableError
 from lyra.redis.protocol import UnansweredError
 from lyra.redis.sealing import open_sealed, seal
-from lyra.spotify.accounts import Grant
+from lyra.spotify.oauth import Grant
 from lyra.spotify.token import LoginToken
 from lyra.web.session_table import Table
 

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp.connector import Connection
 
 from lyra.spotify.failures import FailureCode
-from lyra.spotify.wire import explain
+from lyra.spotify.transport import explain
 
 log = logging.getLogger(__name__)
 

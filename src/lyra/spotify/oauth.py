@@ -19,9 +19,9 @@ import msgspec
 from lyra import __version__
 from lyra.settings import Settings
 from lyra.spotify.decipher import retry_after
-from lyra.spotify.names import Resolver
+from lyra.spotify.prewarm import WarmPool
+from lyra.spotify.resolver import Resolver
 from lyra.spotify.token import Token
-from lyra.spotify.warm import WarmPool
 
 log = logging.getLogger(__name__)
 
