@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
-from lyra.web.server import Runner, listen
-from lyra.web.services import Persona
+from lyra.web.context import Persona
+from lyra.web.gateway.server import Runner, listen
 
 # What these three expect is not so here, and meant. A body may be refused for reasons that no schema
 # can tell (the last message has to be the user's); `status` and `session` never ask Spotify whether

@@ -18,8 +18,8 @@ from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.accounts import CLIENTS
 from lyra.settings import Settings
 from lyra.tracing import Traces
-from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES, Persona, Services
+from lyra.web.context import SERVICES, Persona, Services
+from lyra.web.gateway.server import Runner, listen
 from tests.certificates import self_signed
 from tests.time_limit import (  # noqa: F401 - pytest finds them here
     pytest_runtest_teardown,

@@ -14,8 +14,8 @@ from faultbench.figures import Figure, Finding
 from faultbench.place import Place
 from lyra.chat.request_schema import parse_messages, parse_question
 from lyra.errors import RequestError
-from lyra.web.agui import RunAgentInput
-from lyra.web.openai import Completion
+from lyra.web.api.agui import RunAgentInput
+from lyra.web.api.openai_compat import Completion
 
 MIB = 2**20
 SEED = 7

@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from lyra.app import create_app
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
-from lyra.web.server import Runner, listen
-from lyra.web.services import Persona
+from lyra.web.context import Persona
+from lyra.web.gateway.server import Runner, listen
 from paging.model import Model, open_model
 
 APP = "lyra-page"

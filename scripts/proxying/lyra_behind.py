@@ -11,7 +11,7 @@ from aiohttp import web
 from lyra.app import create_app
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
-from lyra.web.server import Runner, listen
+from lyra.web.gateway.server import Runner, listen
 
 WORDS = ("One ", "by ", "one.")
 

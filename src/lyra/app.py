@@ -24,21 +24,21 @@ from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
 from lyra.settings import Settings
 from lyra.tracing import Traces
-from lyra.web.address import trusted_networks
-from lyra.web.body_limit import BodyLimit
-from lyra.web.edge import Edge, dress_answer
-from lyra.web.house import read_files
-from lyra.web.intake import MAX_BODY_BYTES
-from lyra.web.limits import RateLimit
-from lyra.web.memory import Memory
-from lyra.web.open_logins import open_logins
-from lyra.web.outbox import Outbox
-from lyra.web.ready import ready_head
-from lyra.web.request_log import RequestLog, log_request
+from lyra.web.context import SERVICES, Persona, Services
+from lyra.web.gateway.middleware import Edge, dress_answer
+from lyra.web.gateway.prebuilt_response import ready_head
+from lyra.web.gateway.requests import MAX_BODY_BYTES
+from lyra.web.http.access_log import RequestLog, log_request
+from lyra.web.http.body_limit import BodyLimit
+from lyra.web.http.client_ip import trusted_networks
+from lyra.web.http.event_stream import Ticker
+from lyra.web.http.memory_guard import Memory
+from lyra.web.http.rate_limit import RateLimit
+from lyra.web.http.watchdog import Watchdog
+from lyra.web.http.write_coalescer import Outbox
+from lyra.web.login.open_logins import open_logins
+from lyra.web.pages.handlers import read_files
 from lyra.web.routes import ROUTES
-from lyra.web.services import SERVICES, Persona, Services
-from lyra.web.sse import Ticker
-from lyra.web.watchdog import Watchdog
 
 _CHATS_OF_AN_ADDRESS = 5  # times what one token may
 _NEW_TOKENS_OF_AN_ADDRESS = 20
@@ -59,7 +59,7 @@ def create_app(
     traces: Traces | None = None,
     early: bool = False,
 ) -> web.Application:
-    """The service as an aiohttp application; run it with `lyra.web.server.Runner`.
+    """The service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
 
     With `personas` every answer is labelled as being about an invented listener. `early`: it may
     be served before it is ready, while the model's client is still being imported.

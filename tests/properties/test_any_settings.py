@@ -7,7 +7,7 @@ from hypothesis import example, given, strategies as st
 from yarl import URL
 
 from lyra.settings import SettingError, Settings
-from lyra.web.address import trusted_networks
+from lyra.web.http.client_ip import trusted_networks
 
 ANY = st.one_of(
     st.text(max_size=40),

@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given, strategies as st
 
 from lyra.chat.parts import Abort, Failure, Finish, Part, Start, TextDelta, status
-from lyra.web.sse import frame
+from lyra.web.http.event_stream import frame
 
 from .answers import NASTY
 

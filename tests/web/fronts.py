@@ -7,7 +7,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from lyra.web.server import listen
+from lyra.web.gateway.server import listen
 
 _OWN = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
 

@@ -8,9 +8,9 @@ import pytest
 
 from lyra.metrics import CONTENT_TYPE
 from lyra.sandbox import sandbox_token
-from lyra.web.admin import admin_app
-from lyra.web.request_log import Answered
-from lyra.web.server import Runner, listen
+from lyra.web.api.admin import admin_app
+from lyra.web.gateway.server import Runner, listen
+from lyra.web.http.access_log import Answered
 from tests.conftest import Service, Start
 from tests.web.calls import Answer, connected, init, raw
 from tests.web.test_errors import check_error

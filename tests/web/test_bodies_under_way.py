@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.intake import BODY_ROUTES
-from lyra.web.operations import OPERATIONS
+from lyra.web.gateway.requests import BODY_ROUTES
+from lyra.web.openapi.operations import OPERATIONS
 from tests.conftest import LONG_S, Service, Start
 from tests.web.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
 from tests.web.test_errors import check_error

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.web.connections import Connections
+from lyra.web.http.connection_limit import Connections
 
 HEADS = 1000
 

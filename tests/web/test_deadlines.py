@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.web.deadlines import Deadlines, Limits, Phase
+from lyra.web.http.deadlines import Deadlines, Limits, Phase
 
 LIMITS = Limits(head_s=10, idle_s=75, write_s=20, linger_s=0.5)
 

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lyra.chat.parts import Part
 from lyra.sandbox import sandbox_token
-from lyra.web.description import api_description
+from lyra.web.openapi.document import api_description
 from lyra.web.routes import ROUTES
 from tests.conftest import APP, Service, Start
 from tests.web.calls import QUESTION, Answer, call, chat, chatting, init, read_until

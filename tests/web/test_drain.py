@@ -12,8 +12,8 @@ from aiohttp import web
 from lyra.app import create_app
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
-from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES
+from lyra.web.context import SERVICES
+from lyra.web.gateway.server import Runner, listen
 from tests.chat.scripted import opened, scripted_model, stopped, words
 from tests.conftest import Service, Start
 from tests.web.calls import QUESTION, Answer, call, chatting, init, read_answer, read_until

@@ -147,7 +147,7 @@ async def _fault_of_lyra(start: Start, monkeypatch: pytest.MonkeyPatch) -> Answe
     def broken(_: object) -> dict[str, Any]:
         raise RuntimeError("the cause, with a secret")
 
-    monkeypatch.setattr("lyra.web.listener.profile_view", broken)
+    monkeypatch.setattr("lyra.web.api.listener.profile_view", broken)
     return await call(service, "GET", "/lyra/profile", headers=service.headers())
 
 

@@ -163,7 +163,7 @@ async def test_a_stream_that_cannot_get_its_ending_breaks_the_connection(
     async def broken(_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("lyra.web.sse.EventStream.close", broken)
+    monkeypatch.setattr("lyra.web.http.event_stream.EventStream.close", broken)
 
     with pytest.raises((ClientPayloadError, ClientConnectionError)):
         await chat(service)

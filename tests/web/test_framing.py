@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.web.framing import Framing
+from lyra.web.http.framing import Framing
 
 MOST = 200
 HEAD = b"POST /lyra/init HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -4,9 +4,9 @@ import pytest
 from aiohttp import web
 
 from lyra.sandbox import sandbox_token
+from lyra.web.context import SERVICES
+from lyra.web.http.event_stream import EventStream
 from lyra.web.routes import ROUTES
-from lyra.web.services import SERVICES
-from lyra.web.sse import EventStream
 from tests.conftest import Service, Start
 from tests.web.calls import chatting, connected, read_answer, read_until, request_bytes
 from tests.web.test_intake import auth

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from lyra.errors import TooManyRequestsError
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.limits import RateLimit
+from lyra.web.http.rate_limit import RateLimit
 from tests.conftest import Service, Start
 from tests.web.calls import QUESTION, call, chat, chatting, init, read_until
 from tests.web.stream_grammar import read_stream

@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.logins import TROUBLES
+from lyra.web.login.login_service import TROUBLES
 from tests.conftest import APP, Service, Start
 from tests.web.calls import call, raw, request_bytes
 from tests.web.visitors import ANNA, BORIS, OWN, Clock, Visitor

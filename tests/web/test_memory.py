@@ -7,7 +7,7 @@ import pytest
 from lyra.cli.serving import within_memory_limit
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
-from lyra.web.memory import resident_bytes
+from lyra.web.http.memory_guard import resident_bytes
 from tests.conftest import Service, Start
 from tests.web.calls import call, chat, chatting, init, read_until
 from tests.web.stream_grammar import read_body

@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 
 from lyra.cli.demo_listener import PERSONAS
-from lyra.web.one_script import one_script
+from lyra.web.http.one_script import one_script
 from tests.conftest import APP, Start
 from tests.web.calls import call
 

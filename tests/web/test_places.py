@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from lyra.errors import OverloadedError
 from lyra.settings import Settings
-from lyra.web.places import Place, Places
+from lyra.web.http.concurrency_limit import Place, Places
 from tests.cache.virtual_time import virtual
 from tests.conftest import settle
 

@@ -47,7 +47,7 @@ async def test_a_call_that_blocks_in_a_handler_is_an_error(
         time.sleep(0.001)
         return {}
 
-    monkeypatch.setattr("lyra.web.listener.profile_view", blocking)
+    monkeypatch.setattr("lyra.web.api.listener.profile_view", blocking)
 
     answer = await call(service, "GET", "/lyra/profile", headers=service.headers())
 

@@ -5,7 +5,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from lyra.app import create_app
 from lyra.chat.model.port import Arriving
 from lyra.settings import Settings
-from lyra.web.services import SERVICES
+from lyra.web.context import SERVICES
 
 
 async def test_it_is_alive_before_and_ready_only_after_the_models_client_is_made() -> None:

@@ -22,13 +22,13 @@ from lyra.cli.redact import Redactor
 from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from lyra.web.edge import Edge
-from lyra.web.framing import Framing
-from lyra.web.intake import bearer
-from lyra.web.listener import init_body
-from lyra.web.ready import ready_bytes
-from lyra.web.server import MAX_HEAD_BYTES, Runner
-from lyra.web.services import SERVICES
+from lyra.web.api.listener import init_body
+from lyra.web.context import SERVICES
+from lyra.web.gateway.middleware import Edge
+from lyra.web.gateway.prebuilt_response import ready_bytes
+from lyra.web.gateway.requests import bearer
+from lyra.web.gateway.server import MAX_HEAD_BYTES, Runner
+from lyra.web.http.framing import Framing
 
 TIMES, REPEATS = 2_000, 15
 QUICK_TIMES, QUICK_REPEATS = 200, 3

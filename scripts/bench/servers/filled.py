@@ -19,8 +19,8 @@ from lyra.cli.gc_tuning import search_seldom
 from lyra.cli.logs import configure_logs
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from lyra.web.server import Runner, listen
-from lyra.web.services import SERVICES
+from lyra.web.context import SERVICES
+from lyra.web.gateway.server import Runner, listen
 
 TTL_S = 3600
 

@@ -15,7 +15,7 @@ from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.cli.threads import NobodyWaits
 from lyra.settings import SettingError, Settings
-from lyra.web.request_log import RequestLog
+from lyra.web.http.access_log import RequestLog
 
 log = logging.getLogger(__name__)
 

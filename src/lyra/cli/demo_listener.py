@@ -1,6 +1,6 @@
 """The listeners of every demo: their tokens are no secret, so that curl lines and pages show them."""
 
-from lyra.web.services import Persona
+from lyra.web.context import Persona
 
 DEMO_TOKEN = "sandbox.35.typical.legacy.lat-80-400"  # noqa: S105 - invented, as docs/SANDBOX.md says
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol, TextIO
 import orjson
 
 from lyra.cli.redact import Redactor
-from lyra.web.answers import request_id
-from lyra.web.request_log import Answered
+from lyra.web.http.access_log import Answered
+from lyra.web.http.responses import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")

@@ -28,10 +28,10 @@ from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.prewarm import kept
 from lyra.tracing import Traces
-from lyra.web.admin import admin_app
-from lyra.web.request_log import RequestLog, log_request
-from lyra.web.server import Runner, listen, listen_on
-from lyra.web.services import SERVICES, Persona, Services
+from lyra.web.api.admin import admin_app
+from lyra.web.context import SERVICES, Persona, Services
+from lyra.web.gateway.server import Runner, listen, listen_on
+from lyra.web.http.access_log import RequestLog, log_request
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,9 @@
 
 from aiohttp import web
 
-from lyra.web import admin, agui, auth, house, listener, openai, talk
-from lyra.web.intake import expected
+from lyra.web.api import admin, agui, chat as talk, listener, login as auth, openai_compat as openai
+from lyra.web.gateway.requests import expected
+from lyra.web.pages import handlers as house
 
 _ROUTES: tuple[web.RouteDef, ...] = (
     web.post("/lyra/init", listener.init),

@@ -14,7 +14,7 @@ from lyra.redis.protocol import UnansweredError
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.oauth import Grant
 from lyra.spotify.token import LoginToken
-from lyra.web.session_table import Table
+from lyra.web.login.session_table import Table
 
 SESSION_S = 30 * 86_400.0
 PENDING_S = 600.0

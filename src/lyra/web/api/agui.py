@@ -15,8 +15,8 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, 
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import Question, parse_messages
 from lyra.errors import DrainingError
-from lyra.web.sse import Translated, frame
-from lyra.web.talk import answering, asked_by, streamed
+from lyra.web.api.chat import answering, asked_by, streamed
+from lyra.web.http.event_stream import Translated, frame
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 

@@ -14,13 +14,13 @@ from lyra.chat.request_schema import Question, parse_question
 from lyra.chat.runs.run import Log, Run
 from lyra.errors import AnswerGoneError, DrainingError, NotFoundError
 from lyra.spotify.token import Token
-from lyra.web.address import address_of
-from lyra.web.answers import json_answer, request_id
-from lyra.web.intake import caller, json_body, refuse_nobody, wants_json
-from lyra.web.listener import look_up
-from lyra.web.places import leave_place
-from lyra.web.services import SERVICES
-from lyra.web.sse import EventStream, Translated, UiMessages
+from lyra.web.api.listener import look_up
+from lyra.web.context import SERVICES
+from lyra.web.gateway.requests import caller, json_body, refuse_nobody, wants_json
+from lyra.web.http.client_ip import address_of
+from lyra.web.http.concurrency_limit import leave_place
+from lyra.web.http.event_stream import EventStream, Translated, UiMessages
+from lyra.web.http.responses import json_answer, request_id
 
 _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 

@@ -15,11 +15,11 @@ from lyra.errors import (
     UnsupportedMediaTypeError,
 )
 from lyra.spotify.token import Token
-from lyra.web.address import address_of
-from lyra.web.answers import error_answer, request_id
-from lyra.web.cookies import refuse_cross_site, session_id
-from lyra.web.places import leave_place, retake_place
-from lyra.web.services import SERVICES
+from lyra.web.context import SERVICES
+from lyra.web.gateway.cookies import refuse_cross_site, session_id
+from lyra.web.http.client_ip import address_of
+from lyra.web.http.concurrency_limit import leave_place, retake_place
+from lyra.web.http.responses import error_answer, request_id
 
 MAX_BODY_BYTES = 1_048_576
 _BUFFERED = 262_144  # what the connection may hold of a body that nobody reads

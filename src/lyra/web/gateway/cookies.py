@@ -8,8 +8,8 @@ from yarl import URL
 
 from lyra.errors import CrossSiteError
 from lyra.settings import Settings
-from lyra.web.services import SERVICES
-from lyra.web.sessions import PENDING_S, SESSION_S
+from lyra.web.context import SERVICES
+from lyra.web.login.session_store import PENDING_S, SESSION_S
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits

@@ -13,14 +13,14 @@ from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
-from lyra.web.address import address_of
-from lyra.web.answers import json_answer, request_id
-from lyra.web.cookies import session_id
-from lyra.web.intake import caller, refuse_nobody, wants_stream
-from lyra.web.places import leave_place
-from lyra.web.ready import ready_json, ready_soon
-from lyra.web.services import SERVICES
-from lyra.web.sse import EventStream
+from lyra.web.context import SERVICES
+from lyra.web.gateway.cookies import session_id
+from lyra.web.gateway.prebuilt_response import ready_json, ready_soon
+from lyra.web.gateway.requests import caller, refuse_nobody, wants_stream
+from lyra.web.http.client_ip import address_of
+from lyra.web.http.concurrency_limit import leave_place
+from lyra.web.http.event_stream import EventStream
+from lyra.web.http.responses import json_answer, request_id
 
 log = logging.getLogger(__name__)
 

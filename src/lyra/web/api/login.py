@@ -15,10 +15,8 @@ from lyra.errors import (
     SessionEndedError,
 )
 from lyra.settings import Settings
-from lyra.web.address import address_of
-from lyra.web.answer_shapes import Agreement
-from lyra.web.answers import json_answer
-from lyra.web.cookies import (
+from lyra.web.context import SERVICES, Services
+from lyra.web.gateway.cookies import (
     begun_here,
     forget_session,
     forget_state,
@@ -27,10 +25,12 @@ from lyra.web.cookies import (
     remember_state,
     session_id,
 )
-from lyra.web.intake import json_body
-from lyra.web.logins import LoginError, Logins, Trouble
-from lyra.web.services import SERVICES, Services
-from lyra.web.sessions import Session
+from lyra.web.gateway.requests import json_body
+from lyra.web.http.client_ip import address_of
+from lyra.web.http.responses import json_answer
+from lyra.web.login.login_service import LoginError, Logins, Trouble
+from lyra.web.login.session_store import Session
+from lyra.web.schemas import Agreement
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 _PORTS = 65_536

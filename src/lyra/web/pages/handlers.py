@@ -9,14 +9,14 @@ from string import Template
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web.answers import json_answer, json_bytes
-from lyra.web.assets import read_assets
-from lyra.web.auth import moved
-from lyra.web.covers import cover
-from lyra.web.description import api_description
-from lyra.web.logins import TROUBLES
-from lyra.web.ready import ready_json
-from lyra.web.services import SERVICES, Files, Services
+from lyra.web.api.login import moved
+from lyra.web.context import SERVICES, Files, Services
+from lyra.web.gateway.prebuilt_response import ready_json
+from lyra.web.http.responses import json_answer, json_bytes
+from lyra.web.http.static_files import read_assets
+from lyra.web.login.login_service import TROUBLES
+from lyra.web.openapi.document import api_description
+from lyra.web.pages.demo_covers import cover
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
 _INVENTED = "This is a demo: the token is an invented listener's."

@@ -11,10 +11,10 @@ from lyra.redis.session_store import SharedSessions
 from lyra.settings import Settings
 from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
-from lyra.web.limits import RateLimit
-from lyra.web.logins import Logins
-from lyra.web.session_table import MemoryTable, Table
-from lyra.web.sessions import Pending, Session, Vault
+from lyra.web.http.rate_limit import RateLimit
+from lyra.web.login.login_service import Logins
+from lyra.web.login.session_store import Pending, Session, Vault
+from lyra.web.login.session_table import MemoryTable, Table
 
 _SESSIONS_EACH = 10  # browsers of one account
 _PENDING_SHARE = 10  # of all log-ins that have begun, one address may have this part

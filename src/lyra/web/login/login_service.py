@@ -29,9 +29,9 @@ from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
 from lyra.spotify.token import GrantedToken, LoginToken, Token
-from lyra.web.limits import RateLimit
-from lyra.web.renewals import UNAVAILABLE, Renewals
-from lyra.web.sessions import PENDING_S, SESSION_S, Pending, Session, Vault
+from lyra.web.http.rate_limit import RateLimit
+from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session, Vault
+from lyra.web.login.token_renewal import UNAVAILABLE, Renewals
 
 _VERIFIER_BYTES = 64
 _PASSING = frozenset({"server_error", "temporarily_unavailable"})

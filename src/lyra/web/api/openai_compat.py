@@ -17,9 +17,9 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import Question, parse_messages
 from lyra.errors import DrainingError, NotFoundError
-from lyra.web.answers import json_answer, request_id
-from lyra.web.sse import DONE, Translated, frame
-from lyra.web.talk import answering, asked_by, streamed, whole
+from lyra.web.api.chat import answering, asked_by, streamed, whole
+from lyra.web.http.event_stream import DONE, Translated, frame
+from lyra.web.http.responses import json_answer, request_id
 
 MODEL = "lyra"
 _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filter"}

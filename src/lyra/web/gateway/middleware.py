@@ -23,11 +23,11 @@ from lyra.errors import (
 from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.tracing import Span, Told, Traces
-from lyra.web.answers import allow_origin, dress, error_answer, request_id, strict_transport
-from lyra.web.intake import unread_body
-from lyra.web.places import PLACE, Places
-from lyra.web.request_log import Answered, RequestLog
-from lyra.web.services import SERVICES, Services
+from lyra.web.context import SERVICES, Services
+from lyra.web.gateway.requests import unread_body
+from lyra.web.http.access_log import Answered, RequestLog
+from lyra.web.http.concurrency_limit import PLACE, Places
+from lyra.web.http.responses import allow_origin, dress, error_answer, request_id, strict_transport
 
 log = logging.getLogger(__name__)
 

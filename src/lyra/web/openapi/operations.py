@@ -4,9 +4,9 @@ from typing import Any, Literal, NamedTuple
 
 from lyra.chat.parts import Part
 from lyra.chat.request_schema import Contract, Kit
-from lyra.web import answer_shapes as answers, face_shapes as faces
-from lyra.web.agui import RunAgentInput
-from lyra.web.openai import Completion
+from lyra.web import face_schemas as faces, schemas as answers
+from lyra.web.api.agui import RunAgentInput
+from lyra.web.api.openai_compat import Completion
 
 JSON = "application/json"
 EVENTS = "text/event-stream"

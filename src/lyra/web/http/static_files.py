@@ -17,7 +17,7 @@ import rjsmin
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web.one_script import one_script
+from lyra.web.http.one_script import one_script
 
 _KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {

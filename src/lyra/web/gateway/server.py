@@ -24,12 +24,12 @@ from aiohttp.typedefs import Handler
 
 from lyra.errors import HeadTooLargeError, LyraError, RequestError
 from lyra.settings import Settings
-from lyra.web.address import Network, client_of, trusted_networks
-from lyra.web.answers import dress, error_answer, last_words
-from lyra.web.connections import Connections
-from lyra.web.deadlines import Deadlines, Limits, Phase
-from lyra.web.framing import Framing
-from lyra.web.services import SERVICES
+from lyra.web.context import SERVICES
+from lyra.web.http.client_ip import Network, client_of, trusted_networks
+from lyra.web.http.connection_limit import Connections
+from lyra.web.http.deadlines import Deadlines, Limits, Phase
+from lyra.web.http.framing import Framing
+from lyra.web.http.responses import dress, error_answer, last_words
 
 log = logging.getLogger(__name__)
 

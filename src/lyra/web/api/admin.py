@@ -11,11 +11,11 @@ from lyra.errors import (
     NotFoundError,
 )
 from lyra.metrics import CONTENT_TYPE
-from lyra.web.answers import dress, json_answer, request_id
-from lyra.web.edge import Edge, host_name
-from lyra.web.intake import expected, same_secret
-from lyra.web.request_log import RequestLog
-from lyra.web.services import SERVICES, Services
+from lyra.web.context import SERVICES, Services
+from lyra.web.gateway.middleware import Edge, host_name
+from lyra.web.gateway.requests import expected, same_secret
+from lyra.web.http.access_log import RequestLog
+from lyra.web.http.responses import dress, json_answer, request_id
 
 _OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 

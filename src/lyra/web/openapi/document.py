@@ -8,7 +8,8 @@ import orjson
 
 from lyra import __version__
 from lyra.chat.parts import Part
-from lyra.web.answer_shapes import (
+from lyra.web.openapi.operations import JSON, OPERATIONS, Events, Operation
+from lyra.web.schemas import (
     AbortMetadata,
     ErrorAnswer,
     ErrorDetail,
@@ -17,7 +18,6 @@ from lyra.web.answer_shapes import (
     StatusData,
     error_kinds,
 )
-from lyra.web.operations import JSON, OPERATIONS, Events, Operation
 
 _ABOUT = (
     "A chat assistant that already knows what you listen to. Send a Spotify access token as "

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from lyra.web.answer_shapes import Code, Count, ErrorDetail, StartMetadata
+from lyra.web.schemas import Code, Count, ErrorDetail, StartMetadata
 
 StopReason = Literal["stop", "length", "content_filter"]
 

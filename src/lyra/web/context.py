@@ -12,15 +12,15 @@ from lyra.chat.generation import Speaker
 from lyra.chat.runs.registry import Runs
 from lyra.metrics import Metrics
 from lyra.settings import Settings
-from lyra.web.address import Network
-from lyra.web.assets import Assets
-from lyra.web.body_limit import BodyLimit
-from lyra.web.limits import RateLimit
-from lyra.web.logins import Logins
-from lyra.web.memory import Memory
-from lyra.web.outbox import Outbox
-from lyra.web.sse import Ticker
-from lyra.web.watchdog import Watchdog
+from lyra.web.http.body_limit import BodyLimit
+from lyra.web.http.client_ip import Network
+from lyra.web.http.event_stream import Ticker
+from lyra.web.http.memory_guard import Memory
+from lyra.web.http.rate_limit import RateLimit
+from lyra.web.http.static_files import Assets
+from lyra.web.http.watchdog import Watchdog
+from lyra.web.http.write_coalescer import Outbox
+from lyra.web.login.login_service import Logins
 
 
 @dataclass(frozen=True)

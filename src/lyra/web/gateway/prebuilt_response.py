@@ -9,8 +9,8 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 
 from lyra.settings import Settings
-from lyra.web.answers import API_HEADERS, json_bytes, request_id, strict_transport
-from lyra.web.services import SERVICES, Services
+from lyra.web.context import SERVICES, Services
+from lyra.web.http.responses import API_HEADERS, json_bytes, request_id, strict_transport
 
 _TYPE = "application/json; charset=utf-8"
 _LAST = "Connection: close\r\n"

@@ -11,7 +11,7 @@ from lyra.chat.parts import Part
 from lyra.chat.runs.run import Log, Run
 from lyra.errors import MethodNotAllowedError
 from lyra.settings import Settings
-from lyra.web.outbox import Outbox
+from lyra.web.http.write_coalescer import Outbox
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",

@@ -20,7 +20,7 @@ from lyra.errors import (
     SpotifyUnavailableError,
 )
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
-from lyra.web.sessions import Session, Vault, name_of
+from lyra.web.login.session_store import Session, Vault, name_of
 
 log = logging.getLogger(__name__)
 
