@@ -20,8 +20,8 @@ from lyra.settings import Settings
 from lyra.tracing import Traces
 from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen
-from tests.certificates import self_signed
-from tests.time_limit import (  # noqa: F401 - pytest finds them here
+from tests.support.certificates import self_signed
+from tests.support.time_limit import (  # noqa: F401 - pytest finds them here
     pytest_runtest_teardown,
     pytest_timeout_cancel_timer,
     pytest_timeout_set_timer,

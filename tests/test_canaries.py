@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.conftest import CANARY_KEY, CanaryWatch, Service
-from tests.web.calls import call
+from tests.support.calls import call
 
 TOKEN = "a-token-that-is-long-enough-to-be-one"
 

@@ -76,7 +76,16 @@ def test_whatever_hangs_fails_and_what_comes_after_it_is_run(tmp_path: Path) -> 
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
-    options = ["-p", "tests.time_limit", "-p", "no:cacheprovider", "--timeout", "0.2", "-rA", "-q"]
+    options = [
+        "-p",
+        "tests.support.time_limit",
+        "-p",
+        "no:cacheprovider",
+        "--timeout",
+        "0.2",
+        "-rA",
+        "-q",
+    ]
 
     run = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, "-m", "pytest", "--tb=no", *options, str(tmp_path)],

@@ -17,7 +17,7 @@ from tierbench.place import SECRET, RedisProcess
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.certificates import self_signed
+from tests.support.certificates import self_signed
 
 TURNS = 1, 5, 15
 COLD = 3  # listeners of each turn, one after the other

@@ -3,7 +3,7 @@
 Every call has an owner, for whom it is made. What an owner meets may be of its own making: words
 that a filter refuses, a library that takes too long. So owners are counted, not calls.
 
-Invariants, hunted by tests/test_breaker.py:
+Invariants, hunted by tests/test_circuit_breaker.py:
 - fewer than LEAST owners never open it, nor owners who are outnumbered by those who are served;
 - one that fails for everybody is open once LEAST owners have met that, within two windows of its
   last success at the latest;

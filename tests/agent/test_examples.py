@@ -9,8 +9,7 @@ import pytest
 import lyra_agent
 from lyra import agent
 from lyra.sandbox import Sandbox
-
-from .conftest import Outcome
+from tests.agent.conftest import Outcome
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "PYTHON.md").read_text("utf-8")

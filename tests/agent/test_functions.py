@@ -21,9 +21,8 @@ from lyra.agent import (
 )
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
+from tests.agent.conftest import TOKEN, Configure
 from tests.conftest import LONG_S
-
-from .conftest import TOKEN, Configure
 
 KEYS = [
     "profile",

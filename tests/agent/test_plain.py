@@ -16,8 +16,7 @@ from blockbuster import BlockBuster
 import lyra_agent
 from lyra import agent
 from lyra.sandbox import Sandbox, sandbox_token
-
-from .conftest import TOKEN, Configure
+from tests.agent.conftest import TOKEN, Configure
 
 OTHER = sandbox_token(8, "typical", "legacy")
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-
-from .conftest import Launch, Outcome
+from tests.agent.conftest import Launch, Outcome
 
 Run = Callable[..., Awaitable[Outcome]]
 

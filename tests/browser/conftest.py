@@ -14,8 +14,8 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from lyra.sandbox import sandbox_token
-from tests.chat.scripted import Reply, ScriptedModel, scripted_model
 from tests.conftest import Service, Start
+from tests.support.scripted_model import Reply, ScriptedModel, scripted_model
 
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

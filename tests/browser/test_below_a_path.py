@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import DEMO, Open, answered, asked, filled
 from tests.browser.test_login import agreed_at_spotify
 from tests.conftest import APP, Service, Start
-from tests.web.fronts import Front
+from tests.support.path_proxy import Front
 
 
 @pytest.fixture

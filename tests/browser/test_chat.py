@@ -7,10 +7,10 @@ from playwright.async_api import Page, expect
 
 from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled, turn_text
-from tests.browser.steps import Steps
-from tests.chat.scripted import event, stopped, streaming, words
 from tests.conftest import Service, Start
-from tests.web.visitors import Clock
+from tests.support.browser_steps import Steps
+from tests.support.scripted_model import event, stopped, streaming, words
+from tests.support.visitors import Clock
 
 HOSTILE = (
     "Look: <script>alert(1)</script> <img src=x onerror=alert(2)> ![pixel](https://evil.invalid/?q=1) "

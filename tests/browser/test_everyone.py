@@ -7,8 +7,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled
-from tests.browser.steps import Steps
 from tests.conftest import Service, Start
+from tests.support.browser_steps import Steps
 
 
 @pytest.fixture

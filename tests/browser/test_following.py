@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Chat, answered, asked
-from tests.browser.steps import Steps
+from tests.support.browser_steps import Steps
 
 LINES = [f"Line {number} of a long answer.\n\n" for number in range(80)]
 TOP = "document.querySelector('#scroller').scrollTop"

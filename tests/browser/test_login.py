@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.browser.conftest import Open, answered, asked, filled
 from tests.conftest import APP, Service, Start
-from tests.web.visitors import BORIS, Clock
+from tests.support.visitors import BORIS, Clock
 
 
 @pytest.fixture

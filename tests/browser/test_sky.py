@@ -9,7 +9,7 @@ from lyra.cli.demo_listener import PERSONAS
 from lyra.sandbox import sandbox_token
 from tests.browser.conftest import DEMO, Open, answered, asked, filled
 from tests.conftest import APP, Service, Start
-from tests.web.visitors import Clock
+from tests.support.visitors import Clock
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import ForgottenError, SessionEndedError
 from lyra.spotify.token import LoginToken
-
-from .conftest import CacheMaker, Clock, ScriptedSpotify
+from tests.cache.conftest import CacheMaker, Clock, ScriptedSpotify
 
 
 class Session:

@@ -9,8 +9,7 @@ from lyra.cache.listeners import ListenerCache
 from lyra.errors import SpotifyTokenRejectedError, TooManyRequestsError
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
-
-from .conftest import ANNA, BORIS, CacheMaker, Clock, ScriptedSpotify
+from tests.cache.conftest import ANNA, BORIS, CacheMaker, Clock, ScriptedSpotify
 
 ACCOUNT = Key("an account")
 

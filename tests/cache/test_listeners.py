@@ -8,8 +8,7 @@ from lyra.cache.listeners import ListenerCache
 from lyra.errors import OverloadedError, SpotifyTokenRejectedError, SpotifyUnavailableError
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
-
-from .conftest import ANNA, BORIS, CacheMaker, Clock, ScriptedSpotify
+from tests.cache.conftest import ANNA, BORIS, CacheMaker, Clock, ScriptedSpotify
 
 REJECTED, SERVER_ERROR, NO_SCOPE = (
     SpotifyFailure(code) for code in ("token_rejected", "server_error", "missing_scope")

@@ -18,12 +18,11 @@ from lyra.metrics import Metrics
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from tests.cache.conftest import ANNA, BORIS, OFTEN, MiddleOfRange
 from tests.conftest import Service, Start
-from tests.web.calls import chat, init
-
-from .conftest import ANNA, BORIS, OFTEN, MiddleOfRange
-from .virtual_time import now, pass_time, virtual
-from .weather import Forecast, Weather, parts
+from tests.support.calls import chat, init
+from tests.support.scripted_upstream import Forecast, Weather, parts
+from tests.support.virtual_time import now, pass_time, virtual
 
 
 class Scene:

@@ -5,9 +5,8 @@ import pytest
 from lyra.cache.keys import KeyMaker
 from lyra.settings import SettingError, Settings
 from lyra.spotify.token import Token
-
-from .conftest import ANNA, Clock
-from .test_store import bounded
+from tests.cache.conftest import ANNA, Clock
+from tests.cache.test_store import bounded
 
 
 async def test_row23_the_entry_used_least_recently_is_evicted_and_counted() -> None:

@@ -6,9 +6,8 @@ import pytest
 
 from lyra.cache.listeners import ListenerCache
 from lyra.spotify.token import Token
-from tests.steps import steps_of
-
-from .conftest import ANNA, CacheMaker
+from tests.cache.conftest import ANNA, CacheMaker
+from tests.support.steps import steps_of
 
 OTHERS = 400
 Deed = Callable[[ListenerCache], Awaitable[object]]

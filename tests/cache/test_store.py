@@ -8,8 +8,7 @@ import pytest
 from aiocache.lock import RedLock
 
 from lyra.cache.store import BoundedMemoryCache
-
-from .conftest import Clock
+from tests.cache.conftest import Clock
 
 Model = OrderedDict[str, tuple[bytes, float, bool]]  # each with its end, and whether it was used
 

@@ -7,8 +7,8 @@ runs as many seeds; without the option only a few. Each seed has settings of its
 
 import pytest
 
-from .storming import Storm
-from .virtual_time import virtual
+from tests.support.storm import Storm
+from tests.support.virtual_time import virtual
 
 FEW = 60  # also where the option is unknown, since another folder's tests were asked for
 

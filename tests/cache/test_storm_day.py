@@ -11,9 +11,8 @@ from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import TOKEN_LIFE_S, Token
-
-from .virtual_time import now, pass_time, virtual
-from .weather import Fetched, Forecast, Weather, parts
+from tests.support.scripted_upstream import Fetched, Forecast, Weather, parts
+from tests.support.virtual_time import now, pass_time, virtual
 
 HOUR, MINUTE = 3600, 60
 OUTAGES = (  # hours since the start of the day

@@ -4,8 +4,7 @@ import asyncio
 
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
-
-from .conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
+from tests.cache.conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
 
 CHIARA = Token("chiara-token-0003")
 

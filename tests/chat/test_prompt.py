@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from lyra.sandbox import sandbox_token
-from tests.chat.scripted import scripted_model
 from tests.conftest import Service, Start
-from tests.web.calls import call, chat, init
+from tests.support.calls import call, chat, init
+from tests.support.scripted_model import scripted_model
 
 TOKEN = sandbox_token(7, "typical", "legacy")
 TALK = {

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.chat.scripted import ScriptedModel, scripted_model
 from tests.conftest import Service, Start
-from tests.web.calls import call
-from tests.web.faces import data_of, documents
+from tests.support.calls import call
+from tests.support.scripted_model import ScriptedModel, scripted_model
+from tests.support.wire_formats import data_of, documents
 
 CANARY = "Kanarie"
 GENRE = "kanarie wave"

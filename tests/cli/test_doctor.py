@@ -18,7 +18,7 @@ from lyra.cli.doctor import doctor
 from lyra.sandbox import Sandbox
 from tests.cli.conftest import Launch
 from tests.conftest import CANARY_KEY, Service
-from tests.redis.fake_redis import fake_redis
+from tests.support.fake_redis import fake_redis
 
 CLOSED = "http://127.0.0.1:9"
 Found = dict[str, dict[str, str]]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Launch
-from tests.cli.terminal import Scripted, open_scripted
-from tests.cli.test_talk import QUESTION, start_pipe
+from tests.cli.test_chat import QUESTION, start_pipe
 from tests.conftest import Start
+from tests.support.terminal import Scripted, open_scripted
 
 WORDS = "北京 and Beyoncé → 🎵."
 

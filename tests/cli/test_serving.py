@@ -14,7 +14,7 @@ from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from tests.cli.conftest import Launch, greeting
 from tests.cli.test_commands import pasted, run_curl
-from tests.faults.kit import scripted
+from tests.support.fault_kit import scripted
 
 
 async def test_a_process_manager_hears_ready_and_stopping(launch: Launch, tmp_path: Path) -> None:

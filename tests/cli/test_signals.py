@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from tests.cli.conftest import Launch, greeting
-from tests.cli.terminal import Terminal, open_terminal
 from tests.cli.test_commands import pasted
-from tests.cli.test_workers import gone
+from tests.cli.test_supervisor import gone
+from tests.support.terminal import Terminal, open_terminal
 
 
 async def live_answer(http: aiohttp.ClientSession, told: str) -> aiohttp.ClientResponse:

@@ -13,8 +13,8 @@ import pytest
 
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
-from tests.web.calls import chat, init
-from tests.web.stream_grammar import read_stream
+from tests.support.calls import chat, init
+from tests.support.stream_grammar import read_stream
 
 OTHER = sandbox_token(4242)
 

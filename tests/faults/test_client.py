@@ -9,13 +9,13 @@ from aiohttp import web
 from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.chat.scripted import opened, scripted_model, stopped, words
 from tests.conftest import Service, Start
 from tests.faults.conftest import OTHER, answered, others_served
-from tests.web.calls import call, connected, init, request_bytes, reset
-from tests.web.test_errors import check_error
-from tests.web.test_runs import until
-from tests.web.visitors import Clock
+from tests.support.calls import call, connected, init, request_bytes, reset
+from tests.support.scripted_model import opened, scripted_model, stopped, words
+from tests.support.visitors import Clock
+from tests.web.api.test_chat_runs import until
+from tests.web.api.test_errors import check_error
 
 FLOOD = 2_000
 

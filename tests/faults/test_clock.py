@@ -8,11 +8,11 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import APP, Start
 from tests.faults.conftest import OTHER, answered, others_served
 from tests.faults.test_redis import SECRET, redis
-from tests.redis.servers import RedisServer
-from tests.web.calls import call, chat, chatting, init, read_until
-from tests.web.stream_grammar import read_body, read_stream
-from tests.web.test_errors import check_error
-from tests.web.visitors import Visitor
+from tests.support.calls import call, chat, chatting, init, read_until
+from tests.support.redis_servers import RedisServer
+from tests.support.stream_grammar import read_body, read_stream
+from tests.support.visitors import Visitor
+from tests.web.api.test_errors import check_error
 
 __all__ = ["redis"]
 

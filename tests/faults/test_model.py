@@ -6,12 +6,12 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from tests.chat.scripted import event, stopped, words
 from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import OTHER, others_served
-from tests.faults.kit import Step, Upstream, scripted
-from tests.web.calls import chat
-from tests.web.stream_grammar import read_body
+from tests.support.calls import chat
+from tests.support.fault_kit import Step, Upstream, scripted
+from tests.support.scripted_model import event, stopped, words
+from tests.support.stream_grammar import read_body
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"

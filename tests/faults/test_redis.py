@@ -15,9 +15,9 @@ from lyra.sandbox import sandbox_token
 from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import OTHER, answered, others_served
-from tests.faults.kit import Toxic, toxic
-from tests.redis.servers import RedisServer, server_binary
-from tests.web.calls import call, init
+from tests.support.calls import call, init
+from tests.support.fault_kit import Toxic, toxic
+from tests.support.redis_servers import RedisServer, server_binary
 
 SECRET = "a-secret-of-this-service"
 LISTENERS = [sandbox_token(seed) for seed in range(1, CONNECTIONS + 5)]  # more than connections

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.chat.scripted import scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
-from tests.web.faces import BROKEN
-from tests.web.test_model_failures import ODD_TEXTS
+from tests.support.scripted_model import scripted_model, stopped, streaming, words
+from tests.support.wire_formats import BROKEN
+from tests.web.api.test_model_failures import ODD_TEXTS
 
 AI = ["ai5", "ai6", "ai7"]
 FAULTS = ["errmid", "drop", "eof"]

@@ -11,9 +11,9 @@ import pytest
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.interop.conftest import found
-from tests.web.calls import QUESTION
-from tests.web.faces import BROKEN
-from tests.web.stream_grammar import read_body
+from tests.support.calls import QUESTION
+from tests.support.stream_grammar import read_body
+from tests.support.wire_formats import BROKEN
 
 
 @asynccontextmanager

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from yarl import URL
 
-from tests.certificates import self_signed
 from tests.conftest import Start
 from tests.interop.conftest import HERE, found, installed
+from tests.support.certificates import self_signed
 
 MOVED = b"HTTP/1.1 301 Moved\r\nLocation: %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

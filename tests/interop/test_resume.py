@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 from yarl import URL
 
-from tests.chat.scripted import scripted_model
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
-from tests.web.calls import chat, chatting, read_until
-from tests.web.test_runs import CHAT, Paused, leave
+from tests.support.calls import chat, chatting, read_until
+from tests.support.scripted_model import scripted_model
+from tests.web.api.test_chat_runs import CHAT, Paused, leave
 
 
 @pytest.mark.parametrize("version", ["ai5", "ai6", "ai7"])

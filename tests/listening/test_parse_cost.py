@@ -22,7 +22,7 @@ from lyra.listening.parse import (
 )
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.transport import BODY_LIMIT
-from tests.steps import steps_of
+from tests.support.steps import steps_of
 
 READERS = [read_profile, read_artists, read_tracks, read_plays, read_playlists]
 SIZES = [BODY_LIMIT, 384 * 1024]  # the second is the largest that is read in one go

@@ -8,8 +8,7 @@ from hypothesis import given, strategies as st
 
 from lyra.chat.parts import Abort, Failure, Finish, Part, Start, TextDelta, status
 from lyra.web.http.event_stream import frame
-
-from .answers import NASTY
+from tests.support.spotify_answers import NASTY
 
 words = st.text() | st.sampled_from((*NASTY, "\r", "\n\n", "\r\n", "data: [DONE]\n\n", "\u2028"))
 values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | words

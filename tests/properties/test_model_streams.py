@@ -31,8 +31,7 @@ from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-
-from .model_streams import Stream, draw_stream
+from tests.support.model_streams import Stream, draw_stream
 
 TURNS = (Turn("user", "Which artists do I listen to most?"),)
 LIFE = Life(0.0, 80.0, 100.0, 150.0, 0.0)

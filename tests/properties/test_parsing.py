@@ -18,8 +18,14 @@ from lyra.listening.parse import (
 )
 from lyra.sandbox.pages import render
 from lyra.spotify.failures import SpotifyFailure
-
-from .answers import ENDPOINT_OF, bodies, listener, mutated, rubbish, sandbox_bodies
+from tests.support.spotify_answers import (
+    ENDPOINT_OF,
+    bodies,
+    listener,
+    mutated,
+    rubbish,
+    sandbox_bodies,
+)
 
 PARSERS: dict[SectionName, Callable[[bytes], Parsed[Any]]] = {
     "profile": parse_profile,

@@ -15,9 +15,8 @@ from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName
 from lyra.listening.views import profile_view
 from lyra.spotify.failures import MEANINGS, SpotifyFailure
-
-from .answers import bodies, mostly
-from .listenings import listenings
+from tests.support.listenings import listenings
+from tests.support.spotify_answers import bodies, mostly
 
 T = TypeVar("T")
 Answers = dict[SectionName, bytes | SpotifyFailure]

@@ -22,7 +22,7 @@ from lyra.redis.timing import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, OFTEN, Clock, MiddleOfRange, ScriptedSpotify
-from tests.redis.servers import RedisServer, server_binary
+from tests.support.redis_servers import RedisServer, server_binary
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"

@@ -10,9 +10,9 @@ from lyra.chat.model.port import Usage
 from lyra.chat.token_quota import Budget, Cost, Reservation
 from lyra.errors import TooManyRequestsError
 from lyra.redis.counters import SharedCounters, Standing
-from tests.faults.kit import toxic
 from tests.redis.conftest import Join, Member
-from tests.redis.servers import RedisServer
+from tests.support.fault_kit import toxic
+from tests.support.redis_servers import RedisServer
 
 ACCOUNT = KeyMaker("one-secret-for-all-processes").account("one")
 NOON = 1_000 * 86_400 + 43_200.0

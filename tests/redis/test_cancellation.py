@@ -12,7 +12,7 @@ from random import Random
 from lyra.metrics import Metrics
 from lyra.redis.gateway import open_redis
 from tests.redis.conftest import KEY, PATIENT, Join
-from tests.redis.servers import RedisServer
+from tests.support.redis_servers import RedisServer
 
 TURNS = 15  # a call on loopback takes fewer
 AT_ONCE_S = 10  # one that lost its cancellation would go on for ever

@@ -7,11 +7,11 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import APP, Start
-from tests.faults.kit import Toxic, toxic
-from tests.redis.servers import RedisServer
-from tests.redis.test_runs import until_hearing
-from tests.web.calls import Answer
-from tests.web.visitors import OWN, Visitor
+from tests.redis.test_run_store import until_hearing
+from tests.support.calls import Answer
+from tests.support.fault_kit import Toxic, toxic
+from tests.support.redis_servers import RedisServer
+from tests.support.visitors import OWN, Visitor
 
 SECRET = "a-secret-of-this-service"
 PARTS = 12  # of all that comes back: each is cut at its beginning

@@ -11,7 +11,7 @@ from lyra.redis.gateway import RedisDoor
 from lyra.redis.protocol import Command, Reply
 from lyra.redis.run_store import MOST_OF_ONE, Glimpse, SharedRuns
 from tests.redis.conftest import KEY, OTHER, Join, until
-from tests.redis.servers import RedisServer
+from tests.support.redis_servers import RedisServer
 
 BLOB = b"a sealed piece"
 INDEX = f"lyra:v2:owned:{{{KEY}}}"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from tests.redis.conftest import KEY, OTHER, PATIENT, Join, Member
-from tests.redis.leading import leader
-from tests.redis.servers import RedisServer
+from tests.support.leaders import leader
+from tests.support.redis_servers import RedisServer
 
 BLOB = b"a sealed listener"
 LEASE_S = 0.3

@@ -21,7 +21,7 @@ from lyra.redis.timing import Timing
 from tests.cache.conftest import Clock
 from tests.conftest import settle
 from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Join, Member
-from tests.redis.servers import RedisServer, free_port, set_user
+from tests.support.redis_servers import RedisServer, free_port, set_user
 
 BLOB = b"a sealed listener"
 REST_S = 5.0

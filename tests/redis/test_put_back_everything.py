@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 
 from lyra.sandbox import sandbox_token
 from tests.conftest import APP, Service, Start
-from tests.redis.servers import RedisServer, set_user
-from tests.redis.test_runs import pair
-from tests.web.calls import call, chat, init
-from tests.web.test_runs import CHAT, resume, run_of, until
-from tests.web.visitors import ANNA, OWN, Visitor
+from tests.redis.test_run_store import pair
+from tests.support.calls import call, chat, init
+from tests.support.redis_servers import RedisServer, set_user
+from tests.support.visitors import ANNA, OWN, Visitor
+from tests.web.api.test_chat_runs import CHAT, resume, run_of, until
 
 ADMIN = "the-operators-own-token"
 KINDS = {

@@ -13,7 +13,7 @@ from lyra.redis.refusals import Refusals
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
 from tests.redis.conftest import KEY, PATIENT, Join, Open
-from tests.redis.fake_redis import NIL, OK, fake_redis
+from tests.support.fake_redis import NIL, OK, fake_redis
 
 REST_S = 5.0
 MOST_AT_FIRST = 10

@@ -27,11 +27,11 @@ from lyra.redis.url import parse_address
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import OFTEN, Clock, MiddleOfRange, ScriptedSpotify
-from tests.certificates import self_signed
 from tests.loops import LOOPS, Loop
 from tests.redis.conftest import SECRET, Join
-from tests.redis.servers import RedisServer, server_binary
-from tests.redis.tls_front import tls_front
+from tests.support.certificates import self_signed
+from tests.support.redis_servers import RedisServer, server_binary
+from tests.support.tls_front import tls_front
 
 LISTENERS = 120
 PIECES = 4  # that a connection passes on before it is reset

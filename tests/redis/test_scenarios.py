@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
 from tests.redis.conftest import KEY, PATIENT, Join, Open, forgotten, until
-from tests.redis.leading import leader
-from tests.redis.servers import RedisServer
+from tests.support.leaders import leader
+from tests.support.redis_servers import RedisServer
 
 # Short with a server that hangs, and long enough for one that answers on a busy machine.
 HASTY = replace(PATIENT, timeout_s=0.2, deadline_s=0.4, rest_s=5)

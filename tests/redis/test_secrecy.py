@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
 from lyra.redis.session_store import SharedSessions
-from tests.certificates import self_signed
 from tests.redis.conftest import KEY, OTHER, Join, Member
-from tests.redis.servers import RedisServer, set_user
-from tests.redis.tls_front import tls_front
+from tests.support.certificates import self_signed
+from tests.support.redis_servers import RedisServer, set_user
+from tests.support.tls_front import tls_front
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "REDIS.md"
 CANARY = "c4n4ry/p@ss"

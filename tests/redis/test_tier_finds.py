@@ -10,8 +10,8 @@ from lyra.redis.listener_store import Generation
 from lyra.spotify.failures import SpotifyFailure
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
 from tests.redis.conftest import Open, until
-from tests.redis.servers import RedisServer, set_user
 from tests.redis.test_scenarios import HASTY
+from tests.support.redis_servers import RedisServer, set_user
 
 REJECTED = SpotifyFailure("token_rejected")
 

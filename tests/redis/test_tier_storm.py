@@ -4,7 +4,7 @@
 
 Callers, leavers, clears of one and of all, an outage of Spotify, a memory that expires, keys that
 Redis evicts and subscriptions that break, in random order over a real Redis. Answers tell of which
-fetches they are made (tests/cache/weather.py).
+fetches they are made (tests/support/scripted_upstream.py).
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from lyra.errors import TryLaterError
 from lyra.redis.keyspace import EPOCH, channel, word
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, BORIS, Clock
-from tests.cache.weather import Forecast, Weather, parts
 from tests.redis.conftest import OTHER, Open, Process, until
+from tests.support.scripted_upstream import Forecast, Weather, parts
 
 STEPS, FEW = 60, 6
 TOKENS = (ANNA, BORIS)

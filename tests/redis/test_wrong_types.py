@@ -10,12 +10,12 @@ from lyra.redis.keyspace import Names
 from lyra.redis.session_store import SharedSessions
 from tests.conftest import APP, Service, Start
 from tests.redis.conftest import KEY, Join
-from tests.redis.servers import RedisServer
 from tests.redis.test_lease import BRISK
-from tests.redis.test_runs import pair
-from tests.web.stream_grammar import read_body
-from tests.web.test_runs import CHAT, run_of
-from tests.web.visitors import OWN, Visitor
+from tests.redis.test_run_store import pair
+from tests.support.redis_servers import RedisServer
+from tests.support.stream_grammar import read_body
+from tests.support.visitors import OWN, Visitor
+from tests.web.api.test_chat_runs import CHAT, run_of
 
 Make = Callable[[Redis, str], Any]
 TYPES: dict[str, Make] = {

@@ -5,8 +5,7 @@ import pytest
 
 from lyra.sandbox import SCOPES, Sandbox, sandbox_token
 from lyra.sandbox.accounts import REFRESH_S, challenge
-
-from .login import ALL, VERIFIER, Client, refusal, returned
+from tests.support.sandbox_login import ALL, VERIFIER, Client, refusal, returned
 
 
 @pytest.fixture

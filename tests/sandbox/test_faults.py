@@ -9,8 +9,7 @@ import pytest
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.connections import BOMB_BYTES, HUGE_BYTES
 from lyra.sandbox.tokens import RULES, parse_token
-
-from .conftest import PATHS, SpotifyCaller
+from tests.sandbox.conftest import PATHS, SpotifyCaller
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"

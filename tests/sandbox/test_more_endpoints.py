@@ -8,8 +8,7 @@ from lyra.sandbox import sandbox_token
 from lyra.sandbox.catalogue import artist, track
 from lyra.sandbox.listeners import Listener, Playlist, build_listener
 from lyra.sandbox.spotify_rows import TRAPS_FROM
-
-from .conftest import Answer, SpotifyCaller
+from tests.sandbox.conftest import Answer, SpotifyCaller
 
 
 def playlist(listener: Listener, *owners: str, least: int = 0) -> Playlist:

@@ -7,8 +7,7 @@ import pytest
 from lyra.sandbox import sandbox_token
 from lyra.sandbox.catalogue import artist, classical
 from lyra.sandbox.listeners import build_listener
-
-from .conftest import PATHS, SpotifyCaller
+from tests.sandbox.conftest import PATHS, SpotifyCaller
 
 
 async def items(spotify: SpotifyCaller, endpoint: str, *token: Any, **query: str) -> list[Any]:

@@ -10,8 +10,7 @@ import pytest
 from lyra.sandbox import Sandbox, Stats, sandbox_token
 from lyra.sandbox.replay import RECORDED
 from lyra.sandbox.stats import TOKENS_KEPT
-
-from .conftest import PATHS, SpotifyCaller
+from tests.sandbox.conftest import PATHS, SpotifyCaller
 
 
 async def test_the_urls_share_one_loopback_port(sandbox: Sandbox) -> None:

@@ -7,8 +7,7 @@ import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.listeners import build_listener
-
-from .conftest import PATHS, SpotifyCaller
+from tests.sandbox.conftest import PATHS, SpotifyCaller
 
 RESTRICTED_USER = {
     "account_id", "display_name", "external_urls", "href", "id", "images", "type", "uri",

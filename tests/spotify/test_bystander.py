@@ -12,8 +12,7 @@ from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import LoginToken, Token
 from lyra.spotify.transport import Answer, Tally, Wire
-
-from .conftest import NoJitter
+from tests.spotify.conftest import NoJitter
 
 GOOD = Answer(200, {}, b'{"items":[]}')
 QUOTA = b'{"error":{"status":429,"message":"?","reason":"QUOTA_EXCEEDED"}}'

@@ -4,9 +4,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.conftest import Start
-from tests.faults.kit import scripted
-from tests.web.calls import call, chat, init
-from tests.web.stream_grammar import read_stream
+from tests.support.calls import call, chat, init
+from tests.support.fault_kit import scripted
+from tests.support.stream_grammar import read_stream
 
 PATHS = ("", "/top/artists", "/top/tracks", "/player/recently-played", "/playlists")
 

@@ -14,8 +14,8 @@ from lyra.otel import CollectedTraces
 from lyra.sandbox import sandbox_token
 from lyra.spotify.endpoints import PATHS
 from tests.conftest import Start
-from tests.web.calls import call, chat, init
-from tests.web.stream_grammar import read_stream
+from tests.support.calls import call, chat, init
+from tests.support.stream_grammar import read_stream
 
 SECRET_QUESTION = {"message": "Which artists did I hear in Zanzibar?"}
 

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from lyra.circuit_breaker import LEAST
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.chat.scripted import Reply, event, scripted_model, stopped, streaming, words
 from tests.conftest import Service, Start
-from tests.web.calls import Answer, call, chat, init
-from tests.web.test_errors import check_error
+from tests.support.calls import Answer, call, chat, init
+from tests.support.scripted_model import Reply, event, scripted_model, stopped, streaming, words
+from tests.web.api.test_errors import check_error
 
 
 class NoJitter(Random):

@@ -1,6 +1,6 @@
 """One fetch per key, however many ask and whoever leaves.
 
-Invariants, hunted by tests/cache/test_flights.py:
+Invariants, hunted by tests/cache/test_singleflight.py:
 - at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
 - a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
 - a flight that a clear has fenced may answer those who wait, but publishes nothing;

@@ -1,7 +1,7 @@
 """How many of the model's tokens one Spotify account may use in a day (UTC).
 
 A question holds what its answer may cost before the model is asked, and settles for what it did
-cost when it ends, however it ends. Invariants, hunted by tests/chat/test_budget.py:
+cost when it ends, however it ends. Invariants, hunted by tests/chat/test_token_quota.py:
 - while something is held, another question passes only if what is used, what is held and what it
   may cost stay within the day's tokens; so all that ask at once use at most one answer too many;
 - with tokens left and nothing held, a question passes, whatever it may cost;

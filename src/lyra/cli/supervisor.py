@@ -2,7 +2,7 @@
 
 The supervisor binds the socket and never accepts. A worker that ends is started again; SIGHUP
 replaces the workers one by one, each only when its successor is ready, and the socket stays open
-all the while: no connection is refused. See `tests/cli/test_workers.py`.
+all the while: no connection is refused. See `tests/cli/test_supervisor.py`.
 
 Each roll reads the environment and `.env` once, and all its workers are started with that. One that
 is started again later has the settings of the one that it stands in for, whatever has become of the

@@ -1,6 +1,6 @@
 """A run of another process, as Redis tells of it: one copy and one poller for all its readers here.
 
-Invariant, hunted by tests/chat/test_remote.py: what a reader is shown is a beginning of the answer
+Invariant, hunted by tests/chat/runs/test_remote_run.py: what a reader is shown is a beginning of the answer
 as it was made, and it ends in an error unless it is the whole. Each piece names its place and
 whether it is the last inside of what is sealed, so that whoever may write to Redis can take pieces
 away, but cannot move one, cut one, or make one the last. The moment of the answer is in there too:

@@ -1,6 +1,6 @@
 """Logging in with Spotify, what a listener has agreed to, and signing out.
 
-Invariant, hunted by tests/web/test_sign_out.py: once a session has ended, or had everything
+Invariant, hunted by tests/web/login/test_sign_out.py: once a session has ended, or had everything
 forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered.
 For that the session is gone first; then, in one step of the loop, its listener's answers are
 stopped and the fetch under way is withdrawn; and each token asks for its session again

@@ -1,0 +1,151 @@
+"""Answers without a model: labelled, the same each time, and made of the listener's data alone."""
+
+from typing import Any
+
+import pytest
+
+from lyra.sandbox import Sandbox, sandbox_token
+from tests.conftest import Service, Start
+from tests.support.calls import call, chat
+from tests.support.stream_grammar import Stream, read_stream
+
+TOKEN = sandbox_token(7, "typical", "legacy")
+LABEL = "Offline mode: no language model is configured"
+
+QUESTIONS: dict[str, tuple[str, str]] = {
+    "artists": ("Which artists do I listen to most?", "Your top artists"),
+    "tracks": ("What are my top songs?", "Your top tracks"),
+    "genres": ("Which genres do I like?", "Your genres, by share"),
+    "recent": ("What did I play lately?", "Your latest plays, newest first"),
+    "playlists": ("Show my playlists", "The first of your"),
+    "recommend": ("What should I play next?", "Among your favourites"),
+    "help": ("Tell me about quantum physics", "Ask me about your artists"),
+}
+SECTION = {
+    "artists": ("scope-artists", "top_artists"),
+    "tracks": ("404-tracks", "top_tracks"),
+    "recent": ("scope-recent", "recently_played"),
+    "playlists": ("html-playlists", "playlists"),
+    "recommend": ("scope-tracks", "top_tracks"),
+}
+INTENTS = pytest.mark.parametrize("intent", QUESTIONS)
+
+
+@pytest.fixture
+async def offline(start: Start) -> Service:
+    return await start(llm="offline")
+
+
+async def ask(service: Service, intent: str, token: str = TOKEN) -> Stream:
+    return read_stream(await chat(service, token, {"message": QUESTIONS[intent][0]}))
+
+
+async def profile(service: Service, token: str = TOKEN) -> dict[str, Any]:
+    answer = await call(service, "GET", "/lyra/profile", headers=service.headers(token))
+    told: dict[str, Any] = answer.json
+    return told
+
+
+@INTENTS
+async def test_each_kind_of_question_has_its_answer_and_the_label(
+    offline: Service, intent: str
+) -> None:
+    stream = await ask(offline, intent)
+
+    assert stream.text.splitlines()[0].startswith(LABEL)
+    assert QUESTIONS[intent][1] in stream.text
+    assert (stream.metadata["model"], stream.metadata["offline"]) == ("lyra-offline", True)
+    assert stream.ending == "stop"
+
+
+@INTENTS
+async def test_the_same_question_has_the_same_answer(offline: Service, intent: str) -> None:
+    assert (await ask(offline, intent)).text == (await ask(offline, intent)).text
+
+
+def bullets(text: str) -> list[str]:
+    return [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- ")]
+
+
+def titled(track: dict[str, Any]) -> str:
+    return f"{track['name']} by {', '.join(track['artists'])}"
+
+
+async def test_only_what_the_data_holds_is_named(offline: Service) -> None:
+    told = await profile(offline)
+    plays = [titled(play["track"]) for play in told["recently_played"]]
+    tracks = [titled(track) for track in told["top_tracks"]]
+    genres = [f"{one['name']} ({one['share']:.0%})" for one in told["genre_analysis"]["genres"]]
+
+    named = {intent: bullets((await ask(offline, intent)).text) for intent in QUESTIONS}
+
+    assert named["artists"] == [artist["name"] for artist in told["top_artists"][:5]]
+    assert named["tracks"] == tracks[:5]
+    assert named["recent"] == plays[:5]
+    assert named["genres"] == genres[:5]
+    assert named["playlists"] == [one["name"] for one in told["playlists"][:5]]
+    assert named["recommend"] == [track for track in tracks if track not in plays][:5]
+    assert all(named[intent] for intent in named if intent != "help")
+
+
+@pytest.mark.parametrize("intent", SECTION)
+async def test_a_section_that_is_missing_is_explained(offline: Service, intent: str) -> None:
+    fault, section = SECTION[intent]
+    token = sandbox_token(7, "typical", "legacy", fault)
+
+    text = (await ask(offline, intent, token)).text
+
+    assert "I could not read that from Spotify." in text
+    assert (await profile(offline, token))["sections"][section]["message"] in text
+    assert bullets(text) == []
+
+
+@pytest.mark.parametrize("intent", ["artists", "tracks", "recent", "recommend"])
+async def test_a_listener_without_plays_is_told_so(offline: Service, intent: str) -> None:
+    text = (await ask(offline, intent, sandbox_token(7, "empty", "legacy"))).text
+
+    assert "Spotify has nothing to tell" in text
+
+
+async def test_where_spotify_sends_no_genres_that_is_said(offline: Service) -> None:
+    text = (await ask(offline, "genres", sandbox_token(7, "typical", "restricted"))).text
+
+    assert "Spotify sent no genres" in text
+    assert bullets(text) == []
+
+
+async def test_only_the_last_message_is_answered(offline: Service) -> None:
+    history = [
+        {"role": "user", "content": "Which artists?"},
+        {"role": "assistant", "content": "Those."},
+    ]
+    body = {"message": QUESTIONS["genres"][0], "history": history}
+
+    stream = read_stream(await chat(offline, TOKEN, body))
+
+    assert QUESTIONS["genres"][1] in stream.text
+
+
+async def test_no_model_is_asked(offline: Service, sandbox: Sandbox) -> None:
+    await ask(offline, "artists")
+
+    assert sandbox.stats.model_calls == 0
+
+
+async def test_readiness_says_that_there_is_no_model(offline: Service) -> None:
+    ready = (await call(offline, "GET", "/readyz")).json
+
+    assert ready["dependencies"]["model"] == {
+        "name": "lyra-offline",
+        "offline": True,
+        "state": "ok",
+    }
+
+
+@INTENTS
+async def test_every_kind_of_listener_gets_every_answer(offline: Service, intent: str) -> None:
+    for persona in ("heavy", "new", "empty", "one_artist", "odd"):
+        for regime in ("restricted", "legacy"):
+            stream = await ask(offline, intent, sandbox_token(7, persona, regime))
+            assert stream.ending == "stop"
+            assert stream.text.startswith(LABEL)

@@ -1,0 +1,278 @@
+"""What a reader is shown of another process's answer, whatever becomes of its pieces in Redis."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, strategies as st
+from msgspec.structs import replace
+
+from lyra.cache.keys import Key
+from lyra.chat.parts import Finish, Start
+from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.run import Run
+from lyra.errors import TooManyRequestsError
+from lyra.redis.run_store import Glimpse, Piece
+from tests.support.stream_grammar import check_parts
+
+OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40
+SECRET, TOKEN = "a-secret-of-this-service", "an-invented-token"
+MOMENT = 1_795_000_000_000_000
+WORDS = [f"word {number} " for number in range(12)]
+
+
+class Told:
+    """A Redis that shows what a test says, some of it at each look; counts the looks."""
+
+    def __init__(self, *looks: Glimpse | None) -> None:
+        self.looks = list(looks)
+        self.seen = 0
+        self.notices: list[list[str]] = []
+        self.forgotten_at = 0
+
+    def was_forgotten(self, owner: str, moment: int) -> bool:
+        assert owner == OWNER
+        return moment <= self.forgotten_at
+
+    async def look(self, name: str, after: str = "-") -> Glimpse | None:
+        assert name == NAME
+        assert isinstance(after, str)
+        self.seen += 1
+        return self.looks.pop(0) if self.looks else Glimpse((), alive=False)
+
+    async def tell(self, verb: str, names: Iterable[str]) -> None:
+        self.notices.append([verb, *names])
+
+
+def answer() -> list[bytes]:
+    """A whole answer, as its maker has it."""
+    run = Run("run_0123456789abcdef")
+    run.begin(Start(run.id, {}))
+    for word in WORDS:
+        run.say(word)
+    run.end(Finish("stop", {}))
+    return run.lines(0)
+
+
+LINES = answer()
+
+
+def pieces(cuts: Iterable[int], name: str = NAME) -> list[Piece]:
+    """The answer in pieces, cut at these places."""
+    ends = sorted({cut for cut in cuts if 0 < cut < len(LINES)} | {len(LINES)})
+    made: list[Piece] = []
+    begin = 0
+    for end in ends:
+        last = end == len(LINES)
+        opened = Opened(MOMENT, LINES[begin:end])
+        sealed = sealed_piece(SECRET, TOKEN, name, begin, opened, last=last)
+        made.append(Piece(f"{len(made) + 1}-0", begin, sealed, last))
+        begin = end
+    return made
+
+
+def remote(told: Told, longest_s: float = 60) -> RemoteRun:
+    return RemoteRun(
+        told,  # type: ignore[arg-type]
+        OWNER,
+        NAME,
+        partial(opened_piece, SECRET, TOKEN, NAME),
+        grace_s=15,
+        longest_s=longest_s,
+        pace_s=lambda: 0.0,
+    )
+
+
+async def shown(found: list[Piece], at_once: int = 3) -> list[bytes]:
+    """All that a reader is shown of these pieces, and then of a maker who is gone."""
+    slices = [found[i : i + at_once] for i in range(0, len(found), at_once)]
+    log = remote(Told(*(Glimpse(tuple(each), alive=True) for each in slices)))
+    while not log.ended:
+        assert await log.look()
+    return log.lines(0)
+
+
+def check(lines: list[bytes]) -> None:
+    """The whole answer, a beginning of it with an error behind it, or nothing at all."""
+    if lines in ([], LINES):
+        return
+    parts = [orjson.loads(line) for line in lines]
+    check_parts(parts)
+    assert [part["data"]["code"] for part in parts if part["type"] == "data-error"] == [
+        "llm_interrupted"
+    ]
+    assert parts[-1]["finishReason"] == "error"
+    told = [line for line in lines if b'"text-delta"' in line]
+    assert told == [line for line in LINES if b'"text-delta"' in line][: len(told)]
+
+
+Tamper = Callable[[list[Piece], int, int], list[Piece]]
+
+
+def _swapped(found: list[Piece], i: int, j: int) -> list[Piece]:
+    found[i], found[j] = found[j], found[i]
+    return found
+
+
+def _with(found: list[Piece], i: int, **changes: Any) -> list[Piece]:
+    return [*found[:i], replace(found[i], **changes), *found[i + 1 :]]
+
+
+TAMPERS: dict[str, Tamper] = {
+    "missing": lambda found, i, _: found[:i] + found[i + 1 :],
+    "doubled": lambda found, i, j: [*found[:j], found[i], *found[j:]],
+    "swapped": _swapped,
+    "tail dropped": lambda found, i, _: found[:i],
+    "head dropped": lambda found, i, _: found[i:],
+    "truncated": lambda found, i, j: _with(found, i, sealed=found[i].sealed[: -j - 1]),
+    "emptied": lambda found, i, _: _with(found, i, sealed=b""),
+    "moved": lambda found, i, j: _with(found, i, position=j),
+    "marked as last": lambda found, i, _: _with(found, i, last=True),
+    "marked as not the last": lambda found, i, _: _with(found, i, last=False),
+    "moved and marked": lambda found, i, j: _with(found, i, position=j, last=True),
+    "another piece's words": lambda found, i, j: _with(found, i, sealed=found[j].sealed),
+    "another run's": lambda found, i, _: [*found[:i], pieces((), OTHER)[0], *found[i:]],
+}
+
+
+@given(
+    cuts=st.lists(st.integers(1, len(LINES) - 1), max_size=6),
+    steps=st.lists(
+        st.tuples(st.sampled_from(sorted(TAMPERS)), st.integers(0, 6), st.integers(0, 6)),
+        max_size=4,
+    ),
+    at_once=st.integers(1, 4),
+)
+def test_nothing_done_to_the_pieces_makes_half_an_answer_look_whole(
+    cuts: list[int], steps: list[tuple[str, int, int]], at_once: int
+) -> None:
+    found = pieces(cuts)
+    for kind, i, j in steps:
+        if found:
+            found = TAMPERS[kind](found, i % len(found), j % len(found))
+
+    check(asyncio.run(shown(found, at_once)))
+
+
+@pytest.mark.parametrize("kind", sorted(TAMPERS))
+@pytest.mark.parametrize("i", range(4))
+@pytest.mark.parametrize("j", range(4))
+async def test_one_change_to_one_piece_never_does(kind: str, i: int, j: int) -> None:
+    check(await shown(TAMPERS[kind](pieces((4, 8, 12)), i, j)))
+
+
+async def test_pieces_that_nobody_touched_are_the_whole_answer() -> None:
+    assert await shown(pieces((4, 8, 12))) == LINES
+    assert await shown(pieces(())) == LINES
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 4, 9])
+async def test_a_reader_who_has_had_more_than_is_here_is_told_that_it_broke_off(
+    ahead: int,
+) -> None:
+    """The maker's own readers are ahead of Redis; one of them comes back when it has died."""
+    log = remote(Told(Glimpse(tuple(pieces((4, 8))[:1]), alive=True)))
+    while not log.ended:
+        await log.look()
+
+    parts = [orjson.loads(line) for line in log.lines(4 + ahead)]
+    assert [part["type"] for part in parts[-3:]] == ["data-error", "error", "finish"]
+    assert parts[-1]["finishReason"] == "error"
+
+
+async def test_one_run_has_four_readers_at_most() -> None:
+    log = remote(Told())
+    inside = [log.read() for _ in range(READERS)]
+    for reader in inside:
+        reader.__enter__()
+
+    with pytest.raises(TooManyRequestsError), log.read():
+        raise AssertionError("a fifth reader")
+    inside[0].__exit__(None, None, None)
+    with log.read():
+        assert log.readers == READERS
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that are slept, in no time."""
+    slept: list[float] = []
+    at_once = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await at_once(0)
+
+    monkeypatch.setattr("lyra.chat.runs.remote_run.asyncio.sleep", sleep)
+    return slept
+
+
+async def test_a_poller_backs_off_while_nothing_comes_and_hurries_when_something_does(
+    pauses: list[float],
+) -> None:
+    first, *_, last = pieces((4,))
+    silence = [Glimpse((), alive=True)] * 20
+    log = remote(Told(Glimpse((first,), alive=True), *silence, Glimpse((last,), alive=True)))
+    await log.poll()
+
+    assert log.lines(0) == LINES
+    assert min(pauses) == pauses[0] == pauses[-1] == 0.1
+    assert max(pauses) == pauses[-2] == 1.0
+
+
+async def test_that_somebody_reads_is_said_once_for_all_readers(pauses: list[float]) -> None:
+    told = Told(*[Glimpse(tuple(pieces((4,))[:1]), alive=True)] * 50)
+    log = remote(told)
+    with log.read(), log.read(), log.read():
+        await log.poll()
+
+    assert told.notices == [["read", NAME]]  # again after a third of the grace, which is not over
+    assert len(pauses) == told.seen
+
+
+async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to_live(
+    pauses: list[float],
+) -> None:
+    """Whoever may write to Redis can give signs of life for ever."""
+    alive = Glimpse((), alive=True)
+    log = remote(Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), *[alive] * 99), longest_s=0)
+    await log.poll()
+
+    check(log.lines(0))
+    assert orjson.loads(log.lines(0)[-1])["finishReason"] == "error"
+    assert len(pauses) < 99
+
+
+async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[float]) -> None:
+    log = remote(Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), *[None] * 99))
+    await log.poll()
+
+    check(log.lines(0))
+    assert orjson.loads(log.lines(0)[-1])["finishReason"] == "error"
+    assert 4 < sum(pauses) < 10
+
+
+async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -> None:
+    told = Told(Glimpse(tuple(pieces((4,))), alive=True))
+    told.forgotten_at = MOMENT
+    log = remote(told)
+
+    assert await log.look()
+    assert (log.lines(0), log.ended) == ([], True)
+    assert not await log.begun()
+
+
+async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once() -> None:
+    """Even if whoever may write to Redis gives signs of life for it."""
+    told = Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), Glimpse((), alive=True))
+    log = remote(told)
+    await log.look()
+    told.forgotten_at = MOMENT
+    await log.look()
+
+    check(log.lines(0))
+    assert log.ended
+    assert not await log.begun()  # for whoever comes while another still reads

@@ -1,0 +1,119 @@
+"""Who reads another process's answer: one copy and one poller for all of them, and no more looks."""
+
+import asyncio
+from contextlib import ExitStack, aclosing
+
+import pytest
+
+from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.replication import Elsewhere
+from lyra.errors import TooManyRequestsError
+from lyra.redis.run_store import Glimpse
+from lyra.spotify.token import Token
+from tests.chat.runs.test_remote_run import LINES, NAME, OWNER, SECRET, TOKEN, Told, pieces
+from tests.conftest import settle
+
+
+class Growing(Told):
+    """A Redis with the first piece of an answer; the last is there once `whole` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = False
+        self.looking = asyncio.Event()
+
+    async def look(self, name: str, after: str = "-") -> Glimpse:
+        assert name == NAME
+        self.seen += 1
+        self.looking.set()
+        first, last = pieces((4,))
+        found = [first, last] if self.whole else [first]
+        return Glimpse(tuple(piece for piece in found if piece.at > after), alive=True)
+
+
+def elsewhere(told: Told) -> Elsewhere:
+    return Elsewhere(
+        told,  # type: ignore[arg-type]
+        SECRET,
+        keep_s=60,
+        grace_s=60,
+        longest_s=60,
+    )
+
+
+async def find(place: Elsewhere) -> RemoteRun:
+    found = await place.find(OWNER, Token(TOKEN), NAME, is_chat=False)
+    assert found is not None
+    return found
+
+
+async def read(run: RemoteRun) -> list[bytes]:
+    seen: list[bytes] = []
+    async with aclosing(run.changes()) as changes:
+        async for _ in changes:
+            seen += run.lines(len(seen))
+    return seen
+
+
+async def looks_of(readers: int) -> int:
+    """How often Redis is looked at while so many read the same answer."""
+    told = Growing()
+    place = elsewhere(told)
+    with ExitStack() as stack:
+        runs = [await find(place)]
+        for _ in range(readers):
+            stack.enter_context(place.reading(runs[0]))
+            runs.append(await find(place) if readers < READERS else runs[0])
+        told.whole = True
+        assert await asyncio.gather(*map(read, runs)) == [LINES] * len(runs)
+    await place.close()
+    assert all(run is runs[0] for run in runs)
+    return told.seen
+
+
+async def test_many_readers_look_no_oftener_than_one() -> None:
+    assert await looks_of(1) == await looks_of(3) == await looks_of(4)
+
+
+async def test_a_fifth_reader_is_refused_and_so_is_who_looks_for_it() -> None:
+    place = elsewhere(Growing())
+    run = await find(place)
+    with ExitStack() as stack:
+        for _ in range(READERS):
+            stack.enter_context(place.reading(run))
+        with pytest.raises(TooManyRequestsError), place.reading(run):
+            raise AssertionError("a fifth reader")
+        with pytest.raises(TooManyRequestsError):
+            await find(place)
+    await place.close()
+
+
+async def test_polling_begins_with_the_first_reader_and_ends_with_the_last() -> None:
+    told = Growing()
+    place = elsewhere(told)
+    run = await find(place)
+    await settle()
+    before = asyncio.all_tasks()
+    with place.reading(run):
+        with place.reading(run):
+            polling = asyncio.all_tasks() - before
+            assert len(polling) == 1
+        told.looking.clear()
+        await told.looking.wait()  # the other one still reads
+    await asyncio.wait(polling)
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_who_still_reads_when_polling_ends_for_good_is_told() -> None:
+    place = elsewhere(Growing())
+    run = await find(place)
+    async with asyncio.TaskGroup() as tasks:
+        with place.reading(run):
+            reading = tasks.create_task(read(run))
+            await settle()
+            await place.close()
+            lines = await reading
+
+    assert lines[-1].startswith(b'{"type":"finish"')
+    assert b"llm_interrupted" in b"".join(lines)

@@ -1,0 +1,324 @@
+"""`lyra chat`: as a person at a terminal meets it, and as a program at the end of a pipe does."""
+
+import asyncio
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lyra.chat.ending_notices import EMPTY
+from lyra.cli.demo_listener import DEMO_TOKEN
+from lyra.sandbox import Sandbox, sandbox_token
+from tests.conftest import Service, Start
+from tests.support.scripted_model import scripted_model, stopped, streaming
+from tests.support.terminal import Scripted, open_scripted, open_terminal
+
+QUESTION = "Which artists do I listen to most?"
+TOKEN = sandbox_token()
+NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[31m*soft*"
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[Scripted]:
+    async with open_scripted() as server:
+        yield server
+
+
+async def start_pipe(folder: Path, *arguments: str, **environ: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "lyra", "chat", *arguments),
+        cwd=folder,
+        env=environ,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+
+
+async def piped(
+    folder: Path, *arguments: str, typed: str, **environ: str
+) -> tuple[int | None, str, str]:
+    """Exit code, answers and complaints for these lines of input."""
+    process = await start_pipe(folder, *arguments, **environ)
+    out, err = await process.communicate(typed.encode())
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_a_question_in_a_pipe_is_answered_in_plain_words(
+    tmp_path: Path, service: Service
+) -> None:
+    code, out, err = await piped(
+        tmp_path, "--url", service.url, typed=f"{QUESTION}\n", SPOTIFY_TOKEN=TOKEN
+    )
+
+    assert (code, err) == (0, "")
+    assert out.startswith("Your top ")
+    assert out.endswith(".\n")
+
+
+async def test_words_are_shown_before_the_answer_has_ended(tmp_path: Path, start: Start) -> None:
+    service = await start(model="fault:hang")
+    process = await start_pipe(tmp_path, "--url", service.url, SPOTIFY_TOKEN=TOKEN)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{QUESTION}\n".encode())
+    word = await process.stdout.read(1)
+
+    assert word
+    assert len(service.services.runs) == 1
+    process.kill()
+    await process.communicate()
+
+
+async def test_ctrl_c_stops_the_answer_and_its_model_call_but_not_the_program(
+    tmp_path: Path, start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(model="fault:hang")
+    arguments = ("chat", "--url", service.url)
+    async with open_terminal(tmp_path, *arguments, SPOTIFY_TOKEN=TOKEN) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        await sandbox.stats.until(lambda stats: stats.model_calls == 1)
+        await terminal.until("One")
+        terminal.type("\x03")
+        # Nothing else is typed before the model's call has ended.
+        await sandbox.model_closed(1)
+        await terminal.until("lyra: stopped.")
+        await terminal.until("> ")
+        terminal.type("/quit\n")
+
+        assert await terminal.end() == 0
+        assert TOKEN.encode() not in terminal.seen
+        assert b"Traceback" not in terminal.seen
+
+
+async def test_ctrl_c_at_the_prompt_tells_how_to_end_and_goes_on(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        # Python sees a signal that comes just before it waits for a key only after the next line.
+        terminal.type("\x03\n")
+        await terminal.until("/quit or Ctrl-D ends the conversation.")
+        await terminal.until("> ")
+        terminal.type("/quit\n")
+
+        assert await terminal.end() == 0
+
+
+async def test_ctrl_d_ends_the_program(tmp_path: Path, scripted: Scripted) -> None:
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type("\x04")
+
+        assert await terminal.end() == 0
+        assert b"an invented listener" in terminal.seen
+
+
+async def test_on_a_terminal_an_answer_is_drawn_as_markdown(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("Mostly **Glass", " Harbour**, see [here](https://elsewhere.example/x).")
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+
+    assert b"\x1b[1mGlass Harbour\x1b[0m" in drawn
+    assert b"https://elsewhere.example/x" in drawn  # a link does not hide where it leads to
+    assert b"\x1b]8;" not in drawn
+
+
+async def test_an_answer_longer_than_the_terminal_is_all_there_in_the_end(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say(*(f"- row {number} of many\n" for number in range(40)))
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url, lines=10) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        await terminal.until("\n> ")
+        terminal.type("/quit\n")
+
+        assert await terminal.end() == 0
+    assert all(b"row %d of many" % number in terminal.seen for number in range(40))
+
+
+async def test_what_a_terminal_would_obey_never_reaches_it(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say(NASTY)
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+
+    shown = drawn.decode()
+    for obeyed in ("\x1b]0;", "\x07", "\x9b", "\u202e", "\x1b[2J", "\x1b[31m"):
+        assert obeyed not in shown
+    assert "[red]kept[/red]" in shown
+
+
+async def test_what_a_terminal_would_obey_never_reaches_a_pipe(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("one\x1b]0;owned\x07 two\x9b2J\r\n", "\ttabs stay\u202e\u2028")
+    _, out, _ = await piped(tmp_path, "--url", scripted.url, typed=f"{QUESTION}\n")
+
+    assert out == "one]0;owned two2J\n\ttabs stay\n"
+
+
+async def test_later_questions_carry_the_conversation(tmp_path: Path, scripted: Scripted) -> None:
+    scripted.say("Glass ", "Harbour.")
+    code, out, _ = await piped(tmp_path, "--url", scripted.url, typed="Who?\n\n/what\nAnd why?\n")
+
+    assert code == 0
+    assert out.count("Glass Harbour.\n") == 2
+    assert [body["message"] for body in scripted.asked] == ["Who?", "And why?"]
+    assert scripted.asked[0]["history"] == []
+    assert scripted.asked[1]["history"] == [
+        {"role": "user", "content": "Who?"},
+        {"role": "assistant", "content": "Glass Harbour."},
+    ]
+
+
+async def test_a_long_conversation_is_sent_as_far_as_the_server_looks_at_it(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("x" * 10_000)
+    await piped(tmp_path, "--url", scripted.url, typed="Who?\n" * 8)
+    sent = [sum(len(turn["content"]) for turn in body["history"]) for body in scripted.asked]
+
+    assert max(sent) <= 32_768
+    assert sent[-1] == sent[-2] > 30_000
+
+
+async def test_clear_makes_the_server_and_the_conversation_forget(
+    tmp_path: Path, service: Service
+) -> None:
+    _, out, _ = await piped(
+        tmp_path, "--url", service.url, typed=f"{QUESTION}\n/clear\n", SPOTIFY_TOKEN=TOKEN
+    )
+    async with service.http.get("/lyra/status", headers=service.headers(TOKEN)) as answer:
+        held = await answer.json()
+
+    assert out.endswith("Forgotten, here and on the server.\n")
+    assert held["cache_status"] == "empty"
+
+
+async def test_a_question_after_clear_begins_anew(tmp_path: Path, scripted: Scripted) -> None:
+    scripted.say("Glass Harbour.")
+    await piped(tmp_path, "--url", scripted.url, typed="Who?\n/clear\nAnd why?\n")
+
+    assert [body["history"] for body in scripted.asked] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "bearer"),
+    [
+        ((), {}, DEMO_TOKEN),
+        ((), {"SPOTIFY_TOKEN": TOKEN}, TOKEN),
+        (
+            ("--token", "a-token-of-one-argument"),
+            {"SPOTIFY_TOKEN": TOKEN},
+            "a-token-of-one-argument",
+        ),
+    ],
+)
+async def test_the_token_is_the_arguments_or_the_environments_or_the_demos(
+    tmp_path: Path,
+    scripted: Scripted,
+    arguments: tuple[str, ...],
+    environ: dict[str, str],
+    bearer: str,
+) -> None:
+    scripted.say("Yes.")
+    _, out, err = await piped(
+        tmp_path, "--url", scripted.url, *arguments, typed="Who?\n", **environ
+    )
+
+    assert scripted.bearers == [f"Bearer {bearer}"]
+    assert (out, err) == ("Yes.\n", "")
+
+
+async def test_without_a_token_a_real_server_is_not_asked(tmp_path: Path) -> None:
+    async with open_scripted(demo=False) as real:
+        code, out, err = await piped(tmp_path, "--url", real.url, typed="Who?\n")
+
+    assert (code, out) == (2, "")
+    assert "set SPOTIFY_TOKEN" in err
+    assert real.bearers == []
+
+
+async def test_a_refusal_is_told_in_the_servers_sentence(tmp_path: Path, service: Service) -> None:
+    token = sandbox_token(7, "expired")
+    code, out, err = await piped(
+        tmp_path, "--url", service.url, typed=f"{QUESTION}\n", SPOTIFY_TOKEN=token
+    )
+
+    assert code == 1
+    assert out.strip() == ""
+    assert err == (
+        "lyra: Spotify does not accept this token: it has expired or was revoked. Log in again.\n"
+    )
+
+
+async def test_an_error_in_the_middle_is_told_after_the_words(tmp_path: Path, start: Start) -> None:
+    service = await start(model="fault:drop")
+    code, out, err = await piped(
+        tmp_path, "--url", service.url, typed=f"{QUESTION}\n", SPOTIFY_TOKEN=TOKEN
+    )
+
+    assert code == 1
+    assert out.startswith("One")
+    assert err == (
+        "lyra: The connection to the language model was lost. What you see may be incomplete.\n"
+    )
+
+
+async def test_a_model_that_says_nothing_is_told_of(tmp_path: Path, start: Start) -> None:
+    async with scripted_model(streaming(stopped())) as model:
+        service = await start(llm_base_url=model.url)
+        code, out, err = await piped(
+            tmp_path, "--url", service.url, typed=f"{QUESTION}\n", SPOTIFY_TOKEN=TOKEN
+        )
+
+    assert (code, out.strip(), err) == (1, "", f"lyra: {EMPTY}\n")
+
+
+async def test_an_answer_that_breaks_off_does_not_look_complete(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("Glass Harbour and")
+    del scripted.frames[1:]
+    code, out, err = await piped(tmp_path, "--url", scripted.url, typed="Who?\n")
+
+    assert (code, out) == (1, "Glass Harbour and\n")
+    assert "The connection was lost" in err
+
+
+async def test_what_is_no_json_is_told_in_a_sentence(tmp_path: Path, scripted: Scripted) -> None:
+    scripted.frames = [b"data: {\n\n"]
+    code, _, err = await piped(tmp_path, "--url", scripted.url, typed="Who?\n")
+
+    assert code == 1
+    assert err.startswith("lyra: The connection was lost, or what came is no answer of Lyra's.")
+
+
+async def test_when_nobody_answers_it_says_make_run(tmp_path: Path) -> None:
+    with socket.socket() as closed:  # bound, so that nobody else can listen there
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        code, out, err = await piped(tmp_path, "--url", url, typed="Who?\n")
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"lyra: Nobody answers at {url}. `make run` starts")
+
+
+async def test_a_url_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    code, out, err = await piped(tmp_path, "--url", "127.0.0.1:8080", typed="")
+
+    assert (code, out) == (2, "")
+    assert err == "lyra: --url: expected http://<host>:<port> or https://<host>.\n"

@@ -1,0 +1,371 @@
+"""An answer is a run: it can be stopped in any phase, and read on after the connection was lost."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse, web
+
+from lyra.sandbox import Sandbox, sandbox_token
+from tests.conftest import Service, Start
+from tests.support.calls import QUESTION, Answer, call, chat, chatting, init, read_until
+from tests.support.scripted_model import event, opened, scripted_model, stopped, words
+from tests.support.stream_grammar import read_body
+from tests.web.api.test_errors import check_error
+
+OTHER = sandbox_token(8)
+CHAT: dict[str, Any] = {**QUESTION, "id": "chat-1", "resumable": True}
+
+
+class Paused:
+    """Says "Before", and " and after." once it is told to go on."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = await opened(request)
+        try:
+            usage = {"input_tokens": 321, "output_tokens": 1}
+            await response.write(event("message_start", message={"usage": usage}))
+            await response.write(words("Before"))
+            await self.go_on.wait()
+            await response.write(words(" and after.") + stopped())
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        return response
+
+
+async def stop(service: Service, name: str, token: str | None = None) -> Answer:
+    return await call(service, "POST", f"/lyra/chat/{name}/stop", headers=service.headers(token))
+
+
+async def resume(
+    service: Service, name: str, after: str | None = None, token: str | None = None
+) -> Answer:
+    more = {} if after is None else {"Last-Event-ID": after}
+    headers = service.headers(token, **more)
+    return await call(service, "GET", f"/lyra/chat/{name}/stream", headers=headers)
+
+
+def run_of(seen: bytes) -> str:
+    return seen.partition(b"id: ")[2].partition(b".")[0].decode()
+
+
+def last_id(seen: bytes) -> str:
+    return seen.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    while not fact():  # noqa: ASYNC110 - what happens in the service has no event for its clients
+        await asyncio.sleep(0)
+
+
+async def leave(service: Service, response: ClientResponse) -> None:
+    """Close the one connection, and wait until the service knows."""
+    response.close()
+    await until(lambda: not service.services.runs.stats()["readers"])
+
+
+@pytest.mark.parametrize("name", ["run", "chat-1"])
+async def test_stopping_ends_the_stream_and_closes_the_models_call(start: Start, name: str) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            answer = await stop(service, run_of(seen) if name == "run" else name)
+            seen += await response.read()
+        await model.left.wait()
+
+    assert (answer.status, answer.body) == (204, b"")
+    stream = read_body(seen)
+    assert (stream.parts[-1], stream.text) == ({"type": "abort", "reason": "stopped"}, "Before")
+
+
+async def test_a_stopped_answer_tells_what_it_has_cost(start: Start) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            await stop(service, "chat-1")
+            seen += await response.read()
+
+    [told] = read_body(seen).of("message-metadata")
+    assert told["messageMetadata"]["usage"] == {"inputTokens": 321, "outputTokens": 2}
+    assert told["messageMetadata"]["first_token_ms"] > 0
+
+
+@pytest.mark.parametrize("fault", ["hanghead", "pings", "hang"])
+async def test_stop_works_while_the_model_is_silent(
+    start: Start, sandbox: Sandbox, fault: str
+) -> None:
+    service = await start(model=f"fault:{fault}")
+    await init(service)
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(chat(service, body=CHAT))
+        await sandbox.stats.until(lambda stats: stats.model_open == 1)
+        assert (await stop(service, "chat-1")).status == 204
+        await sandbox.model_closed()
+
+    assert read_body(asking.result().body).parts[-1]["reason"] == "stopped"
+
+
+async def test_stop_works_during_the_spotify_fetch_and_the_fetch_is_kept(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start()
+    token = sandbox_token(7, "typical", "legacy", "slow-300-recent")
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(chat(service, token, CHAT))
+        await sandbox.stats.until(lambda stats: stats.total == 5)
+        assert (await stop(service, "chat-1", token)).status == 204
+
+    assert read_body(asking.result().body).parts[-1]["reason"] == "stopped"
+    assert (await init(service, token)).json["cache"]["state"] in ("hit", "joined")
+    assert (sandbox.stats.total, sandbox.stats.model_calls) == (5, 0)
+
+
+async def test_a_stopped_json_answer_holds_the_words_so_far(start: Start) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(chat(service, body={**CHAT, "stream": False}))
+            spoken = b"lyra_first_token_seconds_count 1.0"
+            await until(lambda: spoken in service.services.metrics.render())
+            await stop(service, "chat-1")
+
+    answer = asking.result()
+    assert (answer.status, answer.json["response"]) == (200, "Before")
+    assert (answer.json["finish_reason"], answer.json["usage"]["inputTokens"]) == ("other", 321)
+
+
+async def test_stopping_twice_or_after_the_end_changes_nothing(service: Service) -> None:
+    answer = await chat(service, body=CHAT)
+
+    assert [(await stop(service, "chat-1")).status for _ in range(2)] == [204, 204]
+    assert (await resume(service, run_of(answer.body))).body == answer.body
+
+
+async def test_nobody_else_can_stop_or_read_an_answer(start: Start) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            names = (run_of(seen), "chat-1")
+            stops = [(await stop(service, name, OTHER)).status for name in names]
+            reads = [(await resume(service, name, token=OTHER)).status for name in names]
+            model.go_on.set()
+            seen += await response.read()
+
+    assert (stops, reads) == ([404, 404], [204, 204])
+    assert read_body(seen).text == "Before and after."
+
+
+async def test_a_resumable_answer_goes_on_without_a_reader_and_is_read_to_its_end(
+    start: Start,
+) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            await leave(service, response)
+        seen = seen[: seen.rindex(b"\n\n") + 2]
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(resume(service, "chat-1", last_id(seen)))
+            model.go_on.set()
+
+    stream = read_body(seen + reading.result().body)
+    assert (stream.text, stream.ending) == ("Before and after.", "stop")
+    assert len(served.sent) == 1
+
+
+async def test_without_an_event_id_an_answer_is_read_from_its_start(start: Start) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            await leave(service, response)
+        model.go_on.set()
+        by_chat = await resume(service, "chat-1")
+        by_run = await resume(service, run_of(seen))
+
+    assert read_body(by_chat.body).text == "Before and after."
+    assert by_run.body == by_chat.body
+
+
+async def test_the_same_question_again_with_the_last_event_id_buys_no_second_answer(
+    start: Start,
+) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            seen = await read_until(response, b"Before")
+            await leave(service, response)
+        seen = seen[: seen.rindex(b"\n\n") + 2]
+        model.go_on.set()
+        again = await chat(service, body=CHAT, **{"Last-Event-ID": last_id(seen)})
+
+    assert read_body(seen + again.body).text == "Before and after."
+    assert len(served.sent) == 1
+
+
+async def test_an_answer_that_was_not_resumable_is_closed_and_says_so_to_who_comes_back(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(model="fault:hang")
+    async with chatting(service) as response:
+        seen = await read_until(response, b"text-delta")
+        await leave(service, response)
+    await sandbox.model_closed()
+    seen = seen[: seen.rindex(b"\n\n") + 2]
+    again = await chat(service, **{"Last-Event-ID": last_id(seen)})
+
+    stream = read_body(seen + again.body)
+    assert stream.ending == "llm_interrupted"
+    assert stream.of("data-error")[0]["data"]["retryable"]
+    assert sandbox.stats.model_calls == 1
+
+
+async def test_a_resumable_answer_ends_when_nobody_comes_back_in_time(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(model="fault:hang", resume_grace_s=0.05)
+    async with chatting(service, body=CHAT) as response:
+        await read_until(response, b"text-delta")
+    await sandbox.model_closed()
+
+    assert read_body((await resume(service, "chat-1")).body).ending == "llm_interrupted"
+
+
+async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
+    service: Service,
+) -> None:
+    answer = await chat(service, body=CHAT)
+
+    assert (await resume(service, "chat-1")).status == 204
+    assert (await resume(service, "chat-1", last_id(answer.body))).status == 204
+    assert (await resume(service, "chat-2")).status == 204
+    assert (await resume(service, run_of(answer.body), "rubbish")).body == answer.body
+
+
+@pytest.mark.parametrize(
+    "sent", ["run_0123456789abcdef.3", "run_0123456789abcdef", "RUN_0.1", "7", "\u00e9", "a, b"]
+)
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+async def test_a_question_sent_again_for_an_answer_that_is_not_there_buys_no_second_one(
+    service: Service, sandbox: Sandbox, sent: str, accept: str
+) -> None:
+    """An answer may have gone from memory, with its process, or have never been this listener's."""
+    answer = await chat(service, body=CHAT, **{"Last-Event-ID": sent, "Accept": accept})
+
+    check_error(answer, "answer_gone")
+    assert sandbox.stats.total == 0
+    assert service.services.runs.stats()["kept"] == 0
+
+
+async def test_nor_for_one_that_was_kept_long_enough(start: Start) -> None:
+    service = await start(run_keep_s=0.05)
+    seen = last_id((await chat(service, body=CHAT)).body)
+    await until(lambda: not service.services.runs.stats()["kept"])
+
+    check_error(await chat(service, body=CHAT, **{"Last-Event-ID": seen}), "answer_gone")
+
+
+async def test_nor_for_one_that_is_anothers(service: Service) -> None:
+    seen = last_id((await chat(service, body=CHAT)).body)
+
+    check_error(await chat(service, OTHER, CHAT, **{"Last-Event-ID": seen}), "answer_gone")
+
+
+async def test_an_empty_event_id_names_no_answer(service: Service) -> None:
+    answer = await chat(service, **{"Last-Event-ID": ""})
+
+    assert read_body(answer.body).ending == "stop"
+
+
+async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
+    service = await start(run_keep_s=0.05)
+    answer = await chat(service, body=CHAT)
+    await until(lambda: not service.services.runs.stats()["kept"])
+
+    assert (await resume(service, run_of(answer.body))).status == 204
+    assert service.services.runs.stats() == {
+        "live": 0,
+        "unread": 0,
+        "readers": 0,
+        "kept": 0,
+        "kept_bytes": 0,
+    }
+
+
+async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:
+    service = await start(runs_max_bytes=8_000)
+    answers = [await chat(service) for _ in range(8)]
+    found = [(await resume(service, run_of(answer.body))).status for answer in answers]
+
+    stats = service.services.runs.stats()
+    assert 0 < stats["kept"] < 8
+    assert stats["kept_bytes"] <= 8_000
+    assert found == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
+
+
+async def test_forgetting_a_listener_forgets_the_answers_and_nobody_elses(
+    service: Service,
+) -> None:
+    mine, other = await chat(service, body=CHAT), await chat(service, OTHER, CHAT)
+    await call(service, "DELETE", "/lyra/session", headers=service.headers())
+
+    assert (await resume(service, run_of(mine.body))).status == 204
+    assert (await resume(service, run_of(other.body), token=OTHER)).body == other.body
+
+
+async def test_one_answer_has_no_more_than_four_readers(start: Start) -> None:
+    model = Paused()
+    async with scripted_model(model) as served:
+        service = await start(llm_base_url=served.url)
+        async with chatting(service, body=CHAT) as response:
+            await read_until(response, b"Before")
+            async with asyncio.TaskGroup() as tasks:
+                reads = [tasks.create_task(resume(service, "chat-1")) for _ in range(3)]
+                await until(lambda: service.services.runs.stats()["readers"] == 4)
+                refused = await resume(service, "chat-1")
+                model.go_on.set()
+
+    assert (refused.status, refused.code) == (429, "too_many_requests")
+    assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
+
+
+async def test_an_unread_answer_counts_against_its_listener_until_it_ends(
+    start: Start, sandbox: Sandbox
+) -> None:
+    service = await start(model="fault:hang", streams_per_token=1)
+    async with chatting(service, body=CHAT) as response:
+        await read_until(response, b"text-delta")
+        await leave(service, response)
+    refused = await chat(service)
+    await stop(service, "chat-1")
+    await sandbox.model_closed()
+
+    assert (refused.status, refused.json["error"]["reason"]) == (429, "streams")
+    assert service.services.runs.stats()["live"] == 0
+
+
+async def test_a_drain_ends_unread_answers_too(start: Start, sandbox: Sandbox) -> None:
+    service = await start(model="fault:hang")
+    async with chatting(service, body=CHAT) as response:
+        await read_until(response, b"text-delta")
+        await leave(service, response)
+    await service.stop()
+    await sandbox.model_closed()
+
+    assert len(service.services.runs) == 0

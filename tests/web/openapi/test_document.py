@@ -1,0 +1,290 @@
+"""`/openapi.json` is valid, complete, and true: what the service sends is what it describes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from lyra.chat.parts import Part
+from lyra.sandbox import sandbox_token
+from lyra.web.openapi.document import api_description
+from lyra.web.routes import ROUTES
+from tests.conftest import APP, Service, Start
+from tests.support.calls import QUESTION, Answer, call, chat, chatting, init, read_until
+from tests.support.visitors import Visitor
+from tests.support.wire_formats import USER, data_of, post
+from tests.web.api.test_errors import KINDS
+
+DOCUMENT: dict[str, Any] = orjson.loads(api_description())
+COMPONENTS = DOCUMENT["components"]
+OPERATIONS = {
+    (method.upper(), path): told
+    for path, methods in DOCUMENT["paths"].items()
+    for method, told in methods.items()
+}
+ADMIN = "an-admin-token-0001"
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every object that lists its members closed to all others."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {name: closed(each) for name, each in schema.items()}
+    if "properties" in told and told.get("type") == "object":
+        told.setdefault("additionalProperties", False)
+    return told
+
+
+# A member that is sent and not described is as wrong as one that is described and not sent.
+SCHEMAS = closed(COMPONENTS["schemas"])
+
+
+def check(schema: dict[str, Any], value: Any) -> None:
+    validator = OAS31Validator({**closed(schema), "components": {"schemas": SCHEMAS}})
+    wrong = next(iter(validator.iter_errors(value)), None)
+    assert wrong is None, f"{wrong.json_path}: {wrong.message}"
+
+
+def check_answer(method: str, path: str, answer: Answer, status: int = 200) -> None:
+    """The answer is one that the description tells of, headers included."""
+    assert answer.status == status
+    told = OPERATIONS[method, path]["responses"][str(status)]
+    if "$ref" in told:
+        told = COMPONENTS["responses"][told["$ref"].rpartition("/")[2]]
+    for name, header in told["headers"].items():
+        assert COMPONENTS["headers"][name].get("required", False) <= (name in answer.headers), (
+            header
+        )
+    if "content" not in told:
+        assert answer.body == b""
+        return
+    content = told["content"][answer.headers["Content-Type"].partition(";")[0]]
+    if "x-item-schema" in content:
+        for data in data_of(answer.body):
+            if data != b"[DONE]":
+                check(content["x-item-schema"], orjson.loads(data))
+    elif answer.headers["Content-Type"].startswith("application/json"):
+        check(content["schema"], answer.json)
+    else:
+        assert content["schema"] == {"type": "string"}
+
+
+def test_it_is_a_valid_openapi_3_1_document() -> None:
+    assert [str(wrong) for wrong in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    assert set(OPERATIONS) == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_schema_can_be_used_to_check_something() -> None:
+    for schema in COMPONENTS["schemas"].values():
+        OAS31Validator.check_schema(schema)
+
+
+def test_every_error_code_is_described() -> None:
+    assert set(SCHEMAS["ErrorDetail"]["properties"]["code"]["enum"]) == set(KINDS)
+
+
+def test_every_error_code_is_told_beside_its_status() -> None:
+    for code, kind in KINDS.items():
+        assert f"`{code}`" in COMPONENTS["responses"][f"Error{kind.status}"]["description"]
+
+
+def test_every_part_of_the_stream_is_described() -> None:
+    told = {ref["$ref"].rpartition("/")[2] for ref in SCHEMAS["StreamPart"]["anyOf"]}
+
+    assert told == {kind.__name__ for kind in Part.__subclasses__()}
+    assert told <= set(SCHEMAS)
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [told["operationId"] for told in OPERATIONS.values()]
+
+    assert len(set(names)) == len(names)
+
+
+def test_every_example_of_a_body_is_one() -> None:
+    bodies = [told["requestBody"] for told in OPERATIONS.values() if "requestBody" in told]
+
+    assert len(bodies) == 4
+    for body in bodies:
+        content = body["content"]["application/json"]
+        OAS31Validator({**content["schema"], "components": COMPONENTS}).validate(content["example"])
+
+
+async def test_the_log_in_answers_as_described(start: Start) -> None:
+    service = await start(spotify_client_id="any-client")
+    statuses = {"login": 303, "callback": 303, "session": 200, "consent": 401, "logout": 204}
+    for (method, path), told in OPERATIONS.items():
+        if told["tags"] == ["login"]:
+            answer = await call(service, method, path, allow_redirects=False)
+            check_answer(method, path, answer, statuses.pop(told["operationId"]))
+    assert not statuses
+
+
+async def test_it_is_served_as_it_was_made(service: Service) -> None:
+    answer = await call(service, "GET", "/openapi.json")
+
+    check_answer("GET", "/openapi.json", answer)
+    assert answer.json == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [key for key, told in OPERATIONS.items() if "security" in told],
+)
+async def test_what_is_described_with_a_token_refuses_to_answer_without_one(
+    start: Start, method: str, path: str
+) -> None:
+    service = await start(admin_token=ADMIN)
+    answer = await call(service, method, path.replace("{run}", "run_1"), json=QUESTION)
+
+    [scheme] = OPERATIONS[method, path]["security"][0]
+    check_answer(method, path, answer, 401 if scheme == "listener" else 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        key
+        for key, told in OPERATIONS.items()
+        if "security" not in told and told["tags"] != ["login"]
+    ],
+)
+async def test_what_is_described_without_a_token_answers_without_one(
+    start: Start, method: str, path: str
+) -> None:
+    service = await start(demo_token=sandbox_token())
+    files = {"/static/{version}/js/{name}": "main.js", "/v1/models/{name}": "lyra"}
+    name = files.get(path, "lyra.css")
+    called = path.replace("{version}", "any").replace("{name}", name)
+
+    check_answer(method, path, await call(service, method, called))
+
+
+@pytest.mark.parametrize("persona", ["typical", "new", "empty", "podcast"])
+@pytest.mark.parametrize("regime", ["legacy", "restricted"])
+async def test_a_listener_is_sent_as_described(service: Service, persona: str, regime: str) -> None:
+    token = sandbox_token(7, persona, regime)
+    headers = service.headers(token)
+    events = await init(service, token, Accept="text/event-stream")
+    loaded = await init(service, token)
+    profile = await call(service, "GET", "/lyra/profile", headers=headers)
+    status = await call(service, "GET", "/lyra/status", headers=headers)
+    forgotten = await call(service, "DELETE", "/lyra/session", headers=headers)
+
+    check_answer("POST", "/lyra/init", events)
+    check_answer("POST", "/lyra/init", loaded)
+    check_answer("GET", "/lyra/profile", profile)
+    check_answer("GET", "/lyra/status", status)
+    check_answer("DELETE", "/lyra/session", forgotten, 204)
+
+
+async def test_gaps_and_late_failures_of_a_load_are_sent_as_described(start: Start) -> None:
+    service = await start(first_byte_s=0.01)
+    gap = await init(service, sandbox_token(7, "typical", "legacy", "scope-recent"))
+    late = await init(
+        service, sandbox_token(7, "expired", "legacy", "slow-100"), Accept="text/event-stream"
+    )
+
+    assert gap.json["sections"]["recently_played"]["status"] == "forbidden"
+    assert (late.status, b'data: {"type":"error"' in late.body) == (200, True)
+    check_answer("POST", "/lyra/init", gap)
+    check_answer("POST", "/lyra/init", late)
+
+
+CHATS: dict[str, Callable[..., dict[str, Any]]] = {
+    "/lyra/chat": lambda stream: {**QUESTION, "stream": stream},
+    "/v1/chat/completions": lambda stream: {
+        "messages": [USER],
+        "stream": stream,
+        "stream_options": {"include_usage": True},
+    },
+    "/lyra/agui": lambda **_: {"threadId": "t1", "runId": "r1", "messages": [USER]},
+}
+
+
+@pytest.mark.parametrize("model", ["sandbox-model", "fault:errmid", "fault:eof"])
+@pytest.mark.parametrize("path", CHATS)
+async def test_an_answer_streams_as_described(start: Start, path: str, model: str) -> None:
+    service = await start(model=model, demo_token=sandbox_token())
+    answer = await post(service, path, CHATS[path](stream=True))
+
+    check_answer("POST", path, answer)
+
+
+@pytest.mark.parametrize("path", ["/lyra/chat", "/v1/chat/completions"])
+async def test_an_answer_in_one_piece_is_as_described(service: Service, path: str) -> None:
+    answer = await post(service, path, CHATS[path](stream=False))
+
+    assert answer.headers["Content-Type"].startswith("application/json")
+    check_answer("POST", path, answer)
+
+
+async def test_a_drained_stream_is_as_described(start: Start) -> None:
+    service = await start(model="fault:hang")
+    async with chatting(service) as response:
+        seen = await read_until(response, b"text-delta")
+        await service.stop()
+        seen += await response.read()
+
+    check_answer("POST", "/lyra/chat", Answer(200, response.headers, seen))
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [
+        (sandbox_token(7, "expired"), 401),
+        (sandbox_token(7, "not_registered"), 403),
+        (sandbox_token(7, "typical", "legacy", "429-3600"), 503),
+    ],
+)
+async def test_a_refusal_is_as_described(service: Service, token: str, status: int) -> None:
+    check_answer("POST", "/lyra/chat", await chat(service, token), status)
+
+
+async def test_the_operators_answers_are_as_described(start: Start) -> None:
+    service = await start(admin_token=ADMIN)
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+
+    for method, path, status in (
+        ("GET", "/metrics", 200),
+        ("GET", "/admin/cache", 200),
+        ("DELETE", "/admin/cache", 204),
+    ):
+        check_answer(method, path, await call(service, method, path, headers=headers), status)
+
+
+async def test_a_service_that_drains_is_as_described(service: Service) -> None:
+    service.services.runs.draining = True
+
+    check_answer("GET", "/readyz", await call(service, "GET", "/readyz"), 503)
+
+
+async def test_a_service_without_its_redis_is_as_described(
+    start: Start, unused_tcp_port: int
+) -> None:
+    url = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    service = await start(redis_url=url, secret="0123456789abcdef")
+    answer = await call(service, "GET", "/readyz")
+
+    assert answer.json["dependencies"]["redis"] == {"state": "degraded"}
+    check_answer("GET", "/readyz", answer)
+
+
+async def test_trouble_with_spotify_is_as_described(start: Start) -> None:
+    service = await start(spotify_client_id=APP)
+    async with Visitor(service) as anna:
+        await anna.ready(sandbox_token(7, "typical", "legacy", "429-3600-artists"))
+        await anna.init()
+    answer = await call(service, "GET", "/readyz")
+
+    assert answer.json["dependencies"]["spotify"]["state"] == "paused"
+    check_answer("GET", "/readyz", answer)
