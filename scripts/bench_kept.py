@@ -23,7 +23,7 @@ import uvloop
 from bench.report import Table, as_text
 from bench.server import open_server
 from lyra.agent import Lyra, open_lyra
-from lyra.cli.gc_tuning import search_seldom
+from lyra.cli.gc_tuning import tune_gc
 from lyra.sandbox import sandbox_token
 from lyra.settings import Settings
 
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--kept", type=int, default=2000)
     parser.add_argument("--json", action="store_true", help="what was found, as one JSON object")
     asked = parser.parse_args()
-    search_seldom()  # as `lyra serve` does
+    tune_gc()  # as `lyra serve` does
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         replay = ("--replay", str(asked.samples.resolve())) if asked.samples else ()
         table = runner.run(_measure(replay, asked.kept))

@@ -17,7 +17,7 @@ from lyra.app import create_app
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.accounts import CLIENTS
 from lyra.settings import Settings
-from lyra.tracing import Traces
+from lyra.tracing import Tracer
 from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen
 from tests.support.certificates import self_signed
@@ -65,7 +65,7 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
         for name in ("io.BufferedReader.read", "io.TextIOWrapper.read", "os.stat"):
             if name in blocker.functions:
                 blocker.functions[name].can_block_in(
-                    "lyra/chat/model/anthropic_model.py", {"open_claude"}
+                    "lyra/chat/model/anthropic_model.py", {"open_anthropic"}
                 )
         # prometheus_client reads the process's memory and files in /proc, which is memory too.
         for function in blocker.functions.values():
@@ -173,7 +173,7 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
             rng: Random | None = None,
             clock: Callable[[], float] = time.monotonic,
             wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the real one
-            traces: Traces | None = None,
+            traces: Tracer | None = None,
             **changes: object,
         ) -> Service:
             given = {

@@ -17,9 +17,9 @@ from lyra.circuit_breaker import (
     REFUSED_S,
     REST_S,
     WINDOW_S,
-    Breaker,
     Call,
-    RestingError,
+    CircuitBreaker,
+    CircuitOpenError,
 )
 
 REFUSAL = Exception("the key is refused")
@@ -47,7 +47,9 @@ def owners(count: int, name: str = "owner") -> list[str]:
     return [f"{name} {number}" for number in range(count)]
 
 
-def spend(breaker: Breaker, *, good: Iterable[Hashable] = (), bad: Iterable[Hashable] = ()) -> None:
+def spend(
+    breaker: CircuitBreaker, *, good: Iterable[Hashable] = (), bad: Iterable[Hashable] = ()
+) -> None:
     for owner in good:
         with breaker.call(owner) as call:
             call.ok()
@@ -56,26 +58,26 @@ def spend(breaker: Breaker, *, good: Iterable[Hashable] = (), bad: Iterable[Hash
             call.failed()
 
 
-def refuse(breaker: Breaker, owner: Hashable, *rest_s: float) -> None:
+def refuse(breaker: CircuitBreaker, owner: Hashable, *rest_s: float) -> None:
     with breaker.call(owner) as call:
         call.refused(REFUSAL, *rest_s)
 
 
-def held(breaker: Breaker, owner: Hashable) -> RestingError:
-    with pytest.raises(RestingError) as resting, breaker.call(owner):
+def held(breaker: CircuitBreaker, owner: Hashable) -> CircuitOpenError:
+    with pytest.raises(CircuitOpenError) as resting, breaker.call(owner):
         raise AssertionError("no call is made")
     return resting.value
 
 
-def stats(breaker: Breaker) -> tuple[int, int, int]:
+def stats(breaker: CircuitBreaker) -> tuple[int, int, int]:
     """Whether it is open, how often it was opened, and how many calls were not made."""
     told = breaker.stats()
     return told["open"], told["openings_total"], told["held_back_total"]
 
 
-def opened() -> tuple[Breaker, Clock]:
+def opened() -> tuple[CircuitBreaker, Clock]:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     spend(breaker, bad=owners(LEAST))
     return breaker, clock
 
@@ -87,28 +89,28 @@ def opened() -> tuple[Breaker, Clock]:
 def test_it_opens_when_half_of_the_owners_fail_and_enough_of_them(
     good: int, bad: int, rests: bool
 ) -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     spend(breaker, good=owners(good, "good"), bad=owners(bad))
 
-    assert (breaker.rests_s > 0) is rests
+    assert (breaker.retry_in_s > 0) is rests
 
 
 def test_however_often_one_owner_fails_it_stays_closed() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     spend(breaker, bad=["one"] * 1000)
 
     assert stats(breaker) == (0, 0, 0)
 
 
 def test_one_owner_who_is_served_over_and_over_does_not_hide_that_the_others_are_not() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     spend(breaker, good=["served"] * 1000, bad=owners(LEAST))
 
-    assert breaker.rests_s == REST_S
+    assert breaker.retry_in_s == REST_S
 
 
 def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     spend(breaker, bad=owners(LEAST - 1), good=owners(MOST_OWNERS, "good"))
     assert breaker.stats()["owners"] == MOST_OWNERS
     spend(breaker, good=owners(LEAST - 1, "later"))
@@ -119,9 +121,9 @@ def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last
 def test_of_very_many_failed_probes_the_oldest_is_forgotten() -> None:
     breaker, clock = opened()
     for prober in owners(MOST_OWNERS + 1, "prober"):
-        clock.now += breaker.rests_s
+        clock.now += breaker.retry_in_s
         spend(breaker, bad=[prober])
-    clock.now += breaker.rests_s
+    clock.now += breaker.retry_in_s
 
     assert breaker.stats()["owners"] == MOST_OWNERS
     held(breaker, "prober 1")
@@ -129,21 +131,21 @@ def test_of_very_many_failed_probes_the_oldest_is_forgotten() -> None:
 
 
 def test_an_owner_most_of_whose_calls_go_well_does_not_fail() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     for owner in owners(4 * LEAST):
         spend(breaker, good=[owner] * 4, bad=[owner] * 3)
 
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
 
 
 def test_failures_of_before_the_window_do_not_count() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     spend(breaker, bad=owners(LEAST - 1))
     clock.now += WINDOW_S + 1
     spend(breaker, bad=owners(LEAST - 1, "later"))
 
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
 
 
 def test_an_open_one_holds_calls_back_and_says_for_how_long() -> None:
@@ -169,9 +171,9 @@ def test_a_failed_probe_doubles_the_rest_up_to_a_minute() -> None:
     breaker, clock = opened()
     rests = []
     for prober in owners(5, "prober"):
-        clock.now += breaker.rests_s
+        clock.now += breaker.retry_in_s
         spend(breaker, bad=[prober])
-        rests.append(breaker.rests_s)
+        rests.append(breaker.retry_in_s)
 
     assert rests == [20, 40, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
 
@@ -201,7 +203,7 @@ def test_whose_probe_has_failed_lets_others_go_first() -> None:
     breaker, clock = opened()
     clock.now += REST_S
     spend(breaker, bad=["one"])
-    clock.now += breaker.rests_s
+    clock.now += breaker.retry_in_s
 
     assert held(breaker, "one").retry_after_s == REST_S
     spend(breaker, good=["two"])
@@ -235,7 +237,7 @@ def test_a_lone_owner_probes_again_all_the_same() -> None:
     breaker, clock = opened()
     clock.now += REST_S
     spend(breaker, bad=["one"])
-    clock.now += breaker.rests_s + REST_S
+    clock.now += breaker.retry_in_s + REST_S
     spend(breaker, good=["one"])
 
     assert breaker.stats()["open"] == 0
@@ -243,15 +245,15 @@ def test_a_lone_owner_probes_again_all_the_same() -> None:
 
 def test_a_call_of_before_the_rest_says_nothing_about_after_it() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     with breaker.call("early") as good, breaker.call("early") as bad:
         spend(breaker, bad=owners(LEAST))
         good.ok()
-        assert breaker.rests_s == REST_S
+        assert breaker.retry_in_s == REST_S
         clock.now += REST_S
         bad.failed()
 
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
 
 
 def test_a_probe_of_an_earlier_rest_says_nothing_about_this_one() -> None:
@@ -263,25 +265,25 @@ def test_a_probe_of_an_earlier_rest_says_nothing_about_this_one() -> None:
         spend(breaker, bad=owners(LEAST))
         clock.now += REST_S
         slow.failed()
-        assert breaker.rests_s == 0
+        assert breaker.retry_in_s == 0
         slow.ok()
 
     assert breaker.stats()["open"] == 1
 
 
 def test_one_owners_refusals_rest_nobody_and_a_seconds_rests_all() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     for _ in range(100):
         refuse(breaker, "one")
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
     refuse(breaker, "two")
 
-    assert breaker.rests_s == REST_S
+    assert breaker.retry_in_s == REST_S
     assert held(breaker, "three").cause is REFUSAL
 
 
 def test_who_is_served_between_two_refusals_gives_them_the_lie() -> None:
-    breaker = Breaker("it", Clock())
+    breaker = CircuitBreaker("it", Clock())
     for owner in owners(100):
         refuse(breaker, owner)
         spend(breaker, good=["served"])
@@ -291,17 +293,17 @@ def test_who_is_served_between_two_refusals_gives_them_the_lie() -> None:
 
 def test_a_refusal_of_long_ago_is_no_second_word() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     refuse(breaker, "one")
     clock.now += REFUSED_S
     refuse(breaker, "two")
 
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
 
 
 def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     for _ in range(20):
         spend(breaker, good=["served"])
         clock.now += REST_S - 1
@@ -311,12 +313,12 @@ def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
     clock.now += 1
     refuse(breaker, "refused 0")
 
-    assert breaker.rests_s == REST_S
+    assert breaker.retry_in_s == REST_S
 
 
 def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     for owner in owners(AGREED):
         refuse(breaker, owner)
     clock.now += REST_S
@@ -324,26 +326,26 @@ def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
     clock.now += REST_S
     refuse(breaker, "another")
 
-    assert breaker.rests_s == 0
+    assert breaker.retry_in_s == 0
 
 
 def test_a_refusal_says_how_long_the_rest_is_but_not_a_single_probes() -> None:
     clock = Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     for owner in owners(AGREED):
         refuse(breaker, owner, 600)
-    assert breaker.rests_s == 600
+    assert breaker.retry_in_s == 600
     clock.now += 600
     refuse(breaker, "another", 600)
 
-    assert breaker.rests_s == LONGEST_REST_S
+    assert breaker.retry_in_s == LONGEST_REST_S
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> None:
     """Its calls fail, are refused or hang always, the others' succeed: nobody is held back."""
     rng, clock = Random(seed), Clock()  # no secret
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     with ExitStack() as hanging:
         for _ in range(2000):
             clock.now += rng.choice([0, 0.01, 1, 20])
@@ -359,7 +361,7 @@ def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> N
 @pytest.mark.parametrize("seed", range(30))
 def test_fewer_hostile_owners_than_are_served_hold_nobody_back(seed: int) -> None:
     rng, clock = Random(seed), Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     hostile, served = owners(2 * LEAST, "hostile"), owners(2 * LEAST + 1, "served")
     for _ in range(200):
         asking = [*served, *rng.choices(hostile, k=50)]
@@ -375,8 +377,8 @@ def test_fewer_hostile_owners_than_are_served_hold_nobody_back(seed: int) -> Non
 @pytest.mark.parametrize("seed", range(30))
 def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(seed: int) -> None:
     rng = Random(seed)
-    breaker, failed = Breaker("it", Clock()), set[str]()
-    while not breaker.rests_s:
+    breaker, failed = CircuitBreaker("it", Clock()), set[str]()
+    while not breaker.retry_in_s:
         assert len(failed) < LEAST
         owner = rng.choice(owners(100))
         spend(breaker, bad=[owner])
@@ -388,12 +390,12 @@ def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(see
 @pytest.mark.parametrize("seed", range(30))
 def test_one_that_dies_in_the_busiest_hour_is_open_within_two_windows(seed: int) -> None:
     rng, clock = Random(seed), Clock()
-    breaker = Breaker("it", clock)
+    breaker = CircuitBreaker("it", clock)
     for _ in range(20_000):
         clock.now += 0.01
         spend(breaker, good=[f"owner {rng.randrange(500)}"])
     died = clock.now
-    while not breaker.rests_s:
+    while not breaker.retry_in_s:
         clock.now += 0.01
         spend(breaker, bad=[f"owner {rng.randrange(500)}"])
 
@@ -409,7 +411,7 @@ def test_no_hostile_owner_keeps_it_open_once_the_upstream_works(seed: int) -> No
     hanging = ExitStack()
     while breaker.stats()["open"]:
         assert clock.now - since <= 100 + 2 * LONGEST_REST_S
-        with suppress(RestingError):
+        with suppress(CircuitOpenError):
             call = hanging.enter_context(breaker.call("hostile"))
             if rng.random() < 0.5:
                 call.failed()
@@ -418,7 +420,7 @@ def test_no_hostile_owner_keeps_it_open_once_the_upstream_works(seed: int) -> No
         if clock.now >= due:
             try:
                 spend(breaker, good=["good"])
-            except RestingError as resting:
+            except CircuitOpenError as resting:
                 due = clock.now + resting.retry_after_s
         clock.now += 0.25
     hanging.close()
@@ -430,7 +432,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.breaker = Breaker("it", self.clock)
+        self.breaker = CircuitBreaker("it", self.clock)
         self.live: list[tuple[object, Call]] = []
         self.held = 1.0
 
@@ -440,11 +442,11 @@ class Life(RuleBasedStateMachine):
         probing = self.breaker.stats()["open"]
         try:
             call = block.__enter__()
-        except RestingError as resting:
+        except CircuitOpenError as resting:
             self.held = resting.retry_after_s
             return
         if probing:
-            assert self.breaker.rests_s == 0
+            assert self.breaker.retry_in_s == 0
         self.live.append((block, call))
 
     @rule(data=st.data(), verdict=st.sampled_from([*VERDICTS, Call.ok, Call.answered]))
@@ -469,7 +471,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_rest_ends(self) -> None:
-        assert 0 <= self.breaker.rests_s <= LONGEST_REST_S
+        assert 0 <= self.breaker.retry_in_s <= LONGEST_REST_S
         assert self.held > 0
 
     def teardown(self) -> None:

@@ -3,24 +3,24 @@
 import asyncio
 from collections import Counter
 
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 
 
 class Work:
     """Does steps, and notes in which turn of the loop each was done."""
 
     def __init__(self, steps: int) -> None:
-        self.turns = Turns(steps)
+        self.turns = LoopThrottle(steps)
         self.now = 0
         self.done: list[str] = []
         self.when: list[int] = []
 
     async def step(self, name: str = "") -> None:
-        await self.turns.step()
+        await self.turns.slice()
         self.note(name)
 
     async def begin(self, name: str = "") -> None:
-        await self.turns.begin()
+        await self.turns.admit()
         self.note(name)
 
     def note(self, name: str) -> None:
@@ -47,9 +47,9 @@ async def test_no_turn_of_the_loop_has_more_steps_than_allowed() -> None:
 
 
 async def test_a_lonely_step_waits_for_nobody() -> None:
-    turns = Turns(steps=1)
+    turns = LoopThrottle(steps=1)
     for _ in range(3):
-        step = turns.step()
+        step = turns.slice()
         try:
             step.send(None)
         except StopIteration:
@@ -111,7 +111,7 @@ async def test_what_has_had_enough_comes_back_in_a_turn_of_its_own() -> None:
 
     async def heavy() -> None:
         for _ in range(5):
-            await work.turns.later()
+            await work.turns.yield_turn()
             work.note("heavy")
 
     async with asyncio.TaskGroup() as group:
@@ -133,7 +133,7 @@ async def test_no_step_follows_in_the_turn_that_has_had_enough() -> None:
 
     async def heavy() -> None:
         work.note("heavy")
-        await work.turns.later()
+        await work.turns.yield_turn()
         work.note("again")
 
     async with asyncio.TaskGroup() as group:
@@ -149,7 +149,7 @@ async def test_no_step_follows_in_the_turn_that_has_had_enough() -> None:
 async def test_who_leaves_before_it_comes_back_holds_nobody_up() -> None:
     work = Work(steps=4)
     async with asyncio.TaskGroup() as group:
-        leaving = [group.create_task(work.turns.later()) for _ in range(20)]
+        leaving = [group.create_task(work.turns.yield_turn()) for _ in range(20)]
         await asyncio.sleep(0)
         group.create_task(work.step("last"))
         for each in leaving:

@@ -59,7 +59,7 @@ async def _lyras(asked: list[str], kept: int) -> float:
     )
     hits = 0
     for key in asked:
-        if store.find(key):
+        if store.peek(key):
             hits += 1
         else:
             await store.set(key, value=True)

@@ -107,10 +107,10 @@ async def look_ups() -> list[tuple[str, float]]:
     """Microseconds of a hit, and of a look-up with its decode, for 50 items in each list."""
     async with open_cache(Listeners(50)) as cache:
         token = Token("anna-token-0001")
-        await (await cache.visit(token)).entry()
+        await (await cache.lookup(token)).entry()
 
         async def hit() -> None:
-            await (await cache.visit(token)).entry()
+            await (await cache.lookup(token)).entry()
 
         async def decoded() -> None:
             entry = await cache.peek(token)
@@ -139,7 +139,7 @@ async def hit_by_size(entries: int) -> Hit:
 
         async def visits(tokens: list[Token]) -> None:
             for token in tokens:
-                await (await cache.visit(token)).entry()
+                await (await cache.lookup(token)).entry()
 
         async def finds(keys: list[Key]) -> None:
             for key in keys:
@@ -158,7 +158,7 @@ def _listener(number: int) -> Token:
 
 async def _filled(cache: ListenerCache, entries: int) -> dict[Key, None]:
     """Put so many in directly, each with times of its own: to fetch a million is another measure."""
-    one = await (await cache.visit(Token("seed-token-0001"))).entry()
+    one = await (await cache.lookup(Token("seed-token-0001"))).entry()
     keys = [cache.key(_listener(number)) for number in range(entries)]
     for number, key in enumerate(keys):
         apart = {name: getattr(one, name) + number * 1e-6 for name in Life._fields}
@@ -198,7 +198,7 @@ async def memory(tokens: int, bound: int) -> list[tuple[int, int, int]]:
     async with open_cache(Listeners(2, reject_odd=True), cache_max_entries=bound) as cache:
         for number in range(tokens):
             with suppress(SpotifyTokenRejectedError):
-                await (await cache.visit(Token(f"listener-{number:07}"))).entry()
+                await (await cache.lookup(Token(f"listener-{number:07}"))).entry()
             if (number + 1) % (tokens // 8) == 0:
                 points.append((number + 1, resident_kib(), cache.stats()["entries"]))
                 await asyncio.sleep(0)

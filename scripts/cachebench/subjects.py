@@ -71,7 +71,7 @@ class Lyra:
         )
 
     async def get(self, token: str) -> int:
-        visit = await self.cache.visit(Token(token))
+        visit = await self.cache.lookup(Token(token))
         try:
             entry = await visit.entry()
         except LyraError as failure:

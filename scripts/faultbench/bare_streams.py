@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 import uvloop
 
-from lyra.chat.model.anthropic_model import open_claude
+from lyra.chat.model.anthropic_model import open_anthropic
 from lyra.chat.model.port import Prompt
 from lyra.chat.request_schema import Turn
 from lyra.listening.models import Listening
@@ -61,12 +61,12 @@ async def _aiohttp(url: str, count: int) -> AsyncIterator[Open]:
 async def _claude(url: str, count: int) -> AsyncIterator[Open]:
     prompt = Prompt("rules", lambda: CONTEXT, (Turn("user", QUESTION),), _no_listening)
     settings = Settings(llm_base_url=url, llm_api_key="benchmark", max_streams=count)
-    async with open_claude(settings) as claude:
+    async with open_anthropic(settings) as claude:
 
         @asynccontextmanager
         async def call() -> AsyncIterator[Tell]:
             async with claude.open(prompt) as voice:
-                yield voice.tell
+                yield voice.stream_to
 
         yield call
 

@@ -15,7 +15,7 @@ from faultbench.place import Place
 from lyra.chat.request_schema import parse_messages, parse_question
 from lyra.errors import RequestError
 from lyra.web.api.agui import RunAgentInput
-from lyra.web.api.openai_compat import Completion
+from lyra.web.api.openai_compat import CompletionRequest
 
 MIB = 2**20
 SEED = 7
@@ -163,7 +163,7 @@ def _around(rng: Random, inner: bytes) -> bytes:
 
 READERS: dict[str, Callable[[bytes], object]] = {
     "/lyra/chat": parse_question,
-    "/v1/chat/completions": lambda body: parse_messages(body, Completion),
+    "/v1/chat/completions": lambda body: parse_messages(body, CompletionRequest),
     "/lyra/agui": lambda body: parse_messages(body, RunAgentInput),
 }
 

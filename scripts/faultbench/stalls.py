@@ -16,8 +16,8 @@ from faultbench.place import Place
 from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, Life, make_entry
 from lyra.chat.evidence import facts
-from lyra.chat.mentions import named_items
-from lyra.chat.model.offline import Offline
+from lyra.chat.mentions import find_mentions
+from lyra.chat.model.offline import OfflineModel
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn, parse_question
 from lyra.errors import RequestError
@@ -137,7 +137,7 @@ async def _answered(given: list[bytes], times: int) -> list[float]:
 
 async def _heard(pages: Mapping[str, bytes]) -> Listening:
     async with _opened(pages) as lyra:
-        return (await (await lyra.listeners.visit(TOKEN)).entry()).listening()
+        return (await (await lyra.listeners.lookup(TOKEN)).entry()).listening()
 
 
 def _figure(what: str, seconds: list[float]) -> Figure:
@@ -170,7 +170,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
     names = [each.name for each in heard.top_artists] + [each.name for each in heard.top_tracks]
     said = " ".join(names) or "nothing"
     said = (said * (ANSWER // len(said) + 1)).encode()[:ANSWER].decode("utf-8", "ignore")
-    named = named_items(said, heard)
+    named = find_mentions(said, heard)
     lists = heard.top_artists, heard.top_tracks, heard.recently_played
     return {
         "genres": lambda: analyse_genres(*lists),
@@ -178,7 +178,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
         "entry": lambda: make_entry(heard, level="full", life=LIFE),
         "context": lambda: listening_context(heard, "full"),
         "profile": lambda: orjson.dumps(profile_view(entry.listening())),
-        "cards": lambda: named_items(said, heard),
+        "cards": lambda: find_mentions(said, heard),
         "facts": lambda: facts(heard, named),
         "offline answer": lambda: _offline(entry),
     }
@@ -187,8 +187,8 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
 def _offline(entry: Entry) -> None:
     async def answer() -> None:
         prompt = make_prompt(entry, (Turn("user", "What have I played lately?"),))
-        async with Offline().open(prompt) as voice:
-            await voice.tell(lambda _: False)
+        async with OfflineModel().open(prompt) as voice:
+            await voice.stream_to(lambda _: False)
 
     with suppress(StopIteration):
         answer().send(None)  # it waits for nothing

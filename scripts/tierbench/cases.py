@@ -44,7 +44,7 @@ async def hit(place: Place, first: Server, _: Server) -> Found:
             await lyra.listeners.peek(bearer)
             looks.append(perf_counter() - began)
             began = perf_counter()
-            await (await lyra.listeners.visit(bearer)).entry()
+            await (await lyra.listeners.lookup(bearer)).entry()
             loads.append(perf_counter() - began)
         found = lyra.listeners.stats()["shared_total"]
     kept = Promise(f"all were found in Redis ({found})", found == len(tokens))

@@ -11,31 +11,31 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from lyra.agent import Lyra, open_lyra
-from lyra.chat.generation import Speaker
-from lyra.chat.model.model_circuit import ModelGuard
-from lyra.chat.model.port import Arriving, ChatModel, open_model
-from lyra.chat.runs.registry import Runs
-from lyra.chat.runs.replication import Elsewhere
-from lyra.chat.runs.supervisor import Supervisor
-from lyra.chat.token_quota import Budget
-from lyra.circuit_breaker import Breaker
+from lyra.chat.generation import AnswerGenerator
+from lyra.chat.model.model_circuit import ModelCircuit
+from lyra.chat.model.port import ChatModel, LazyModel, open_model
+from lyra.chat.runs.registry import RunRegistry
+from lyra.chat.runs.replication import RunReplicator
+from lyra.chat.runs.supervisor import RunSupervisor
+from lyra.chat.token_quota import TokenQuota
+from lyra.circuit_breaker import CircuitBreaker
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
 from lyra.settings import Settings
-from lyra.tracing import Traces
+from lyra.tracing import Tracer
 from lyra.web.context import SERVICES, Persona, Services
-from lyra.web.gateway.middleware import Edge, dress_answer
-from lyra.web.gateway.prebuilt_response import ready_head
+from lyra.web.gateway.middleware import Middleware, add_default_headers
+from lyra.web.gateway.prebuilt_response import prebuilt_head
 from lyra.web.gateway.requests import MAX_BODY_BYTES
 from lyra.web.http.access_log import RequestLog, log_request
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import trusted_networks
-from lyra.web.http.event_stream import Ticker
-from lyra.web.http.memory_guard import Memory
+from lyra.web.http.event_stream import StreamMonitor
+from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.http.watchdog import Watchdog
-from lyra.web.http.write_coalescer import Outbox
+from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.open_logins import open_logins
 from lyra.web.pages.handlers import read_files
 from lyra.web.routes import ROUTES
@@ -56,7 +56,7 @@ def create_app(
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
     request_log: RequestLog = log_request,
-    traces: Traces | None = None,
+    traces: Tracer | None = None,
     early: bool = False,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
@@ -90,10 +90,10 @@ def create_app(
                 login_settings, lyra, runs, metrics, terms=_terms(settings, model)
             ) as logins,
         ):
-            if isinstance(model, Arriving) and not early:
-                await model.arrived()
-            metrics.watch("lyra_places", edge.places.stats)
-            metrics.watch("lyra_bodies", bodies_awaited.stats)
+            if isinstance(model, LazyModel) and not early:
+                await model.wait_loaded()
+            metrics.register_callback("lyra_places", edge.places.stats)
+            metrics.register_callback("lyra_bodies", bodies_awaited.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
@@ -111,19 +111,19 @@ def create_app(
                 bodies_there=BodyLimit(settings),
                 bodies_awaited=bodies_awaited,
                 trusted=trusted_networks(settings.trusted_proxies),
-                head=ready_head(settings),
-                outbox=Outbox(asyncio.get_running_loop()),
+                static_head=prebuilt_head(settings),
+                outbox=WriteCoalescer(asyncio.get_running_loop()),
                 files=await asyncio.to_thread(read_files, settings.public_path),
                 logins=logins,
                 personas=tuple(personas),
             )
             yield
 
-    edge = Edge(settings, metrics.requests, request_log, traces)
+    edge = Middleware(settings, metrics.requests, request_log, traces)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
-    app.on_response_prepare.append(dress_answer)
+    app.on_response_prepare.append(add_default_headers)
     app.on_shutdown.append(_drain)
     app.add_routes(ROUTES)
     return app
@@ -135,20 +135,20 @@ def _terms(settings: Settings, model: ChatModel) -> str:
 
 
 def _speaker(
-    settings: Settings, model: ChatModel, lyra: Lyra, budget: Budget, rng: Random, *, demo: bool
-) -> Speaker:
-    breaker = Breaker("the model", time.monotonic)
-    lyra.metrics.watch("lyra_model_breaker", breaker.stats)
-    guard = ModelGuard(breaker, lyra.metrics, model=model.name)
+    settings: Settings, model: ChatModel, lyra: Lyra, budget: TokenQuota, rng: Random, *, demo: bool
+) -> AnswerGenerator:
+    breaker = CircuitBreaker("the model", time.monotonic)
+    lyra.metrics.register_callback("lyra_model_breaker", breaker.stats)
+    guard = ModelCircuit(breaker, lyra.metrics, model=model.name)
     keys = lyra.listeners.keys
-    return Speaker(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
+    return AnswerGenerator(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
 
 
 @asynccontextmanager
 async def _budgeting(
     settings: Settings, lyra: Lyra, wall_clock: Callable[[], float]
-) -> AsyncIterator[Budget]:
-    budget = Budget(
+) -> AsyncIterator[TokenQuota]:
+    budget = TokenQuota(
         settings.daily_tokens,
         entries=settings.cache_max_entries,
         wall_clock=wall_clock,
@@ -164,20 +164,20 @@ async def _budgeting(
 @asynccontextmanager
 async def _open_runs(
     settings: Settings, lyra: Lyra, metrics: Metrics, clock: Callable[[], float]
-) -> AsyncIterator[Runs]:
+) -> AsyncIterator[RunRegistry]:
     elsewhere = None
     if lyra.redis is not None and settings.secret is not None:
-        elsewhere = Elsewhere(
+        elsewhere = RunReplicator(
             SharedRuns(lyra.redis),
             settings.secret,
             keep_s=settings.run_keep_s,
             grace_s=settings.resume_grace_s,
             longest_s=settings.answer_timeout_s + settings.spotify_timeout_s,
         )
-    supervisor = Supervisor(settings.answer_timeout_s, clock=clock)
-    runs = Runs(settings, elsewhere, supervisor)
-    metrics.watch("lyra_runs", runs.stats)
-    metrics.watch("lyra_overdue", supervisor.stats)
+    supervisor = RunSupervisor(settings.answer_timeout_s, clock=clock)
+    runs = RunRegistry(settings, elsewhere, supervisor)
+    metrics.register_callback("lyra_runs", runs.stats)
+    metrics.register_callback("lyra_overdue", supervisor.stats)
     async with supervisor.watching():
         try:
             yield runs
@@ -186,8 +186,8 @@ async def _open_runs(
 
 
 @asynccontextmanager
-async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
-    ticker = Ticker(settings)
+async def _ticking(settings: Settings) -> AsyncIterator[StreamMonitor]:
+    ticker = StreamMonitor(settings)
     task = asyncio.get_running_loop().create_task(ticker.run())
     try:
         yield ticker
@@ -199,9 +199,9 @@ async def _ticking(settings: Settings) -> AsyncIterator[Ticker]:
 @asynccontextmanager
 async def _within_memory(
     settings: Settings, lyra: Lyra, bodies: BodyLimit
-) -> AsyncIterator[Memory]:
-    memory = Memory(settings.max_memory_bytes, lyra.listeners.shed, bodies.drop)
-    lyra.metrics.watch("lyra_memory", memory.stats)
+) -> AsyncIterator[MemoryGuard]:
+    memory = MemoryGuard(settings.max_memory_bytes, lyra.listeners.evict_all, bodies.drop)
+    lyra.metrics.register_callback("lyra_memory", memory.stats)
     async with memory.watching():
         yield memory
 

@@ -31,7 +31,7 @@ PROBE_S = 5.0
 MOST_OWNERS = 4096  # owners who are remembered; of more, those who were heard of last
 
 
-class RestingError(Exception):
+class CircuitOpenError(Exception):
     """No call is made for now; `retry_after_s` says for how long, `cause` why."""
 
     def __init__(self, retry_after_s: float, cause: Exception | None) -> None:
@@ -48,7 +48,7 @@ class Call:
 
     __slots__ = ("_breaker", "_proved", "owner", "probes")
 
-    def __init__(self, breaker: "Breaker", owner: Hashable, probes: int = 0) -> None:
+    def __init__(self, breaker: "CircuitBreaker", owner: Hashable, probes: int = 0) -> None:
         self._breaker = breaker
         self._proved = False
         self.owner = owner
@@ -126,7 +126,7 @@ class _Owners:
         self.failing = 0
 
 
-class Breaker:
+class CircuitBreaker:
     """One upstream's breaker; `clock` counts seconds, `name` is a word for the log."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
@@ -165,7 +165,7 @@ class Breaker:
             self._end_probe(call)
 
     @property
-    def rests_s(self) -> float:
+    def retry_in_s(self) -> float:
         """Seconds until a call may be made; 0 when one may be made now."""
         return max(0.0, self._rests_until - self._clock()) if self._open else 0.0
 
@@ -190,7 +190,7 @@ class Breaker:
                 self._probed_at = now
         if waits_s > 0:
             self._held_back += 1
-            raise RestingError(waits_s, self._cause)
+            raise CircuitOpenError(waits_s, self._cause)
         self._probing[owner] += 1
 
     def _succeeded(self, call: Call) -> None:
@@ -209,7 +209,7 @@ class Breaker:
             return
         self._owners.count(call.owner, self._clock(), failed=True)
         if self._owners.failing >= LEAST and 2 * self._owners.failing >= len(self._owners):
-            self._rest(self._rest_s)
+            self._trip(self._rest_s)
 
     def _refused(self, call: Call, cause: Exception, rest_s: float) -> None:
         if self._open:
@@ -223,13 +223,13 @@ class Breaker:
         agreed = len(self._refusals) == AGREED and min(self._refusals.values()) > now - REFUSED_S
         if agreed and now - self._served_at >= REST_S:
             self._cause = cause
-            self._rest(rest_s)
+            self._trip(rest_s)
 
     def _probe_failed(self, call: Call) -> None:
         if call.probes != self._openings:
             return  # what began before the rest proves nothing
-        if not self.rests_s:
-            self._rest(min(2 * self._rest_s, LONGEST_REST_S))
+        if not self.retry_in_s:
+            self._trip(min(2 * self._rest_s, LONGEST_REST_S))
 
     def _end_probe(self, call: Call) -> None:
         """Let others go first if this probe has not closed the breaker."""
@@ -241,7 +241,7 @@ class Breaker:
         if len(self._have_failed) > MOST_OWNERS:
             self._have_failed.popitem(last=False)
 
-    def _rest(self, seconds: float) -> None:
+    def _trip(self, seconds: float) -> None:
         if not self._open:
             self._openings += 1
             self._owners.clear()

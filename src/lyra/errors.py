@@ -22,7 +22,7 @@ class LyraError(Exception):
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
     action: ClassVar[str | None] = None
-    sentence: ClassVar[str] = (
+    default_message: ClassVar[str] = (
         "Something broke on our side. Try again; if it stays, tell the operator."
     )
 
@@ -33,11 +33,11 @@ class LyraError(Exception):
         retry_after_s: float | None = None,
         reason: str | None = None,
     ) -> None:
-        super().__init__(message or self.sentence)
+        super().__init__(message or self.default_message)
         self.retry_after_s = retry_after_s
         self.reason = reason
 
-    def describe(self, request_id: str) -> dict[str, Any]:
+    def to_dict(self, request_id: str) -> dict[str, Any]:
         """The `error` object of an answer; absent fields are left out."""
         told = {
             "code": self.code,
@@ -50,7 +50,7 @@ class LyraError(Exception):
         }
         return {name: value for name, value in told.items() if value is not None}
 
-    def again(self) -> "LyraError":
+    def copy(self) -> "LyraError":
         """An equal error of its own, for each of several callers who share one failure."""
         return type(self)(str(self), retry_after_s=self.retry_after_s, reason=self.reason)
 
@@ -251,10 +251,10 @@ class LlmTruncatedError(TryLaterError):
     sentence = "The answer ended without its end mark. What you see may be incomplete."
 
 
-class BrokenError(LyraError):
+class ServerFaultError(LyraError):
     """Nothing the caller can change; the operator finds the cause in the log."""
 
 
-class LlmMisconfiguredError(BrokenError):
+class LlmMisconfiguredError(ServerFaultError):
     code = "llm_misconfigured"
     sentence = "The language model refused this server's settings. The operator must mend them."

@@ -11,7 +11,7 @@ _STEPS = 4  # of up to half a millisecond each
 _Queue = deque[tuple[asyncio.Future[None], int]]  # who waits, and how many steps it counts for
 
 
-class Turns:
+class LoopThrottle:
     """Lets a few steps through in each turn of the loop; the others wait, first come first served.
 
     Belongs to one running loop. A step waits for those before it and for nothing else, so that the
@@ -26,14 +26,14 @@ class Turns:
         self._beginning: _Queue = deque()
         self._turning = False
 
-    async def step(self) -> None:
+    async def slice(self) -> None:
         """Return when a heavy piece of work may be done: at once, before the next `await`."""
         if self._left <= 0 or self._waiting:
             await self._queue(self._waiting)
         else:
             self._take()
 
-    async def later(self) -> None:
+    async def yield_turn(self) -> None:
         """Return in a later turn of the loop, in which no step follows: this one has had enough.
 
         For what somebody has made heavy: between two pieces of it everybody else is served.
@@ -42,7 +42,7 @@ class Turns:
         self._come_round()
         await self._queue(self._waiting, self._steps)
 
-    async def begin(self) -> None:
+    async def admit(self) -> None:
         """Return when something may begin that will take steps: those that wait go first."""
         if self._left < self._steps or self._waiting or self._beginning:
             await self._queue(self._beginning)

@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from lyra import __version__
-from lyra.tracing import Traces
+from lyra.tracing import Tracer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -38,8 +38,8 @@ _AGES = (1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 86_400)
 class Metrics:
     """One process's metrics and traces; two services in one process have two of these."""
 
-    def __init__(self, traces: Traces | None = None) -> None:
-        self.traces = traces or Traces()
+    def __init__(self, traces: Tracer | None = None) -> None:
+        self.traces = traces or Tracer()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
         build = Gauge(
@@ -116,9 +116,9 @@ class Metrics:
         ):
             self.registry.register(times)
 
-    def watch(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
+    def register_callback(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Report `read()` at every scrape; names that end in `_total` are counters."""
-        self.registry.register(_Watched(prefix, read))
+        self.registry.register(_CallbackCollector(prefix, read))
 
     def tally(self, name: str, told: str, label: str, values: Sequence[str]) -> "Tally":
         """A counter by the values of one label, reported at every scrape."""
@@ -248,7 +248,7 @@ class _Route:
         self.seconds = 0.0
 
 
-class _Watched(Collector):
+class _CallbackCollector(Collector):
     """Numbers kept elsewhere as plain integers, so that counting them costs nothing here."""
 
     def __init__(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:

@@ -12,13 +12,13 @@ from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 
 from lyra import __version__
-from lyra.tracing import Kind, Span, Told, Traces
+from lyra.tracing import Kind, Span, Told, Tracer
 
 _KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER, "client": SpanKind.CLIENT}
 _LAST_SPANS_S = 3.0  # a collector that is away does not hold the process
 
 
-class CollectedTraces(Traces):
+class OtelTracer(Tracer):
     """Spans for this provider."""
 
     collected = True
@@ -42,22 +42,22 @@ class CollectedTraces(Traces):
         with trace.use_span(
             span, end_on_exit=True, record_exception=False, set_status_on_exception=False
         ):
-            yield _Telling(span)
+            yield _OtelSpan(span)
 
-    def here(self) -> object:
+    def current_context(self) -> object:
         """See Traces.here."""
         return context.get_current()
 
-    def note(self, told: Told) -> None:
+    def annotate(self, told: Told) -> None:
         """See Traces.note."""
         trace.get_current_span().set_attributes(told)
 
 
-class _Telling:
+class _OtelSpan:
     def __init__(self, span: trace.Span) -> None:
         self._span = span
 
-    def tell(self, told: Told) -> None:
+    def set_attributes(self, told: Told) -> None:
         """See Span.tell."""
         self._span.set_attributes(told)
         if "error.type" in told:
@@ -65,7 +65,7 @@ class _Telling:
 
 
 @asynccontextmanager
-async def exporting() -> AsyncIterator[Traces]:
+async def exporting() -> AsyncIterator[Tracer]:
     """Traces that go where the variables OTEL_EXPORTER_OTLP_* say; the last ones at the end.
 
     Raises:
@@ -73,7 +73,7 @@ async def exporting() -> AsyncIterator[Traces]:
     """
     provider, shut_down = await asyncio.to_thread(_open_exporter)
     try:
-        yield CollectedTraces(provider)
+        yield OtelTracer(provider)
     finally:
         last = Thread(target=shut_down, name="last spans", daemon=True)
         last.start()

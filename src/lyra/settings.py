@@ -69,7 +69,7 @@ class Settings(
     cache_sweep_s: Seconds = 30
     redis_url: str | None = None
     cache_stale_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600
-    cache_patience_s: Seconds = 0.5
+    cache_refresh_wait_s: Seconds = 0.5
 
     spotify_api_url: Url = "https://api.spotify.com/v1"
     spotify_accounts_url: Url = "https://accounts.spotify.com"
@@ -141,7 +141,7 @@ class Settings(
         try:
             settings = msgspec.convert({n: v for n, v in split.items() if v}, cls, strict=False)
         except msgspec.ValidationError as wrong:
-            raise SettingError(_blame(str(wrong))) from None
+            raise SettingError(_format_error(str(wrong))) from None
         _refuse_unusable(settings)
         return settings
 
@@ -277,7 +277,7 @@ def _guessable(secret: str | None) -> bool:
 _ADDRESS = "expected http:// or https:// with a host, without user name, query and fragment"
 
 
-def _blame(wrong: str) -> str:
+def _format_error(wrong: str) -> str:
     what, _, where = wrong.partition(" - at `$.")
     if "matching regex" in what:
         what = _ADDRESS

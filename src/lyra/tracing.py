@@ -16,13 +16,13 @@ Kind = Literal["internal", "server", "client"]
 class Span(Protocol):
     """One piece of work while it is going on."""
 
-    def tell(self, told: Told) -> None:
+    def set_attributes(self, told: Told) -> None:
         """Say more of it; an `error.type` among that says that it failed."""
         ...
 
 
-class _Untold:
-    def tell(self, told: Told) -> None: ...
+class _NoSpan:
+    def set_attributes(self, told: Told) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -35,10 +35,10 @@ class _Untold:
     ) -> None: ...
 
 
-_UNTOLD = _Untold()
+_UNTOLD = _NoSpan()
 
 
-class Traces:
+class Tracer:
     """Traces that nobody collects."""
 
     collected = False
@@ -54,9 +54,9 @@ class Traces:
         """The block's span: within the one around it, or within `cause` if that is given."""
         return _UNTOLD
 
-    def here(self) -> object:
+    def current_context(self) -> object:
         """The place in the trace, as a `cause` for work that another task does."""
         return None
 
-    def note(self, told: Told) -> None:
+    def annotate(self, told: Told) -> None:
         """Say more of the span around this."""

@@ -9,7 +9,7 @@ import pytest
 
 from lyra.cache.listeners import ListenerCache
 from lyra.listening.models import SectionName
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.failures import SpotifyFailure
@@ -112,7 +112,7 @@ async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[Ca
     made: list[ListenerCache] = []
 
     def make(
-        *, rng: Random | None = None, turns: Turns | None = None, **changes: object
+        *, rng: Random | None = None, turns: LoopThrottle | None = None, **changes: object
     ) -> ListenerCache:
         cache = ListenerCache(
             Settings(**{**OFTEN, **changes}),  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ class Session:
 
 def asking(cache: ListenerCache, session: Session) -> Callable[[], Awaitable[None]]:
     async def ask() -> None:
-        await (await cache.visit(session.token)).entry()
+        await (await cache.lookup(session.token)).entry()
 
     return ask
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.cache.memory_tier import THROTTLE_S
 from lyra.errors import SpotifyTokenRejectedError, SpotifyUnavailableError
 from lyra.listening.models import SectionName
@@ -22,11 +22,11 @@ GAP: dict[SectionName, SpotifyFailure] = {"playlists": SpotifyFailure("server_er
 @pytest.fixture
 def cache(make_cache: CacheMaker) -> ListenerCache:
     """Fresh for 100 s, at hand for 50 s more."""
-    return make_cache(cache_ttl_s=100, cache_stale_s=50, cache_patience_s=60)
+    return make_cache(cache_ttl_s=100, cache_stale_s=50, cache_refresh_wait_s=60)
 
 
-async def visit(cache: ListenerCache) -> Visit:
-    found = await cache.visit(ANNA)
+async def visit(cache: ListenerCache) -> Lookup:
+    found = await cache.lookup(ANNA)
     await found.entry()
     return found
 
@@ -42,7 +42,7 @@ def name(spotify: ScriptedSpotify, display_name: str) -> None:
     spotify.bodies["profile"] = b'{"id": "vesna", "display_name": "%b"}' % display_name.encode()
 
 
-async def shown(found: Visit) -> str | None:
+async def shown(found: Lookup) -> str | None:
     return (await found.entry()).listening().profile.display_name
 
 
@@ -134,7 +134,7 @@ async def test_row18_when_the_stale_time_ends_the_error_comes_through(
 async def test_row19_who_has_old_data_does_not_wait_for_a_slow_fetch(
     make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
-    cache = make_cache(cache_ttl_s=100, cache_stale_s=50, cache_patience_s=0.001)
+    cache = make_cache(cache_ttl_s=100, cache_stale_s=50, cache_refresh_wait_s=0.001)
     name(spotify, "old")
     await visit(cache)
     name(spotify, "new")
@@ -157,7 +157,7 @@ async def test_row12_an_entry_that_expires_while_it_is_renewed_gets_no_third_fet
     spotify.gate.clear()
     await visit(cache)
     clock.now += 2
-    joiner = await cache.visit(ANNA)
+    joiner = await cache.lookup(ANNA)
     spotify.gate.set()
     await landed(cache)
 
@@ -272,7 +272,7 @@ async def test_a_full_table_of_fetches_costs_a_renewal_and_no_answer(
     await visit(cache)
     clock.now += 85
     spotify.gate.clear()
-    await cache.visit(BORIS)
+    await cache.lookup(BORIS)
     found = await visit(cache)
     spotify.gate.set()
 

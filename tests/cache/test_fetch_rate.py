@@ -17,7 +17,7 @@ ACCOUNT = Key("an account")
 async def load(cache: ListenerCache, token: Token = ANNA) -> bool:
     """Whether the listener is answered; forgotten at once."""
     try:
-        await (await cache.visit(token)).entry()
+        await (await cache.lookup(token)).entry()
     except TooManyRequestsError:
         return False
     finally:
@@ -42,7 +42,7 @@ async def test_the_refusal_says_why_and_when_and_then_it_is_so(
     while await load(cache):
         pass
     with pytest.raises(TooManyRequestsError) as refused:
-        await cache.visit(ANNA)
+        await cache.lookup(ANNA)
 
     assert (refused.value.reason, refused.value.whole_seconds) == ("fetches", 6)
     clock.now += 6
@@ -80,7 +80,7 @@ async def test_a_token_that_spotify_refuses_is_asked_about_no_oftener(
     cache = make_cache(fetches_per_minute=10)
     for _ in range(100):
         with pytest.raises((SpotifyTokenRejectedError, TooManyRequestsError)):
-            await (await cache.visit(ANNA)).entry()
+            await (await cache.lookup(ANNA)).entry()
         await cache.clear(ANNA)
 
     assert spotify.fetches == 10
@@ -90,9 +90,9 @@ async def test_who_has_old_data_gets_them_when_it_is_too_often(
     make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     cache = make_cache(fetches_per_minute=1, cache_ttl_s=10)
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     clock.now += 11
-    visit = await cache.visit(ANNA)
+    visit = await cache.lookup(ANNA)
 
     assert (visit.state, visit.describe()["reason"]) == ("stale", "too_many_requests")
     assert spotify.fetches == 1
@@ -100,11 +100,11 @@ async def test_who_has_old_data_gets_them_when_it_is_too_often(
 
 async def test_hits_and_those_who_join_cost_nothing(make_cache: CacheMaker) -> None:
     cache = make_cache(fetches_per_minute=1)
-    visits = [await cache.visit(ANNA) for _ in range(50)]
+    visits = [await cache.lookup(ANNA) for _ in range(50)]
     for visit in visits:
         await visit.entry()
 
-    assert [(await cache.visit(ANNA)).state for _ in range(50)] == ["hit"] * 50
+    assert [(await cache.lookup(ANNA)).state for _ in range(50)] == ["hit"] * 50
 
 
 @given(

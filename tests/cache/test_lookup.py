@@ -8,7 +8,7 @@ from tests.cache.conftest import ANNA, BORIS, CacheMaker, Clock, ScriptedSpotify
 async def test_the_fresh_are_listed_and_found_by_key(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
-    entry = await (await cache.visit(ANNA)).entry()
+    entry = await (await cache.lookup(ANNA)).entry()
 
     assert cache.fresh_keys() == [cache.key(ANNA)]
     assert await cache.find(cache.key(ANNA)) is entry
@@ -20,7 +20,7 @@ async def test_what_is_no_longer_fresh_is_not_shown_though_it_is_still_held(
     make_cache: CacheMaker, clock: Clock
 ) -> None:
     cache = make_cache(cache_ttl_s=100)
-    entry = await (await cache.visit(ANNA)).entry()
+    entry = await (await cache.lookup(ANNA)).entry()
     clock.now = entry.expires_at
 
     assert await cache.peek(ANNA) is entry
@@ -32,9 +32,9 @@ async def test_a_changed_ttl_counts_for_later_fetches_alone(
     make_cache: CacheMaker, clock: Clock
 ) -> None:
     cache = make_cache(cache_ttl_s=100)
-    anna = await (await cache.visit(ANNA)).entry()
-    cache.keep_for(20)
-    boris = await (await cache.visit(BORIS)).entry()
+    anna = await (await cache.lookup(ANNA)).entry()
+    cache.set_ttl(20)
+    boris = await (await cache.lookup(BORIS)).entry()
 
     assert (anna.expires_at - clock.now, boris.expires_at - clock.now) == (100, 20)
     assert cache.ttl_s == 20
@@ -45,7 +45,7 @@ async def test_listing_shows_what_lives_and_makes_nobody_recently_used(clock: Cl
     for key, ttl in (("old", 30), ("gone", 10), ("new", 30)):
         await store.set(key, key, ttl=ttl)
     clock.now += 10
-    listed = store.live()
+    listed = store.items()
     await store.set("a", "a")
     await store.set("b", "b")
 

@@ -53,7 +53,7 @@ class Scene:
 
     async def ask(self, token: Token = ANNA) -> tuple[str, set[int], float]:
         """The state, the fetches that the answer is made of, and when it came."""
-        visit = await self.cache.visit(token)
+        visit = await self.cache.lookup(token)
         made_of = parts(await visit.entry())
         return visit.state, made_of, self.at
 
@@ -186,10 +186,10 @@ async def test_row11_an_entry_is_fresh_a_millisecond_before_its_ttl_and_not_at_i
     millisecond = 1 / 1024  # one that floats add without an error
     await asyncio.gather(scene.ask(ANNA), scene.ask(BORIS))
     await pass_time(100 - millisecond)
-    just_before = (await scene.cache.visit(ANNA)).state
+    just_before = (await scene.cache.lookup(ANNA)).state
     await pass_time(millisecond)
 
-    assert (just_before, (await scene.cache.visit(BORIS)).state) == ("hit", "miss")
+    assert (just_before, (await scene.cache.lookup(BORIS)).state) == ("hit", "miss")
 
 
 @virtual
@@ -239,7 +239,7 @@ async def check_row25(caplog: pytest.LogCaptureFixture) -> None:
         scene.forecast = outcome
         await asyncio.gather(scene.ask(), scene.ask(BORIS), return_exceptions=True)
         await pass_time(3700)
-    visit = await scene.cache.visit(ANNA)
+    visit = await scene.cache.lookup(ANNA)
     scene.forecast = Forecast()
     seen = [caplog.text, scene.metrics.render().decode(), repr(scene.cache.stats())]
     seen += [repr(ANNA), scene.cache.key(ANNA), repr(visit.describe()), repr(vars(scene.cache))]
@@ -257,7 +257,7 @@ async def test_row28_jitter_spreads_three_hundred_lives_over_a_tenth() -> None:
     scene = Scene(0, rng=Random(28), cache_ttl_s=100)
     lives = []
     for number in range(300):
-        entry = await (await scene.cache.visit(Token(f"listener-{number}"))).entry()
+        entry = await (await scene.cache.lookup(Token(f"listener-{number}"))).entry()
         lives.append(entry.expires_at - entry.fetched_at)
 
     assert min(lives) >= 90
@@ -311,7 +311,7 @@ async def test_row30_a_waiters_own_deadline_is_its_own_alone() -> None:
 async def test_row32_four_of_five_sections_are_an_answer_that_is_completed_soon() -> None:
     scene = Scene(0)
     scene.forecast = Forecast("gap", lost="playlists")
-    first = await (await scene.cache.visit(ANNA)).entry()
+    first = await (await scene.cache.lookup(ANNA)).entry()
     named = {section.name: section.status for section in first.listening().sections}
     scene.forecast = Forecast()
     await pass_time(60)
@@ -328,7 +328,7 @@ async def test_row39_an_hour_after_the_token_was_first_seen_spotify_is_asked_aga
     await pass_time(3599)
     scene.forecast = Forecast("rejected")
     await scene.cache.clear(BORIS)
-    assert (await scene.cache.visit(ANNA)).state == "hit"
+    assert (await scene.cache.lookup(ANNA)).state == "hit"
     await pass_time(1)
 
     with pytest.raises(SpotifyTokenRejectedError):

@@ -16,7 +16,7 @@ async def test_row23_the_entry_used_least_recently_is_evicted_and_counted() -> N
     await store.get("a")
     await store.set("d", b"1")
 
-    assert [key for key, _ in store.live()] == ["c", "a", "d"]
+    assert [key for key, _ in store.items()] == ["c", "a", "d"]
     assert store.evictions["entries"] == 1
 
 
@@ -25,7 +25,7 @@ async def test_row24_bytes_are_bounded_and_a_giant_evicts_nobody() -> None:
     for key, size in (("a", 60), ("b", 60), ("giant", 101)):
         await store.set(key, b"x" * size)
 
-    assert [key for key, _ in store.live()] == ["b"]
+    assert [key for key, _ in store.items()] == ["b"]
     assert (store.evictions["bytes"], store.evictions["too_big"]) == (1, 1)
 
 

@@ -10,7 +10,7 @@ from lyra.cache.listeners import ListenerCache
 from lyra.cache.singleflight import log as flights_log
 from lyra.errors import DrainingError, OverloadedError, SpotifyUnavailableError
 from lyra.listening.models import Section
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, ScriptedSpotify
@@ -18,7 +18,7 @@ from tests.cache.conftest import ANNA, BODIES, BORIS, CacheMaker, Clock, Scripte
 
 async def ask(cache: ListenerCache, token: Token = ANNA) -> str:
     """One caller: look up, wait, tell how it went."""
-    visit = await cache.visit(token)
+    visit = await cache.lookup(token)
     entry = await visit.entry()
     assert entry.top_artists_count == 1
     return visit.state
@@ -157,7 +157,7 @@ async def test_sections_are_told_as_they_end_to_early_and_late_followers(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     async def follow() -> list[Section]:
-        visit = await cache.visit(ANNA)
+        visit = await cache.lookup(ANNA)
         return [section async for section in visit.sections()]
 
     spotify.gate.clear()
@@ -177,8 +177,8 @@ async def test_all_are_told_of_a_landing_before_anybody_awakes_and_who_has_left_
     happened: list[str] = []
 
     async def wait(name: str) -> None:
-        visit = await cache.visit(ANNA)
-        with visit.landing(lambda _: happened.append(f"told {name} {visit.state}")):
+        visit = await cache.lookup(ANNA)
+        with visit.on_fetched(lambda _: happened.append(f"told {name} {visit.state}")):
             await visit.entry()
         happened.append("awake")
 
@@ -200,19 +200,19 @@ async def test_a_landing_that_fails_tells_nobody(
 ) -> None:
     told: list[object] = []
     spotify.gate.clear()
-    visit = await cache.visit(ANNA)
+    visit = await cache.lookup(ANNA)
     async with asyncio.TaskGroup() as group:
         group.create_task(cache.close())
-        with visit.landing(told.append), pytest.raises(DrainingError):
+        with visit.on_fetched(told.append), pytest.raises(DrainingError):
             await visit.entry()
 
     assert told == []
 
 
-class NobodyBegins(Turns):
+class NobodyBegins(LoopThrottle):
     """The loop is busy for ever with those who came before."""
 
-    async def begin(self) -> None:
+    async def admit(self) -> None:
         await asyncio.Event().wait()
 
 
@@ -236,7 +236,7 @@ async def test_who_forgets_and_loads_in_turn_does_not_take_the_others_places(
     async with asyncio.TaskGroup() as group:
         for _ in range(100):
             try:
-                await cache.visit(ANNA)
+                await cache.lookup(ANNA)
             except OverloadedError:
                 refused += 1
             await cache.clear(ANNA)
@@ -283,7 +283,7 @@ async def test_a_waiter_with_a_deadline_of_its_own_leaves_alone(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     spotify.gate.clear()
-    visit = await cache.visit(ANNA)
+    visit = await cache.lookup(ANNA)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await visit.entry()
@@ -348,7 +348,7 @@ class Hunt:
     async def _caller(self, token: Token) -> None:
         asked_after = self.cleared_at[token]
         try:
-            visit = await self.cache.visit(token)
+            visit = await self.cache.lookup(token)
             entry = await visit.entry()
         except SpotifyUnavailableError:
             self.outcomes.append("error")

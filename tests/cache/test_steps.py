@@ -14,7 +14,7 @@ Deed = Callable[[ListenerCache], Awaitable[object]]
 
 
 async def _visited(cache: ListenerCache) -> None:
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
 
 
 async def _counted(cache: ListenerCache) -> None:
@@ -33,7 +33,7 @@ DEEDS: dict[str, Deed] = {
 async def test_one_listener_costs_the_same_among_many(make_cache: CacheMaker, deed: str) -> None:
     alone, among = make_cache(), make_cache()
     for number in range(OTHERS):
-        await (await among.visit(Token(f"somebody-else-{number}"))).entry()
+        await (await among.lookup(Token(f"somebody-else-{number}"))).entry()
     for cache in (alone, among):
         await _visited(cache)
 
@@ -45,12 +45,12 @@ async def test_a_full_cache_makes_room_for_one_by_looking_at_few(make_cache: Cac
     cache = make_cache(cache_max_entries=OTHERS)
     for number in range(OTHERS):
         token = Token(f"somebody-else-{number}")
-        await (await cache.visit(token)).entry()
-        await cache.visit(token)
+        await (await cache.lookup(token)).entry()
+        await cache.lookup(token)
     small = make_cache(cache_max_entries=100)
     for number in range(100):
         token = Token(f"somebody-else-{number}")
-        await (await small.visit(token)).entry()
-        await small.visit(token)
+        await (await small.lookup(token)).entry()
+        await small.lookup(token)
 
     assert await steps_of(_visited(cache)) == await steps_of(_visited(small))

@@ -69,7 +69,7 @@ async def test_a_newcomer_is_not_the_one_who_goes_though_all_others_are_in_use(
         await store.get(key)
     await store.set("d", b"1")
 
-    assert [key for key, _ in store.live()] == ["b", "c", "d"]
+    assert [key for key, _ in store.items()] == ["b", "c", "d"]
 
 
 async def test_looking_for_one_to_go_ends_soon_however_many_are_in_use(clock: Clock) -> None:
@@ -81,7 +81,7 @@ async def test_looking_for_one_to_go_ends_soon_however_many_are_in_use(clock: Cl
         await store.get(key)
     await store.set("newcomer", b"1")
 
-    (gone,) = set(keys) - {key for key, _ in store.live()}
+    (gone,) = set(keys) - {key for key, _ in store.items()}
     assert int(gone) < 100
 
 

@@ -5,7 +5,7 @@ from random import Random
 
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.cache.memory_tier import THROTTLE_S
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
@@ -76,7 +76,7 @@ class Day:
         """One message; a rejected token is changed for a new one, as a page does."""
         asked_at = now()
         try:
-            visit = await self.cache.visit(self.token)
+            visit = await self.cache.lookup(self.token)
             entry = await visit.entry()
         except SpotifyTokenRejectedError:
             self.told.append("rejected")
@@ -91,7 +91,7 @@ class Day:
         self.token = Token(f"token-of-hour-{(now() - self.began) / HOUR:05.2f}")
         self.token_seen_at = None
 
-    def _judge(self, visit: Visit, entry: Entry, asked_at: float) -> None:
+    def _judge(self, visit: Lookup, entry: Entry, asked_at: float) -> None:
         self.told.append(visit.state)
         (number,) = parts(entry)
         fetched = self.weather.ledger[number]

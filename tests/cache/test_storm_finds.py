@@ -19,14 +19,14 @@ async def test_who_joins_after_the_expiry_never_gets_expired_data_as_fresh(
 ) -> None:
     """The renewal begins in time, is slow, and loses a section."""
     cache = make_cache(cache_ttl_s=100, cache_stale_s=0)
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     spotify.gate.clear()
     spotify.fails = {"playlists": SpotifyFailure("server_error")}
     clock.now += 99
-    await cache.visit(ANNA)
+    await cache.lookup(ANNA)
     await turns()
     clock.now += 2
-    joiner = await cache.visit(ANNA)
+    joiner = await cache.lookup(ANNA)
     spotify.gate.set()
     entry = await joiner.entry()
 
@@ -39,18 +39,18 @@ async def test_a_listener_who_is_asked_for_keeps_the_end_of_the_tokens_hour(
 ) -> None:
     """Hits keep the entry in a full store, but not the mark of when its token came."""
     cache = make_cache(cache_max_entries=2)
-    first = await (await cache.visit(ANNA)).entry()
+    first = await (await cache.lookup(ANNA)).entry()
     for other in (BORIS, CHIARA):
-        await (await cache.visit(other)).entry()
-        await cache.visit(ANNA)
+        await (await cache.lookup(other)).entry()
+        await cache.lookup(ANNA)
     clock.now += 3000
-    await cache.visit(ANNA)
+    await cache.lookup(ANNA)
     await turns()
     renewed = await cache.peek(ANNA)
 
     assert renewed is not None
     assert renewed.fetched_at == clock.now
-    assert renewed.dies_at == first.dies_at
+    assert renewed.stale_until == first.stale_until
 
 
 async def test_a_renewal_that_spotify_forbids_is_throttled_too(
@@ -58,11 +58,11 @@ async def test_a_renewal_that_spotify_forbids_is_throttled_too(
 ) -> None:
     """Otherwise every message of a listener who was struck off the app's list asks again."""
     cache = make_cache()
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     spotify.fails = {"profile": SpotifyFailure("not_registered")}
     clock.now += 3000
     for _ in range(5):
-        await cache.visit(ANNA)
+        await cache.lookup(ANNA)
         await turns()
 
     assert spotify.fetches == 2
@@ -73,11 +73,11 @@ async def test_a_full_table_of_fetches_lets_old_data_stand_in(
 ) -> None:
     """An answer is at hand, and no fetch that could make it better."""
     cache = make_cache(cache_ttl_s=100, spotify_max_fetches=1)
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     clock.now += 110
     spotify.gate.clear()
-    await cache.visit(BORIS)
-    found = await cache.visit(ANNA)
+    await cache.lookup(BORIS)
+    found = await cache.lookup(ANNA)
     spotify.gate.set()
 
     assert (found.state, found.reason) == ("stale", "overloaded")
@@ -89,11 +89,11 @@ async def test_data_whose_gap_is_filled_is_not_past_its_ttl_when_it_answers(
     """Only where a fetch may take longer than a tenth of the TTL."""
     cache = make_cache(cache_ttl_s=80, cache_stale_s=0, spotify_timeout_s=30)
     spotify.fails = {"playlists": SpotifyFailure("server_error")}
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     spotify.fails = {}
     spotify.gate.clear()
     clock.now += 61
-    visit = await cache.visit(ANNA)
+    visit = await cache.lookup(ANNA)
     await turns()
     clock.now += 29
     spotify.gate.set()
@@ -108,11 +108,11 @@ async def test_a_failure_of_everything_is_throttled_where_there_is_old_data(
 ) -> None:
     """The counterpart of the refused renewal."""
     cache = make_cache()
-    await (await cache.visit(ANNA)).entry()
+    await (await cache.lookup(ANNA)).entry()
     spotify.fails = dict.fromkeys(BODIES, SpotifyFailure("server_error"))
     clock.now += 3000
     for _ in range(5):
-        await cache.visit(ANNA)
+        await cache.lookup(ANNA)
         await turns()
 
     assert spotify.fetches == 2

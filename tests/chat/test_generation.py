@@ -6,14 +6,14 @@ from random import Random
 
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import KeyMaker
-from lyra.cache.lookup import Visit
-from lyra.chat.generation import Speaker
-from lyra.chat.model.model_circuit import ModelGuard
-from lyra.chat.model.port import Prompt, Take, Voice
+from lyra.cache.lookup import Lookup
+from lyra.chat.generation import AnswerGenerator
+from lyra.chat.model.model_circuit import ModelCircuit
+from lyra.chat.model.port import ModelStream, OnPiece, Prompt
 from lyra.chat.request_schema import Turn
 from lyra.chat.runs.run import Run
-from lyra.chat.token_quota import Budget
-from lyra.circuit_breaker import Breaker
+from lyra.chat.token_quota import TokenQuota
+from lyra.circuit_breaker import CircuitBreaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings
@@ -30,27 +30,27 @@ class Forgetful:
     offline = False
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
+    async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         self._words = prompt.turns[-1].text
         yield self
 
-    async def tell(self, take: Take) -> None:
+    async def stream_to(self, take: OnPiece) -> None:
         take(self._words)
 
 
 async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
     metrics, keys = Metrics(), KeyMaker()
-    speaker = Speaker(
+    speaker = AnswerGenerator(
         Settings(),
         Forgetful(),
         metrics,
         Random(7),
-        ModelGuard(Breaker("the model", lambda: 0.0), metrics),
-        Budget(0, entries=1, wall_clock=lambda: 0.0),
+        ModelCircuit(CircuitBreaker("the model", lambda: 0.0), metrics),
+        TokenQuota(0, entries=1, wall_clock=lambda: 0.0),
         keys,
     )
     run = Run("run_1")
-    visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+    visit = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
     await speaker.answer(run, visit, (Turn("user", "Half an answer"),), request_id="1")
 
     assert run.text() == "Half an answer"

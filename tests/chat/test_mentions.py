@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.chat.evidence import facts
-from lyra.chat.mentions import MOST, card, named_items
+from lyra.chat.mentions import MOST, card, find_mentions
 from lyra.listening.models import (
     Artist,
     Genre,
@@ -44,7 +44,7 @@ LISTENER = Listening(
 
 
 def named(text: str) -> list[str]:
-    return [each.item.name for each in named_items(text, LISTENER)]
+    return [each.item.name for each in find_mentions(text, LISTENER)]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_name_is_found_where_it_is_meant(text: str, found: list[str]) -> None:
 
 
 def test_a_card_holds_only_what_is_kept() -> None:
-    [found] = named_items("On Soft Mornings you rest.", LISTENER)
+    [found] = find_mentions("On Soft Mornings you rest.", LISTENER)
 
     assert card(found).id == "spotify:playlist:s"
     assert card(found).data == {
@@ -86,7 +86,7 @@ def test_a_card_holds_only_what_is_kept() -> None:
 
 
 def test_facts_are_counted_from_the_data() -> None:
-    told = facts(LISTENER, named_items("Play “Home”, then Nightglass.", LISTENER))
+    told = facts(LISTENER, find_mentions("Play “Home”, then Nightglass.", LISTENER))
 
     assert told == [
         "“Home” is number 3 of your 6 top tracks.",
@@ -106,7 +106,7 @@ def test_every_card_is_of_the_data_and_comes_once(
     items += listening.playlists
     names = [item.name for item in items] or ["nobody"]
     said = data.draw(st.lists(st.sampled_from(names) | st.text(max_size=20), max_size=30))
-    found = named_items(" and “".join(said), listening)
+    found = find_mentions(" and “".join(said), listening)
 
     known = {item.uri for item in items} | {play.track.uri for play in listening.recently_played}
     uris = [each.item.uri for each in found]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lyra.chat.mentions import named_items
+from lyra.chat.mentions import find_mentions
 from lyra.chat.name_search import Effort
 from lyra.listening.models import Artist, Listening, Playlist, Profile, Track
 
@@ -46,7 +46,7 @@ def listener(names: list[str]) -> Listening:
 
 def steps(text: str, names: list[str]) -> int:
     effort = Effort()
-    named_items(text, listener(names), effort)
+    find_mentions(text, listener(names), effort)
     return effort.steps
 
 
@@ -76,7 +76,7 @@ def test_a_name_behind_a_long_answer_is_found() -> None:
     long = "the sea and the shore " * 2_500
     names = ["The Sea Wall", "夜の港", "!!!", "Nightglass", "Große Freiheit"]
 
-    found = named_items(
+    found = find_mentions(
         f"{long} the sea wall, 夜の港, Nightglass and große freiheit", listener(names)
     )
 
@@ -84,6 +84,6 @@ def test_a_name_behind_a_long_answer_is_found() -> None:
 
 
 def test_each_of_many_items_of_one_name_is_named_at_a_place_of_its_own() -> None:
-    found = named_items("Soft Mornings, and Soft Mornings", listener(["Soft Mornings"] * 5))
+    found = find_mentions("Soft Mornings, and Soft Mornings", listener(["Soft Mornings"] * 5))
 
     assert len(found) == len({each.at for each in found}) == 2

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from lyra.chat.request_messages import MAX_PARTS
-from lyra.chat.request_schema import Question, Turn, parse_question
+from lyra.chat.request_schema import ChatInput, Turn, parse_question
 from lyra.errors import InvalidJsonError, RequestError
 from tests.chat.test_request_schema import (
     AGAIN,
@@ -65,7 +65,7 @@ def test_no_megabyte_is_made_into_objects_that_nobody_reads(place: str, element:
     assert most < 4 * MIB
 
 
-def question_or_refusal_of(body: bytes) -> Question | str:
+def question_or_refusal_of(body: bytes) -> ChatInput | str:
     try:
         return parse_question(body)
     except RequestError as refused:
@@ -83,7 +83,7 @@ def test_a_message_has_so_many_parts_and_no_more(member: str, more: int) -> None
     if more:
         assert asked == f"$.messages[0].{member}: expected `array` of length <= {MAX_PARTS}."
     else:
-        assert isinstance(asked, Question)
+        assert isinstance(asked, ChatInput)
 
 
 @pytest.mark.parametrize("braces", ["{" * 20_000, [{}] * 20_000])

@@ -10,7 +10,7 @@ from lyra.chat.request_messages import MAX_MESSAGES
 from lyra.chat.request_schema import (
     KEPT_BYTES,
     KEPT_MESSAGES,
-    Question,
+    ChatInput,
     Turn,
     parse_question,
 )
@@ -47,7 +47,7 @@ def assistant_ui(*said: tuple[str, str]) -> dict[str, Any]:
 SHAPES = pytest.mark.parametrize("shape", [contract, use_chat, assistant_ui])
 
 
-def parse(document: object) -> Question:
+def parse(document: object) -> ChatInput:
     return parse_question(orjson.dumps(document))
 
 
@@ -73,7 +73,7 @@ def test_three_shapes_give_the_same_turns(shape: Any) -> None:
 
 
 def test_a_message_alone_is_one_turn_that_is_streamed() -> None:
-    assert parse({"message": ASKED}) == Question((Turn("user", ASKED),), stream=True)
+    assert parse({"message": ASKED}) == ChatInput((Turn("user", ASKED),), stream=True)
 
 
 def test_the_chat_id_and_the_wish_for_a_stream_are_taken() -> None:
@@ -324,7 +324,7 @@ REQUESTS = st.fixed_dictionaries({"messages": MESSAGES}) | st.fixed_dictionaries
 )
 
 
-def question_or_refusal(document: object) -> Question | str:
+def question_or_refusal(document: object) -> ChatInput | str:
     try:
         return parse(document)
     except RequestError as refused:

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from lyra.cache.keys import Key, KeyMaker
 from lyra.chat.model.port import Prompt, Usage
 from lyra.chat.request_schema import Turn
-from lyra.chat.token_quota import Budget, Cost, Reservation, cost_of
+from lyra.chat.token_quota import Cost, Reservation, TokenQuota, cost_of
 from lyra.errors import LlmTimeoutError, LlmUnavailableError, LyraError, TooManyRequestsError
 
 KEYS = KeyMaker()
@@ -26,12 +26,12 @@ class Clock:
         return self.now
 
 
-def budget(daily: int = 1000, *, entries: int = 10) -> tuple[Budget, Clock]:
+def budget(daily: int = 1000, *, entries: int = 10) -> tuple[TokenQuota, Clock]:
     clock = Clock()
-    return Budget(daily, entries=entries, wall_clock=clock), clock
+    return TokenQuota(daily, entries=entries, wall_clock=clock), clock
 
 
-async def spend(spending: Budget, account: Key, usage: Usage) -> None:
+async def spend(spending: TokenQuota, account: Key, usage: Usage) -> None:
     """One question with an answer that uses this."""
     (await spending.reserve(account, Cost())).settle(usage)
 

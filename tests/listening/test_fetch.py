@@ -21,7 +21,7 @@ from lyra.errors import (
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName
 from lyra.listening.parse import Page
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.spotify.failures import FailureCode, SpotifyFailure
 
 T = TypeVar("T")
@@ -357,7 +357,7 @@ class SlowPages:
 
 
 async def test_items_that_take_long_are_trimmed_in_a_turn_of_the_loop_each() -> None:
-    pages, turns = SlowPages(), Turns()
+    pages, turns = SlowPages(), LoopThrottle()
     async with asyncio.TaskGroup() as group:
         counting = group.create_task(pages.count())
         fetches = [

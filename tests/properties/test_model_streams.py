@@ -16,17 +16,17 @@ from yarl import URL
 
 from lyra.cache.entry import Life, make_entry
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.lookup import Visit
-from lyra.chat.generation import Speaker
-from lyra.chat.model.anthropic_model import Claude
-from lyra.chat.model.model_circuit import ModelGuard
+from lyra.cache.lookup import Lookup
+from lyra.chat.generation import AnswerGenerator
+from lyra.chat.model.anthropic_model import AnthropicModel
+from lyra.chat.model.model_circuit import ModelCircuit
 from lyra.chat.parts import Failure, Finish, Part, Start, TextEnd, TextStart
-from lyra.chat.request_schema import Question, Turn
-from lyra.chat.runs.registry import Runs
+from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import Run
-from lyra.chat.runs.supervisor import Supervisor
-from lyra.chat.token_quota import Budget
-from lyra.circuit_breaker import Breaker
+from lyra.chat.runs.supervisor import RunSupervisor
+from lyra.chat.token_quota import TokenQuota
+from lyra.circuit_breaker import CircuitBreaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings
@@ -155,17 +155,17 @@ class Service:
 
     def __init__(self) -> None:
         self.http = Http()
-        self.budget = Budget(2**50, entries=1, wall_clock=lambda: 0.0)
+        self.budget = TokenQuota(2**50, entries=1, wall_clock=lambda: 0.0)
         settings = Settings(streams_per_token=1, max_streams=1, run_keep_s=0)
-        self._supervisor = Supervisor(settings.answer_timeout_s, clock=lambda: 0.0)
-        self.runs = Runs(settings, None, self._supervisor)
+        self._supervisor = RunSupervisor(settings.answer_timeout_s, clock=lambda: 0.0)
+        self.runs = RunRegistry(settings, None, self._supervisor)
         metrics, http = Metrics(), self.http
-        claude = Claude(http, URL("http://127.0.0.1:9/v1/messages"), settings)  # type: ignore[arg-type]
+        claude = AnthropicModel(http, URL("http://127.0.0.1:9/v1/messages"), settings)  # type: ignore[arg-type]
         self._metrics, self._settings, self._claude = metrics, settings, claude
 
-    def _speaker(self) -> Speaker:
-        guard = ModelGuard(Breaker("the model", lambda: 0.0), self._metrics)
-        return Speaker(
+    def _speaker(self) -> AnswerGenerator:
+        guard = ModelCircuit(CircuitBreaker("the model", lambda: 0.0), self._metrics)
+        return AnswerGenerator(
             self._settings, self._claude, self._metrics, Zero(), guard, self.budget, KeyMaker()
         )
 
@@ -173,11 +173,11 @@ class Service:
         """The run of one question, and its parts."""
         self.http.play(stream, rng)
         # Both bounds are one: whoever kept a place would keep the next question out.
-        async with self.runs.running(OWNER, Token("a-token-of-nobody"), Question(TURNS)) as run:
-            visit = Visit("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+        async with self.runs.running(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
+            visit = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
             self._speaker().start(self.runs, run, visit, TURNS, request_id="1")
             await run.finished()
-            await run.over()
+            await run.wait_closed()
             parts = run.since(0)
         return run, parts
 

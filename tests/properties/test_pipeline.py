@@ -21,7 +21,9 @@ from tests.support.spotify_answers import bodies, mostly
 T = TypeVar("T")
 Answers = dict[SectionName, bytes | SpotifyFailure]
 
-LIFE = Life(fetched_at=0.0, refresh_at=2880.0, expires_at=3600.0, dies_at=4200.0, token_seen_at=0.0)
+LIFE = Life(
+    fetched_at=0.0, refresh_at=2880.0, expires_at=3600.0, stale_until=4200.0, token_seen_at=0.0
+)
 TURNS = (Turn("user", "What do I like?"),)
 LEVELS: tuple[ContextLevel, ...] = get_args(ContextLevel)
 

@@ -16,7 +16,7 @@ from lyra.cache.listeners import ListenerCache
 from lyra.cache.loader import Source
 from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
-from lyra.redis.gateway import RedisDoor, open_redis
+from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
 from lyra.redis.timing import Timing
 from lyra.settings import Settings
@@ -46,7 +46,7 @@ PATIENT = Timing(
 class Member:
     """One process of several: its door, its tier, and what it was told."""
 
-    def __init__(self, door: RedisDoor, metrics: Metrics) -> None:
+    def __init__(self, door: RedisGateway, metrics: Metrics) -> None:
         self.door = door
         self.metrics = metrics
         self.shared = SharedListeners(door)
@@ -177,7 +177,7 @@ class Process:
 
     async def ask(self, token: Token = ANNA) -> dict[str, Any]:
         """One caller's `cache` object."""
-        visit = await self.cache.visit(token)
+        visit = await self.cache.lookup(token)
         entry = await visit.entry()
         assert entry.top_artists_count == 1
         return visit.describe()

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from lyra.redis.breaker import Breaker
+from lyra.redis.breaker import ConsecutiveBreaker
 from tests.cache.conftest import Clock
 
 REST_S = 5.0
@@ -16,24 +16,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker(clock, rest_s=REST_S)
+def breaker(clock: Clock) -> ConsecutiveBreaker:
+    return ConsecutiveBreaker(clock, rest_s=REST_S)
 
 
-def fail(breaker: Breaker, times: int) -> None:
+def fail(breaker: ConsecutiveBreaker, times: int) -> None:
     for _ in range(times):
         assert breaker.admit() is not None
         breaker.failed("timeout")
 
 
-def test_two_failures_leave_it_closed(breaker: Breaker) -> None:
+def test_two_failures_leave_it_closed(breaker: ConsecutiveBreaker) -> None:
     fail(breaker, 2)
 
     assert not breaker.open
     assert breaker.failing
 
 
-def test_an_answer_between_failures_starts_the_count_anew(breaker: Breaker) -> None:
+def test_an_answer_between_failures_starts_the_count_anew(breaker: ConsecutiveBreaker) -> None:
     fail(breaker, 2)
     breaker.succeeded()
     fail(breaker, 2)
@@ -41,7 +41,9 @@ def test_an_answer_between_failures_starts_the_count_anew(breaker: Breaker) -> N
     assert not breaker.open
 
 
-def test_three_failures_in_a_row_hold_every_call_back(breaker: Breaker, clock: Clock) -> None:
+def test_three_failures_in_a_row_hold_every_call_back(
+    breaker: ConsecutiveBreaker, clock: Clock
+) -> None:
     fail(breaker, 3)
     clock.now += REST_S - 0.001
 
@@ -49,7 +51,7 @@ def test_three_failures_in_a_row_hold_every_call_back(breaker: Breaker, clock: C
     assert breaker.admit() is None
 
 
-def test_after_the_rest_one_probe_goes_at_a_time(breaker: Breaker, clock: Clock) -> None:
+def test_after_the_rest_one_probe_goes_at_a_time(breaker: ConsecutiveBreaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += REST_S
 
@@ -57,7 +59,7 @@ def test_after_the_rest_one_probe_goes_at_a_time(breaker: Breaker, clock: Clock)
     assert breaker.admit() is None
 
 
-def test_a_probe_that_fails_means_another_rest(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_fails_means_another_rest(breaker: ConsecutiveBreaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += REST_S
     fail(breaker, 1)
@@ -67,7 +69,7 @@ def test_a_probe_that_fails_means_another_rest(breaker: Breaker, clock: Clock) -
     assert breaker.admit() is not None
 
 
-def test_a_probe_that_is_answered_closes_it(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_is_answered_closes_it(breaker: ConsecutiveBreaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += REST_S
     breaker.admit()
@@ -78,7 +80,9 @@ def test_a_probe_that_is_answered_closes_it(breaker: Breaker, clock: Clock) -> N
     assert breaker.admit() is not None
 
 
-def test_an_abandoned_probe_leaves_its_place_to_the_next(breaker: Breaker, clock: Clock) -> None:
+def test_an_abandoned_probe_leaves_its_place_to_the_next(
+    breaker: ConsecutiveBreaker, clock: Clock
+) -> None:
     fail(breaker, 3)
     clock.now += REST_S
     probe = breaker.admit()
@@ -89,7 +93,7 @@ def test_an_abandoned_probe_leaves_its_place_to_the_next(breaker: Breaker, clock
 
 
 def test_a_call_from_before_cannot_give_the_probes_place_away(
-    breaker: Breaker, clock: Clock
+    breaker: ConsecutiveBreaker, clock: Clock
 ) -> None:
     early = breaker.admit()
     assert early is not None
@@ -101,7 +105,7 @@ def test_a_call_from_before_cannot_give_the_probes_place_away(
     assert breaker.admit() is None
 
 
-def test_abandoned_calls_do_not_count(breaker: Breaker) -> None:
+def test_abandoned_calls_do_not_count(breaker: ConsecutiveBreaker) -> None:
     for _ in range(5):
         admitted = breaker.admit()
         assert admitted is not None
@@ -111,7 +115,7 @@ def test_abandoned_calls_do_not_count(breaker: Breaker) -> None:
 
 
 def test_an_outage_is_two_lines_in_the_log(
-    breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+    breaker: ConsecutiveBreaker, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     fail(breaker, 3)

@@ -7,9 +7,9 @@ import pytest
 
 from lyra.cache.keys import KeyMaker
 from lyra.chat.model.port import Usage
-from lyra.chat.token_quota import Budget, Cost, Reservation
+from lyra.chat.token_quota import Cost, Reservation, TokenQuota
 from lyra.errors import TooManyRequestsError
-from lyra.redis.counters import SharedCounters, Standing
+from lyra.redis.counters import SharedCounters, Tally
 from tests.redis.conftest import Join, Member
 from tests.support.fault_kit import toxic
 from tests.support.redis_servers import RedisServer
@@ -21,10 +21,10 @@ COST = Cost(most=600, prompt=250)
 DAILY = 2000
 
 
-async def budgets(join: Join, *, many: int = 2, held_s: float = 600.0) -> list[Budget]:
+async def budgets(join: Join, *, many: int = 2, held_s: float = 600.0) -> list[TokenQuota]:
     """As many processes' budgets."""
     return [
-        Budget(
+        TokenQuota(
             DAILY,
             entries=10,
             wall_clock=lambda: NOON,
@@ -162,7 +162,7 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
     """The client sends again what it has no reply to; Redis may have carried it out."""
     async with toxic(server.port) as network:
         member = await join(f"redis://127.0.0.1:{network.port}")
-        budget = Budget(
+        budget = TokenQuota(
             DAILY, entries=10, wall_clock=lambda: NOON, shared=SharedCounters(member.door)
         )
         asked = await budget.reserve(ACCOUNT, COST)
@@ -185,7 +185,7 @@ async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: 
     assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
     assert await counters.hold(
         USED, "next", 50, within=DAILY, owed={**told, "three": 1}, held_s=60, ttl_s=60
-    ) == Standing(passes=True, used=111, held=0)
+    ) == Tally(passes=True, used=111, held=0)
 
 
 async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> None:
@@ -195,7 +195,7 @@ async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> No
     for name, held in (("one", 0), ("two", 0), ("three", 50)):
         assert await counters.hold(
             USED, name, 50, within=DAILY, owed={}, held_s=60, ttl_s=60
-        ) == Standing(passes=True, used=100, held=held)
+        ) == Tally(passes=True, used=100, held=held)
 
 
 async def test_what_is_owed_of_one_account_is_bounded_and_whole(

@@ -7,9 +7,9 @@ from hashlib import blake2b
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.protocol import Command, Reply
-from lyra.redis.run_store import MOST_OF_ONE, Glimpse, SharedRuns
+from lyra.redis.run_store import MOST_OF_ONE, RunSnapshot, SharedRuns
 from tests.redis.conftest import KEY, OTHER, Join, until
 from tests.support.redis_servers import RedisServer
 
@@ -36,7 +36,7 @@ async def streams(admin: Redis) -> list[bytes]:
 class Counting:
     """Passes commands on, and remembers how many words each call had."""
 
-    def __init__(self, door: RedisDoor) -> None:
+    def __init__(self, door: RedisGateway) -> None:
         self.sizes: list[int] = []
         self._sender = door._sender
         door._sender = self
@@ -169,7 +169,7 @@ async def test_nothing_can_be_added_to_a_run_that_is_gone(join: Join, admin: Red
 
         assert await runs.append(name, 1, BLOB, last=True, ttl_s=60) == "gone"
         assert await runs.live(name, ttl_s=60) == "gone"
-        assert await runs.look(name) == Glimpse((), alive=False)
+        assert await runs.read(name) == RunSnapshot((), alive=False)
         assert await streams(admin) == []
 
 
@@ -188,4 +188,4 @@ async def test_a_position_of_any_length_is_no_fault_of_lyra(join: Join, admin: R
     fields = {"n": "9" * 5000, "d": BLOB, "e": "1"}
     await admin.xadd(f"lyra:v2:run:{{{name_of(1)}}}", fields)  # type: ignore[arg-type]
 
-    assert await runs.look(name_of(1)) == Glimpse((), alive=False)
+    assert await runs.read(name_of(1)) == RunSnapshot((), alive=False)

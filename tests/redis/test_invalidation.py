@@ -8,8 +8,8 @@ from random import Random
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.breaker import Breaker
-from lyra.redis.invalidation import Notices, Subscriber, Subscription
+from lyra.redis.breaker import ConsecutiveBreaker
+from lyra.redis.invalidation import InvalidationBus, Subscriber, Subscription
 from lyra.redis.keyspace import channel
 from lyra.redis.listener_store import Generation
 from lyra.redis.protocol import RefusedError, UnansweredError
@@ -128,8 +128,8 @@ class Refusing:
 async def test_a_refused_subscription_is_logged_once_and_is_an_answer_all_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refusing, breaker = Refusing(), Breaker(Clock(), rest_s=5)
-    notices = Notices("me", lambda _: None)
+    refusing, breaker = Refusing(), ConsecutiveBreaker(Clock(), rest_s=5)
+    notices = InvalidationBus("me", lambda _: None)
     subscriber = Subscriber(refusing.subscribe, notices, breaker, PATIENT, Random(7))
     task = asyncio.get_running_loop().create_task(subscriber.run())
     await refusing.thrice.wait()
@@ -138,7 +138,7 @@ async def test_a_refused_subscription_is_logged_once_and_is_an_answer_all_the_sa
 
     assert caplog.text.count("refuses Lyra its channel (NOPERM)") == 1
     assert not breaker.open
-    assert not notices.hearing
+    assert not notices.subscribed
 
 
 class Counted(Random):
@@ -163,8 +163,8 @@ async def test_the_subscriber_rests_while_the_breaker_does() -> None:
         attempts.append(clock.now)
         raise UnansweredError("ConnectionError", timed_out=False)
 
-    breaker = Breaker(clock, rest_s=5)
-    subscriber = Subscriber(subscribe, Notices("me", lambda _: None), breaker, PATIENT, rng)
+    breaker = ConsecutiveBreaker(clock, rest_s=5)
+    subscriber = Subscriber(subscribe, InvalidationBus("me", lambda _: None), breaker, PATIENT, rng)
     task = asyncio.get_running_loop().create_task(subscriber.run())
     await rng.ten.wait()
     task.cancel()

@@ -29,37 +29,37 @@ async def waiting(admin: Redis, member: Member, key: str) -> asyncio.Task[str]:
 
 async def test_a_lease_is_one_processs_alone(join: Join) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
-        assert await two.shared.lead(KEY) is None
-        assert await one.shared.lead(KEY) is None
-        assert await two.shared.lead(OTHER) is not None
+        assert await two.shared.acquire_lease(KEY) is None
+        assert await one.shared.acquire_lease(KEY) is None
+        assert await two.shared.acquire_lease(OTHER) is not None
 
 
 async def test_a_lease_given_back_can_be_taken_at_once(join: Join) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
     async with lease:
         pass
 
-    assert await two.shared.lead(KEY) is not None
+    assert await two.shared.acquire_lease(KEY) is not None
 
 
 async def test_nobody_leads_while_there_is_a_value_but_to_refresh_it(join: Join) -> None:
     one, two = await join(), await join()
     await one.keep(KEY, BLOB)
 
-    assert await two.shared.lead(KEY) is None
+    assert await two.shared.acquire_lease(KEY) is None
     assert await two.shared.wait(KEY, in_ages()) == "arrived"
-    assert await two.shared.lead(KEY, refresh=True) is not None
+    assert await two.shared.acquire_lease(KEY, refresh=True) is not None
 
 
 async def test_who_waits_is_woken_by_the_value(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -73,7 +73,7 @@ async def test_who_waits_is_woken_by_the_value(join: Join, admin: Redis) -> None
 
 async def test_who_waits_is_woken_when_the_leader_gives_up(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -84,7 +84,7 @@ async def test_who_waits_is_woken_when_the_leader_gives_up(join: Join, admin: Re
 
 async def test_who_waits_is_woken_by_a_forget(join: Join, admin: Redis) -> None:
     one, two, three = await join(), await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -96,7 +96,7 @@ async def test_who_waits_is_woken_by_a_forget(join: Join, admin: Redis) -> None:
 
 async def test_who_waits_is_woken_by_forgetting_all(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -117,7 +117,7 @@ async def test_a_value_that_is_there_already_needs_no_waiting(join: Join) -> Non
 
 async def test_a_waiter_whose_time_is_up_is_told_nothing(join: Join) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -127,7 +127,7 @@ async def test_a_waiter_whose_time_is_up_is_told_nothing(join: Join) -> None:
 
 async def test_no_bell_is_left_when_waiters_have_gone(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
@@ -142,22 +142,22 @@ async def test_no_bell_is_left_when_waiters_have_gone(join: Join, admin: Redis) 
 
 async def test_a_lease_that_was_taken_away_is_not_given_back(join: Join) -> None:
     one, two = await join(), await join()
-    first = await one.shared.lead(KEY)
+    first = await one.shared.acquire_lease(KEY)
     assert first is not None
     async with first:
         await two.shared.forget(KEY)
-        assert await two.shared.lead(KEY) is not None
+        assert await two.shared.acquire_lease(KEY) is not None
 
-    assert await one.shared.lead(KEY) is None
+    assert await one.shared.acquire_lease(KEY) is None
 
 
 async def test_a_lease_that_is_no_lease_of_ours_blocks_nobody(join: Join, admin: Redis) -> None:
     one, two = await join(), await join()
-    assert await one.shared.lead(KEY) is not None
+    assert await one.shared.acquire_lease(KEY) is not None
     (name,) = [name async for name in admin.scan_iter("lyra:v2:l:*")]
     await admin.set(name, "poison")  # for ever, as none of ours is
 
-    assert await two.shared.lead(KEY) is not None
+    assert await two.shared.acquire_lease(KEY) is not None
 
 
 async def expired(admin: Redis, after_ms: int) -> None:
@@ -173,32 +173,32 @@ async def expired(admin: Redis, after_ms: int) -> None:
 
 async def test_a_beating_heart_keeps_the_lease(join: Join, admin: Redis) -> None:
     one, two = await join(timing=BRISK), await join(timing=BRISK)
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
         await expired(admin, after_ms=int(LEASE_S * 3000))
 
-        assert await two.shared.lead(KEY) is None
+        assert await two.shared.acquire_lease(KEY) is None
         assert lease.held
 
 
 async def test_a_lease_without_a_heart_expires(join: Join) -> None:
     one, two = await join(timing=BRISK), await join(timing=BRISK)
-    assert await one.shared.lead(KEY) is not None
+    assert await one.shared.acquire_lease(KEY) is not None
 
     assert await two.shared.wait(KEY, in_ages()) == "vacant"
-    assert await two.shared.lead(KEY) is not None
+    assert await two.shared.acquire_lease(KEY) is not None
 
 
 async def test_a_leader_notices_that_its_lease_is_lost(join: Join, admin: Redis) -> None:
     one, two = await join(timing=BRISK), await join(timing=BRISK)
-    lease = await one.shared.lead(KEY)
+    lease = await one.shared.acquire_lease(KEY)
     assert lease is not None
 
     async with lease:
         await two.shared.forget(KEY)
-        assert await two.shared.lead(KEY) is not None
+        assert await two.shared.acquire_lease(KEY) is not None
         await expired(admin, after_ms=int(LEASE_S * 3000))
 
         assert not lease.held
@@ -211,8 +211,8 @@ async def test_a_killed_leaders_lease_expires_and_the_next_one_leads(
 
     async with leader(server.url, KEY, lease_s=LEASE_S) as process:
         await expired(admin, after_ms=int(LEASE_S * 2000))
-        assert await one.shared.lead(KEY) is None  # it beats
+        assert await one.shared.acquire_lease(KEY) is None  # it beats
 
         process.kill()
         assert await one.shared.wait(KEY, in_ages()) == "vacant"
-        assert await one.shared.lead(KEY) is not None
+        assert await one.shared.acquire_lease(KEY) is not None

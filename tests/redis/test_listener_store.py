@@ -73,10 +73,10 @@ async def test_forgetting_all_beats_every_fetch_that_is_running(join: Join) -> N
 
 async def test_forgetting_all_ends_the_leases_too(join: Join) -> None:
     one, two = await join(), await join()
-    assert await one.shared.lead(KEY) is not None
+    assert await one.shared.acquire_lease(KEY) is not None
     await two.shared.forget_all()
 
-    assert await two.shared.lead(KEY) is not None
+    assert await two.shared.acquire_lease(KEY) is not None
 
 
 async def test_forgetting_all_leaves_other_programs_keys_alone(join: Join, admin: Redis) -> None:
@@ -164,19 +164,19 @@ async def test_things_of_another_type_under_our_names_cost_one_miss(
 ) -> None:
     one = await join()
     await one.keep(KEY, BLOB)
-    assert await one.shared.lead(KEY, refresh=True) is not None
+    assert await one.shared.acquire_lease(KEY, refresh=True) is not None
     (name,) = await names_of(admin, what)
     await admin.delete(name)
     await admin.rpush(name, "poison")
 
     answers = [
         await one.read(KEY),
-        await one.shared.lead(KEY, refresh=True),
+        await one.shared.acquire_lease(KEY, refresh=True),
         await one.keep(KEY, BLOB),
     ]
     assert answers.count(None) + answers.count(False) >= 1
     assert one.door.discarded["poisoned"] == 1
-    assert await one.shared.lead(KEY, refresh=True) is not None or what != "l"
+    assert await one.shared.acquire_lease(KEY, refresh=True) is not None or what != "l"
     assert await one.keep(KEY, BLOB)
     assert await one.read(KEY) == BLOB
 

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.metrics import Metrics
-from lyra.redis.breaker import Breaker
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.breaker import ConsecutiveBreaker
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import EPOCH
 from lyra.redis.listener_store import Generation
 from lyra.redis.owed import MOST_OTHERS
@@ -35,7 +35,7 @@ async def is_away(member: Member) -> bool:
     return (
         await member.read(KEY) is None
         and await member.shared.generation(KEY) == Generation()
-        and await member.shared.lead(KEY) is None
+        and await member.shared.acquire_lease(KEY) is None
         and await member.shared.wait(KEY, until) == "unknown"
         and await member.shared.publish(KEY, BLOB, TTL_MS, Generation("ticket")) == "unknown"
     )
@@ -205,15 +205,15 @@ class Scripted:
         return answer
 
 
-def door_to(scripted: Scripted) -> RedisDoor:
-    breaker = Breaker(Clock(), rest_s=REST_S)
-    return RedisDoor(scripted, breaker, Metrics(), db=0, timing=Timing())
+def door_to(scripted: Scripted) -> RedisGateway:
+    breaker = ConsecutiveBreaker(Clock(), rest_s=REST_S)
+    return RedisGateway(scripted, breaker, Metrics(), db=0, timing=Timing())
 
 
 async def test_three_failures_in_a_row_are_the_last_calls_sent() -> None:
     scripted = Scripted(*[UnansweredError("timeout", timed_out=True)] * 3)
     door = door_to(scripted)
-    answers = [await door.ask(("GET", "x")) for _ in range(20)]
+    answers = [await door.execute(("GET", "x")) for _ in range(20)]
 
     assert answers == [None] * 20
     assert scripted.calls == 3
@@ -225,18 +225,18 @@ async def test_callers_who_leave_open_nothing() -> None:
     door = door_to(scripted)
     for _ in range(5):
         with pytest.raises(asyncio.CancelledError):
-            await door.ask(("GET", "x"))
+            await door.execute(("GET", "x"))
 
-    assert await door.ask(("GET", "x")) == [b"here"]
+    assert await door.execute(("GET", "x")) == [b"here"]
 
 
 async def test_a_fault_of_ours_is_not_taken_for_redis_trouble() -> None:
     door = door_to(Scripted(*[TypeError("ours")] * 5, [b"here"]))
     for _ in range(5):
         with pytest.raises(TypeError):
-            await door.ask(("GET", "x"))
+            await door.execute(("GET", "x"))
 
-    assert await door.ask(("GET", "x")) == [b"here"]
+    assert await door.execute(("GET", "x")) == [b"here"]
 
 
 async def test_two_hundred_reads_survive_a_kill_in_their_midst(

@@ -103,7 +103,7 @@ async def served(binary: str, folder: Path) -> int:
             )
 
             async def ask(number: int) -> int:
-                visit = await cache.visit(Token(f"listener-token-{number:04}"))
+                visit = await cache.lookup(Token(f"listener-token-{number:04}"))
                 return (await visit.entry()).top_artists_count
 
             answers = [await ask(number) for number in range(LISTENERS // 4)]

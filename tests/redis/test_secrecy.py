@@ -32,7 +32,7 @@ def documented_user() -> list[str]:
 async def tour(member: Member) -> None:
     """Everything that can be done, done once."""
     shared, until = member.shared, asyncio.get_running_loop().time() + 600
-    lease = await shared.lead(KEY)
+    lease = await shared.acquire_lease(KEY)
     assert lease is not None
     async with lease:
         assert await member.keep(KEY, BLOB)
@@ -47,13 +47,13 @@ async def tour(member: Member) -> None:
     await sessions.keep(OTHER, BLOB, 60)
     assert await sessions.read(KEY) is None
     assert await sessions.swap(OTHER, BLOB, BLOB, 60)
-    async with sessions.alone(OTHER):
+    async with sessions.lock(OTHER):
         assert await sessions.read(OTHER) == BLOB
     assert await sessions.take(OTHER) == BLOB
     runs = SharedRuns(member.door)
     assert await runs.announce(KEY, OTHER, OTHER, ttl_s=60)
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "kept"
-    assert await runs.look(OTHER) is not None
+    assert await runs.read(OTHER) is not None
     assert await runs.name_of(OTHER) == OTHER
     assert await runs.live(OTHER, ttl_s=60) == "kept"
     assert await runs.forget(KEY)
@@ -91,7 +91,7 @@ async def test_every_name_and_channel_is_within_the_documented_pattern(
     join: Join, admin: Redis
 ) -> None:
     one = await join()
-    assert await one.shared.lead(KEY) is not None
+    assert await one.shared.acquire_lease(KEY) is not None
     await one.keep(KEY, BLOB)
 
     names = [name async for name in admin.scan_iter("*")] + await admin.pubsub_channels()
@@ -101,7 +101,7 @@ async def test_every_name_and_channel_is_within_the_documented_pattern(
 
 async def test_all_but_the_epoch_expire_by_themselves(join: Join, admin: Redis) -> None:
     one = await join()
-    assert await one.shared.lead(KEY) is not None
+    assert await one.shared.acquire_lease(KEY) is not None
     await one.keep(KEY, BLOB)
 
     lasting = [name async for name in admin.scan_iter("*") if await admin.pttl(name) < 0]

@@ -89,7 +89,7 @@ async def test_who_lost_its_turn_takes_over_what_the_other_process_got(
     async def nobody_waits(_: SharedSessions, __: str) -> AsyncIterator[None]:
         yield
 
-    monkeypatch.setattr(SharedSessions, "alone", nobody_waits)
+    monkeypatch.setattr(SharedSessions, "lock", nobody_waits)
     await anna.ready(sandbox_token(7, "typical", "legacy", "slow-50-token"))
     clock.now += HOUR
     sandbox.clock.advance(HOUR)
@@ -164,7 +164,7 @@ async def test_who_was_paused_while_it_renewed_a_token_signs_nobody_out(
         await goes_on.wait()
         return grant
 
-    monkeypatch.setattr(SharedSessions, "alone", nobody_waits)
+    monkeypatch.setattr(SharedSessions, "lock", nobody_waits)
     monkeypatch.setattr(AccountsClient, "refresh", paused_with_the_answer)
     await anna.ready()
     clock.now += HOUR

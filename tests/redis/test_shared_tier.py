@@ -108,7 +108,7 @@ async def test_memory_in_front_is_kept_a_minute_at_most(
 async def test_each_process_tells_the_model_what_its_own_settings_allow(process: Open) -> None:
     full, minimal = await process(), await process(llm_context="minimal")
     await full.ask()
-    entry = await (await minimal.cache.visit(ANNA)).entry()
+    entry = await (await minimal.cache.lookup(ANNA)).entry()
 
     assert "Kalorda" not in entry.context
     assert "dream pop" in entry.context
@@ -126,7 +126,7 @@ async def test_a_renewal_in_one_process_replaces_the_others_memory(
     await one.ask()
     await one.ask()  # found in Redis, now in memory and due for renewal
     await until(lambda: not one.cache.stats()["flights"])
-    entry = await (await other.cache.visit(ANNA)).entry()
+    entry = await (await other.cache.lookup(ANNA)).entry()
 
     assert entry.listening().profile.display_name == "new"
     assert len(spotify.asked) == 10

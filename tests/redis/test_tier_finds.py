@@ -44,7 +44,7 @@ async def test_a_gap_is_filled_in_nothing_that_was_cleared_meanwhile(
     clock.now += 61
     await set_user(admin, "default", "resetchannels", "-subscribe")
     await admin.client_kill_filter(_type="pubsub")
-    await until(lambda: not one.member.door.notices.hearing)
+    await until(lambda: not one.member.door.notices.subscribed)
     read = one.member.shared.generation
 
     async def cleared_first(key: str) -> Generation:
@@ -128,11 +128,11 @@ async def test_the_tokens_hour_goes_on_when_notices_may_have_been_lost(
 ) -> None:
     """Data have to be read anew then; when the token was first accepted is still known."""
     one = await process(cache_ttl_s=900, cache_stale_s=0)
-    first = await (await one.cache.visit(ANNA)).entry()
+    first = await (await one.cache.lookup(ANNA)).entry()
     await admin.client_kill_filter(_type="pubsub")
     await one.member.flushed(times=3)
     clock.now += 3000
-    entry = await (await one.cache.visit(ANNA)).entry()
+    entry = await (await one.cache.lookup(ANNA)).entry()
 
     assert entry.fetched_at == clock.now
     assert entry.token_seen_at == first.token_seen_at

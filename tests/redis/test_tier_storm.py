@@ -66,7 +66,7 @@ class TierStorm:
     async def ask(self, one: Process, token: Token) -> None:
         floor = self.floors[one, token]
         try:
-            entry = await (await one.cache.visit(token)).entry()
+            entry = await (await one.cache.lookup(token)).entry()
         except TryLaterError:
             return
         made_of = parts(entry)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.keyspace import Names
+from lyra.redis.keyspace import RedisKeys
 from lyra.redis.session_store import SharedSessions
 from tests.conftest import APP, Service, Start
 from tests.redis.conftest import KEY, Join
@@ -84,10 +84,10 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
     sessions = SharedSessions(
         (await join(timing=BRISK)).door, "session", most=9, wall_clock=lambda: 1.0
     )
-    await admin.lpush(Names("session", KEY).lease, "rubbish")
+    await admin.lpush(RedisKeys("session", KEY).lease, "rubbish")
 
-    async with sessions.alone(KEY):
-        assert await admin.type(Names("session", KEY).lease) == b"string"
+    async with sessions.lock(KEY):
+        assert await admin.type(RedisKeys("session", KEY).lease) == b"string"
 
 
 async def test_log_ins_stay_bounded_though_their_index_was_something_else(

@@ -11,46 +11,50 @@ from lyra.spotify.client import SpotifyClient
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import LoginToken, Token
-from lyra.spotify.transport import Answer, Tally, Wire
+from lyra.spotify.transport import AttemptCounter, RawResponse, Transport
 from tests.spotify.conftest import NoJitter
 
-GOOD = Answer(200, {}, b'{"items":[]}')
+GOOD = RawResponse(200, {}, b'{"items":[]}')
 QUOTA = b'{"error":{"status":429,"message":"?","reason":"QUOTA_EXCEEDED"}}'
 # What a stranger's token can be told at will; the waits are those that nobody sits out.
 FORGED = (
-    Answer(429, {"Retry-After": "86400"}, b""),
-    Answer(429, {"Retry-After": "3600"}, b"Too many requests"),
-    Answer(429, {"Retry-After": "50000"}, QUOTA),
-    Answer(400, {}, b""),
-    Answer(401, {}, b""),
-    Answer(403, {}, b""),
-    Answer(404, {}, b""),
-    Answer(204, {}, b""),
+    RawResponse(429, {"Retry-After": "86400"}, b""),
+    RawResponse(429, {"Retry-After": "3600"}, b"Too many requests"),
+    RawResponse(429, {"Retry-After": "50000"}, QUOTA),
+    RawResponse(400, {}, b""),
+    RawResponse(401, {}, b""),
+    RawResponse(403, {}, b""),
+    RawResponse(404, {}, b""),
+    RawResponse(204, {}, b""),
 )
-OUTAGES = (Answer(500, {}, b""), Answer(503, {"Retry-After": "3600"}, b""), Answer(418, {}, b""))
+OUTAGES = (
+    RawResponse(500, {}, b""),
+    RawResponse(503, {"Retry-After": "3600"}, b""),
+    RawResponse(418, {}, b""),
+)
 
 
-class ScriptedWire(Wire):
+class ScriptedWire(Transport):
     """Answers a token as `told` says, else well."""
 
     def __init__(self) -> None:
-        self.told: dict[str, Answer] = {}
+        self.told: dict[str, RawResponse] = {}
 
     async def get(
         self,
         endpoint: Endpoint,  # noqa: ARG002 - all five alike
         token: Token,
         *,
-        tally: Tally,
+        tally: AttemptCounter,
         deadline: float,  # noqa: ARG002 - nothing takes time here
-    ) -> Answer:
+    ) -> RawResponse:
         tally.sent += 1
         return self.told.get(token.reveal(), GOOD)
 
     _clock = staticmethod(lambda: 1_795_000_000.0)
 
 
-def client_of(wire: Wire) -> SpotifyClient:
+def client_of(wire: Transport) -> SpotifyClient:
     nobody: Any = None
     return SpotifyClient(wire, nobody, Metrics(), timeout_s=10, rng=NoJitter())
 

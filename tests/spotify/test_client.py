@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from lyra.circuit_breaker import LEAST, REST_S, Breaker
+from lyra.circuit_breaker import LEAST, REST_S, CircuitBreaker
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyReader
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -331,7 +331,7 @@ async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
 ) -> None:
     clock = Clock()
     async with open_client() as client:
-        client.breaker = Breaker("Spotify", clock)
+        client.breaker = CircuitBreaker("Spotify", clock)
         spotify.script["/me"] = [reply(500)]
         for number in range(LEAST):
             await failure_of(client.reader(Token(f"token-number-{number}")))
@@ -378,7 +378,7 @@ async def test_a_used_up_quota_stops_its_own_endpoint_alone(spotify: Any, open_c
 async def test_a_reader_waits_out_a_short_pause(spotify: Any, open_client: Any) -> None:
     async with open_client() as client:
         pause = SpotifyFailure("rate_limited", retry_after_s=0.05)
-        client.gate.close(client.owner(TOKEN), "profile", pause)
+        client.gate.start(client.owner(TOKEN), "profile", pause)
         body = await client.reader(TOKEN).get("playlists", parse)
 
     assert body == {"items": []}

@@ -78,8 +78,8 @@ async def test_who_is_expected_finds_a_connection_that_is_open() -> None:
     """Nothing is sent over it before, and a second one that is expected meanwhile needs no other."""
     answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
     async with scripted((answer,)) as server, client_of(server.url) as client:
-        client.expect()
-        client.expect()
+        client.prewarm()
+        client.prewarm()
         while not server.connections:  # noqa: ASYNC110 - the server rings no bell
             await asyncio.sleep(0)
         await settle()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lyra.cache.entry import Entry
 from lyra.cache.expiry import PARTIAL_TTL_S, has_gap
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.cache.memory_tier import REJECTED_TTL_S, THROTTLE_S
 from lyra.errors import (
     LyraError,
@@ -108,7 +108,7 @@ class Judge:
         """Nobody is told that the table of fetches is full while it is not."""
         assert self.cache.stats()["flights"] >= self.settings.spotify_max_fetches
 
-    def answer(self, question: Question, visit: Visit, entry: Entry) -> None:
+    def answer(self, question: Question, visit: Lookup, entry: Entry) -> None:
         """Nobody else's, nothing from before a clear or a rejection, nothing past its time."""
         self.answers += 1
         made_of = [self.weather.ledger[number] for number in parts(entry)]
@@ -119,7 +119,7 @@ class Judge:
                 assert all(part.number > each.number for part in made_of), "rejected data"
         if question.old is not None:
             waited = now() - question.asked_at
-            assert waited <= self.settings.cache_patience_s + 1e-6, "old data, and no patience"
+            assert waited <= self.settings.cache_refresh_wait_s + 1e-6, "old data, and no patience"
         match visit.state:
             case "hit":
                 self._fresh(question, entry, made_of)
@@ -128,7 +128,7 @@ class Judge:
             case _:
                 self._fetched(question, entry, made_of)
         if visit.state in ("hit", "stale"):
-            assert question.asked_at < entry.dies_at, "dead data"
+            assert question.asked_at < entry.stale_until, "dead data"
             self._within_the_tokens_life(question)
 
     def _fresh(self, question: Question, entry: Entry, made_of: list[Fetched]) -> None:
@@ -140,13 +140,13 @@ class Judge:
             assert question.asked_at < told + PARTIAL_TTL_S, "a gap was kept too long"
 
     def _stale(
-        self, question: Question, visit: Visit, entry: Entry, made_of: list[Fetched]
+        self, question: Question, visit: Lookup, entry: Entry, made_of: list[Fetched]
     ) -> None:
         at_most = self.settings.cache_ttl_s + self.settings.cache_stale_s
         assert entry.expires_at <= question.asked_at, "old data instead of fresh"
         assert all(question.asked_at < part.ended + at_most for part in made_of)
         if visit.reason == "slow":
-            assert now() >= question.asked_at + self.settings.cache_patience_s - 1e-6
+            assert now() >= question.asked_at + self.settings.cache_refresh_wait_s - 1e-6
             return
         if visit.reason == OverloadedError.code:
             return  # looked at when the visit began

@@ -37,7 +37,7 @@ async def lead(url: str, key: str, lease_s: float) -> None:
     async with open_redis(
         url, Metrics(), clock=time.monotonic, rng=Random(1), timing=timing
     ) as door:
-        lease = await SharedListeners(door).lead(key)
+        lease = await SharedListeners(door).acquire_lease(key)
         assert lease is not None
         async with lease:
             sys.stdout.write("leading\n")

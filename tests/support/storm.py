@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 
 from lyra.cache.listeners import ListenerCache
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.errors import LyraError, OverloadedError
 from lyra.listening.models import SECTIONS
 from lyra.metrics import Metrics
@@ -34,7 +34,7 @@ def any_settings(rng: Random) -> Settings:
     return Settings(
         cache_ttl_s=rng.choice((20, 100, 1000, 3600, 86_400)),
         cache_stale_s=rng.choice((0, 30, 600, 86_400)),
-        cache_patience_s=rng.choice((0.5, 3)),
+        cache_refresh_wait_s=rng.choice((0.5, 3)),
         cache_max_entries=rng.choice((1, 10, 10)),
         cache_sweep_s=rng.choice((7, 600)),
         spotify_max_fetches=rng.choice((1, 2, 256, 256)),
@@ -104,7 +104,7 @@ class Storm:
         question = await self.judge.question(token)
         self.visits += 1
         try:
-            visit = await self.cache.visit(token)
+            visit = await self.cache.lookup(token)
         except LyraError as failure:
             self.judge.failure(question, failure)
             self.visits -= isinstance(failure, OverloadedError)  # counted nowhere
@@ -113,7 +113,7 @@ class Storm:
             self.judge.full()
         await self._wait(question, visit)
 
-    async def _wait(self, question: Question, visit: Visit) -> None:
+    async def _wait(self, question: Question, visit: Lookup) -> None:
         await self._turns()
         try:
             entry = await visit.entry()

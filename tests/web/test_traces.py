@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from lyra.otel import CollectedTraces
+from lyra.otel import OtelTracer
 from lyra.sandbox import sandbox_token
 from lyra.spotify.endpoints import PATHS
 from tests.conftest import Start
@@ -26,10 +26,10 @@ def exporter() -> InMemorySpanExporter:
 
 
 @pytest.fixture
-def traces(exporter: InMemorySpanExporter) -> CollectedTraces:
+def traces(exporter: InMemorySpanExporter) -> OtelTracer:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return CollectedTraces(provider)
+    return OtelTracer(provider)
 
 
 def within(spans: Sequence[ReadableSpan], cause: ReadableSpan) -> list[ReadableSpan]:
@@ -47,7 +47,7 @@ def one(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
 
 
 async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_model(
-    start: Start, traces: CollectedTraces, exporter: InMemorySpanExporter
+    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
     service = await start(traces=traces)
     answer = await chat(service, body=SECRET_QUESTION)
@@ -70,7 +70,7 @@ async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_mode
 
 
 async def test_no_span_holds_a_token_a_name_or_a_word(
-    start: Start, traces: CollectedTraces, exporter: InMemorySpanExporter
+    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
     service = await start(traces=traces, model="fault:errmid")
     told = (await init(service)).json
@@ -88,7 +88,7 @@ async def test_no_span_holds_a_token_a_name_or_a_word(
 
 
 async def test_what_failed_says_so_by_its_code(
-    start: Start, traces: CollectedTraces, exporter: InMemorySpanExporter
+    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
     service = await start(traces=traces, model="fault:err-401")
     answer = await chat(service, sandbox_token(7, "typical", "restricted", "scope-recent"))
@@ -105,7 +105,7 @@ async def test_what_failed_says_so_by_its_code(
 
 
 async def test_a_probe_is_no_trace(
-    start: Start, traces: CollectedTraces, exporter: InMemorySpanExporter
+    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
     service = await start(traces=traces)
     for path in ("/healthz", "/readyz", "/metrics"):

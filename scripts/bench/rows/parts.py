@@ -16,16 +16,16 @@ from bench.place import Place, lyra_settings
 from bench.report import Table
 from bench.wire import post
 from lyra.app import create_app
-from lyra.cache.lookup import Visit
-from lyra.cli.logs import Lines, TextStyle
+from lyra.cache.lookup import Lookup
+from lyra.cli.logs import BufferedHandler, TextStyle
 from lyra.cli.redact import Redactor
 from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from lyra.web.api.listener import init_body
 from lyra.web.context import SERVICES
-from lyra.web.gateway.middleware import Edge
-from lyra.web.gateway.prebuilt_response import ready_bytes
+from lyra.web.gateway.middleware import Middleware
+from lyra.web.gateway.prebuilt_response import prebuilt_bytes
 from lyra.web.gateway.requests import bearer
 from lyra.web.gateway.server import MAX_HEAD_BYTES, Runner
 from lyra.web.http.framing import Framing
@@ -55,20 +55,20 @@ async def _parts(place: Place) -> AsyncIterator[dict[str, Part]]:
     settings = replace(Settings.from_environ(lyra_settings(place.upstream.url)), stall_s=600)
     text = place.token()
     with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230 - waits for nothing
-        lines = Lines(nowhere, TextStyle(Redactor(())))
+        lines = BufferedHandler(nowhere, TextStyle(Redactor(())))
         runner = Runner(create_app(settings, request_log=lines.answered), settings)
         await runner.setup()
         try:
-            await (await runner.app[SERVICES].lyra.listeners.visit(Token(text))).entry()
-            yield _of(runner, Edge(settings, Requests(), lines.answered), text)
+            await (await runner.app[SERVICES].lyra.listeners.lookup(Token(text))).entry()
+            yield _of(runner, Middleware(settings, Requests(), lines.answered), text)
         finally:
             await runner.cleanup()
             lines.close()
 
 
-def _of(runner: Runner, edge: Edge, text: str) -> dict[str, Part]:
+def _of(runner: Runner, edge: Middleware, text: str) -> dict[str, Part]:
     """The parts of what Lyra does for one, in order."""
-    listeners, head = runner.app[SERVICES].lyra.listeners, runner.app[SERVICES].head
+    listeners, head = runner.app[SERVICES].lyra.listeners, runner.app[SERVICES].static_head
     loop = asyncio.get_running_loop()
     parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
     request, token = post("/lyra/init", text), Token(text)
@@ -80,21 +80,21 @@ def _of(runner: Runner, edge: Edge, text: str) -> dict[str, Part]:
 
     asked = parser.feed_data(request)[0][0][0]
     parser.message_consumed()
-    visit = _at_once(listeners.visit(token))
-    if visit.at_hand is None:
+    visit = _at_once(listeners.lookup(token))
+    if visit.cached is None:
         raise RuntimeError("the listener is not at hand")
-    entry = visit.at_hand
+    entry = visit.cached
     body = init_body(entry, visit)
     return {
         "aiohttp's parser: the request's head": parsed,
         "framing: what is a head, what waits": lambda: _framed(request),
         "the token out of its header": lambda: bearer(asked.headers),
         "the key that it is kept under": lambda: listeners.key(token),
-        "the look-up, with that key": lambda: _at_once(listeners.visit(token)),
+        "the look-up, with that key": lambda: _at_once(listeners.lookup(token)),
         "the body, with its `cache` object": lambda: init_body(entry, visit),
-        "head and body in one": lambda: ready_bytes(head, body, "-"),
+        "head and body in one": lambda: prebuilt_bytes(head, body, "-"),
         "the request's id": lambda: edge.id_for(asked.headers),
-        "metrics and log line": lambda: edge.note("POST", "/lyra/init", 200, 0.0, "-"),
+        "metrics and log line": lambda: edge.record("POST", "/lyra/init", 200, 0.0, "-"),
     }
 
 
@@ -106,11 +106,11 @@ def _framed(request: bytes) -> None:
     framing.answered()
 
 
-def _at_once(visiting: Coroutine[Any, Any, Visit]) -> Visit:
+def _at_once(visiting: Coroutine[Any, Any, Lookup]) -> Lookup:
     """What this gives, if it waits for nothing."""
     try:
         visiting.send(None)
     except StopIteration as ended:
-        found: Visit = ended.value
+        found: Lookup = ended.value
         return found
     raise RuntimeError("the listener is not at hand")

@@ -15,7 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from lyra.app import create_app
-from lyra.cli.gc_tuning import search_seldom
+from lyra.cli.gc_tuning import tune_gc
 from lyra.cli.logs import configure_logs
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -32,7 +32,7 @@ def token_of(number: int) -> str:
 
 async def _fill(runner: Runner, count: int) -> None:
     listeners = runner.app[SERVICES].lyra.listeners
-    one = await (await listeners.visit(Token(token_of(0)))).entry()
+    one = await (await listeners.lookup(Token(token_of(0)))).entry()
     for number in range(1, count):
         key = listeners.key(Token(token_of(number)))
         listeners._shelf.entries._put(key, replace(one), TTL_S)  # noqa: SLF001
@@ -54,6 +54,6 @@ async def _serve(count: int) -> None:
 
 
 if __name__ == "__main__":
-    search_seldom()  # as `lyra serve` does
+    tune_gc()  # as `lyra serve` does
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
         running.run(_serve(int(sys.argv[1])))

@@ -16,7 +16,7 @@ import asyncio
 import concurrent.futures
 from typing import TypeVar
 
-from lyra.agent.background_loop import Work, home
+from lyra.agent.background_loop import Work, background_loop
 from lyra.agent.facade import Answer, CacheEntry, Lyra, failed, open_lyra
 from lyra.errors import DrainingError, SpotifyTimeoutError
 from lyra.settings import Settings
@@ -85,7 +85,7 @@ def configure(settings: Settings) -> None:
     """
     if not isinstance(settings, Settings):
         raise TypeError(f"configure takes lyra.settings.Settings, not {type(settings).__name__}")
-    home().configure(settings)
+    background_loop().configure(settings)
 
 
 def wait_for(work: Work[T]) -> T:
@@ -94,9 +94,9 @@ def wait_for(work: Work[T]) -> T:
     Raises:
         TimeoutError: It takes longer than any fetch may; it is cancelled.
     """
-    future = home().send(work)
+    future = background_loop().submit(work)
     try:
-        return future.result(home().settings().spotify_timeout_s + _SLACK_S)
+        return future.result(background_loop().settings().spotify_timeout_s + _SLACK_S)
     except BaseException:  # Ctrl-C too: whoever left needs nothing any more
         future.cancel()
         raise
@@ -113,4 +113,4 @@ def wait_for_answer(work: Work[T]) -> T | Answer:
 
 
 async def _ask(work: Work[T]) -> T:
-    return await asyncio.wrap_future(home().send(work))
+    return await asyncio.wrap_future(background_loop().submit(work))

@@ -26,7 +26,7 @@ _FAREWELL_S = 2.0
 
 
 @dataclass
-class _Tenancy:
+class _Instance:
     """One Lyra, and how many calls are using it."""
 
     lyra: Lyra
@@ -34,7 +34,7 @@ class _Tenancy:
     calls: int = 0
 
 
-class Home:
+class BackgroundLoop:
     """One process's Lyra, from the first call to the interpreter's exit.
 
     Made without a loop and without settings, so that importing it costs nothing.
@@ -47,7 +47,7 @@ class Home:
         self._thread: threading.Thread | None = None
         self._left = False
         self._door = asyncio.Lock()
-        self._tenancy: _Tenancy | None = None  # the loop's own, as is the door
+        self._tenancy: _Instance | None = None  # the loop's own, as is the door
 
     def settings(self) -> Settings:
         """Return the settings in use; without any so far, the environment's, read once.
@@ -66,9 +66,9 @@ class Home:
         with self._guard:
             self._settings = settings
             if self._loop is not None:
-                asyncio.run_coroutine_threadsafe(self._move_out(), self._loop)
+                asyncio.run_coroutine_threadsafe(self._retire(), self._loop)
 
-    def send(self, work: Work[T]) -> concurrent.futures.Future[T]:
+    def submit(self, work: Work[T]) -> concurrent.futures.Future[T]:
         """Begin this work on the home's loop, from any thread, with or without a loop.
 
         Raises:
@@ -84,7 +84,7 @@ class Home:
 
         return asyncio.run_coroutine_threadsafe(there(), loop)
 
-    def leave(self) -> None:
+    def shutdown(self) -> None:
         """End every call, close everything, and wait for that a moment."""
         with self._guard:
             self._left = True
@@ -93,9 +93,9 @@ class Home:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_FAREWELL_S)
 
-    def heir(self) -> "Home":
+    def for_child(self) -> "BackgroundLoop":
         """Return an empty home with the same settings, for a forked child: it has no threads."""
-        return Home(self._settings)
+        return BackgroundLoop(self._settings)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._guard:
@@ -122,7 +122,7 @@ class Home:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._move_out()
+        await self._retire()
 
     @asynccontextmanager
     async def _lyra(self) -> AsyncIterator[Lyra]:
@@ -135,27 +135,27 @@ class Home:
             tenancy.calls -= 1
             await self._close_if_unused(tenancy)
 
-    async def _move_out(self) -> None:
+    async def _retire(self) -> None:
         async with self._door:
             tenancy, self._tenancy = self._tenancy, None
         if tenancy is not None:
             await self._close_if_unused(tenancy)
 
-    async def _close_if_unused(self, tenancy: _Tenancy) -> None:
+    async def _close_if_unused(self, tenancy: _Instance) -> None:
         # Calls that were under way when the settings changed end as they would have.
         if tenancy is not self._tenancy and not tenancy.calls:
             await tenancy.opened.aclose()
 
 
-async def _open(settings: Settings) -> _Tenancy:
+async def _open(settings: Settings) -> _Instance:
     opened = AsyncExitStack()
-    return _Tenancy(await opened.enter_async_context(open_lyra(settings)), opened)
+    return _Instance(await opened.enter_async_context(open_lyra(settings)), opened)
 
 
-_home = Home()
+_home = BackgroundLoop()
 
 
-def home() -> Home:
+def background_loop() -> BackgroundLoop:
     """Return the home of this process."""
     return _home
 
@@ -163,11 +163,11 @@ def home() -> Home:
 def _after_fork() -> None:
     # What the parent's thread was doing cannot be continued here, nor its locks be trusted.
     global _home  # noqa: PLW0603 - a process has one
-    _home = _home.heir()
+    _home = _home.for_child()
 
 
 def _at_exit() -> None:
-    _home.leave()
+    _home.shutdown()
 
 
 atexit.register(_at_exit)

@@ -28,7 +28,7 @@ from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.listening.views import data_view
 from lyra.metrics import Metrics
-from lyra.redis.gateway import RedisDoor, open_redis
+from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
 from lyra.settings import SettingError, Settings
 from lyra.spotify.client import SpotifyClient, open_spotify
@@ -64,7 +64,7 @@ class Lyra:
     listeners: ListenerCache
     epoch: float
     direct_reads: asyncio.Semaphore
-    redis: RedisDoor | None = None
+    redis: RedisGateway | None = None
     clock: Callable[[], float] = time.monotonic
 
     def wall_clock(self) -> float:
@@ -74,7 +74,7 @@ class Lyra:
     async def initialize_user_session(self, token: str) -> Answer:
         """Load or find the listener: the answer of POST /lyra/init, as builtins."""
         try:
-            visit = await self.listeners.visit(_checked(token))
+            visit = await self.listeners.lookup(_checked(token))
             entry = await visit.entry()
         except LyraError as failure:
             return failed(failure)
@@ -93,7 +93,7 @@ class Lyra:
     async def get_comprehensive_user_data(self, token: str) -> Answer:
         """Return the data that is held, else fetch and keep it."""
         try:
-            entry = await (await self.listeners.visit(_checked(token))).entry()
+            entry = await (await self.listeners.lookup(_checked(token))).entry()
         except LyraError as failure:
             return failed(failure)
         return data_view(entry.plain())
@@ -141,7 +141,7 @@ class Lyra:
 
     async def keep_for(self, ttl_s: float | None) -> None:
         """Keep what is fetched from now on this long; None: as long as the settings say."""
-        self.listeners.keep_for(self.settings.cache_ttl_s if ttl_s is None else ttl_s)
+        self.listeners.set_ttl(self.settings.cache_ttl_s if ttl_s is None else ttl_s)
 
     async def _read(self, token: Token) -> Listening:
         if self.direct_reads.locked():
@@ -221,7 +221,7 @@ async def open_lyra(
 @asynccontextmanager
 async def _open_redis(
     settings: Settings, metrics: Metrics, *, clock: Callable[[], float], rng: Random
-) -> AsyncIterator[RedisDoor | None]:
+) -> AsyncIterator[RedisGateway | None]:
     """The door to the Redis of the settings, if they name one."""
     async with AsyncExitStack() as stack:
         door = None
@@ -237,7 +237,7 @@ async def _open_redis(
 
 def _shared_tier(
     settings: Settings,
-    redis: RedisDoor,
+    redis: RedisGateway,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
 ) -> SharedTier:
@@ -253,7 +253,7 @@ def _shared_tier(
 
 def failed(failure: LyraError) -> Answer:
     """Return the failure as the functions answer it; there is no request, so no request id."""
-    error = failure.describe("")
+    error = failure.to_dict("")
     del error["request_id"]
     return {"success": False, "error": error, "message": str(failure)}
 

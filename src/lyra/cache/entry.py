@@ -35,7 +35,7 @@ class Life(NamedTuple):
     fetched_at: float
     refresh_at: float
     expires_at: float
-    dies_at: float
+    stale_until: float
     token_seen_at: float
 
 
@@ -54,7 +54,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     fetched_at: float
     refresh_at: float
     expires_at: float
-    dies_at: float
+    stale_until: float
     token_seen_at: float
     top_artists_count: int
     account: str = ""
@@ -75,7 +75,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     def life(self) -> Life:
         """The moments of its life."""
         return Life(
-            self.fetched_at, self.refresh_at, self.expires_at, self.dies_at, self.token_seen_at
+            self.fetched_at, self.refresh_at, self.expires_at, self.stale_until, self.token_seen_at
         )
 
     def ages(self, now: float) -> tuple[int, int]:
@@ -113,7 +113,7 @@ def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entr
         fetched_at=life.fetched_at,
         refresh_at=life.refresh_at,
         expires_at=life.expires_at,
-        dies_at=life.dies_at,
+        stale_until=life.stale_until,
         token_seen_at=life.token_seen_at,
         top_artists_count=len(listening.top_artists),
         account=_account(listening),

@@ -11,7 +11,7 @@ JITTER = 0.1  # downwards only, so that the TTL stays an upper bound
 REFRESH_PART = 0.8
 
 
-def life_of(
+def compute_expiry(
     listening: Listening,
     *,
     settings: Settings,
@@ -36,12 +36,12 @@ def life_of(
         fetched_at=fetched_at,
         refresh_at=now + REFRESH_PART * (expires_at - now),
         expires_at=expires_at,
-        dies_at=min(stops_at + settings.cache_stale_s, token_dies_at),
+        stale_until=min(stops_at + settings.cache_stale_s, token_dies_at),
         token_seen_at=token_seen_at,
     )
 
 
-def worth_keeping(held: Entry | None, now: float, settings: Settings) -> Listening | None:
+def reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
     """Data of which only the gaps have to be fetched again; None where all has to be."""
     if held is None:
         return None

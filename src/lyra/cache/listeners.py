@@ -12,12 +12,12 @@ from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.loader import Loader, Source
 from lyra.cache.locks import KeyedLocks
-from lyra.cache.lookup import Visit
-from lyra.cache.memory_tier import Mark, Shelf
+from lyra.cache.lookup import Lookup
+from lyra.cache.memory_tier import Backoff, MemoryTier
 from lyra.cache.redis_tier import SharedTier
-from lyra.cache.singleflight import Flight, Flights
+from lyra.cache.singleflight import Flight, SingleFlight
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -42,15 +42,15 @@ class ListenerCache:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float],
         shared: SharedTier | None = None,
-        turns: Turns | None = None,
+        turns: LoopThrottle | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._shared = shared
         self.keys = KeyMaker(settings.secret)
         self._locks = KeyedLocks()
-        self._flights = Flights(settings.spotify_max_fetches)
-        self._shelf = Shelf(settings, clock)
+        self._flights = SingleFlight(settings.spotify_max_fetches)
+        self._shelf = MemoryTier(settings, clock)
         self._loader = Loader(
             settings,
             source,
@@ -62,14 +62,14 @@ class ListenerCache:
             clock=clock,
             wall_clock=wall_clock,
             shared=shared,
-            turns=turns or Turns(),
+            turns=turns or LoopThrottle(),
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:
-            shared.on_invalidate(self._told, self._shelf.entries.drop)
-        metrics.watch("lyra_cache", self.stats)
+            shared.on_invalidate(self._on_invalidation, self._shelf.entries.invalidate)
+        metrics.register_callback("lyra_cache", self.stats)
 
-    async def visit(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Visit:
+    async def lookup(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Lookup:
         """Look this token's listener up; begin or join the one fetch if it is not here.
 
         `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
@@ -93,13 +93,13 @@ class ListenerCache:
         async with self._locks.hold(key):
             return await self._join_or_start(key, token, asked_at, newcomer)
 
-    def _hit(self, entry: Entry, asked_at: float) -> Visit:
+    def _hit(self, entry: Entry, asked_at: float) -> Lookup:
         self._counts["hits_total"] += 1
-        return Visit("hit", entry=entry, asked_at=asked_at, clock=self._clock)
+        return Lookup("hit", entry=entry, asked_at=asked_at, clock=self._clock)
 
     async def _join_or_start(
         self, key: Key, token: Token, asked_at: float, newcomer: Callable[[], None]
-    ) -> Visit:
+    ) -> Lookup:
         old = self._shelf.look_up(key)
         if old is not None and asked_at < old.expires_at:
             return self._hit(old, asked_at)
@@ -107,11 +107,11 @@ class ListenerCache:
         if flight is not None:
             self._counts["joined_total"] += 1
             return self._waiting("joined", flight, old, asked_at)
-        if await self._shelf.rejected.get(key):
+        if await self._shelf.negative.get(key):
             self._counts["negative_total"] += 1
             raise SpotifyTokenRejectedError
-        mark: Mark | None = await self._shelf.throttled.get(key)
-        if old is not None and mark is not None and mark.passes:
+        mark: Backoff | None = await self._shelf.backoff.get(key)
+        if old is not None and mark is not None and mark.transient:
             return self._stale(old, mark.reason, asked_at)
         if old is None:
             newcomer()
@@ -124,18 +124,18 @@ class ListenerCache:
         self._counts["misses_total"] += 1
         return self._waiting("miss", flight, old, asked_at)
 
-    def _stale(self, old: Entry, reason: str, asked_at: float) -> Visit:
+    def _stale(self, old: Entry, reason: str, asked_at: float) -> Lookup:
         self._count_stale()
-        return Visit("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
+        return Lookup("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
 
     def _waiting(
         self, state: Literal["joined", "miss"], flight: Flight, old: Entry | None, asked_at: float
-    ) -> Visit:
-        return Visit(
+    ) -> Lookup:
+        return Lookup(
             state,
             flight=flight,
             old=old,
-            patience_s=self._settings.cache_patience_s,
+            patience_s=self._settings.cache_refresh_wait_s,
             asked_at=asked_at,
             clock=self._clock,
             stale=self._count_stale,
@@ -146,7 +146,7 @@ class ListenerCache:
 
     async def _refresh_behind(self, key: Key, token: Token, entry: Entry) -> None:
         """Begin to renew an entry while it still answers; at most one at a time, and not in vain."""
-        if self._flights.current(key) is not None or await self._shelf.throttled.get(key):
+        if self._flights.current(key) is not None or await self._shelf.backoff.get(key):
             return
         try:
             self._loader.start(key, token, entry)
@@ -182,11 +182,11 @@ class ListenerCache:
         self._invalidated(key)  # what was read from there in the meantime
         return done
 
-    def _told(self, key: str | None) -> None:
+    def _on_invalidation(self, key: str | None) -> None:
         """Forget what another process has forgotten, or may have: then None, and data alone go."""
         if key is None:
             self._flights.fence()
-            self._shelf.entries.drop(None)
+            self._shelf.entries.invalidate(None)
         else:
             self._invalidated(key)
 
@@ -195,21 +195,21 @@ class ListenerCache:
         self._flights.fence(None if key is None else Key(key))
         self._shelf.forget(key)
 
-    async def shed(self) -> None:
+    async def evict_all(self) -> None:
         """Let go of all whom this process holds, for want of memory; they can be read again."""
-        self._shelf.entries.drop(None)
+        self._shelf.entries.invalidate(None)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
         """How old the entry is and how long it has still, in whole seconds."""
         return entry.ages(self._clock())
 
-    async def refuses(self, token: Token) -> bool:
+    async def is_negative(self, token: Token) -> bool:
         """Whether Spotify refused this listener's token less than 30 s ago."""
-        return bool(await self._shelf.rejected.get(self.keys.key(token)))
+        return bool(await self._shelf.negative.get(self.keys.key(token)))
 
-    def pardon(self, token: Token) -> None:
+    def clear_negative(self, token: Token) -> None:
         """Ask Spotify again for a listener whose token has been renewed."""
-        self._shelf.rejected.drop(self.keys.key(token))
+        self._shelf.negative.invalidate(self.keys.key(token))
 
     def identity(self, *account: str) -> str:
         """The secret that a log-in's data are kept under; see KeyMaker.identity."""
@@ -224,14 +224,14 @@ class ListenerCache:
         """For how many seconds what is fetched now is fresh at most."""
         return self._loader.settings.cache_ttl_s
 
-    def keep_for(self, ttl_s: float) -> None:
+    def set_ttl(self, ttl_s: float) -> None:
         """Let what is fetched from now on be fresh for at most this many seconds."""
         self._loader.settings = replace(self._loader.settings, cache_ttl_s=ttl_s)
 
     def fresh_keys(self) -> list[Key]:
         """The keys of all who are held and fresh; looking here makes nobody recently used."""
         now = self._clock()
-        return [Key(key) for key, entry in self._shelf.entries.live() if now < entry.expires_at]
+        return [Key(key) for key, entry in self._shelf.entries.items() if now < entry.expires_at]
 
     async def find(self, key: str) -> Entry | None:
         """What is held under this key, if it is fresh; never fetches."""
@@ -252,7 +252,7 @@ class ListenerCache:
             "bytes": entries.weight,
             "flights": len(self._flights),
             "locks": len(self._locks),
-            "rejected": len(self._shelf.rejected),
+            "rejected": len(self._shelf.negative),
         }
 
     async def sweep_forever(self) -> None:

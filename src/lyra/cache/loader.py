@@ -9,16 +9,16 @@ from random import Random
 from typing import Protocol
 
 from lyra.cache.entry import Entry, make_entry
-from lyra.cache.expiry import has_gap, life_of, worth_keeping
+from lyra.cache.expiry import compute_expiry, has_gap, reusable_sections
 from lyra.cache.fetch_rate import FetchRate
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.memory_tier import Shelf
+from lyra.cache.memory_tier import MemoryTier
 from lyra.cache.redis_tier import SharedTier
-from lyra.cache.singleflight import Flight, Flights, Outcome
+from lyra.cache.singleflight import Flight, Outcome, SingleFlight
 from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
-from lyra.listening.fetch import SpotifyReader, fetch_listening
+from lyra.listening.fetch import ReadsSpotify, fetch_listening
 from lyra.listening.models import Listening
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.redis.listener_store import Generation, Standing
 from lyra.settings import Settings
@@ -33,7 +33,7 @@ MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notic
 class Source(Protocol):
     """Where listeners come from: gives a reader bound to one token and one deadline."""
 
-    def reader(self, token: Token) -> SpotifyReader: ...
+    def reader(self, token: Token) -> ReadsSpotify: ...
 
 
 class Loader:
@@ -43,8 +43,8 @@ class Loader:
         self,
         settings: Settings,
         source: Source,
-        shelf: Shelf,
-        flights: Flights,
+        shelf: MemoryTier,
+        flights: SingleFlight,
         metrics: Metrics,
         *,
         keys: KeyMaker,
@@ -52,7 +52,7 @@ class Loader:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         shared: SharedTier | None,
-        turns: Turns,
+        turns: LoopThrottle,
     ) -> None:
         self.settings = settings
         self.adopted = 0  # entries that came from other processes
@@ -79,19 +79,19 @@ class Loader:
         """
         self._rate.spend(key)
         traces = self._metrics.traces
-        cause = traces.here()  # the flight runs in a context of its own
+        cause = traces.current_context()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
-            await self._turn()
+            await self._wait_for_slot()
             with traces.span("bring a listener", cause=cause) as span:
-                entry = await self._brought(flight, old, token)
-                span.tell({"lyra.spotify_calls": flight.reader.calls})
+                entry = await self._load(flight, old, token)
+                span.set_attributes({"lyra.spotify_calls": flight.reader.calls})
                 return entry
 
         reader = self._source.reader(token)
         return self._flights.start(key, reader, fetch, withdrawable=token.renewed)
 
-    async def _turn(self) -> None:
+    async def _wait_for_slot(self) -> None:
         """Wait until this flight may begin.
 
         Raises:
@@ -99,20 +99,20 @@ class Loader:
         """
         try:
             async with asyncio.timeout(self.settings.spotify_timeout_s):
-                await self._turns.begin()
+                await self._turns.admit()
         except TimeoutError:
             raise OverloadedError(retry_after_s=1) from None
 
-    async def _brought(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+    async def _load(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         if self._shared is None:
             return await self._fetch(flight, old, token)
         try:
-            return await self._bring(self._shared, flight, old, token)
+            return await self._load_shared(self._shared, flight, old, token)
         except SpotifyTokenRejectedError:
             await self._shared.forget(flight.key, held=old is not None)
             raise
 
-    async def _bring(
+    async def _load_shared(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
         """From the other processes if one of them has it or gets it, else from Spotify."""
@@ -135,7 +135,7 @@ class Loader:
                 break  # nothing to wait for: Redis is away, or what has arrived is of no use here
             lease = await shared.lead(flight.key, refresh=False)
         async with lease or nullcontext():
-            return await self._ask(shared, flight, old, token)
+            return await self._fetch_and_publish(shared, flight, old, token)
 
     async def _awaited(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token, until: float
@@ -157,16 +157,16 @@ class Loader:
         flight.outcome = Outcome("hit")
         for section in found.listening().sections:
             flight.report(section)
-        await self._land(flight, found)
+        await self._store(flight, found)
         return found
 
-    async def _ask(
+    async def _fetch_and_publish(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
         """Ask Spotify, and keep the answer for all processes if Redis takes it."""
         generation = await shared.generation(flight.key) if shared.leads else Generation()
         base = old
-        if generation.ticket and worth_keeping(old, self._clock(), self.settings):
+        if generation.ticket and reusable_sections(old, self._clock(), self.settings):
             # What is read after the generation has been forgotten by nobody before it, and what is
             # kept of it is published only if nobody forgets it later.
             base = await shared.find(flight.key, token)
@@ -192,12 +192,12 @@ class Loader:
             log.exception("keeping a listener for all processes broke: this is a fault in Lyra")
             return
         if fate == "forgotten":  # by another process, whose notice may be on its way
-            self._shelf.entries.drop(flight.key)
+            self._shelf.entries.invalidate(flight.key)
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         """Ask Spotify, and land the answer."""
         began = self._clock()
-        held = worth_keeping(old, began, self.settings)
+        held = reusable_sections(old, began, self.settings)
         await token.confirm()  # whatever was waited for: nothing may come between this and reading
         try:
             listening = await fetch_listening(
@@ -219,9 +219,9 @@ class Loader:
         seen_at = self._clock()
         if not token.renewed:
             seen_at = await self._shelf.seen_at(flight.key, old)
-        await self._turns.step()
+        await self._turns.slice()
         entry = self._entry(listening, fetched_at, seen_at, token)
-        await self._land(flight, entry)
+        await self._store(flight, entry)
         return entry
 
     def _fresh(self, entry: Entry) -> bool:
@@ -230,7 +230,7 @@ class Loader:
     def _entry(
         self, listening: Listening, fetched_at: float, seen_at: float, token: Token
     ) -> Entry:
-        life = life_of(
+        life = compute_expiry(
             listening,
             settings=self.settings,
             now=self._clock(),
@@ -241,7 +241,7 @@ class Loader:
         )
         return make_entry(listening, level=self.settings.llm_context, life=life)
 
-    async def _land(self, flight: Flight, entry: Entry) -> None:
+    async def _store(self, flight: Flight, entry: Entry) -> None:
         """Keep the entry unless a clear came in between, and let no newcomer join any more.
 
         Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
@@ -251,17 +251,17 @@ class Loader:
         if not flight.fenced:
             longest_s = inf if self._shared is None else MEMORY_TTL_S
             await self._shelf.put(flight.key, entry, longest_s=longest_s)
-        self._flights.leave_table(flight)
+        self._flights.unregister(flight)
 
     async def _note_failure(self, flight: Flight, failure: LyraError) -> None:
         if isinstance(failure, SpotifyTokenRejectedError):
             if not flight.fenced:
                 await self._shelf.reject(flight.key)
-            self._flights.leave_table(flight)
+            self._flights.unregister(flight)
         else:
             await self._throttle(flight, failure.code, passes=isinstance(failure, TryLaterError))
 
     async def _throttle(self, flight: Flight, reason: str, *, passes: bool) -> None:
         if not flight.fenced:
             await self._shelf.throttle(flight.key, reason, passes=passes)
-        self._flights.leave_table(flight)
+        self._flights.unregister(flight)

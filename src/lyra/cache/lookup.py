@@ -13,7 +13,7 @@ from lyra.listening.models import Section
 State = Literal["hit", "joined", "miss", "stale"]
 
 
-class Visit:
+class Lookup:
     """What one caller gets to see of a listener.
 
     With `old` data at hand and a flight under way, the flight is waited for no longer than
@@ -45,12 +45,12 @@ class Visit:
         self._count_stale = stale
 
     @property
-    def at_hand(self) -> Entry | None:
+    def cached(self) -> Entry | None:
         """The entry if no waiting is needed for it."""
         return self._entry
 
     @property
-    def settled(self) -> bool:
+    def done(self) -> bool:
         """Whether `entry` answers or fails without waiting."""
         return self._entry is not None or self._flight is None or self._flight.ended
 
@@ -66,7 +66,7 @@ class Visit:
         return self._entry
 
     @contextmanager
-    def landing(self, tell: Callable[[Entry], None]) -> Iterator[None]:
+    def on_fetched(self, tell: Callable[[Entry], None]) -> Iterator[None]:
         """Within the block, `tell` gets what the fetch brings before anybody awakes to it."""
         flight = self._flight
 
@@ -128,7 +128,7 @@ class Visit:
         for section in entry.listening().sections:
             yield section
 
-    async def proven(self) -> None:
+    async def token_verified(self) -> None:
         """Wait until Spotify has accepted this very token, or the look-up has ended."""
         async with aclosing(self.sections()) as sections:
             async for section in sections:

@@ -17,14 +17,14 @@ REJECTED_ENTRIES = 1024
 THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
 
 
-class Mark(NamedTuple):
+class Backoff(NamedTuple):
     """Why Spotify is not asked again just now, and whether old data may stand in for that."""
 
     reason: str
-    passes: bool
+    transient: bool
 
 
-class Shelf:
+class MemoryTier:
     """Entries by key, tokens rejected lately, failures lately, and when a token first came."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
@@ -35,10 +35,10 @@ class Shelf:
             weigh=Entry.weight,
             clock=clock,
         )
-        self.rejected = self._marks(REJECTED_ENTRIES)
-        self.throttled = self._marks(settings.cache_max_entries)
+        self.negative = self._marks(REJECTED_ENTRIES)
+        self.backoff = self._marks(settings.cache_max_entries)
         self.first_seen = self._marks(settings.cache_max_entries)
-        self._stores = (self.entries, self.rejected, self.throttled, self.first_seen)
+        self._stores = (self.entries, self.negative, self.backoff, self.first_seen)
         self.faults = 0
 
     def _marks(self, entries: int) -> BoundedMemoryCache:
@@ -49,7 +49,7 @@ class Shelf:
     def look_up(self, key: Key) -> Entry | None:
         """The entry, fresh or stale. A fault of the store is a counted miss."""
         try:
-            found: Entry | None = self.entries.find(key)
+            found: Entry | None = self.entries.peek(key)
         except Exception:
             self.faults += 1
             log.exception("the cache failed to read; fetching instead")
@@ -60,8 +60,8 @@ class Shelf:
         """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits."""
         try:
             now = self._clock()
-            await self.entries.set(key, entry, ttl=min(entry.dies_at - now, longest_s))
-            await self.throttled.delete(key)
+            await self.entries.set(key, entry, ttl=min(entry.stale_until - now, longest_s))
+            await self.backoff.delete(key)
             if not await self.first_seen.exists(key):
                 life_s = max(0, entry.token_seen_at + TOKEN_LIFE_S - now)  # a log-in's may be over
                 await self.first_seen.set(key, entry.token_seen_at, ttl=life_s)
@@ -77,21 +77,21 @@ class Shelf:
 
     def knows(self, key: Key) -> bool:
         """Whether this process holds this listener, or has, within the life of the token."""
-        return self.look_up(key) is not None or self.first_seen.find(key) is not None
+        return self.look_up(key) is not None or self.first_seen.peek(key) is not None
 
     async def reject(self, key: Key) -> None:
         """Purge a listener whose token Spotify refuses, and remember that for a while."""
-        self.entries.drop(key)
-        await self.rejected.set(key, value=True, ttl=REJECTED_TTL_S)
+        self.entries.invalidate(key)
+        await self.negative.set(key, value=True, ttl=REJECTED_TTL_S)
 
     async def throttle(self, key: Key, reason: str, *, passes: bool) -> None:
         """Let nobody ask in vain for a while, as long as there is old data."""
-        await self.throttled.set(key, Mark(reason, passes), ttl=THROTTLE_S)
+        await self.backoff.set(key, Backoff(reason, passes), ttl=THROTTLE_S)
 
     def forget(self, key: str | None) -> None:
         """Forget one key, or all, at once."""
         for store in self._stores:
-            store.drop(key)
+            store.invalidate(key)
 
     async def sweep(self) -> None:
         """Remove what has expired in every table."""

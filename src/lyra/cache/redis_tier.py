@@ -93,9 +93,9 @@ class SharedTier:
         clock alone keeps out a value that somebody puts back when its life is over.
         """
         ahead = self._wall_clock() - self._clock()
-        ahead = max(ahead, stored.life.dies_at - (self._clock() + left_s))
+        ahead = max(ahead, stored.life.stale_until - (self._clock() + left_s))
         life = Life(*(moment - ahead for moment in stored.life))
-        if life.dies_at <= self._clock():
+        if life.stale_until <= self._clock():
             return None
         if stored.level != self._level:
             return make_entry(unpack(stored.packed), level=self._level, life=life)
@@ -124,7 +124,7 @@ class SharedTier:
         )
         plain = msgspec.msgpack.encode(stored)
         sealed = seal(self._secret, token.identity, key, plain)
-        ttl_ms = int((entry.dies_at - self._clock()) * 1000)
+        ttl_ms = int((entry.stale_until - self._clock()) * 1000)
         return await self._shared.publish(key, sealed, ttl_ms, generation)
 
     async def generation(self, key: Key) -> Generation:
@@ -133,7 +133,7 @@ class SharedTier:
 
     async def lead(self, key: Key, *, refresh: bool) -> Lease | None:
         """The right to fetch; see SharedListeners.lead."""
-        return await self._shared.lead(key, refresh=refresh)
+        return await self._shared.acquire_lease(key, refresh=refresh)
 
     async def wait(self, key: Key, until: float) -> Standing:
         """Wait for another process's fetch; see SharedListeners.wait."""

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key
 from lyra.errors import DrainingError, ForgottenError, LyraError, OverloadedError
-from lyra.listening.fetch import SpotifyReader
+from lyra.listening.fetch import ReadsSpotify
 from lyra.listening.models import Section
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 class Flight:
     """One running fetch: its task, how far it is, and whether it may still publish."""
 
-    def __init__(self, key: Key, reader: SpotifyReader, *, withdrawable: bool = False) -> None:
+    def __init__(self, key: Key, reader: ReadsSpotify, *, withdrawable: bool = False) -> None:
         self.key = key
         self.reader = reader
         self.fenced = False
@@ -54,9 +54,9 @@ class Flight:
     def report(self, section: Section) -> None:
         """Tell everybody who follows that one of the five calls has ended."""
         self._sections.append(section)
-        self.wake()
+        self.notify()
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -92,7 +92,7 @@ class Flight:
         try:
             return await asyncio.shield(self.task)
         except LyraError as failure:
-            raise failure.again() from None
+            raise failure.copy() from None
         except asyncio.CancelledError:
             if self.task.cancelled() and not _self_cancelled():
                 if self.withdrawn:
@@ -108,7 +108,7 @@ class Flight:
         self.task.add_done_callback(lambda _: landed(self))
 
 
-class Flights:
+class SingleFlight:
     """The table of running fetches, owner of their tasks. At most `limit` run at once."""
 
     def __init__(self, limit: int) -> None:
@@ -127,7 +127,7 @@ class Flights:
         return self._current.get(key)
 
     def start(
-        self, key: Key, reader: SpotifyReader, fetch: Fetch, *, withdrawable: bool = False
+        self, key: Key, reader: ReadsSpotify, fetch: Fetch, *, withdrawable: bool = False
     ) -> Flight:
         """Begin the one flight of this key; `withdrawable`: a clear of the key ends it.
 
@@ -142,10 +142,10 @@ class Flights:
         flight = Flight(key, reader, withdrawable=withdrawable)
         self._current[key] = flight
         self._running.add(flight)
-        flight.start(fetch, self._landed)
+        flight.start(fetch, self._on_done)
         return flight
 
-    def leave_table(self, flight: Flight) -> None:
+    def unregister(self, flight: Flight) -> None:
         """Let no newcomer join this flight any more; a newer one under its key stays."""
         if self._current.get(flight.key) is flight:
             del self._current[flight.key]
@@ -176,12 +176,12 @@ class Flights:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _landed(self, flight: Flight) -> None:
-        self.leave_table(flight)
+    def _on_done(self, flight: Flight) -> None:
+        self.unregister(flight)
         self._running.discard(flight)
         if flight.fenced:
             self._fenced -= Counter((flight.key,))  # keys without one are not kept
-        flight.wake()
+        flight.notify()
         # Reading the exception also keeps asyncio from reporting it as never retrieved.
         failure = None if flight.task.cancelled() else flight.task.exception()
         if failure is not None and not isinstance(failure, LyraError):

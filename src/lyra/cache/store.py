@@ -52,7 +52,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
     def __len__(self) -> int:
         return len(self._held)
 
-    def find(self, key: str) -> Any:
+    def peek(self, key: str) -> Any:
         """What `get` gives, without the four coroutines that aiocache wraps around it."""
         held = self._live(key)
         if held is None:
@@ -61,7 +61,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         held.used = True
         return held.value
 
-    def live(self) -> list[tuple[str, Any]]:
+    def items(self) -> list[tuple[str, Any]]:
         """Keys and values that have not expired, in the order in which their turn to go comes.
 
         Reading them here does not count as use.
@@ -69,7 +69,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         now = self._clock()
         return [(key, held.value) for key, held in self._held.items() if held.expires_at > now]
 
-    def drop(self, key: str | None) -> None:
+    def invalidate(self, key: str | None) -> None:
         """Forget one key, or all, at once and without awaiting anything."""
         if key is None:
             self.evictions["cleared"] += len(self._held)
@@ -117,11 +117,11 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
 
     def _make_room(self, weight: int) -> None:
         while len(self._held) >= self._max_entries:
-            self._drop(self._next_to_go(), "entries")
+            self._drop(self._pick_victim(), "entries")
         while self.weight + weight > self._max_weight:
-            self._drop(self._next_to_go(), "bytes")
+            self._drop(self._pick_victim(), "bytes")
 
-    def _next_to_go(self) -> str:
+    def _pick_victim(self) -> str:
         for _ in range(_CHANCES):
             key, held = next(iter(self._held.items()))
             if not held.used:
@@ -133,7 +133,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
     # aiocache's storage hooks; the signatures are its own. None of them awaits anything.
 
     async def _get(self, key: str, encoding: str = "", _conn: Any = None) -> Any:  # noqa: ARG002
-        return self.find(key)
+        return self.peek(key)
 
     async def _multi_get(
         self,
@@ -185,7 +185,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             for key in [key for key in self._held if key.startswith(namespace)]:
                 self._drop(key, "cleared")
             return True
-        self.drop(None)
+        self.invalidate(None)
         return True
 
     async def _redlock_release(self, key: str, value: Any) -> int:

@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def beside(what: str) -> Iterator[None]:
+def best_effort(what: str) -> Iterator[None]:
     """Do within the block what no answer depends on: a failure is logged, and ends the block."""
     try:
         yield

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lyra.chat.mentions import Named
+from lyra.chat.mentions import Mentions
 from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.sanitize import shortened
@@ -11,7 +11,7 @@ MOST = 6
 _NAME = 80
 
 
-def facts(listening: Listening, named: list[Named]) -> list[str]:
+def facts(listening: Listening, named: list[Mentions]) -> list[str]:
     """At most six short sentences with their numbers, about what the answer names first."""
     found = [fact for each in named for fact in _about(listening, each)]
     if len(found) < MOST:
@@ -19,7 +19,7 @@ def facts(listening: Listening, named: list[Named]) -> list[str]:
     return list(dict.fromkeys(found))[:MOST]
 
 
-def _about(listening: Listening, named: Named) -> Iterator[str]:
+def _about(listening: Listening, named: Mentions) -> Iterator[str]:
     match named.item:
         case Track() as track:
             yield from _about_track(listening, track)

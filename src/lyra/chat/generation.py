@@ -18,14 +18,14 @@ from msgspec.structs import replace
 
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
-from lyra.cache.lookup import Visit
-from lyra.chat.best_effort import beside
+from lyra.cache.lookup import Lookup
+from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import notice
 from lyra.chat.evidence import facts
-from lyra.chat.mentions import card, named_items
-from lyra.chat.model.idle_timeout import Patience
-from lyra.chat.model.model_circuit import RESTING, ModelGuard
-from lyra.chat.model.port import Arriving, ChatModel, Done, Piece, Usage
+from lyra.chat.mentions import card, find_mentions
+from lyra.chat.model.idle_timeout import IdleTimeout
+from lyra.chat.model.model_circuit import RESTING, ModelCircuit
+from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -38,9 +38,9 @@ from lyra.chat.parts import (
 )
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn
-from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import LEFT, Run
-from lyra.chat.token_quota import Budget, Reservation, cost_of
+from lyra.chat.token_quota import Reservation, TokenQuota, cost_of
 from lyra.circuit_breaker import Call
 from lyra.errors import (
     LlmInterruptedError,
@@ -60,37 +60,37 @@ _BYTES_A_TOKEN = 4  # of English; only for what the model had no time to count
 
 
 @dataclass(frozen=True)
-class Speaker:
+class AnswerGenerator:
     """Produces answers with one model. One per process; holds no listener's data."""
 
     settings: Settings
     model: ChatModel
     metrics: Metrics
     rng: Random
-    guard: ModelGuard
-    budget: Budget
+    guard: ModelCircuit
+    budget: TokenQuota
     keys: KeyMaker
     demo: bool = False
 
     @property
     def ready(self) -> bool:
         """Whether the model can be asked without waiting for its client to be made."""
-        return not isinstance(self.model, Arriving) or self.model.here is not None
+        return not isinstance(self.model, LazyModel) or self.model.loaded is not None
 
     def describe(self) -> dict[str, Any]:
         """The model's name, and whether it is `ok`, `starting` or `resting`, and for how long."""
         told: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
         if not self.ready:
             return told | {"state": "starting"}
-        if rest_s := self.guard.rests_s:
+        if rest_s := self.guard.retry_in_s:
             return told | {"state": "resting", "rests_s": round(rest_s)}
         return told | {"state": "ok"}
 
     def start(
         self,
-        runs: Runs,
+        runs: RunRegistry,
         run: Run,
-        visit: Visit,
+        visit: Lookup,
         turns: tuple[Turn, ...],
         *,
         request_id: str,
@@ -99,18 +99,18 @@ class Speaker:
         runs.fill(run, self.answer(run, visit, turns, request_id=request_id))
 
     def answer(
-        self, run: Run, visit: Visit, turns: tuple[Turn, ...], *, request_id: str
+        self, run: Run, visit: Lookup, turns: tuple[Turn, ...], *, request_id: str
     ) -> Coroutine[Any, Any, None]:
         """The work that fills the run; cancelling it closes the model's call."""
-        answer = _Answer(self, run, visit, request_id)
+        answer = _Generation(self, run, visit, request_id)
         run.closing, run.failing, run.counting = answer.closing, answer.failing, answer.count
         return answer.make(turns)
 
 
-class _Answer:
+class _Generation:
     """One answer being made: the clock of its parts and what its ending will say."""
 
-    def __init__(self, speaker: Speaker, run: Run, visit: Visit, request_id: str) -> None:
+    def __init__(self, speaker: AnswerGenerator, run: Run, visit: Lookup, request_id: str) -> None:
         self._speaker = speaker
         self._settings = speaker.settings
         self._run = run
@@ -135,7 +135,7 @@ class _Answer:
         timer = asyncio.get_running_loop().call_later(self._settings.first_byte_s, self.begin)
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
-                await self.speak(turns)
+                await self.generate(turns)
         except LyraError as failure:
             self.fail(failure)
         except TimeoutError:
@@ -155,7 +155,7 @@ class _Answer:
     def begin(self) -> None:
         """Show the run to its reader."""
         cache = self._cache()
-        with beside("the time of a look-up"):
+        with best_effort("the time of a look-up"):
             cache["lookup_ms"] = self._visit.lookup_ms()
         about: dict[str, Any] = {
             "model": self._speaker.model.name,
@@ -166,8 +166,8 @@ class _Answer:
             about["demo"] = True
         self._run.begin(Start(self._run.id, about))
 
-    async def speak(self, turns: tuple[Turn, ...]) -> None:
-        self._entry = self._visit.at_hand or await self._load()
+    async def generate(self, turns: tuple[Turn, ...]) -> None:
+        self._entry = self._visit.cached or await self._load()
         if self._entry.account:
             self._account = self._speaker.keys.account(self._entry.account)
         await self._reserve(self._entry, turns)
@@ -207,30 +207,30 @@ class _Answer:
         with self._speaker.guard.call(self._account) as call, self._reservation.asking():
             try:
                 async with (
-                    Patience(self._settings.first_token_timeout_s) as patience,
+                    IdleTimeout(self._settings.first_token_timeout_s) as patience,
                     # Held nowhere: one emoji in a title makes it 40 kB for as long as the answer.
                     self._speaker.model.open(
                         make_prompt(entry, turns, self._settings.llm_context)
                     ) as voice,
                 ):
                     self.begin()
-                    await voice.tell(partial(self._take, call, patience))
+                    await voice.stream_to(partial(self._on_piece, call, patience))
                     if self._done is None:
                         raise LlmTruncatedError  # a cut answer never looks complete
                     self._finish(self._done)
             except TimeoutError:
                 raise LlmTimeoutError from None
 
-    def _take(self, call: Call, patience: Patience, piece: Piece) -> bool:
+    def _on_piece(self, call: Call, patience: IdleTimeout, piece: Piece) -> bool:
         """Take the model's next piece; whether it was the last.
 
         Called by what reads from the model, so nothing here may wait, log or trace.
         """
         if isinstance(piece, str):
-            if not self._say(piece):
-                self._done = Done("length", self._so_far())
+            if not self._append_text(piece):
+                self._done = Done("length", self._usage_so_far())
             call.ok()
-            patience.renew(self._settings.token_timeout_s)
+            patience.reset(self._settings.token_timeout_s)
         elif isinstance(piece, Usage):
             self._usage = piece
         else:
@@ -242,12 +242,12 @@ class _Answer:
             return False
         return (failure.retry_after_s or 0) <= _RETRY_WAIT_S
 
-    def _say(self, words: str) -> bool:
+    def _append_text(self, words: str) -> bool:
         """Pass words on; False once the answer has reached its bound, cut there."""
         now = time.monotonic()
         if self._first_token_s is None:
             self._first_token_s = now - self._began
-            with beside("the metrics of an answer"):
+            with best_effort("the metrics of an answer"):
                 self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
         elif now - self._last_word_at > self._longest_gap_s:
             self._longest_gap_s = now - self._last_word_at
@@ -263,11 +263,11 @@ class _Answer:
             self._run.say(fitting)
         return len(encoded) <= room
 
-    def _ground(self, text: str) -> None:
+    def _add_citations(self, text: str) -> None:
         """Add what the answer names of the listener's data, and what it rests on."""
         assert self._entry is not None  # noqa: S101 - the model was asked about it
         listening = self._entry.listening()
-        named = named_items(text, listening)
+        named = find_mentions(text, listening)
         for each in named:
             self._run.add(card(each))
         if told := facts(listening, named):
@@ -276,15 +276,15 @@ class _Answer:
     def _finish(self, done: Done) -> None:
         text = self._run.text()
         if text.strip():
-            with beside("the cards of an answer"):
-                self._ground(text)
+            with best_effort("the cards of an answer"):
+                self._add_citations(text)
         self._usage, self._ending = done.usage, done.reason
         told = self._measured(done.usage)
         if said := notice(done.reason, text):
             told["notice"] = said
         self._run.end(Finish(done.reason, told))
-        with beside("the trace of an answer"):
-            self._speaker.metrics.traces.note(
+        with best_effort("the trace of an answer"):
+            self._speaker.metrics.traces.annotate(
                 {
                     "gen_ai.usage.input_tokens": done.usage.input_tokens,
                     "gen_ai.usage.output_tokens": done.usage.output_tokens,
@@ -300,20 +300,20 @@ class _Answer:
 
     def failing(self, failure: LyraError, ending: str | None) -> tuple[Part, ...]:
         """How the run ends with a failure, and what it has cost so far."""
-        self._ending, self._usage = ending or failure.code, self._so_far()
+        self._ending, self._usage = ending or failure.code, self._usage_so_far()
         parts = failure_parts(failure, self._request_id)
         return (*parts, Finish("error", self._measured(self._usage)))
 
     def closing(self, reason: str) -> tuple[Part, ...]:
         """How the run ends when it is stopped here and now, with what it has cost so far."""
-        self._ending, self._usage = reason, self._so_far()
+        self._ending, self._usage = reason, self._usage_so_far()
         if reason == "stopped":
             self.begin()  # who asked for the end is told of it, also before the first word
         # useChat passes `abort` over in silence; what it keeps of it is this.
         told = {**self._measured(self._usage), "aborted": reason}
         return MessageMetadata(told), Abort(reason)
 
-    def _so_far(self) -> Usage:
+    def _usage_so_far(self) -> Usage:
         """What the model has told of its usage; the words are estimated until it tells."""
         told = self._usage
         estimate = -(-self._bytes // _BYTES_A_TOKEN)
@@ -321,9 +321,9 @@ class _Answer:
 
     def count(self) -> None:
         """Count what the answer was and cost, once it has ended."""
-        with beside("the budget of an account"):
+        with best_effort("the budget of an account"):
             self._reservation.settle(self._usage)
-        with beside("the metrics of an answer"):
+        with best_effort("the metrics of an answer"):
             self._measure(self._speaker.metrics)
 
     def _measure(self, metrics: Metrics) -> None:
@@ -346,6 +346,6 @@ class _Answer:
 
     def _cache(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
-        with beside("the state of the cache"):
+        with best_effort("the state of the cache"):
             told |= self._visit.describe()
         return told

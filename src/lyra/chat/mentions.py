@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
-from lyra.chat.name_search import SPACED, Effort, Places
+from lyra.chat.name_search import SPACED, Effort, NameSearch
 from lyra.chat.parts import TrackCard
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.sanitize import composed
@@ -32,7 +32,7 @@ _WHAT: dict[type, Kind] = {Track: "track", Artist: "artist", Playlist: "playlist
 Item = Track | Artist | Playlist
 
 
-class Named(NamedTuple):
+class Mentions(NamedTuple):
     """An item of the listener's data, and where the answer first names it."""
 
     at: int
@@ -45,12 +45,12 @@ class _Text(NamedTuple):
 
     plain: str
     taken: bytearray
-    places: Places
+    places: NameSearch
     effort: Effort
     meant: dict[tuple[str, Kind, tuple[str, ...]], list[int]]
 
 
-def named_items(text: str, listening: Listening, effort: Effort | None = None) -> list[Named]:
+def find_mentions(text: str, listening: Listening, effort: Effort | None = None) -> list[Mentions]:
     """Return the items that this text names, in its order, each once, at most twelve.
 
     The longest name wins where several fit; case, accents and the form of quotes do not matter in
@@ -62,20 +62,20 @@ def named_items(text: str, listening: Listening, effort: Effort | None = None) -
     fold = str.casefold if len(plain.casefold()) == len(plain) else str.lower
     whole = fold(plain)
     names = _by_length(listening, fold, whole)
-    places = Places(plain, whole, [folded for _, folded, _ in names], effort)
+    places = NameSearch(plain, whole, [folded for _, folded, _ in names], effort)
     looked = _Text(plain, bytearray(len(plain)), places, effort, {})
-    found: dict[str, Named] = {}
+    found: dict[str, Mentions] = {}
     for name, folded, item in names:
         if str(item.uri) in found:
             continue
         at = _place(name, folded, item, looked)
         if at is not None:
-            found[str(item.uri)] = Named(at, item, _WHAT[type(item)])
+            found[str(item.uri)] = Mentions(at, item, _WHAT[type(item)])
             looked.taken[at : at + len(name)] = b"\1" * len(name)
     return sorted(found.values(), key=lambda named: named.at)[:MOST]
 
 
-def card(named: Named) -> TrackCard:
+def card(named: Mentions) -> TrackCard:
     """The card of an item, made of the listener's own data."""
     item = named.item
     told: dict[str, Any] = {"uri": item.uri, "kind": named.kind, "name": item.name}
@@ -131,12 +131,14 @@ def _meant_at(places: list[int], name: str, item: Item, looked: _Text) -> list[i
     if what not in looked.meant:
         by = [_plain(artist) for artist in artists]
         looked.meant[what] = [
-            at for at in places if looked.effort.look() and _meant(item, by, looked, at, len(name))
+            at
+            for at in places
+            if looked.effort.look() and _is_mention(item, by, looked, at, len(name))
         ]
     return looked.meant[what]
 
 
-def _meant(item: Item, artists: list[str], looked: _Text, at: int, length: int) -> bool:
+def _is_mention(item: Item, artists: list[str], looked: _Text, at: int, length: int) -> bool:
     text, end = looked.plain, at + length
     if text[at - 1 : at] and text[at - 1] in _OPENING:
         return True

@@ -38,7 +38,7 @@ class Effort:
         return True
 
 
-class Places:
+class NameSearch:
     """The places of many names in one text.
 
     `plain` is the text as it stands, `folded` without regard to case and as long.

@@ -112,4 +112,4 @@ def status(phase: str, **more: Any) -> Status:
 def failure_parts(failure: LyraError, request_id: str) -> tuple[Part, Part]:
     """A failure in the middle of a stream, for programs and for people."""
     # In this order: useChat reads nothing that comes after `error`.
-    return FailureData(failure.describe(request_id), transient=True), Failure(str(failure))
+    return FailureData(failure.to_dict(request_id), transient=True), Failure(str(failure))

@@ -25,7 +25,7 @@ Heard = Iterator[tuple[Role, str]]
 Decoded = TypeVar("Decoded")
 
 
-class Piece(msgspec.Struct, gc=False):
+class ContentPart(msgspec.Struct, gc=False):
     """One part of a message; only those of type `text` are read."""
 
     type: str = "text"
@@ -78,11 +78,11 @@ class _Few(Generic[Decoded]):
 
 
 _MESSAGES = _Few(Message, MAX_MESSAGES)
-_PIECES = _Few(Piece, MAX_PARTS)
+_PIECES = _Few(ContentPart, MAX_PARTS)
 _WORDS: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 
-def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[Piece] | None:
+def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[ContentPart] | None:
     text = _bytes(sent)
     if text.startswith(b"["):
         return _PIECES.decode(text, where)
@@ -91,7 +91,7 @@ def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[Piece] | N
     return typed(text, _WORDS, where)
 
 
-def _parts(sent: msgspec.Raw | UnsetType, where: str) -> list[Piece]:
+def _parts(sent: msgspec.Raw | UnsetType, where: str) -> list[ContentPart]:
     text = _bytes(sent)
     return [] if text == b"null" else _PIECES.decode(text, where)
 

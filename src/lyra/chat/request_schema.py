@@ -48,7 +48,7 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
 
 
-class Question(msgspec.Struct, frozen=True):
+class ChatInput(msgspec.Struct, frozen=True):
     """What is asked: turns that begin and end with the user's, neighbours merged."""
 
     turns: tuple[Turn, ...]
@@ -78,14 +78,14 @@ class _Wishes(msgspec.Struct, kw_only=True):
     resumable: bool | None = False
 
 
-class Contract(_Wishes):
+class ChatRequest(_Wishes):
     """A message, and what was said before it."""
 
     message: str
     history: MessagesOrNull | UnsetType = UNSET
 
 
-class Kit(_Wishes):
+class UiMessagesRequest(_Wishes):
     """The whole conversation, as useChat and assistant-ui send it."""
 
     messages: Messages
@@ -99,21 +99,21 @@ class _Either(_Wishes):
 
 
 _EITHER = msgspec.json.Decoder(_Either)
-_CONTRACT = msgspec.json.Decoder(Contract)
+_CONTRACT = msgspec.json.Decoder(ChatRequest)
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 
 
-def parse_question(body: bytes) -> Question:
+def parse_question(body: bytes) -> ChatInput:
     """The question in a request's body, trimmed to what the model may see.
 
     Raises:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    return _read(body, {*_names(Contract), *_names(Kit)}, _question)
+    return _read(body, {*_names(ChatRequest), *_names(UiMessagesRequest)}, _question)
 
 
-def _question(body: bytes) -> Question:
+def _question(body: bytes) -> ChatInput:
     asked = _document(body, _EITHER)
     if left_out(asked.message) and not left_out(asked.messages):
         said = turns(heard(asked.messages, "$.messages"), "$.messages")
@@ -121,7 +121,7 @@ def _question(body: bytes) -> Question:
         contract = _document(body, _CONTRACT)
         last: Heard = iter([("user", contract.message)])
         said = turns(chain(last, heard(contract.history, "$.history")), "$.message")
-    return Question(said, asked.stream is not False, asked.id, bool(asked.resumable))
+    return ChatInput(said, asked.stream is not False, asked.id, bool(asked.resumable))
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:

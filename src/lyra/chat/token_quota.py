@@ -97,7 +97,7 @@ class Reservation:
         settle(_tokens(usage) + self._prompt * max(0, self._sent - bool(counted)))
 
 
-class Budget:
+class TokenQuota:
     """Today's tokens by account; remembers at most `entries` accounts.
 
     `longest_s`: for how long an answer may run; what a process held that died is free after that.

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from lyra import __version__
 from lyra.cli.environment import inherited, readable_variables, variables, warnings
-from lyra.cli.gc_tuning import search_seldom
+from lyra.cli.gc_tuning import tune_gc
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
@@ -77,7 +77,7 @@ def _serve(asked: argparse.Namespace) -> int:
         )
         if code is not None:
             return code
-    search_seldom()
+    tune_gc()
     _import_aiocache()
     from lyra.cli import commands  # noqa: PLC0415
 

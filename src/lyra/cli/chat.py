@@ -24,7 +24,7 @@ from lyra.cli.client import (
 )
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.environment import spotify_token
-from lyra.cli.rendering import Drawn, Piped, Shown
+from lyra.cli.rendering import MarkdownRenderer, PlainRenderer, Renderer
 from lyra.settings import Url
 from lyra.spotify.token import Token
 
@@ -143,7 +143,7 @@ class _Talk:
             self._converse(line)
 
     def _converse(self, question: str) -> None:
-        shown: Shown = Drawn(self._console) if self._typed else Piped()
+        shown: Renderer = MarkdownRenderer(self._console) if self._typed else PlainRenderer()
         self._done(self._answer(question, shown), shown)
         if shown.text.strip():
             self._history += (
@@ -152,7 +152,7 @@ class _Talk:
             )
             self._history = _newest(self._history)
 
-    def _done(self, work: Coroutine[Any, Any, None], shown: Shown | None = None) -> bool:
+    def _done(self, work: Coroutine[Any, Any, None], shown: Renderer | None = None) -> bool:
         """Whether the work came to its end: Ctrl-C stops it, and nothing but it."""
         said = ""
         with shown or contextlib.nullcontext():
@@ -169,13 +169,13 @@ class _Talk:
             _complain(said)
         return not said
 
-    async def _answer(self, question: str, shown: Shown) -> None:
+    async def _answer(self, question: str, shown: Renderer) -> None:
         async with aclosing(self._client.ask(self._token, question, self._history)) as parts:
             async for part in parts:
                 _show(part, shown)
 
 
-def _show(part: Part, shown: Shown) -> None:
+def _show(part: Part, shown: Renderer) -> None:
     match part:
         case {"type": "text-delta", "delta": str(words)}:
             shown.add(harmless(words))

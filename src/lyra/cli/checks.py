@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True):
     do: str = ""
 
 
-class Answered(msgspec.Struct, frozen=True):
+class HttpReply(msgspec.Struct, frozen=True):
     """How an address answered: `seconds_off` is its clock's lead over ours, where it told."""
 
     status: int
@@ -284,11 +284,11 @@ async def _unconnected(address: Address, within_s: float) -> str:
 
 async def _ask(
     http: aiohttp.ClientSession, url: str, now: Callable[[], datetime], proxy: str | None = None
-) -> Answered | str:
+) -> HttpReply | str:
     """How this address answers a GET without any credential, or why it does not."""
     try:
         async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
-            return Answered(answer.status, _seconds_off(answer.headers.get("Date"), now()))
+            return HttpReply(answer.status, _seconds_off(answer.headers.get("Date"), now()))
     except TimeoutError:
         return "no answer in time"
     except aiohttp.ClientConnectorDNSError:

@@ -13,7 +13,7 @@ import msgspec
 
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
-from lyra.cli.threads import NobodyWaits
+from lyra.cli.threads import DaemonThreadExecutor
 from lyra.settings import SettingError, Settings
 from lyra.web.http.access_log import RequestLog
 
@@ -134,7 +134,7 @@ def _in_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
         factory = uvloop.new_event_loop
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.get_loop().set_default_executor(NobodyWaits())
+            runner.get_loop().set_default_executor(DaemonThreadExecutor())
             return runner.run(work())
     except OSError as failure:
         print(f"lyra: cannot listen: {failure.strerror or failure}", file=sys.stderr)

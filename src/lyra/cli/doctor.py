@@ -23,7 +23,7 @@ from lyra.cli.checks import (
     check_uvloop,
     settings_of,
 )
-from lyra.cli.threads import NobodyWaits
+from lyra.cli.threads import DaemonThreadExecutor
 from lyra.settings import Settings
 
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
@@ -57,7 +57,7 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: 
 
 async def _look(settings: Settings, within_s: float) -> list[Finding]:
     """The checks that wait, all at the same time."""
-    asyncio.get_running_loop().set_default_executor(NobodyWaits())
+    asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     timeout = aiohttp.ClientTimeout(total=within_s)
     async with (
         # As Lyra asks Spotify: past any proxy of the environment.

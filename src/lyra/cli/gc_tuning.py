@@ -6,7 +6,7 @@ _YOUNG = 300  # objects more than there were; with Python's own 700 one takes up
 _FULL = 300  # younger collections before a full one; Python's own figure is 10
 
 
-def search_seldom() -> None:
+def tune_gc() -> None:
     """Make full collections rare, and young ones short; to be called before the imports.
 
     A full one holds the loop up for as long as there is work under way, a tenth of a second for

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, TextIO
 import orjson
 
 from lyra.cli.redact import Redactor
-from lyra.web.http.access_log import Answered
+from lyra.web.http.access_log import AccessRecord
 from lyra.web.http.responses import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
@@ -30,10 +30,12 @@ _REQUESTS = "lyra.web.requests"
 
 def configure_logs(
     style: Literal["text", "json"], secrets: tuple[str, ...] = (), *, level: str = "info"
-) -> "Lines":
+) -> "BufferedHandler":
     """Send every record from this level on to stderr in one style, these secrets blackened."""
     redact, least = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
-    handler = Lines(sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact))
+    handler = BufferedHandler(
+        sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact)
+    )
     handler.setLevel(least)
     logging.basicConfig(level=least, handlers=[handler], force=True)
     for vendor in _QUIET:
@@ -45,20 +47,20 @@ def configure_logs(
     return handler
 
 
-class Style(Protocol):
+class LineFormat(Protocol):
     """How a line looks."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
 
-    def answered(self, answered: Answered, at: float) -> str:
+    def answered(self, answered: AccessRecord, at: float) -> str:
         """The line of a request that was answered `at` seconds since 1970."""
 
 
-class Lines(logging.Handler):
+class BufferedHandler(logging.Handler):
     """Collects lines, at most `most`, and writes them in the background."""
 
-    def __init__(self, out: TextIO, style: Style, most: int = _MOST_LINES) -> None:
+    def __init__(self, out: TextIO, style: LineFormat, most: int = _MOST_LINES) -> None:
         super().__init__()
         self.dropped = 0
         self._out = out
@@ -75,7 +77,7 @@ class Lines(logging.Handler):
         """Take a line; formatted here, where the request's id is known."""
         self._take(self._style.format(record))
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: AccessRecord) -> None:
         """Take the line of a request, which costs a tenth of a record's."""
         if answered.level >= self.level:
             self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
@@ -136,7 +138,7 @@ class TextStyle(logging.Formatter):
         # A record stays on its lines, whatever a stranger managed to put into it.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
-    def answered(self, answered: Answered, at: float) -> str:
+    def answered(self, answered: AccessRecord, at: float) -> str:
         return (
             f"{_time_of_day(int(at))} {logging.getLevelName(answered.level)} {_REQUESTS} "
             f"{answered.line()} [{answered.request_id}]"
@@ -168,7 +170,7 @@ class JsonStyle(logging.Formatter):
         told |= {name: self._redact(told[name]) for name in ("message", "trace") if name in told}
         return orjson.dumps(told, default=str).decode()
 
-    def answered(self, answered: Answered, at: float) -> str:
+    def answered(self, answered: AccessRecord, at: float) -> str:
         method, route, status, ms, rid = answered
         told = {
             "at": at,

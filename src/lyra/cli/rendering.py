@@ -15,7 +15,7 @@ _A_SECOND = 12
 _ROOM = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
 
 
-class Shown(Protocol):
+class Renderer(Protocol):
     """An answer on the screen; `text` is all of it."""
 
     text: str
@@ -36,7 +36,7 @@ class Shown(Protocol):
         """Show what is being done until words come."""
 
 
-class Piped:
+class PlainRenderer:
     """Words as they come, nothing else."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Piped:
         """Print nothing: a program reads this."""
 
 
-class Drawn:
+class MarkdownRenderer:
     """Markdown, redrawn while it grows; of a long answer the end is seen, and in the end all."""
 
     def __init__(self, console: Console) -> None:

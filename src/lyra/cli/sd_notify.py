@@ -4,7 +4,7 @@ import os
 import socket
 
 
-def notify(manager: str | None, state: str) -> None:
+def sd_notify(manager: str | None, state: str) -> None:
     """Say `state` (such as `READY=1`) to the manager's datagram socket, if there is a manager.
 
     A manager that does not listen is none of the service's business.

@@ -17,17 +17,17 @@ from msgspec.structs import replace
 
 from lyra import __version__
 from lyra.app import create_app
-from lyra.chat.model.port import Arriving
+from lyra.chat.model.port import LazyModel
 from lyra.cli.address import cannot_listen, reachable_at
 from lyra.cli.console import say
 from lyra.cli.environment import process_manager, wants_traces
-from lyra.cli.sd_notify import notify
+from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
-from lyra.spotify.prewarm import kept
-from lyra.tracing import Traces
+from lyra.spotify.prewarm import kept_warm
+from lyra.tracing import Tracer
 from lyra.web.api.admin import admin_app
 from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen, listen_on
@@ -73,18 +73,18 @@ async def serve_until_stopped(
             return 0
         async with _admin_port(app[SERVICES], settings, request_log) as admin:
             port = await _listen(runner, settings, inherited)
-            await stack.enter_async_context(kept(app[SERVICES].lyra.spotify.pool))
+            await stack.enter_async_context(kept_warm(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
             model = app[SERVICES].speaker.model
-            if isinstance(model, Arriving) and not await _done(model.arrived(), stop):
+            if isinstance(model, LazyModel) and not await _done(model.wait_loaded(), stop):
                 return 0
             gc.freeze()
             _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
-            notify(process_manager(), "READY=1")
+            sd_notify(process_manager(), "READY=1")
             await stop.wait()
-            notify(process_manager(), "STOPPING=1")
+            sd_notify(process_manager(), "STOPPING=1")
             _say(why, lambda _: "lyra: stopping; live answers may finish")
             await runner.leave()
             app[SERVICES].runs.draining = True
@@ -92,10 +92,10 @@ async def serve_until_stopped(
 
 
 @asynccontextmanager
-async def _open_traces() -> AsyncIterator[Traces]:
+async def _open_traces() -> AsyncIterator[Tracer]:
     """Traces for the collector that the environment names; without one, nothing is imported."""
     if not wants_traces():
-        yield Traces()
+        yield Tracer()
         return
     collector = await asyncio.to_thread(importlib.import_module, "lyra.otel")
     async with AsyncExitStack() as stack:

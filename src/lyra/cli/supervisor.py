@@ -21,7 +21,7 @@ from lyra.cli.address import cannot_listen
 from lyra.cli.console import say
 from lyra.cli.environment import warnings
 from lyra.cli.inbox import RELOAD, open_inbox, received
-from lyra.cli.sd_notify import notify
+from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, watch_terminal
 from lyra.cli.worker import LONGEST_REST_S, Generation, Worker
 from lyra.settings import SettingError, Settings, shown_address
@@ -123,10 +123,10 @@ class Supervisor:
     async def run(self) -> int:
         """Keep the workers until a signal; 0, or the code of a first worker that cannot start."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._inbox, self._heard)
+        loop.add_reader(self._inbox, self._on_notify)
         self._watch_signals()
         first = await self._start(0, self._first)
-        if await first.settle(self._stopping):
+        if await first.wait_ready(self._stopping):
             await self._keep_all(first)
         else:
             await first.end()
@@ -148,18 +148,18 @@ class Supervisor:
 
     async def _roll_when_asked(self) -> None:
         for slot in self._slots:
-            await slot.worker.settle(self._stopping)
+            await slot.worker.wait_ready(self._stopping)
         if not self._stopping.is_set():
             address = shown_address(*self._sock.getsockname()[:2])
             workers = ", ".join(str(slot.worker.pid) for slot in self._slots)
             _say(f"workers {workers} serve on http://{address}; Ctrl-C stops them")
-            notify(self._manager, "READY=1")
+            sd_notify(self._manager, "READY=1")
         while not self._stopping.is_set():
             await _first_of(self._asked, self._stopping)
             if self._asked.is_set() and not self._stopping.is_set():
-                await self._roll()
+                await self._rolling_restart()
 
-    async def _roll(self) -> None:
+    async def _rolling_restart(self) -> None:
         """Replace every worker, one at a time; the first that cannot be replaced ends it."""
         self._asked.clear()
         asking, self._asking = self._asking, []
@@ -186,7 +186,7 @@ class Supervisor:
                 f"are: {why.rstrip('.')}. Mend it, and reload once more"
             )
         _say(words)
-        notify(self._manager, f"STATUS={words}")
+        sd_notify(self._manager, f"STATUS={words}")
         for address in asking:
             try:
                 self._inbox.sendto(f"{int(not whole)} {words}.".encode(), address)
@@ -226,7 +226,7 @@ class Supervisor:
                 worker.process.kill()
             os._exit(1)
         _say("stopping; live answers may finish")
-        notify(self._manager, "STOPPING=1")
+        sd_notify(self._manager, "STOPPING=1")
         self._stopping.set()
         self._wake()
 
@@ -234,7 +234,7 @@ class Supervisor:
         for slot in self._slots:
             slot.news.set()
 
-    def _heard(self) -> None:
+    def _on_notify(self) -> None:
         message = received(self._inbox)
         if message.text.startswith(RELOAD):
             mine = message.user in (0, os.getuid()) and message.address
@@ -286,7 +286,7 @@ class Supervisor:
             _say(
                 f"worker {slot.number} (pid {slot.worker.pid}) ended with {code}; starting another"
             )
-            rest_s = _REST_S if slot.worker.proved else min(2 * rest_s, LONGEST_REST_S)
+            rest_s = _REST_S if slot.worker.is_stable else min(2 * rest_s, LONGEST_REST_S)
             await _first_of(slot.news, within_s=rest_s)
             if not slot.news.is_set():
                 slot.worker = await self._start(slot.number, slot.worker.generation)
@@ -296,7 +296,7 @@ class Supervisor:
     async def _replace(self, slot: Slot, generation: Generation) -> None:
         """Put a new worker into the slot, or keep the old where that cannot start."""
         old, new = slot.worker, await self._start(slot.number, generation)
-        served = await new.settle(self._stopping)
+        served = await new.wait_ready(self._stopping)
         if served:
             _say(f"worker {slot.number}: pid {new.pid} replaces {old.pid}")
             slot.worker = new

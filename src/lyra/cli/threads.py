@@ -6,7 +6,7 @@ from threading import Thread
 from typing import Any
 
 
-class NobodyWaits(ThreadPoolExecutor):
+class DaemonThreadExecutor(ThreadPoolExecutor):
     """A thread for each piece of work, left alone when the process ends.
 
     A name server that does not answer holds one for half a minute, and the import of the model's

@@ -33,7 +33,7 @@ class Worker:
         self.ended = loop.create_task(process.wait())
         self._began = loop.time()
 
-    async def settle(self, stopping: asyncio.Event) -> bool:
+    async def wait_ready(self, stopping: asyncio.Event) -> bool:
         """Whether it serves: wait until it does, has ended, took too long or is not wanted."""
         loop = asyncio.get_running_loop()
         ready, stopped = loop.create_task(self.ready.wait()), loop.create_task(stopping.wait())
@@ -45,7 +45,7 @@ class Worker:
         return self.ready.is_set() and not self.ended.done()
 
     @property
-    def proved(self) -> bool:
+    def is_stable(self) -> bool:
         """Whether it has lived long enough not to be one of many that die at once."""
         return asyncio.get_running_loop().time() - self._began > LONGEST_REST_S
 

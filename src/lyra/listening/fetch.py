@@ -33,7 +33,7 @@ from lyra.listening.parse import (
 )
 from lyra.listening.scopes import advice
 from lyra.listening.summary import summarise
-from lyra.loop_throttle import Turns
+from lyra.loop_throttle import LoopThrottle
 from lyra.spotify.failures import SpotifyFailure
 
 _PIECE_S = 0.001  # a real page is trimmed in half of it
@@ -42,7 +42,7 @@ T = TypeVar("T")
 Report = Callable[[Section], None]
 
 
-class SpotifyReader(Protocol):
+class ReadsSpotify(Protocol):
     """Reads the endpoints of one listener; `calls` counts the requests it has made so far."""
 
     @property
@@ -61,12 +61,12 @@ class _Outcome(Generic[T]):
 
 
 async def fetch_listening(
-    reader: SpotifyReader,
+    reader: ReadsSpotify,
     *,
     now: float,
     report: Report,
     held: Listening | None = None,
-    turns: Turns | None = None,
+    turns: LoopThrottle | None = None,
 ) -> Listening:
     """Return what Spotify tells of this listener, whatever part of it can be read.
 
@@ -82,8 +82,8 @@ async def fetch_listening(
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
         TryLaterError: no section could be read, for reasons that pass.
     """
-    turns = turns or Turns()
-    ask = _Asker(reader, report, held, turns)
+    turns = turns or LoopThrottle()
+    ask = _SectionFetcher(reader, report, held, turns)
     calls = asyncio.gather(
         ask("profile", read_profile, lambda had: (had.profile,)),
         ask("top_artists", read_artists, lambda had: had.top_artists),
@@ -100,18 +100,18 @@ async def fetch_listening(
         if refused is None:
             raise
     else:
-        rest = (_sound(artists), _sound(tracks), _sound(plays), _sound(playlists))
-        who = await ask.about_the_token(_sound(profile), [each.failure for each in rest])
-        await turns.step()
+        rest = (_unwrap(artists), _unwrap(tracks), _unwrap(plays), _unwrap(playlists))
+        who = await ask.recheck_profile(_unwrap(profile), [each.failure for each in rest])
+        await turns.slice()
         return _assemble(who, *rest, now=now)
     raise refused  # here and not in the block above, so that no context hangs on it
 
 
-class _Asker:
+class _SectionFetcher:
     """Asks Spotify for a section, unless it is held for good."""
 
     def __init__(
-        self, reader: SpotifyReader, report: Report, held: Listening | None, turns: Turns
+        self, reader: ReadsSpotify, report: Report, held: Listening | None, turns: LoopThrottle
     ) -> None:
         self._reader = reader
         self._turns = turns
@@ -135,9 +135,9 @@ class _Asker:
                 self._refuse(outcome.failure)
             return outcome
         self._report(section)
-        return _Outcome(section, Parsed(take(self._held), regimes=_seen(self._held)))
+        return _Outcome(section, Parsed(take(self._held), regimes=_regime_evidence(self._held)))
 
-    async def about_the_token(
+    async def recheck_profile(
         self, kept: _Outcome[Profile], failures: Sequence[SpotifyFailure | None]
     ) -> _Outcome[Profile]:
         """The profile; asked for now if it was not before and one of these casts doubt on it.
@@ -179,7 +179,7 @@ class _Asker:
         for item in page.trimmed:
             kept.append(item)
             if clock() > until:
-                await self._turns.later()
+                await self._turns.yield_turn()
                 until = clock() + _PIECE_S
         return page.done(kept)
 
@@ -194,7 +194,7 @@ def _listed(held: Listening) -> tuple[ListedPlaylist, ...]:
     return tuple(ListedPlaylist(playlist, None) for playlist in held.playlists)
 
 
-def _seen(held: Listening) -> frozenset[Regime]:
+def _regime_evidence(held: Listening) -> frozenset[Regime]:
     """The evidence that led to the regime of what is held."""
     match held.regime:
         case "mixed":
@@ -205,7 +205,7 @@ def _seen(held: Listening) -> frozenset[Regime]:
             return frozenset({regime})
 
 
-def _sound(outcome: _Outcome[T] | BaseException) -> _Outcome[T]:
+def _unwrap(outcome: _Outcome[T] | BaseException) -> _Outcome[T]:
     """Return the outcome; an exception here is a bug, and hiding it would help nobody."""
     if isinstance(outcome, BaseException):
         raise outcome

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 LIMIT = 3
 
 
-class Breaker:
+class ConsecutiveBreaker:
     """Opens after three failures in a row and rests; then one probe at a time may go.
 
     One is enough where Redis itself has said no and closed the connection. An answer closes it. Who is cancelled proves nothing and is not counted.

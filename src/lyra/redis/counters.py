@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.protocol import Command
 
 
-class Standing(NamedTuple):
+class Tally(NamedTuple):
     """What all processes have used and hold of a bound, and whether more was held by this call."""
 
     passes: bool
@@ -22,7 +22,7 @@ class SharedCounters:
     `name` ends in a cache key: nothing else of a listener may be in it.
     """
 
-    def __init__(self, door: RedisDoor) -> None:
+    def __init__(self, door: RedisGateway) -> None:
         self._door = door
 
     async def hold(
@@ -35,7 +35,7 @@ class SharedCounters:
         owed: Mapping[str, int],
         held_s: float,
         ttl_s: int,
-    ) -> Standing | None:
+    ) -> Tally | None:
         """Hold an amount for this holder, in the one step that looks whether that is allowed.
 
         It is while less than `within` is used, and either nothing is held or all stays `within`.
@@ -44,10 +44,10 @@ class SharedCounters:
         asked = (holder, amount, within)
         times = (round(held_s * 1000), ttl_s * 1000)
         command: Command = ("EVAL", scripts.HOLD, 2, *_names(name), *times, *asked, *_flat(owed))
-        match await self._door.ask(command):
+        match await self._door.execute(command):
             case [[int(passes), int(used), int(held), int(bad)]]:
                 self._note(bad)
-                return Standing(bool(passes), used, held)
+                return Tally(bool(passes), used, held)
             case _:
                 return None
 
@@ -61,7 +61,7 @@ class SharedCounters:
         """
         times = (round(held_s * 1000), ttl_s * 1000)
         command: Command = ("EVAL", scripts.SETTLE, 2, *_names(name), *times, *_flat(used))
-        match await self._door.ask(command):
+        match await self._door.execute(command):
             case [[int(total), int(bad)]]:
                 self._note(bad)
                 return total

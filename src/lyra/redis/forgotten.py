@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.graves import Graves
 from lyra.redis.invalidation import PastVerb
 from lyra.redis.protocol import Reply
@@ -16,7 +16,7 @@ class Forgotten:
     `verb` says of what: see Notices.tell_of_past.
     """
 
-    def __init__(self, door: RedisDoor, verb: PastVerb) -> None:
+    def __init__(self, door: RedisGateway, verb: PastVerb) -> None:
         self._door = door
         self._verb: PastVerb = verb
         self._graves = Graves()
@@ -51,13 +51,13 @@ class Forgotten:
         One that is full or read-only still passes notices on. What it keeps was there before, so
         that whoever hears this takes nothing of it any more.
         """
-        replies = await self._door.ask(("TIME",))
+        replies = await self._door.execute(("TIME",))
         moment = self.moment(replies[0]) if replies else None
         if moment is None:
             return
         self.bury(key, moment, held=held)
         past = f"{self._door.notices.compose(self._verb, key or '-')} {moment} {int(held)}"
-        await self._door.ask(*(("PUBLISH", self._door.channel, each) for each in (past, *also)))
+        await self._door.execute(*(("PUBLISH", self._door.channel, each) for each in (past, *also)))
 
     def _hear(self, key: str | None, moment: int, held: bool) -> None:
         """Take over another process's forget; a moment that is yet to come is nobody's."""
@@ -66,5 +66,5 @@ class Forgotten:
             self.bury(key, min(moment, round(now) + _APART_US), held=held)
 
     async def _learn(self) -> None:
-        if replies := await self._door.ask(("TIME",)):
+        if replies := await self._door.execute(("TIME",)):
             self.moment(replies[0])

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from lyra.extras import how_to_install
 from lyra.metrics import Metrics
 from lyra.redis import scripts
-from lyra.redis.breaker import Breaker
-from lyra.redis.invalidation import Notices, Subscriber
+from lyra.redis.breaker import ConsecutiveBreaker
+from lyra.redis.invalidation import InvalidationBus, Subscriber
 from lyra.redis.keyspace import LOOK, channel
 from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
 from lyra.redis.refusals import Refusals
@@ -38,7 +38,7 @@ class Sender(Protocol):
     async def send(self, *commands: Command) -> list[Reply]: ...
 
 
-class RedisDoor:
+class RedisGateway:
     """A Redis that may be away at any time: then every answer is None, at once.
 
     What it refuses is answered with a Refusal, and not sent again for a while: see Refusals.
@@ -47,7 +47,7 @@ class RedisDoor:
     def __init__(
         self,
         sender: Sender,
-        breaker: Breaker,
+        breaker: ConsecutiveBreaker,
         metrics: Metrics,
         *,
         db: int,
@@ -66,7 +66,7 @@ class RedisDoor:
             "reason",
             _REASONS,
         )
-        self.notices = Notices(self.me, self.discarded.count)
+        self.notices = InvalidationBus(self.me, self.discarded.count)
         self._sender = sender
         self._breaker = breaker
         self._refusals = refusals or Refusals(time.monotonic, rest_s=timing.rest_s)
@@ -74,7 +74,7 @@ class RedisDoor:
         self._works: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self.notices.on_joined(self._look)
-        metrics.watch("lyra_redis", self.stats)
+        metrics.register_callback("lyra_redis", self.stats)
 
     @property
     def reachable(self) -> bool:
@@ -90,10 +90,10 @@ class RedisDoor:
         if not self.refuses(command):
             self._refusals.note([command], [Refusal("RUBBISH")])
 
-    async def ask(self, *commands: Command) -> list[Reply] | None:
+    async def execute(self, *commands: Command) -> list[Reply] | None:
         """The replies to commands that go out together; None when Redis does not answer."""
         if self._breaker.open:
-            self._look_behind()
+            self._probe_in_background()
             self.calls.count("withheld")
             return None
         withheld: list[Reply] = [self._refusals.withheld(command) for command in commands]
@@ -135,7 +135,7 @@ class RedisDoor:
     def _looked_on(self, _: object) -> None:
         self._looking = None
 
-    def _look_behind(self) -> None:
+    def _probe_in_background(self) -> None:
         """Find out whether Redis is back, once it has rested, while nobody waits for that."""
         if self._probe is None and not self._breaker.resting:
             self._probe = asyncio.get_running_loop().create_task(self._sent(("PING",)))
@@ -191,12 +191,12 @@ class RedisDoor:
         reason = self._breaker.refusal or self._refusals.reason
         if reason is not None:
             return {"state": "degraded", "reason": reason}
-        fine = self.notices.hearing and not self._breaker.open
+        fine = self.notices.subscribed and not self._breaker.open
         return {"state": "ok" if fine else "degraded"}
 
     def stats(self) -> dict[str, int]:
         """Switches at this moment, 1 for yes."""
-        return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.hearing)}
+        return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.subscribed)}
 
 
 @asynccontextmanager
@@ -208,7 +208,7 @@ async def open_redis(
     rng: Random,
     timing: Timing | None = None,
     connections: int = CONNECTIONS,
-) -> AsyncIterator[RedisDoor]:
+) -> AsyncIterator[RedisGateway]:
     """The door to the Redis at this URL, whether it is there already or comes later.
 
     `clock` counts seconds, from anywhere.
@@ -220,9 +220,9 @@ async def open_redis(
     timing = timing or Timing()
     address = parse_address(url)
     client = await _client(address, timing, connections)
-    breaker = Breaker(clock, rest_s=timing.rest_s)
+    breaker = ConsecutiveBreaker(clock, rest_s=timing.rest_s)
     refusals = Refusals(clock, rest_s=timing.rest_s)
-    door = RedisDoor(client, breaker, metrics, db=address.db, timing=timing, refusals=refusals)
+    door = RedisGateway(client, breaker, metrics, db=address.db, timing=timing, refusals=refusals)
     subscriber = Subscriber(
         lambda: client.subscription(door.channel), door.notices, breaker, timing, rng
     )

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from random import Random
 from typing import Literal, Protocol
 
-from lyra.redis.breaker import Breaker
+from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.keyspace import checked
 from lyra.redis.protocol import RefusedError, UnansweredError
 from lyra.redis.timing import Timing
@@ -36,20 +36,20 @@ class Subscription(Protocol):
 Subscribe = Callable[[], AbstractAsyncContextManager[Subscription]]
 
 
-class Bell:
+class KeyEvent:
     """Rings when something happened to a key."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         self._rung.set()
 
-    def still(self) -> None:
+    def clear(self) -> None:
         """Forget the rings so far; look at Redis after this, so that none is missed."""
         self._rung.clear()
 
-    async def rung(self, within_s: float) -> None:
+    async def wait(self, within_s: float) -> None:
         """Return at the next ring, or after `within_s`."""
         try:
             async with asyncio.timeout(within_s):
@@ -58,14 +58,14 @@ class Bell:
             return
 
 
-class Notices:
+class InvalidationBus:
     """The bells by key (as many as callers wait at this moment) and who wants to be told."""
 
     def __init__(self, me: str, count: Callable[[str], None]) -> None:
-        self.hearing = False
+        self.subscribed = False
         self._me = me
         self._count = count
-        self._bells: dict[str, set[Bell]] = {}
+        self._bells: dict[str, set[KeyEvent]] = {}
         self._told: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
         self._on_runs: list[Callable[[RunVerb, str], None]] = []
@@ -100,9 +100,9 @@ class Notices:
         return f"{verb} {self._me} {key}"
 
     @contextmanager
-    def bell(self, key: str) -> Iterator[Bell]:
+    def bell(self, key: str) -> Iterator[KeyEvent]:
         """A bell for this key, for the length of the block."""
-        bell = Bell()
+        bell = KeyEvent()
         self._bells.setdefault(key, set()).add(bell)
         try:
             yield bell
@@ -115,29 +115,29 @@ class Notices:
         """The subscription is there: what was said before it is unknown."""
         for act in self._on_joined:
             await act()
-        self.hearing = True
-        self.anything_may_have_happened()
+        self.subscribed = True
+        self.invalidate_all()
 
     def lost(self) -> None:
         """The subscription is gone; if there was one, nothing in memory is sure from now on."""
-        if self.hearing:
-            self.hearing = False
-            self.anything_may_have_happened()
+        if self.subscribed:
+            self.subscribed = False
+            self.invalidate_all()
 
-    def anything_may_have_happened(self) -> None:
+    def invalidate_all(self) -> None:
         """Invalidate everything and let everybody who waits look again."""
         for invalidate, _ in self._told:
             _call(invalidate, None)
         self._ring_all()
 
-    def heard(self, notice: bytes) -> None:
+    def on_message(self, notice: bytes) -> None:
         """Act on a notice; one's own only rings, and what is none of Lyra's is counted."""
         match notice.decode("ascii", "replace").split(" "):
             case ["all", sender, "-"]:
                 if sender == self._me:
                     self._ring_all()
                 else:
-                    self.anything_may_have_happened()
+                    self.invalidate_all()
             case ["kept" | "gone" | "free" as verb, sender, key] if _is_key(key):
                 if sender != self._me:
                     self._pass_on(verb, key)
@@ -176,7 +176,7 @@ class Notices:
 
     def _ring(self, key: str) -> None:
         for bell in self._bells.get(key, ()):
-            bell.ring()
+            bell.set()
 
 
 class Subscriber:
@@ -185,8 +185,8 @@ class Subscriber:
     def __init__(
         self,
         subscribe: Subscribe,
-        notices: Notices,
-        breaker: Breaker,
+        notices: InvalidationBus,
+        breaker: ConsecutiveBreaker,
         timing: Timing,
         rng: Random,
     ) -> None:
@@ -217,7 +217,7 @@ class Subscriber:
                 while True:
                     notice = await subscription.next()
                     if notice is not None:
-                        self._notices.heard(notice)
+                        self._notices.on_message(notice)
         except UnansweredError as lost:
             self._breaker.failed(lost.reason, refused=lost.refused)
         except RefusedError as refused:

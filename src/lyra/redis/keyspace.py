@@ -16,7 +16,7 @@ _KEY = re.compile(r"[0-9a-f]{16,128}")
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class RedisKeys:
     """The names under which one key's things are kept during one epoch."""
 
     epoch: str

@@ -6,8 +6,8 @@ from types import TracebackType
 from typing import Self
 
 from lyra.redis import scripts
-from lyra.redis.gateway import RedisDoor
-from lyra.redis.keyspace import Names
+from lyra.redis.gateway import RedisGateway
+from lyra.redis.keyspace import RedisKeys
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Lease:
     answer out is the generation. Its end never raises: what the block brought is not lost to it.
     """
 
-    def __init__(self, door: RedisDoor, names: Names, value: str) -> None:
+    def __init__(self, door: RedisGateway, names: RedisKeys, value: str) -> None:
         self.held = True
         self._door = door
         self._names = names
@@ -49,7 +49,7 @@ class Lease:
         lease_ms = round(self._door.timing.lease_s * 1000)
         while self.held:
             await asyncio.sleep(self._door.timing.beat_s)
-            kept = await self._door.ask(
+            kept = await self._door.execute(
                 ("EVAL", scripts.KEEP, 1, self._names.lease, self._value, lease_ms)
             )
             # No answer is no loss: the lease outlives two missed beats.
@@ -60,7 +60,7 @@ class Lease:
         door = self._door
         notice = door.notices.compose("free", self._names.key)
         try:
-            await door.ask(
+            await door.execute(
                 ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
             )
         except Exception:

@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
 from lyra.redis.forgotten import Forgotten
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import Invalidate, Replaced
-from lyra.redis.keyspace import EPOCH, Names, checked, word
+from lyra.redis.keyspace import EPOCH, RedisKeys, checked, word
 from lyra.redis.lease import Lease
 from lyra.redis.owed import Owed
 from lyra.redis.protocol import Command, Refusal, Reply
@@ -52,7 +52,7 @@ class Generation:
 class SharedListeners:
     """The tier behind every process's memory."""
 
-    def __init__(self, door: RedisDoor) -> None:
+    def __init__(self, door: RedisGateway) -> None:
         self._door = door
         self._epoch = ""
         # Only who may forget all can come to owe that: no number of single keys becomes it.
@@ -196,7 +196,7 @@ class SharedListeners:
     async def _forget_all(self) -> bool:
         epoch, notices = secrets.token_hex(8), self._door.notices
         owed = [(each, each.demand()) for each in (self._owed_all, self._owed)]
-        replies = await self._door.ask(
+        replies = await self._door.execute(
             (
                 *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel),
                 *(notices.compose("all"), notices.compose("past")),
@@ -213,7 +213,7 @@ class SharedListeners:
             case _:
                 return False
 
-    async def lead(self, key: str, *, refresh: bool = False) -> Lease | None:
+    async def acquire_lease(self, key: str, *, refresh: bool = False) -> Lease | None:
         """The right to fetch this key, to be used as `async with lease`.
 
         None when another process has it, when there is a value already (unless this is a
@@ -232,7 +232,7 @@ class SharedListeners:
         )
         match replies:
             case [1]:
-                return Lease(self._door, Names(self._epoch, key), value)
+                return Lease(self._door, RedisKeys(self._epoch, key), value)
             case None | [0 | Refusal()]:
                 return None
             case _:
@@ -251,11 +251,11 @@ class SharedListeners:
             try:
                 async with asyncio.timeout_at(until):
                     while True:
-                        bell.still()
+                        bell.clear()
                         standing = await self._standing(key)
                         if standing != "led":
                             return standing
-                        await bell.rung(self._door.timing.recheck_s)
+                        await bell.wait(self._door.timing.recheck_s)
             except TimeoutError:
                 return "unknown"
 
@@ -278,7 +278,7 @@ class SharedListeners:
         await self._ask(key, lambda names: [("UNLINK", names.entry)])
 
     async def _ask(
-        self, key: str, commands: Callable[[Names], Sequence[Command]]
+        self, key: str, commands: Callable[[RedisKeys], Sequence[Command]]
     ) -> list[Reply] | None:
         """`_ask_now`, once what is owed of this key has been forgotten."""
         checked(key)
@@ -287,7 +287,7 @@ class SharedListeners:
         return await self._ask_now(key, commands)
 
     async def _ask_now(
-        self, key: str, commands: Callable[[Names], Sequence[Command]]
+        self, key: str, commands: Callable[[RedisKeys], Sequence[Command]]
     ) -> list[Reply] | None:
         """The replies under the current epoch's names; None without Redis.
 
@@ -295,9 +295,9 @@ class SharedListeners:
         acts on an old one. What is sent under an old one's names does no harm.
         """
         for last_try in (False, False, True):
-            names = Names(self._epoch, checked(key))
+            names = RedisKeys(self._epoch, checked(key))
             sent = commands(names) if self._epoch else ()
-            replies = await self._door.ask(*sent, ("GET", EPOCH))
+            replies = await self._door.execute(*sent, ("GET", EPOCH))
             if replies is None:
                 return None
             *rest, found = replies
@@ -318,18 +318,18 @@ class SharedListeners:
             # The first of several processes wins; rubbish under the name is written over.
             only_new = ("NX",) if missing else ()
             epoch = secrets.token_hex(8)
-            replies = await self._door.ask(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
+            replies = await self._door.execute(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
             epoch = word(replies[-1]) if replies else None
             if epoch is None and replies and replies[-1] is not None:
                 self._door.misunderstand(("GET", EPOCH))  # it was told, and says something else
         self._epoch = epoch or ""
         return bool(self._epoch)
 
-    async def _unpoisoned(self, names: Names, replies: list[Reply]) -> list[Reply]:
+    async def _unpoisoned(self, names: RedisKeys, replies: list[Reply]) -> list[Reply]:
         """The replies; things of a wrong type under the key's names are deleted and counted."""
         if _WRONG_TYPE in replies:
             self._door.discarded.count("poisoned")
-            await self._door.ask(("UNLINK", names.entry, names.generation, names.lease))
+            await self._door.execute(("UNLINK", names.entry, names.generation, names.lease))
         return replies
 
     async def _hurry(self) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from itertools import chain, count
 
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 
 MOST_HELD = 10_000
 MOST_OTHERS = 1_000
@@ -23,7 +23,7 @@ class Owed:
     never push out a key that this process has held, and never become more than themselves.
     """
 
-    def __init__(self, door: RedisDoor, forget: Callable[[str], Awaitable[bool]]) -> None:
+    def __init__(self, door: RedisGateway, forget: Callable[[str], Awaitable[bool]]) -> None:
         self._door = door
         self._forget = forget
         # Each with the number of its latest demand: only what was demanded before is paid.

@@ -19,7 +19,7 @@ import msgspec
 
 from lyra.redis import scripts
 from lyra.redis.forgotten import Forgotten
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import RunVerb
 from lyra.redis.keyspace import checked
 from lyra.redis.owed import Owed
@@ -38,7 +38,7 @@ _WRONG_TYPE = Refusal("WRONGTYPE")
 Kept = Literal["kept", "gone", "unknown"]
 
 
-class Piece(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True):
     """Some parts of an answer: where they are in Redis' stream and in the answer, and sealed."""
 
     at: str
@@ -47,17 +47,17 @@ class Piece(msgspec.Struct, frozen=True):
     last: bool
 
 
-class Glimpse(msgspec.Struct, frozen=True):
+class RunSnapshot(msgspec.Struct, frozen=True):
     """The pieces after some place, and whether the process that makes them gives signs of life."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Chunk, ...]
     alive: bool
 
 
 class SharedRuns:
     """The runs of all processes that can be resumed and stopped through any of them."""
 
-    def __init__(self, door: RedisDoor) -> None:
+    def __init__(self, door: RedisGateway) -> None:
         self._door = door
         self._owed = Owed(door, self._forget)
         self._forgotten = Forgotten(door, "past_runs")
@@ -99,7 +99,7 @@ class SharedRuns:
             MOST_OF_ONE,
             _DROPPED,
         )
-        replies = await self._door.ask(*commands, index)
+        replies = await self._door.execute(*commands, index)
         if replies is None:
             return None
         if isinstance(replies[-1], list):
@@ -121,7 +121,7 @@ class SharedRuns:
 
     async def _append(self, name: str, ttl_s: float, *piece: int | bytes) -> Kept:
         keys = (_stream(name), _alive(name))
-        replies = await self._door.ask(
+        replies = await self._door.execute(
             ("EVAL", scripts.APPEND, 2, *keys, _ms(ttl_s), _SIGN_MS, *piece)
         )
         match replies:
@@ -132,21 +132,21 @@ class SharedRuns:
             case _:
                 return "unknown"
 
-    async def look(self, name: str, after: str = "-") -> Glimpse | None:
+    async def read(self, name: str, after: str = "-") -> RunSnapshot | None:
         """What there is of a run after the piece at `after`; None without Redis."""
         start = after if after == "-" else f"({after}"
-        replies = await self._door.ask(
+        replies = await self._door.execute(
             ("XRANGE", _stream(name), start, "+", "COUNT", _PIECES), ("EXISTS", _alive(name))
         )
         match replies:
             case [list(found), int(alive)]:
-                return Glimpse(tuple(_pieces(found)), bool(alive))
+                return RunSnapshot(tuple(_pieces(found)), bool(alive))
             case _:
                 return None
 
     async def name_of(self, chat: str) -> str | None:
         """The name of the newest run of this chat."""
-        replies = await self._door.ask(("GET", _chat(chat)))
+        replies = await self._door.execute(("GET", _chat(chat)))
         match replies:
             case [bytes(found)]:
                 return next(iter(_names([found])), None)
@@ -159,7 +159,7 @@ class SharedRuns:
         With `end` the names are owners', all of whose running answers are to be stopped.
         """
         if sent := [self._notice(verb, name) for name in names]:
-            await self._door.ask(*sent)
+            await self._door.execute(*sent)
 
     def _notice(self, verb: RunVerb, name: str) -> Command:
         return ("PUBLISH", self._door.channel, self._door.notices.compose(verb, checked(name)))
@@ -193,7 +193,7 @@ class SharedRuns:
             *("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}"),
             *(self._door.channel, past, int(held)),
         )
-        replies = await self._door.ask(self._notice("lose", owner), a_slice)
+        replies = await self._door.execute(self._notice("lose", owner), a_slice)
         before = inf
         try:
             async with asyncio.timeout(self._door.timing.forget_s):
@@ -208,26 +208,26 @@ class SharedRuns:
                     if left >= before:
                         return False  # it does not get less
                     before = left
-                    replies = await self._door.ask(a_slice)
+                    replies = await self._door.execute(a_slice)
         except TimeoutError:
             return False
         return False
 
     async def withdraw(self, owner: str, name: str) -> None:
         """Delete a run that was lost while it was being copied, whatever has come of it since."""
-        await self._door.ask(_deletion(_owned(owner), [name.encode()]))
+        await self._door.execute(_deletion(_owned(owner), [name.encode()]))
 
     async def _drop(self, owner: str, found: Sequence[Reply]) -> None:
         """Delete the runs that are too many of one owner, and have their makers lose them."""
         if found:
             lose = [self._notice("lose", name) for name in _names(found)]
-            await self._door.ask(_deletion(_owned(owner), found), *lose)
+            await self._door.execute(_deletion(_owned(owner), found), *lose)
 
     async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
         """Whether Redis has taken all of it; an index of another type is deleted and counted."""
         if _WRONG_TYPE in replies:
             self._door.discarded.count("poisoned")
-            await self._door.ask(("UNLINK", _owned(owner)))
+            await self._door.execute(("UNLINK", _owned(owner)))
         return not any(isinstance(reply, Refusal) for reply in replies)
 
     async def _hurry(self) -> None:
@@ -252,13 +252,13 @@ def _names(found: Sequence[Reply]) -> list[str]:
     return names
 
 
-def _pieces(found: Sequence[Reply]) -> Iterable[Piece]:
+def _pieces(found: Sequence[Reply]) -> Iterable[Chunk]:
     for each in found:
         match each:
             case [bytes(at), {b"n": bytes(n), b"d": bytes(sealed), b"e": bytes(e)}] if (
                 n.isdigit() and len(n) <= _LONGEST_POSITION
             ):
-                yield Piece(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
+                yield Chunk(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
 
 
 def _ms(seconds: float) -> int:

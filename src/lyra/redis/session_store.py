@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Literal
 
 from lyra.redis import scripts
-from lyra.redis.gateway import RedisDoor
+from lyra.redis.gateway import RedisGateway
 from lyra.redis.graves import Graves
-from lyra.redis.keyspace import Names, checked
+from lyra.redis.keyspace import RedisKeys, checked
 from lyra.redis.lease import Lease
 from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
 
@@ -29,7 +29,7 @@ class SharedSessions:
 
     def __init__(
         self,
-        door: RedisDoor,
+        door: RedisGateway,
         kind: Literal["session", "login"],
         *,
         most: int,
@@ -115,20 +115,20 @@ class SharedSessions:
             await self._ask(("ZREM", self._owned(owner), name))
 
     @asynccontextmanager
-    async def alone(self, name: str) -> AsyncIterator[None]:
+    async def lock(self, name: str) -> AsyncIterator[None]:
         """Be the only process in such a block for this name; wait for that without a limit."""
         with self._door.notices.bell(name) as bell:
             while True:
-                bell.still()
+                bell.clear()
                 lease = await self._lead(name)
                 if lease is not None:
                     break
-                await bell.rung(self._door.timing.recheck_s)
+                await bell.wait(self._door.timing.recheck_s)
         async with lease:
             yield
 
     async def _lead(self, name: str) -> Lease | None:
-        names = Names(self._kind, checked(name))
+        names = RedisKeys(self._kind, checked(name))
         value = secrets.token_hex(8)
         lease_ms = round(self._door.timing.lease_s * 1000)
         script = ("EVAL", scripts.LEAD, 2, names.entry, names.lease, value, lease_ms, 1)
@@ -146,7 +146,7 @@ class SharedSessions:
         )
 
     async def _ask(self, *commands: Command) -> list[Reply]:
-        replies = await self._door.ask(*commands)
+        replies = await self._door.execute(*commands)
         if replies is None:
             raise UnansweredError("away", timed_out=False)
         first = replies[0]

@@ -14,18 +14,18 @@ from typing import Any, TypeVar
 import aiohttp
 
 from lyra import __version__
-from lyra.circuit_breaker import Breaker, Call, RestingError
-from lyra.loop_throttle import Turns
+from lyra.circuit_breaker import Call, CircuitBreaker, CircuitOpenError
+from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
-from lyra.spotify.cooldown import OUR_APP, Gate
+from lyra.spotify.cooldown import OUR_APP, Cooldown
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.prewarm import WarmPool
+from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
-from lyra.spotify.transport import Tally, Wire
+from lyra.spotify.transport import AttemptCounter, Transport
 from lyra.tracing import Span
 
 log = logging.getLogger(__name__)
@@ -42,17 +42,23 @@ class SpotifyClient:
     """The one client of a process: what all listeners share, each with a part of its own."""
 
     def __init__(
-        self, wire: Wire, pool: WarmPool, metrics: Metrics, *, timeout_s: float, rng: Random
+        self,
+        wire: Transport,
+        pool: ConnectionPrewarmer,
+        metrics: Metrics,
+        *,
+        timeout_s: float,
+        rng: Random,
     ) -> None:
         self.wire = wire
         self.pool = pool
         clock = asyncio.get_running_loop().time
-        self.gate = Gate(clock)
+        self.gate = Cooldown(clock)
         self.budget = RetryBudget(clock)
-        self.turns = Turns()
-        self.breaker = Breaker("Spotify", clock)
-        metrics.watch("lyra_spotify_breaker", self.breaker.stats)
-        metrics.watch("lyra_spotify_gate", self._gate_stats)
+        self.turns = LoopThrottle()
+        self.breaker = CircuitBreaker("Spotify", clock)
+        metrics.register_callback("lyra_spotify_breaker", self.breaker.stats)
+        metrics.register_callback("lyra_spotify_gate", self._gate_stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
@@ -74,7 +80,7 @@ class SpotifyClient:
 
     def _pauses(self) -> list[float]:
         """The seconds left at each endpoint that the operator's own app is not to call."""
-        checked = (self.gate.check(OUR_APP, each) for each in PATHS)
+        checked = (self.gate.blocking(OUR_APP, each) for each in PATHS)
         return [left.retry_after_s or 0.0 for left in checked if left]
 
     def count(self, endpoint: Endpoint, outcome: str, sent: int, seconds: float) -> None:
@@ -98,7 +104,7 @@ class SpotifyClient:
         told: dict[str, Any] = {"state": "ok"}
         if self._failing:
             told |= {"state": "failing", "failing": sorted(self._failing)}
-        if rest_s := self.breaker.rests_s:
+        if rest_s := self.breaker.retry_in_s:
             told |= {"state": "resting", "rests_s": round(rest_s)}
         if paused := self._pauses():
             told |= {"state": "paused", "paused_s": round(max(paused))}
@@ -174,23 +180,23 @@ class SpotifyReader:
                 self._client.span(endpoint) as span,
             ):
                 return await self._sent(endpoint, parse, call, span)
-        except RestingError as resting:
+        except CircuitOpenError as resting:
             failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
         raise failure
 
     async def _sent(
         self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call, span: Span
     ) -> T:
-        tally, outcome = Tally(self._count_one), "abandoned"
+        tally, outcome = AttemptCounter(self._count_one), "abandoned"
         began = asyncio.get_running_loop().time()
         try:
             answer = await self._client.wire.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
             )
-            await self._client.turns.step()
+            await self._client.turns.slice()
             body = self._client.wire.read(answer)
             if len(body) > _LARGE:
-                await self._client.turns.later()  # it may have been made to take long
+                await self._client.turns.yield_turn()  # it may have been made to take long
             value = parse(body)
             outcome = "ok"
         except SpotifyFailure as failure:
@@ -201,8 +207,8 @@ class SpotifyReader:
                 call.answered()  # a probe with a bad token must not keep the others waiting
             else:
                 call.ok()  # what refuses a good token, or asks it to pause, works
-            self._client.gate.close(self._app, endpoint, failure)
-            span.tell({"error.type": failure.code})
+            self._client.gate.start(self._app, endpoint, failure)
+            span.set_attributes({"error.type": failure.code})
             raise
         finally:
             took = asyncio.get_running_loop().time() - began
@@ -213,7 +219,7 @@ class SpotifyReader:
 
     async def _pass_gate(self, endpoint: Endpoint) -> None:
         """Wait out a short pause; fail at once, without a call, before a long one."""
-        while blocked := self._client.gate.check(self._app, endpoint):
+        while blocked := self._client.gate.blocking(self._app, endpoint):
             pause_s = blocked.retry_after_s or 0.0
             if not fits(pause_s, self._left_s):
                 blocked.retryable = False  # what would be waited for is ruled out here
@@ -255,11 +261,11 @@ async def open_spotify(
         raise_for_status=False,
         trust_env=False,
     ) as session:
-        wire = Wire(
+        wire = Transport(
             session,
             settings.spotify_api_url,
             timeout_s=settings.spotify_timeout_s,
             clock=clock,
         )
-        pool = WarmPool("Spotify", session, settings.spotify_api_url, len(PATHS))
+        pool = ConnectionPrewarmer("Spotify", session, settings.spotify_api_url, len(PATHS))
         yield SpotifyClient(wire, pool, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)

@@ -45,7 +45,7 @@ class _Pauses:
         return max(self._rate_until, *self._quota_until.values(), 0.0) <= now
 
 
-class Gate:
+class Cooldown:
     """Remembers until when Spotify wants no calls: calling during the pause lengthens it.
 
     A limit is an app's, and `app` names what is sure to share one. All log-ins are OUR_APP. A
@@ -63,7 +63,7 @@ class Gate:
         """How many bearer tokens are remembered."""
         return len(self._others)
 
-    def close(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
+    def start(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
         """Take note of a 429; other failures change nothing."""
         if failure.kind != "rate_limited":
             return
@@ -71,7 +71,7 @@ class Gate:
         pauses.note(self._clock(), endpoint, failure)
         self._let_go(app)
 
-    def check(self, app: str, endpoint: Endpoint) -> SpotifyFailure | None:
+    def blocking(self, app: str, endpoint: Endpoint) -> SpotifyFailure | None:
         """Return the failure that stands for a call made now, with the seconds left; or None."""
         pauses = self._ours if app == OUR_APP else self._others.get(app)
         return None if pauses is None else pauses.left(self._clock(), endpoint)

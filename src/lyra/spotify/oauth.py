@@ -19,7 +19,7 @@ import msgspec
 from lyra import __version__
 from lyra.settings import Settings
 from lyra.spotify.decipher import retry_after
-from lyra.spotify.prewarm import WarmPool
+from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
 from lyra.spotify.token import Token
 
@@ -83,10 +83,10 @@ class AccountsClient:
         self._http = http
         self._url = url.rstrip("/")
         self._clock = clock
-        self._pool = WarmPool("Spotify's accounts service", http, url, 1)
+        self._pool = ConnectionPrewarmer("Spotify's accounts service", http, url, 1)
         self._opening: asyncio.Task[bool] | None = None
 
-    def expect(self) -> None:
+    def prewarm(self) -> None:
         """Open a connection for the code that a browser brings in a moment.
 
         Not before somebody logs in: a POST is never sent again, and one that is kept for longer

@@ -39,7 +39,7 @@ class _Taking:
         raise _TakenError
 
 
-class WarmPool:
+class ConnectionPrewarmer:
     """So many connections to one address, at rest in the pool of a session.
 
     They are opened once and looked after: what the other side has closed is opened anew.
@@ -88,7 +88,7 @@ class WarmPool:
 
 
 @asynccontextmanager
-async def kept(pool: WarmPool) -> AsyncIterator[None]:
+async def kept_warm(pool: ConnectionPrewarmer) -> AsyncIterator[None]:
     """Keep this pool warm for the length of the block, without waiting for it."""
     task = asyncio.get_running_loop().create_task(pool.keep())
     try:

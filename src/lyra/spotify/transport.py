@@ -17,7 +17,7 @@ _ERROR_LIMIT = 8 * 1024
 _OK = 200
 
 
-class Tally:
+class AttemptCounter:
     """A client middleware that counts what is sent.
 
     aiohttp sends a GET a second time by itself when the connection breaks, and there is no
@@ -36,7 +36,7 @@ class Tally:
         return await handler(request)
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     """What has come, its body as it travelled: to unpack it is work that can wait its turn."""
 
     status: int
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     packed: bytes
 
 
-class Wire:
+class Transport:
     """Sends single requests to one base address; every fault comes out as a SpotifyFailure."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Wire:
         )
 
     async def get(
-        self, endpoint: Endpoint, token: Token, *, tally: Tally, deadline: float
-    ) -> Answer:
+        self, endpoint: Endpoint, token: Token, *, tally: AttemptCounter, deadline: float
+    ) -> RawResponse:
         """Return the answer, whole; `deadline` is a time of the running loop's clock.
 
         Raises:
@@ -83,7 +83,7 @@ class Wire:
         # Here and not in the block above, or the vendor's error would be this one's context.
         raise failure
 
-    def read(self, answer: Answer) -> bytes:
+    def read(self, answer: RawResponse) -> bytes:
         """Return the body of a 200.
 
         Raises:
@@ -95,7 +95,9 @@ class Wire:
             raise SpotifyFailure("too_large")
         return decipher(answer.status, answer.headers, body, now=self._clock())
 
-    async def _exchange(self, endpoint: Endpoint, token: Token, tally: Tally) -> Answer:
+    async def _exchange(
+        self, endpoint: Endpoint, token: Token, tally: AttemptCounter
+    ) -> RawResponse:
         async with self._session.get(
             self._base_url + PATHS[endpoint],
             headers={"Authorization": f"Bearer {token.reveal()}"},
@@ -104,7 +106,7 @@ class Wire:
             middlewares=(tally,),
         ) as response:
             packed = await _receive(response, _limit(response.status))
-            return Answer(response.status, response.headers, packed)
+            return RawResponse(response.status, response.headers, packed)
 
 
 def _limit(status: int) -> int:
@@ -123,7 +125,7 @@ async def _receive(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-def _unpack(answer: Answer, limit: int) -> bytes:
+def _unpack(answer: RawResponse, limit: int) -> bytes:
     """Return the body, at most a byte over the limit if it was packed."""
     if answer.headers.get("Content-Encoding", "identity").lower() == "identity":
         return answer.packed

@@ -8,19 +8,19 @@ from typing import NamedTuple
 from aiohttp import web
 
 from lyra.agent import Lyra
-from lyra.chat.generation import Speaker
-from lyra.chat.runs.registry import Runs
+from lyra.chat.generation import AnswerGenerator
+from lyra.chat.runs.registry import RunRegistry
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import Network
-from lyra.web.http.event_stream import Ticker
-from lyra.web.http.memory_guard import Memory
+from lyra.web.http.event_stream import StreamMonitor
+from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.http.static_files import Assets
 from lyra.web.http.watchdog import Watchdog
-from lyra.web.http.write_coalescer import Outbox
-from lyra.web.login.login_service import Logins
+from lyra.web.http.write_coalescer import WriteCoalescer
+from lyra.web.login.login_service import LoginService
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Services:
     settings: Settings
     metrics: Metrics
     lyra: Lyra
-    speaker: Speaker
-    runs: Runs
+    speaker: AnswerGenerator
+    runs: RunRegistry
     chats: RateLimit
     addresses: RateLimit
     newcomers: RateLimit
@@ -64,15 +64,15 @@ class Services:
     bodies_there: BodyLimit
     bodies_awaited: BodyLimit
     trusted: tuple[Network, ...]
-    ticker: Ticker
+    ticker: StreamMonitor
     watchdog: Watchdog
-    memory: Memory
+    memory: MemoryGuard
     files: Files
-    head: bytes
-    outbox: Outbox
-    logins: Logins | None
+    static_head: bytes
+    outbox: WriteCoalescer
+    logins: LoginService | None
     personas: tuple[Persona, ...]
-    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    shutting_down: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def demo(self) -> bool:

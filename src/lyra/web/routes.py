@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from lyra.web.api import admin, agui, chat as talk, listener, login as auth, openai_compat as openai
-from lyra.web.gateway.requests import expected
+from lyra.web.gateway.requests import handle_expect
 from lyra.web.pages import handlers as house
 
 _ROUTES: tuple[web.RouteDef, ...] = (
@@ -37,6 +37,8 @@ _ROUTES: tuple[web.RouteDef, ...] = (
 )
 
 ROUTES = tuple(
-    web.RouteDef(each.method, each.path, each.handler, {**each.kwargs, "expect_handler": expected})
+    web.RouteDef(
+        each.method, each.path, each.handler, {**each.kwargs, "expect_handler": handle_expect}
+    )
     for each in _ROUTES
 )

@@ -165,7 +165,7 @@ def test_a_vendors_exception_becomes_ours_without_its_words(name: str) -> None:
     failure = classify(made(name))
 
     assert type(failure) is EXPECTED[name]
-    assert str(failure) == failure.sentence
+    assert str(failure) == failure.default_message
     assert failure.__cause__ is None
 
 

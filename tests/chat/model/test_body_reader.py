@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from lyra.chat.model.body_reader import inflow
+from lyra.chat.model.body_reader import push_body
 from tests.support.fault_kit import Step, scripted
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -28,7 +28,7 @@ async def heard(http: aiohttp.ClientSession, url: str, enough: bytes = b"nothing
         return enough in body
 
     async with http.get(url) as response:
-        await inflow(response, hear)
+        await push_body(response, hear)
     return body
 
 
@@ -85,7 +85,7 @@ async def test_what_the_hearer_raises_is_the_callers() -> None:
     async with scripted((HEAD, chunk(b"one "), "hang")) as upstream, client() as http:
         async with http.get(upstream.url) as response:
             with pytest.raises(LookupError):
-                await inflow(response, hear)
+                await push_body(response, hear)
         await upstream.left.wait()
 
 
@@ -98,7 +98,7 @@ async def test_a_caller_who_is_cancelled_leaves_the_connection_closed() -> None:
 
     async with scripted((HEAD, chunk(b"one "), "hang")) as upstream, client() as http:
         async with http.get(upstream.url) as response, asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(inflow(response, hear))
+            hearing = tasks.create_task(push_body(response, hear))
             await began.wait()
             hearing.cancel()
         await upstream.left.wait()

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from lyra.chat.model.connection_pool import Connections, open_connections
+from lyra.chat.model.connection_pool import ConnectionPool, open_pool
 from tests.conftest import Start
 from tests.loops import LOOPS, Loop
 from tests.support.calls import chat
@@ -27,7 +27,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(WORDS), WORDS
 FAILED = b"failed"
 
 
-async def answer(connections: Connections, upstream: Upstream) -> bytes:
+async def answer(connections: ConnectionPool, upstream: Upstream) -> bytes:
     """What a question is answered with, or that it fails."""
     try:
         async with await connections.post(URL(upstream.url), data=b"?" * 30_000) as response:
@@ -45,7 +45,7 @@ def ask(
     async def asked() -> tuple[list[bytes], Upstream]:
         async with (
             scripted(*scripts, tls=tls) as upstream,
-            open_connections(8, trust, {}, None) as connections,
+            open_pool(8, trust, {}, None) as connections,
         ):
             return [await answer(connections, upstream) for _ in range(times)], upstream
 
@@ -148,7 +148,7 @@ def test_the_second_try_meets_none_of_the_other_kept_connections(loop: Loop) -> 
     async def asked() -> tuple[list[bytes], int]:
         async with (
             scripted((ANSWER, "next", "close")) as upstream,
-            open_connections(8, ssl.create_default_context(), {}, None) as connections,
+            open_pool(8, ssl.create_default_context(), {}, None) as connections,
         ):
             answers = []
             for crowd in (4, 1, 4, 1):  # each leaves connections that are dead when they are used

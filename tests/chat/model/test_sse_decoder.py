@@ -9,9 +9,9 @@ from typing import Any, Self
 import aiohttp
 import pytest
 
-from lyra.chat.model.body_reader import inflow
-from lyra.chat.model.sse_decoder import MAX_EVENT_BYTES, EventData
-from lyra.chat.model.stream_accumulator import Told
+from lyra.chat.model.body_reader import push_body
+from lyra.chat.model.sse_decoder import MAX_EVENT_BYTES, SSEDecoder
+from lyra.chat.model.stream_accumulator import StreamAccumulator
 from tests.support.fault_kit import Step, scripted
 from tests.support.scripted_model import event, stopped, words
 
@@ -54,13 +54,13 @@ def counting_steps() -> Iterator[Callable[[], int]]:
 
 def read(body: bytes, size: int) -> tuple[str, int, int]:
     """What is said by this body in pieces of this size; steps, and bytes looked at again."""
-    events, told = EventData(), Told()
+    events, told = SSEDecoder(), StreamAccumulator()
     Counted.looked_at, said = 0, ""
     with counting_steps() as steps:
         for at in range(0, len(body), size):
             for data in events.feed(Counted(body[at : at + size])):
-                told.take(data)
-            said += told.said()
+                told.feed(data)
+            said += told.take_text()
     return said, steps(), Counted.looked_at
 
 
@@ -96,7 +96,7 @@ def test_a_delta_of_64_kib_is_said_whole_however_it_is_cut(size: int) -> None:
 
 @pytest.mark.parametrize("begin", [b"data: ", b": ", b"", b"data:\ndata: "])
 def test_a_line_that_never_ends_is_read_no_further_than_the_bound(begin: bytes) -> None:
-    events, fed = EventData(), len(begin)
+    events, fed = SSEDecoder(), len(begin)
     events.feed(begin)
     while fed <= MAX_EVENT_BYTES:
         events.feed(b"x" * 65_536)
@@ -107,7 +107,7 @@ def test_a_line_that_never_ends_is_read_no_further_than_the_bound(begin: bytes) 
 
 
 def test_what_came_before_a_line_without_an_end_is_heard() -> None:
-    heard = EventData().feed(event("ping") + b"data: " + b"x" * MAX_EVENT_BYTES)
+    heard = SSEDecoder().feed(event("ping") + b"data: " + b"x" * MAX_EVENT_BYTES)
 
     assert len(heard) == 1
 
@@ -130,7 +130,7 @@ async def test_one_turn_of_the_loop_hears_little_and_all_of_it_is_heard(end: Ste
         aiohttp.ClientSession() as http,
         http.get(upstream.url) as response,
     ):
-        await inflow(response, hear)
+        await push_body(response, hear)
 
     assert sum(heard) == len(body)
     assert max(heard) <= 8_192
@@ -152,6 +152,6 @@ async def test_words_that_wait_to_be_heard_are_heard_before_the_connection_is_lo
         http.get(upstream.url) as response,
     ):
         with pytest.raises(aiohttp.ClientError):
-            await inflow(response, hear)
+            await push_body(response, hear)
 
     assert heard == len(body)

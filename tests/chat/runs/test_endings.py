@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lyra.cache.keys import Key
-from lyra.chat.model.port import ChatModel, Prompt, Take, Voice
+from lyra.chat.model.port import ChatModel, ModelStream, OnPiece, Prompt
 from lyra.chat.parts import Finish, Start as StartPart
-from lyra.chat.request_schema import Question, Turn
-from lyra.chat.runs.registry import Runs
+from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import Run
-from lyra.chat.runs.supervisor import Supervisor
+from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.conftest import Start, settle
@@ -33,14 +33,14 @@ def breaks(*_: object, **__: object) -> None:
 
 
 BESIDE = (
-    "lyra.chat.generation.named_items",
+    "lyra.chat.generation.find_mentions",
     "lyra.chat.generation.card",
     "lyra.chat.generation.facts",
     "lyra.chat.token_quota.Reservation.settle",
     "lyra.metrics.Times.observe",
-    "lyra.tracing.Traces.note",
-    "lyra.cache.lookup.Visit.lookup_ms",
-    "lyra.cache.lookup.Visit.describe",
+    "lyra.tracing.Tracer.annotate",
+    "lyra.cache.lookup.Lookup.lookup_ms",
+    "lyra.cache.lookup.Lookup.describe",
     "prometheus_client.Counter.inc",
 )
 
@@ -77,12 +77,12 @@ async def test_a_stop_is_an_ending_also_where_nothing_can_be_told_of_it(
 class Broken:
     """A reader that breaks at everything that it is told."""
 
-    wake = hear = breaks
+    on_change = on_text = breaks
 
 
 async def test_a_reader_that_breaks_is_no_fault_of_the_answer() -> None:
     run = Run("run_1")
-    with run.told(Broken()), run.followed() as other:
+    with run.subscribe(Broken()), run.followed() as other:
         run.begin(StartPart(run.id, {}))
         run.say("Words.")
         run.end(Finish("stop", {}))
@@ -131,10 +131,10 @@ class Deaf:
         self.freed = asyncio.Event()
 
     @asynccontextmanager
-    async def open(self, _: Prompt) -> AsyncIterator[Voice]:
+    async def open(self, _: Prompt) -> AsyncIterator[ModelStream]:
         yield self
 
-    async def tell(self, take: Take) -> None:
+    async def stream_to(self, take: OnPiece) -> None:
         take("Half")
         await self.listen()
 
@@ -183,12 +183,12 @@ async def test_an_answer_whose_work_hears_no_end_is_ended_and_gives_its_place_ba
     assert deaf.freed.is_set() is False
 
 
-QUESTION = Question((Turn("user", "One?"),), resumable=True)
+QUESTION = ChatInput((Turn("user", "One?"),), resumable=True)
 TOKEN = Token("a-token-of-nobody")
 OWNER = Key("owner")
 
 
-async def unread(runs: Runs, work: Deaf) -> Run:
+async def unread(runs: RunRegistry, work: Deaf) -> Run:
     """A run whose reader has left, and whose work does not mind."""
     async with runs.running(OWNER, TOKEN, QUESTION) as run:
         runs.fill(run, work.listen())
@@ -200,8 +200,8 @@ async def test_runs_without_a_reader_are_ended_oldest_first_and_not_before_their
     deaf: Deaf,
 ) -> None:
     clock = Clock()
-    supervisor = Supervisor(120, clock=clock)
-    runs = Runs(Settings(), None, supervisor)
+    supervisor = RunSupervisor(120, clock=clock)
+    runs = RunRegistry(Settings(), None, supervisor)
     old = [await unread(runs, deaf) for _ in range(3)]
     clock.now += OVERDUE_S - 2
     young = await unread(runs, deaf)
@@ -215,14 +215,14 @@ async def test_runs_without_a_reader_are_ended_oldest_first_and_not_before_their
     assert runs.stats()["live"] == 1
     assert supervisor.stats() == {"answers_total": 3, "stuck": 3}
     deaf.freed.set()
-    await young.over()
+    await young.wait_closed()
     await runs.close()
 
 
 async def test_a_look_ends_no_more_than_a_turn_of_the_loop_has_time_for(deaf: Deaf) -> None:
     clock = Clock()
-    supervisor = Supervisor(120, clock=clock)
-    runs = Runs(Settings(streams_per_token=200), None, supervisor)
+    supervisor = RunSupervisor(120, clock=clock)
+    runs = RunRegistry(Settings(streams_per_token=200), None, supervisor)
     crowd = [await unread(runs, deaf) for _ in range(120)]
     clock.now += OVERDUE_S
     looks = []
@@ -237,12 +237,12 @@ async def test_a_look_ends_no_more_than_a_turn_of_the_loop_has_time_for(deaf: De
 
 async def test_a_run_that_is_over_is_watched_no_more() -> None:
     clock = Clock()
-    supervisor = Supervisor(120, clock=clock)
-    runs = Runs(Settings(), None, supervisor)
+    supervisor = RunSupervisor(120, clock=clock)
+    runs = RunRegistry(Settings(), None, supervisor)
     async with runs.running(OWNER, TOKEN, QUESTION) as run:
         runs.fill(run, nothing())
         await run.finished()
-        await run.over()
+        await run.wait_closed()
     clock.now += OVERDUE_S
     supervisor.look()
 

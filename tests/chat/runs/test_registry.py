@@ -6,8 +6,8 @@ from typing import Any
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
-from lyra.chat.request_schema import Question, Turn
-from lyra.chat.runs.registry import Runs
+from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import Run
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -20,9 +20,9 @@ def owner(number: int) -> Key:
     return Key(f"{number:040x}")
 
 
-async def keep(runs: Runs, whose: Key, chat: str | None = None) -> Run:
+async def keep(runs: RunRegistry, whose: Key, chat: str | None = None) -> Run:
     """An answer that has ended and is kept."""
-    question = Question((Turn("user", "x"),), chat_id=chat)
+    question = ChatInput((Turn("user", "x"),), chat_id=chat)
     async with runs.running(whose, TOKEN, question) as run:
         run.begin(Start(run.id, {}))
         run.say("word")
@@ -31,8 +31,8 @@ async def keep(runs: Runs, whose: Key, chat: str | None = None) -> Run:
 
 
 @asynccontextmanager
-async def opened(**changes: Any) -> AsyncIterator[Runs]:
-    runs = Runs(Settings(**{"max_streams": 10_000, **changes}))
+async def opened(**changes: Any) -> AsyncIterator[RunRegistry]:
+    runs = RunRegistry(Settings(**{"max_streams": 10_000, **changes}))
     try:
         yield runs
     finally:

@@ -15,7 +15,7 @@ from lyra.chat.parts import Finish, Start
 from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
-from lyra.redis.run_store import Glimpse, Piece
+from lyra.redis.run_store import Chunk, RunSnapshot
 from tests.support.stream_grammar import check_parts
 
 OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40
@@ -27,7 +27,7 @@ WORDS = [f"word {number} " for number in range(12)]
 class Told:
     """A Redis that shows what a test says, some of it at each look; counts the looks."""
 
-    def __init__(self, *looks: Glimpse | None) -> None:
+    def __init__(self, *looks: RunSnapshot | None) -> None:
         self.looks = list(looks)
         self.seen = 0
         self.notices: list[list[str]] = []
@@ -37,11 +37,11 @@ class Told:
         assert owner == OWNER
         return moment <= self.forgotten_at
 
-    async def look(self, name: str, after: str = "-") -> Glimpse | None:
+    async def read(self, name: str, after: str = "-") -> RunSnapshot | None:
         assert name == NAME
         assert isinstance(after, str)
         self.seen += 1
-        return self.looks.pop(0) if self.looks else Glimpse((), alive=False)
+        return self.looks.pop(0) if self.looks else RunSnapshot((), alive=False)
 
     async def tell(self, verb: str, names: Iterable[str]) -> None:
         self.notices.append([verb, *names])
@@ -60,16 +60,16 @@ def answer() -> list[bytes]:
 LINES = answer()
 
 
-def pieces(cuts: Iterable[int], name: str = NAME) -> list[Piece]:
+def pieces(cuts: Iterable[int], name: str = NAME) -> list[Chunk]:
     """The answer in pieces, cut at these places."""
     ends = sorted({cut for cut in cuts if 0 < cut < len(LINES)} | {len(LINES)})
-    made: list[Piece] = []
+    made: list[Chunk] = []
     begin = 0
     for end in ends:
         last = end == len(LINES)
         opened = Opened(MOMENT, LINES[begin:end])
         sealed = sealed_piece(SECRET, TOKEN, name, begin, opened, last=last)
-        made.append(Piece(f"{len(made) + 1}-0", begin, sealed, last))
+        made.append(Chunk(f"{len(made) + 1}-0", begin, sealed, last))
         begin = end
     return made
 
@@ -86,10 +86,10 @@ def remote(told: Told, longest_s: float = 60) -> RemoteRun:
     )
 
 
-async def shown(found: list[Piece], at_once: int = 3) -> list[bytes]:
+async def shown(found: list[Chunk], at_once: int = 3) -> list[bytes]:
     """All that a reader is shown of these pieces, and then of a maker who is gone."""
     slices = [found[i : i + at_once] for i in range(0, len(found), at_once)]
-    log = remote(Told(*(Glimpse(tuple(each), alive=True) for each in slices)))
+    log = remote(Told(*(RunSnapshot(tuple(each), alive=True) for each in slices)))
     while not log.ended:
         assert await log.look()
     return log.lines(0)
@@ -109,15 +109,15 @@ def check(lines: list[bytes]) -> None:
     assert told == [line for line in LINES if b'"text-delta"' in line][: len(told)]
 
 
-Tamper = Callable[[list[Piece], int, int], list[Piece]]
+Tamper = Callable[[list[Chunk], int, int], list[Chunk]]
 
 
-def _swapped(found: list[Piece], i: int, j: int) -> list[Piece]:
+def _swapped(found: list[Chunk], i: int, j: int) -> list[Chunk]:
     found[i], found[j] = found[j], found[i]
     return found
 
 
-def _with(found: list[Piece], i: int, **changes: Any) -> list[Piece]:
+def _with(found: list[Chunk], i: int, **changes: Any) -> list[Chunk]:
     return [*found[:i], replace(found[i], **changes), *found[i + 1 :]]
 
 
@@ -174,7 +174,7 @@ async def test_a_reader_who_has_had_more_than_is_here_is_told_that_it_broke_off(
     ahead: int,
 ) -> None:
     """The maker's own readers are ahead of Redis; one of them comes back when it has died."""
-    log = remote(Told(Glimpse(tuple(pieces((4, 8))[:1]), alive=True)))
+    log = remote(Told(RunSnapshot(tuple(pieces((4, 8))[:1]), alive=True)))
     while not log.ended:
         await log.look()
 
@@ -214,8 +214,10 @@ async def test_a_poller_backs_off_while_nothing_comes_and_hurries_when_something
     pauses: list[float],
 ) -> None:
     first, *_, last = pieces((4,))
-    silence = [Glimpse((), alive=True)] * 20
-    log = remote(Told(Glimpse((first,), alive=True), *silence, Glimpse((last,), alive=True)))
+    silence = [RunSnapshot((), alive=True)] * 20
+    log = remote(
+        Told(RunSnapshot((first,), alive=True), *silence, RunSnapshot((last,), alive=True))
+    )
     await log.poll()
 
     assert log.lines(0) == LINES
@@ -224,7 +226,7 @@ async def test_a_poller_backs_off_while_nothing_comes_and_hurries_when_something
 
 
 async def test_that_somebody_reads_is_said_once_for_all_readers(pauses: list[float]) -> None:
-    told = Told(*[Glimpse(tuple(pieces((4,))[:1]), alive=True)] * 50)
+    told = Told(*[RunSnapshot(tuple(pieces((4,))[:1]), alive=True)] * 50)
     log = remote(told)
     with log.read(), log.read(), log.read():
         await log.poll()
@@ -237,8 +239,8 @@ async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to
     pauses: list[float],
 ) -> None:
     """Whoever may write to Redis can give signs of life for ever."""
-    alive = Glimpse((), alive=True)
-    log = remote(Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), *[alive] * 99), longest_s=0)
+    alive = RunSnapshot((), alive=True)
+    log = remote(Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), *[alive] * 99), longest_s=0)
     await log.poll()
 
     check(log.lines(0))
@@ -247,7 +249,7 @@ async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to
 
 
 async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[float]) -> None:
-    log = remote(Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), *[None] * 99))
+    log = remote(Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), *[None] * 99))
     await log.poll()
 
     check(log.lines(0))
@@ -256,7 +258,7 @@ async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[
 
 
 async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -> None:
-    told = Told(Glimpse(tuple(pieces((4,))), alive=True))
+    told = Told(RunSnapshot(tuple(pieces((4,))), alive=True))
     told.forgotten_at = MOMENT
     log = remote(told)
 
@@ -267,7 +269,7 @@ async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -
 
 async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once() -> None:
     """Even if whoever may write to Redis gives signs of life for it."""
-    told = Told(Glimpse(tuple(pieces((4,))[:1]), alive=True), Glimpse((), alive=True))
+    told = Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), RunSnapshot((), alive=True))
     log = remote(told)
     await log.look()
     told.forgotten_at = MOMENT

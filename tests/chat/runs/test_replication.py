@@ -6,9 +6,9 @@ from contextlib import ExitStack, aclosing
 import pytest
 
 from lyra.chat.runs.remote_run import READERS, RemoteRun
-from lyra.chat.runs.replication import Elsewhere
+from lyra.chat.runs.replication import RunReplicator
 from lyra.errors import TooManyRequestsError
-from lyra.redis.run_store import Glimpse
+from lyra.redis.run_store import RunSnapshot
 from lyra.spotify.token import Token
 from tests.chat.runs.test_remote_run import LINES, NAME, OWNER, SECRET, TOKEN, Told, pieces
 from tests.conftest import settle
@@ -22,17 +22,17 @@ class Growing(Told):
         self.whole = False
         self.looking = asyncio.Event()
 
-    async def look(self, name: str, after: str = "-") -> Glimpse:
+    async def read(self, name: str, after: str = "-") -> RunSnapshot:
         assert name == NAME
         self.seen += 1
         self.looking.set()
         first, last = pieces((4,))
         found = [first, last] if self.whole else [first]
-        return Glimpse(tuple(piece for piece in found if piece.at > after), alive=True)
+        return RunSnapshot(tuple(piece for piece in found if piece.at > after), alive=True)
 
 
-def elsewhere(told: Told) -> Elsewhere:
-    return Elsewhere(
+def elsewhere(told: Told) -> RunReplicator:
+    return RunReplicator(
         told,  # type: ignore[arg-type]
         SECRET,
         keep_s=60,
@@ -41,7 +41,7 @@ def elsewhere(told: Told) -> Elsewhere:
     )
 
 
-async def find(place: Elsewhere) -> RemoteRun:
+async def find(place: RunReplicator) -> RemoteRun:
     found = await place.find(OWNER, Token(TOKEN), NAME, is_chat=False)
     assert found is not None
     return found

@@ -4,19 +4,19 @@ import asyncio
 
 from lyra.cache.keys import KeyMaker
 from lyra.chat.parts import Abort
-from lyra.chat.request_schema import Question, Turn
-from lyra.chat.runs.registry import Runs
+from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.registry import RunRegistry
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 
 KEYS = KeyMaker()
 ONE, TWO = KEYS.key(Token("a-token-of-one")), KEYS.key(Token("a-token-of-two"))
 TOKEN = Token("a-token-of-one")
-ASKED = Question((Turn("user", "Hi"),), resumable=True)
+ASKED = ChatInput((Turn("user", "Hi"),), resumable=True)
 
 
 async def test_an_answer_that_was_stopped_before_its_work_began_is_never_made() -> None:
-    runs, begun = Runs(Settings()), asyncio.Event()
+    runs, begun = RunRegistry(Settings()), asyncio.Event()
 
     async def work() -> None:
         begun.set()
@@ -33,7 +33,7 @@ async def test_an_answer_that_was_stopped_before_its_work_began_is_never_made() 
 
 
 async def test_one_listeners_answers_are_stopped_and_lost_and_nobody_elses() -> None:
-    runs, held = Runs(Settings()), asyncio.Event()
+    runs, held = RunRegistry(Settings()), asyncio.Event()
 
     async def work() -> None:
         await held.wait()
@@ -48,10 +48,10 @@ async def test_one_listeners_answers_are_stopped_and_lost_and_nobody_elses() -> 
         runs.stop_all(ONE)
 
         assert [run.ended for run in (first, second, other)] == [True, True, False]
-        assert [type(part) for part in first.said(Abort)] == [Abort]
+        assert [type(part) for part in first.parts_of(Abort)] == [Abort]
         for run in (first, second):
-            await run.over()
+            await run.wait_closed()
     held.set()
-    await other.over()
+    await other.wait_closed()
     assert runs.stats()["kept"] == 0
     await runs.close()

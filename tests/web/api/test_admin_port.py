@@ -10,12 +10,12 @@ from lyra.metrics import CONTENT_TYPE
 from lyra.sandbox import sandbox_token
 from lyra.web.api.admin import admin_app
 from lyra.web.gateway.server import Runner, listen
-from lyra.web.http.access_log import Answered
+from lyra.web.http.access_log import AccessRecord
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, connected, init, raw
 from tests.web.api.test_errors import check_error
 
-TOLD: list[Answered] = []
+TOLD: list[AccessRecord] = []
 
 
 @asynccontextmanager

@@ -157,7 +157,7 @@ async def test_what_is_on_its_way_when_the_process_leaves_is_answered(
     """It comes when the listening socket is closed, on a connection that is there already."""
 
     async def ask(reader: StreamReader, writer: StreamWriter) -> bytes:
-        await runner.app[SERVICES].leaving.wait()
+        await runner.app[SERVICES].shutting_down.wait()
         writer.write(ASKED[len(before) :])
         answer = await read_answer(reader)
         assert (answer.status, answer.headers["Connection"]) == (200, "close")

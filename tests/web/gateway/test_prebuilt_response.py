@@ -102,7 +102,7 @@ async def test_a_process_that_goes_closes_after_each_answer_waiting_ones_include
     async with connected(warm) as waiting, connected(warm) as at_hand:
         waiting[1].write(asked(warm, SLOW))
         await until(lambda: sandbox.stats.total > known)
-        warm.services.leaving.set()
+        warm.services.shutting_down.set()
         at_hand[1].write(asked(warm, AUTH))
         for reader, _ in (at_hand, waiting):
             answer = await read_answer(reader)

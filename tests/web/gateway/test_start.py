@@ -3,7 +3,7 @@
 from aiohttp.test_utils import TestClient, TestServer
 
 from lyra.app import create_app
-from lyra.chat.model.port import Arriving
+from lyra.chat.model.port import LazyModel
 from lyra.settings import Settings
 from lyra.web.context import SERVICES
 
@@ -16,8 +16,8 @@ async def test_it_is_alive_before_and_ready_only_after_the_models_client_is_made
         model = app[SERVICES].speaker.model
         alive, early = await http.get("/healthz"), await http.get("/readyz")
         told = (await early.json())["dependencies"]["model"]
-        assert isinstance(model, Arriving)
-        await model.arrived()
+        assert isinstance(model, LazyModel)
+        await model.wait_loaded()
         ready = await http.get("/readyz")
 
     assert (alive.status, early.status, ready.status) == (200, 503, 200)

@@ -11,12 +11,12 @@ from hypothesis import given, settings, strategies as st
 
 from lyra.errors import OverloadedError
 from lyra.settings import Settings
-from lyra.web.http.concurrency_limit import Place, Places
+from lyra.web.http.concurrency_limit import ConcurrencyLimiter, Slot
 from tests.conftest import settle
 from tests.support.virtual_time import virtual
 
 
-def served(waiting: deque[asyncio.Task[Place]]) -> list[Place]:
+def served(waiting: deque[asyncio.Task[Slot]]) -> list[Slot]:
     """The places of those at the head of the queue who have one; they leave it."""
     places = []
     while waiting and waiting[0].done():
@@ -29,9 +29,9 @@ def served(waiting: deque[asyncio.Task[Place]]) -> list[Place]:
 @given(st.lists(st.sampled_from(("take", "give", "leave")), max_size=40))
 def test_places_are_never_lost_and_go_to_who_came_first(steps: list[str]) -> None:
     async def play() -> None:
-        places = Places(Settings(max_in_flight=2, max_waiting=3, waiting_s=60))
-        held: list[Place] = []
-        waiting: deque[asyncio.Task[Place]] = deque()
+        places = ConcurrencyLimiter(Settings(max_in_flight=2, max_waiting=3, waiting_s=60))
+        held: list[Slot] = []
+        waiting: deque[asyncio.Task[Slot]] = deque()
         async with asyncio.TaskGroup() as tasks:
             for step in steps:
                 if step == "take":
@@ -55,10 +55,10 @@ class Crowd:
     """Requests of every fate around two places, and what has to hold of them at any moment."""
 
     def __init__(self) -> None:
-        self.places = Places(Settings(max_in_flight=2, max_waiting=4, waiting_s=1))
-        self.held: list[Place] = []
-        self.asked: list[asyncio.Task[Place]] = []
-        self.left: list[asyncio.Task[Place]] = []
+        self.places = ConcurrencyLimiter(Settings(max_in_flight=2, max_waiting=4, waiting_s=1))
+        self.held: list[Slot] = []
+        self.asked: list[asyncio.Task[Slot]] = []
+        self.left: list[asyncio.Task[Slot]] = []
 
     def take(self) -> None:
         self._ask(self.places.take())
@@ -84,7 +84,7 @@ class Crowd:
     def leave_last(self) -> None:
         self._leave(-1)
 
-    def _ask(self, asking: Coroutine[Any, Any, Place]) -> None:
+    def _ask(self, asking: Coroutine[Any, Any, Slot]) -> None:
         self.asked.append(asyncio.get_running_loop().create_task(asking))
 
     def _leave(self, which: int) -> None:
@@ -105,7 +105,7 @@ class Crowd:
         assert 0 <= served <= len(self.asked), "served, and not yet told"
 
 
-async def again(place: Place) -> Place:
+async def again(place: Slot) -> Slot:
     await place.retake()
     return place
 
@@ -140,7 +140,7 @@ def test_in_any_order_of_coming_giving_leaving_and_time_no_place_is_lost_or_doub
 @pytest.mark.parametrize("first", ["leaves", "gives"])
 @virtual
 async def test_who_leaves_as_a_place_is_given_back_gets_none_and_loses_none(first: str) -> None:
-    places = Places(Settings(max_in_flight=1, max_waiting=5, waiting_s=1))
+    places = ConcurrencyLimiter(Settings(max_in_flight=1, max_waiting=5, waiting_s=1))
     held = await places.take()
     waiting = asyncio.get_running_loop().create_task(places.take())
     await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.web.http.connection_limit import Connections
+from lyra.web.http.connection_limit import ConnectionTable
 
 HEADS = 1000
 
@@ -14,7 +14,7 @@ class House:
     """Connections that are named by letters of their clients: `a1`, `a2`, `b1`."""
 
     def __init__(self, most: int, trusted: Iterable[str] = ()) -> None:
-        self.table = Connections(most, HEADS)
+        self.table = ConnectionTable(most, HEADS)
         self.trusted = frozenset(trusted)
         self.open: dict[str, One] = {}
         self.gone: list[str] = []

@@ -158,7 +158,7 @@ async def test_who_was_let_in_before_it_and_looks_afterwards_reads_nothing(
         assert (await anna.go(*how, headers=OWN)).status == 204
         before = sandbox.stats.total
         with pytest.raises(error):
-            await services.lyra.listeners.visit(token)
+            await services.lyra.listeners.lookup(token)
         await quiet(anna)
 
         assert (sandbox.stats.total, entries(anna)) == (before, 0)

@@ -23,13 +23,13 @@ import orjson
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 from yarl import URL
 
-from lyra.chat.model.body_reader import inflow
-from lyra.chat.model.connection_pool import Client, open_connections
+from lyra.chat.model.body_reader import push_body
+from lyra.chat.model.connection_pool import Client, open_pool
 from lyra.chat.model.model_circuit import CREDENTIALS, SPEND_LIMIT
-from lyra.chat.model.port import Done, Prompt, Take, Voice
+from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
 from lyra.chat.model.proxies import proxy_to
-from lyra.chat.model.sse_decoder import BYTE_ORDER_MARK, EventData
-from lyra.chat.model.stream_accumulator import Told
+from lyra.chat.model.sse_decoder import BYTE_ORDER_MARK, SSEDecoder
+from lyra.chat.model.stream_accumulator import StreamAccumulator
 from lyra.chat.model.vendor_error import vendors_type
 from lyra.errors import (
     ConversationTooLongError,
@@ -68,14 +68,14 @@ class _Wire(NamedTuple):
 
 
 @asynccontextmanager
-async def open_claude(settings: Settings) -> AsyncIterator["Claude"]:
+async def open_anthropic(settings: Settings) -> AsyncIterator["AnthropicModel"]:
     """A client for one process, closed at the end of the block."""
     # Making it imports more, and reads certificates: not on the event loop.
     wire = await asyncio.to_thread(_wire, settings)
     # aiohttp's own limit of a hundred would make the streams above it wait, and then fail.
     most = settings.max_streams + _SPARE_CONNECTIONS
-    async with open_connections(most, wire.certificates, wire.headers, wire.proxy) as connections:
-        yield Claude(connections, wire.url, settings)
+    async with open_pool(most, wire.certificates, wire.headers, wire.proxy) as connections:
+        yield AnthropicModel(connections, wire.url, settings)
 
 
 def _wire(settings: Settings) -> _Wire:
@@ -97,7 +97,7 @@ def _wire(settings: Settings) -> _Wire:
     return _Wire(url, headers, certificates, proxy_to(url))
 
 
-class Claude:
+class AnthropicModel:
     """Answers over `POST /v1/messages`."""
 
     offline = False
@@ -113,14 +113,14 @@ class Claude:
         self.name = settings.model
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
+    async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
             response = await self._sent(prompt)
             del prompt  # its context is large, and not needed while the answer comes
             async with response:
                 await self._check(response)
-                spoken = _Spoken(response)
+                spoken = _AnthropicStream(response)
                 yield spoken
                 if spoken.whole:
                     await _ended(response)
@@ -169,17 +169,17 @@ class Claude:
         )
 
 
-class _Spoken:
+class _AnthropicStream:
     """An answer that comes as the events of the Messages API; see Voice."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._events = EventData()
-        self._told = Told()
+        self._events = SSEDecoder()
+        self._accumulator = StreamAccumulator()
         self._begin = bytearray()  # of a body, as long as it may be none of events
         self._enough = False
 
-    async def tell(self, take: Take) -> None:
+    async def stream_to(self, take: OnPiece) -> None:
         """See Voice.tell; the words of one read are handed over as one piece.
 
         Raises:
@@ -188,9 +188,9 @@ class _Spoken:
         """
         self._take = take
         try:
-            await inflow(self._response, self._hear)
+            await push_body(self._response, self._feed)
         finally:
-            if not self._enough and (words := self._told.rest()):
+            if not self._enough and (words := self._accumulator.rest()):
                 self._enough = take(words)
         if self._enough:
             return
@@ -202,8 +202,8 @@ class _Spoken:
     def _ending(self) -> Done | LyraError:
         body = bytes(self._begin).removeprefix(BYTE_ORDER_MARK)
         if not self._events.any and body.lstrip().startswith(b"{"):
-            self._told.take(body)  # some servers report an error as plain JSON
-        ending = self._told.ending or LlmTruncatedError()
+            self._accumulator.feed(body)  # some servers report an error as plain JSON
+        ending = self._accumulator.ending or LlmTruncatedError()
         if isinstance(ending, LlmMisconfiguredError):
             log.error("the model refused the request in its answer, with status 200")
         return ending
@@ -211,17 +211,17 @@ class _Spoken:
     @property
     def whole(self) -> bool:
         """Whether the end mark has come."""
-        return isinstance(self._told.ending, Done)
+        return isinstance(self._accumulator.ending, Done)
 
-    def _hear(self, read: bytes) -> bool:
-        told = self._told
+    def _feed(self, read: bytes) -> bool:
+        told = self._accumulator
         for data in self._events.feed(read):
-            told.take(data)
+            told.feed(data)
         if not self._events.any and len(self._begin) < _ERROR_BYTES:
             self._begin += read
-        if told.news:
-            self._take(told.counted())
-        if words := told.said():
+        if told.has_usage:
+            self._take(told.take_usage())
+        if words := told.take_text():
             self._enough = self._take(words)
         return self._enough or told.ending is not None
 

@@ -15,7 +15,7 @@ _MOST = 8_192  # bytes in one turn of the loop: a thousand events, of which none
 _HELD_BACK = 16_384  # bytes in one reading, from which on aiohttp may hold more of them back
 
 
-async def inflow(response: aiohttp.ClientResponse, hear: Hear) -> None:
+async def push_body(response: aiohttp.ClientResponse, hear: Hear) -> None:
     """Call `hear` with all of the body as it arrives, until it has ended or `hear` says enough.
 
     What comes faster than it is heard waits: first here, then with who sends it.
@@ -24,7 +24,7 @@ async def inflow(response: aiohttp.ClientResponse, hear: Hear) -> None:
         aiohttp.ClientError: the body broke off.
         Exception: what `hear` has raised.
     """
-    tap = _Tap(response, hear)
+    tap = _ProtocolProxy(response, hear)
     try:
         await tap.over
     finally:
@@ -33,7 +33,7 @@ async def inflow(response: aiohttp.ClientResponse, hear: Hear) -> None:
         raise tap.failure
 
 
-class _Tap(asyncio.Protocol):
+class _ProtocolProxy(asyncio.Protocol):
     """Stands between a connection and aiohttp's protocol, which goes on doing all the reading.
 
     While something is unheard the connection is not read, so that no more than one reading waits
@@ -57,7 +57,7 @@ class _Tap(asyncio.Protocol):
             self._transport = response.connection.transport
         if self._transport is not None:
             self._transport.set_protocol(self)
-        self._pour()  # what came together with the head
+        self._deliver()  # what came together with the head
 
     def remove(self) -> None:
         """Leave the connection to aiohttp's protocol alone."""
@@ -71,7 +71,7 @@ class _Tap(asyncio.Protocol):
         self._protocol.data_received(data)
         if self._content.is_eof():
             self.remove()  # the connection is free for other calls from here on
-        self._pour()
+        self._deliver()
 
     def eof_received(self) -> None:
         self._protocol.eof_received()
@@ -80,7 +80,7 @@ class _Tap(asyncio.Protocol):
         self._transport = None
         self._lost = True
         self._protocol.connection_lost(exc)
-        self._pour()
+        self._deliver()
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()
@@ -88,7 +88,7 @@ class _Tap(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._protocol.resume_writing()
 
-    def _pour(self) -> None:
+    def _deliver(self) -> None:
         """Hand over what has come, unless the next turn of the loop will do so."""
         if not (self._more or self.over.done()):
             self._go_on()

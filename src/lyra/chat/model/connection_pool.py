@@ -40,9 +40,9 @@ class Client(Protocol):
 
 
 @asynccontextmanager
-async def open_connections(
+async def open_pool(
     most: int, certificates: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
-) -> AsyncIterator["Connections"]:
+) -> AsyncIterator["ConnectionPool"]:
     """Connections for one process, at most so many at once, closed at the end of the block."""
     # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
     # whole answer bound the silence.
@@ -63,10 +63,10 @@ async def open_connections(
         fresh = session(connector=connector(force_close=True))
         for each in (kept, fresh):
             await stack.enter_async_context(each)
-        yield Connections(kept, fresh)
+        yield ConnectionPool(kept, fresh)
 
 
-class Connections:
+class ConnectionPool:
     """Sends questions over kept connections, and again over a new one where that was closed."""
 
     def __init__(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:

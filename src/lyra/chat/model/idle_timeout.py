@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Patience:
+class IdleTimeout:
     """Ends its block with TimeoutError `seconds` after the latest `renew`.
 
     The clock is looked at only when the deadline may have come, so that putting it off for every
@@ -20,7 +20,7 @@ class Patience:
         self._looks_at = self._due
         self._look = self._loop.call_at(self._due, self._looked)
 
-    def renew(self, seconds: float) -> None:
+    def reset(self, seconds: float) -> None:
         """Wait for so long from now."""
         self._due = self._clock() + seconds
         if self._due < self._looks_at:

@@ -62,7 +62,7 @@ def _pair(found: re.Match[bytes]) -> bytes:
     return halves.encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
-class Characters:
+class TextDecoder:
     """Makes text of bytes that come in pieces: what is cut is joined, what is broken is U+FFFD."""
 
     def __init__(self) -> None:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from lyra.chat.best_effort import beside
-from lyra.circuit_breaker import Breaker, Call, RestingError
+from lyra.chat.best_effort import best_effort
+from lyra.circuit_breaker import Call, CircuitBreaker, CircuitOpenError
 from lyra.errors import (
     LlmInterruptedError,
     LlmMisconfiguredError,
@@ -26,10 +26,10 @@ _FAULTS = (LlmUnavailableError, LlmTimeoutError, LlmInterruptedError, LlmTruncat
 _SPENT_REST_S = 600.0  # nobody raises a spend limit within a minute
 
 
-class ModelGuard:
+class ModelCircuit:
     """One model's breaker. A refused key or a spent budget opens it on two owners' word."""
 
-    def __init__(self, breaker: Breaker, metrics: Metrics, *, model: str = "") -> None:
+    def __init__(self, breaker: CircuitBreaker, metrics: Metrics, *, model: str = "") -> None:
         self._breaker = breaker
         self._metrics = metrics
         self._model = model
@@ -51,15 +51,15 @@ class ModelGuard:
                     yield call
                 except LyraError as failure:
                     outcome = failure.code
-                    span.tell({"error.type": outcome})
+                    span.set_attributes({"error.type": outcome})
                     _judge(call, failure)
                     raise
                 outcome = "ok"
-        except RestingError as resting:
+        except CircuitOpenError as resting:
             outcome = RESTING
-            raise _told(resting) from None
+            raise _as_error(resting) from None
         finally:
-            with beside("the time of a call to the model"):
+            with best_effort("the time of a call to the model"):
                 self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
 
     def _span(self) -> AbstractContextManager[Span]:
@@ -67,9 +67,9 @@ class ModelGuard:
         return self._metrics.traces.span(f"chat {self._model}", told, kind="client")
 
     @property
-    def rests_s(self) -> float:
+    def retry_in_s(self) -> float:
         """Seconds for which the model is not asked."""
-        return self._breaker.rests_s
+        return self._breaker.retry_in_s
 
 
 def _judge(call: Call, failure: LyraError) -> None:
@@ -81,8 +81,8 @@ def _judge(call: Call, failure: LyraError) -> None:
         call.failed()
 
 
-def _told(resting: RestingError) -> LyraError:
+def _as_error(resting: CircuitOpenError) -> LyraError:
     if isinstance(resting.cause, LlmMisconfiguredError):
-        return resting.cause.again()  # waiting does not mend it
+        return resting.cause.copy()  # waiting does not mend it
     kind = type(resting.cause) if isinstance(resting.cause, LyraError) else LlmUnavailableError
     return kind(retry_after_s=resting.retry_after_s, reason=RESTING)

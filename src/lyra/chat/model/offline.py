@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from lyra.chat.model.port import Done, Prompt, Take, Voice
+from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
 from lyra.listening.models import Listening, Section, Track
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
@@ -17,26 +17,26 @@ _LISTED = 5
 _Reply = Callable[[Listening], str]
 
 
-class Offline:
+class OfflineModel:
     """The responder that answers when no model is configured."""
 
     name = "lyra-offline"
     offline = True
 
     @asynccontextmanager
-    async def open(self, prompt: Prompt) -> AsyncIterator[Voice]:
+    async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open."""
         reply = _reply_to(prompt.turns[-1].text)
-        yield _Written(NOTICE + reply(prompt.listening()))
+        yield _OfflineStream(NOTICE + reply(prompt.listening()))
 
 
-class _Written:
+class _OfflineStream:
     """A text that is told word by word, each with the space before it."""
 
     def __init__(self, text: str) -> None:
         self._words = re.findall(r"\s*\S+|\s+$", text)
 
-    async def tell(self, take: Take) -> None:
+    async def stream_to(self, take: OnPiece) -> None:
         """See Voice.tell."""
         if not any(map(take, self._words)):
             take(Done("stop"))

@@ -48,13 +48,13 @@ class Done(msgspec.Struct, frozen=True):
 
 
 Piece = str | Usage | Done
-Take = Callable[[Piece], bool]
+OnPiece = Callable[[Piece], bool]
 
 
-class Voice(Protocol):
+class ModelStream(Protocol):
     """One call that the model has accepted."""
 
-    async def tell(self, take: Take) -> None:
+    async def stream_to(self, take: OnPiece) -> None:
         """Hand over words as they are made, then one `Done`; return early once `take` has enough.
 
         `take` is called in the very turn of the loop in which something comes, and says whether it
@@ -73,10 +73,10 @@ class ChatModel(Protocol):
     name: str
     offline: bool
 
-    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Voice]: ...
+    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[ModelStream]: ...
 
 
-class Arriving:
+class LazyModel:
     """A model whose client is not made yet; who asks before it is waits for it."""
 
     offline = False
@@ -87,25 +87,25 @@ class Arriving:
         self._arrival: asyncio.Task[ChatModel] | None = None
 
     @property
-    def here(self) -> ChatModel | None:
+    def loaded(self) -> ChatModel | None:
         """The model itself, if nobody has to wait for it."""
         done = self._arrival is not None and self._arrival.done()
         return self._arrival.result() if self._arrival is not None and done else None
 
-    async def arrived(self) -> ChatModel:
+    async def wait_loaded(self) -> ChatModel:
         """Return the model itself; the first who waits here sets its making off."""
         if self._arrival is None:
             self._arrival = asyncio.get_running_loop().create_task(self._make())
         return await asyncio.shield(self._arrival)
 
-    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[Voice]:
+    def open(self, prompt: Prompt) -> AbstractAsyncContextManager[ModelStream]:
         """See ChatModel.open."""
-        here = self.here
+        here = self.loaded
         return self._later(prompt) if here is None else here.open(prompt)
 
     @asynccontextmanager
-    async def _later(self, prompt: Prompt) -> AsyncIterator[Voice]:
-        model = await self.arrived()
+    async def _later(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
+        model = await self.wait_loaded()
         async with model.open(prompt) as voice:
             yield voice
 
@@ -121,10 +121,10 @@ async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
     """The model that the settings ask for; a language model is `Arriving`."""
     if not settings.uses_model:
         offline = await to_thread(importlib.import_module, "lyra.chat.model.offline")
-        yield offline.Offline()
+        yield offline.OfflineModel()
         return
     async with AsyncExitStack() as stack:
-        model = Arriving(settings.model, partial(_arrive, settings, stack))
+        model = LazyModel(settings.model, partial(_arrive, settings, stack))
         try:
             yield model
         finally:
@@ -134,5 +134,5 @@ async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
 async def _arrive(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     # The SDK takes about a second to import: neither on the event loop nor for `--help`.
     claude = await to_thread(importlib.import_module, "lyra.chat.model.anthropic_model")
-    model: ChatModel = await stack.enter_async_context(claude.open_claude(settings))
+    model: ChatModel = await stack.enter_async_context(claude.open_anthropic(settings))
     return model

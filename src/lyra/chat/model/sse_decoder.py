@@ -13,7 +13,7 @@ _BREAK = re.compile(rb"\r\n|\r|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class EventData:
+class SSEDecoder:
     """Fed with bytes as they come, in pieces of any size; comments and event names are dropped."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from lyra.chat.model.json_text import Characters, string_bytes, without_halves
+from lyra.chat.model.json_text import TextDecoder, string_bytes, without_halves
 from lyra.chat.model.port import MOST_TOKENS, Done, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
@@ -92,18 +92,18 @@ _tokens = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)
 _anything = msgspec.json.Decoder(Raw)
 
 
-class Told:
+class StreamAccumulator:
     """What the events of one answer add up to; pings and unknown ones are passed over."""
 
     def __init__(self) -> None:
         self.ending: Done | LyraError | None = None
-        self.news = False  # whether more has been counted than `counted` has told
+        self.has_usage = False  # whether more has been counted than `counted` has told
         self._words: list[str] = []
-        self._characters = Characters()
+        self._characters = TextDecoder()
         self._reason = ""
         self._usage = Usage()
 
-    def take(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Take one event's data. Nothing counts after the end."""
         if self.ending is not None:
             return
@@ -167,14 +167,14 @@ class Told:
             _known(told.cache_read_input_tokens, before.cached_input_tokens),
             _known(told.cache_creation_input_tokens, before.cache_write_tokens),
         )
-        self.news = True
+        self.has_usage = True
 
-    def counted(self) -> Usage:
+    def take_usage(self) -> Usage:
         """What has been counted so far."""
-        self.news = False
+        self.has_usage = False
         return self._usage
 
-    def said(self) -> str:
+    def take_text(self) -> str:
         """The words since the last call."""
         words, self._words = self._words, []
         return "".join(words)
@@ -182,7 +182,7 @@ class Told:
     def rest(self) -> str:
         """The words since the last call, and what stands for half a character at the end."""
         self._words.append(self._characters.end())
-        return self.said()
+        return self.take_text()
 
 
 def _read(data: bytes) -> _Event:

@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from lyra.cache.keys import Key
-from lyra.chat.request_schema import Question
+from lyra.chat.request_schema import ChatInput
 from lyra.chat.runs.remote_run import READERS, RemoteRun
-from lyra.chat.runs.replication import Elsewhere
-from lyra.chat.runs.run import Log, Run
+from lyra.chat.runs.replication import RunReplicator
+from lyra.chat.runs.run import EventLog, Run
 from lyra.chat.runs.run_table import RunTable
-from lyra.chat.runs.supervisor import Supervisor
+from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
 from lyra.redis.invalidation import RunVerb
 from lyra.settings import Settings
@@ -37,14 +37,14 @@ def run_name(owner: Key, name: str) -> str:
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
 
-class Runs:
+class RunRegistry:
     """The table of answers, bounded for the process and for every listener."""
 
     def __init__(
         self,
         settings: Settings,
-        elsewhere: Elsewhere | None = None,
-        supervisor: Supervisor | None = None,
+        elsewhere: RunReplicator | None = None,
+        supervisor: RunSupervisor | None = None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
@@ -81,7 +81,7 @@ class Runs:
         }
 
     @asynccontextmanager
-    async def running(self, owner: Key, token: Token, question: Question) -> AsyncIterator[Run]:
+    async def running(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
         """A new run of this listener with its first reader.
 
         When the last reader leaves, the run and the work that fills it end: at once, or after
@@ -94,7 +94,7 @@ class Runs:
         """
         run = self._admit(owner, question)
         if self._elsewhere is not None and run.resumable:
-            copying = self._elsewhere.copy(run, owner, token, self._table.names(run))
+            copying = self._elsewhere.replicate(run, owner, token, self._table.names(run))
             self._own(asyncio.get_running_loop().create_task(copying))
         with self._reading(run):
             yield run
@@ -108,7 +108,7 @@ class Runs:
         if not copy.cancelled() and copy.exception() is not None:
             log.error("the copy of an answer broke: this is a fault in Lyra")
 
-    def _admit(self, owner: Key, question: Question) -> Run:
+    def _admit(self, owner: Key, question: ChatInput) -> Run:
         if self.draining:
             raise DrainingError(retry_after_s=1)
         self._count(owner)
@@ -166,10 +166,10 @@ class Runs:
     def _filled(self, run: Run) -> None:
         if self._supervisor is not None:
             self._supervisor.leave(run)
-        self._settle(run)
+        self._retire(run)
 
     @asynccontextmanager
-    async def reading(self, log: Log) -> AsyncIterator[None]:
+    async def reading(self, log: EventLog) -> AsyncIterator[None]:
         """Read this log for the length of the block.
 
         Raises:
@@ -202,13 +202,13 @@ class Runs:
 
     def _unread(self, run: Run) -> None:
         if run.ended or not run.filled:
-            self._settle(run)
+            self._retire(run)
         elif not run.resumable or self.draining:
             run.cancel()
         else:
-            self.grant(run)
+            self.start_grace(run)
 
-    def grant(self, run: Run) -> None:
+    def start_grace(self, run: Run) -> None:
         """Let a run without a reader go on for `resume_grace_s`, counted from now."""
         if old := self._graces.pop(run, None):
             old.cancel()
@@ -221,14 +221,14 @@ class Runs:
         self._graces.pop(run, None)
         run.cancel()
 
-    def _settle(self, run: Run) -> None:
+    def _retire(self, run: Run) -> None:
         """Keep a run that is neither filled nor read any more; one that was never shown goes."""
         if run.busy or run not in self._live:
             return
         self._discount(self._live.pop(run))
         if grace := self._graces.pop(run, None):
             grace.cancel()
-        if run.begun and not run.lost and self._settings.run_keep_s > 0:
+        if run.begun and not run.discarded and self._settings.run_keep_s > 0:
             self._keep(run)
         else:
             self._forget(run)
@@ -261,12 +261,12 @@ class Runs:
 
     def _forget(self, run: Run) -> None:
         if not run.ended:
-            run.lose()  # it was never filled
+            run.discard()  # it was never filled
         _, size = self._kept.pop(run, (0.0, 0))
         self._kept_bytes -= size
         self._table.remove(run)
 
-    async def find(self, owner: Key, token: Token, name: str) -> Log | None:
+    async def find(self, owner: Key, token: Token, name: str) -> EventLog | None:
         """The answer with this run id, or the newest of this chat, if it is this listener's.
 
         Raises:
@@ -323,7 +323,7 @@ class Runs:
         elif verb == "lose":
             self._lose(run)
         elif run.resumable:
-            self.grant(run)
+            self.start_grace(run)
 
     def _lose_all(self, owner: Key) -> bool:
         """Lose this listener's runs; whether there are any."""
@@ -334,7 +334,7 @@ class Runs:
 
     def _lose(self, run: Run) -> None:
         run.resumable = False
-        run.lose()
+        run.discard()
         if run in self._kept:
             self._forget(run)
         elif not run.readers:
@@ -373,7 +373,7 @@ class Runs:
         for run in list(self._live):
             run.stop("draining")
         for run in list(self._live):
-            await run.over()
+            await run.wait_closed()
         for copy in list(self._copies):
             copy.cancel()
         await asyncio.gather(*self._copies, return_exceptions=True)

@@ -17,9 +17,9 @@ import orjson
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
-from lyra.chat.runs.run import Sleeper
+from lyra.chat.runs.run import ChangeEvent
 from lyra.errors import LlmInterruptedError, TooManyRequestsError
-from lyra.redis.run_store import Piece, SharedRuns
+from lyra.redis.run_store import Chunk, SharedRuns
 from lyra.redis.sealing import open_sealed, seal
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def sealed_piece(
     return seal(secret, identity, _place(name, position, last=last), plain)
 
 
-def opened_piece(secret: str, identity: str, name: str, piece: Piece) -> Opened | None:
+def opened_piece(secret: str, identity: str, name: str, piece: Chunk) -> Opened | None:
     """What is in a piece; None for anything that was not sealed for just this place."""
     place = _place(name, piece.position, last=piece.last)
     plain = open_sealed(secret, identity, place, piece.sealed)
@@ -73,7 +73,7 @@ class RemoteRun:
         shared: SharedRuns,
         owner: Key,
         name: str,
-        unseal: Callable[[Piece], Opened | None],
+        unseal: Callable[[Chunk], Opened | None],
         *,
         grace_s: float,
         longest_s: float,
@@ -98,7 +98,7 @@ class RemoteRun:
         self._grown_at = self._told_at = 0.0  # moments of the loop's clock
         self._blind = 0  # looks in a row that were not answered
         self._warned = False
-        self._sleepers: set[Sleeper] = set()
+        self._sleepers: set[ChangeEvent] = set()
 
     def lines(self, position: int) -> list[bytes]:
         """See Log.lines.
@@ -152,8 +152,8 @@ class RemoteRun:
         return bool(self._lines) and not self.forgotten
 
     @contextmanager
-    def _told(self) -> Iterator[Sleeper]:
-        sleeper = Sleeper()
+    def _told(self) -> Iterator[ChangeEvent]:
+        sleeper = ChangeEvent()
         self._sleepers.add(sleeper)
         try:
             yield sleeper
@@ -200,7 +200,7 @@ class RemoteRun:
         if self.forgotten:
             self.break_off()
             return True
-        glimpse = await self._shared.look(self.name, self._after)
+        glimpse = await self._shared.read(self.name, self._after)
         if glimpse is None:
             return False
         for piece in glimpse.pieces:
@@ -209,7 +209,7 @@ class RemoteRun:
             self.break_off()  # its process is gone, or the run is: forgotten, or evicted
         return True
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: Chunk) -> None:
         if self.ended:
             return
         opened = self._unseal(piece)
@@ -248,4 +248,4 @@ class RemoteRun:
 
     def _wake(self) -> None:
         for sleeper in self._sleepers:
-            sleeper.wake()
+            sleeper.on_change()

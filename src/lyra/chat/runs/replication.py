@@ -28,7 +28,7 @@ _LOOKS_A_SECOND = 500  # of this process, at all runs together
 Sealed = Callable[[int, Opened, bool], bytes]
 
 
-class Elsewhere:
+class RunReplicator:
     """The answers that all processes of one service share. Never raises for want of Redis.
 
     `longest_s` is longer than any answer takes.
@@ -50,7 +50,7 @@ class Elsewhere:
         """See SharedRuns.on_notice."""
         self._shared.on_notice(act)
 
-    async def copy(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
+    async def replicate(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
 
         def sealed(position: int, opened: Opened, last: bool) -> bytes:
@@ -156,7 +156,7 @@ class _Copying:
     async def go_on(self, sealed: Sealed) -> None:
         """Tell what is new until there is nothing more to tell."""
         tries = _TRIES_OF_THE_LAST
-        while tries and not self._run.lost:
+        while tries and not self._run.discarded:
             ended = self._run.ended
             fate: Kept = "unknown"
             if (moment := await self._announced()) is not None:
@@ -165,8 +165,10 @@ class _Copying:
                 break
             tries -= ended
             # A Redis that takes nothing is not asked oftener than for a sign of life.
-            await _grown(self._run, self._position, _COPY_S if fate == "kept" else _SIGN_S)
-        if self._run.lost:
+            await _wait_for_growth(
+                self._run, self._position, _COPY_S if fate == "kept" else _SIGN_S
+            )
+        if self._run.discarded:
             await self._shared.withdraw(self._owner, self._name)
 
     async def _announced(self) -> int | None:
@@ -194,14 +196,14 @@ class _Copying:
         return fate
 
 
-async def _grown(run: Run, position: int, pause_s: float) -> None:
+async def _wait_for_growth(run: Run, position: int, pause_s: float) -> None:
     """Wait until the run has grown and a little longer, or until a sign of life is due."""
     try:
         async with asyncio.timeout(_SIGN_S), aclosing(run.changes()) as changes:
             async for _ in changes:
-                if run.ended or run.lost or run.lines(position):
+                if run.ended or run.discarded or run.lines(position):
                     break
-        if not run.lost and not (run.ended and pause_s == _COPY_S):
+        if not run.discarded and not (run.ended and pause_s == _COPY_S):
             await asyncio.sleep(pause_s)
     except TimeoutError:
         return

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from lyra.chat.best_effort import beside
+from lyra.chat.best_effort import best_effort
 from lyra.chat.parts import (
     Abort,
     Finish,
@@ -39,7 +39,7 @@ Closing = Callable[[str], tuple[Part, ...]]
 Failing = Callable[[LyraError, str | None], tuple[Part, ...]]
 
 
-class Log(Protocol):
+class EventLog(Protocol):
     """What a reader follows: this process's run, or another's as Redis tells of it."""
 
     id: str
@@ -55,28 +55,28 @@ class Log(Protocol):
         ...
 
 
-class Follower(Protocol):
+class Subscriber(Protocol):
     """Who is told of every change of a run."""
 
-    def wake(self) -> None:
+    def on_change(self) -> None:
         """Something has changed; called often, so to be done in no time."""
         ...
 
-    def hear(self) -> None:
+    def on_text(self) -> None:
         """Words have come: to be passed on in this very turn of the loop."""
         ...
 
 
-class Sleeper:
+class ChangeEvent:
     """A follower that sleeps until the run has changed."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
-    def wake(self) -> None:
+    def on_change(self) -> None:
         self._event.set()
 
-    hear = wake
+    on_text = on_change
 
     async def woken(self) -> None:
         """Return at the next change, or at once after one that was not waited for."""
@@ -106,7 +106,7 @@ class Run:
         self.begun = False
         self.ended = False
         self.delivered = False  # whether a reader has been given the ending
-        self.lost = False  # whether nobody may come back to it
+        self.discarded = False  # whether nobody may come back to it
         self.readers = 0
         # How an ending on purpose looks, and a failure (with the ending's name, if it is not the
         # failure's code); whoever fills the run knows more than the run does.
@@ -120,7 +120,7 @@ class Run:
         self._lines: list[bytes] = []
         self._packed: bytes | None = None
         self._talking = False
-        self._followers: set[Follower] = set()
+        self._followers: set[Subscriber] = set()
 
     def begin(self, start: Start) -> None:
         """Make the run visible, with `start` as its first part."""
@@ -145,7 +145,7 @@ class Run:
         self._parts.append(TextDelta(_TEXT_ID, words))
         for follower in self._followers:
             try:
-                follower.hear()
+                follower.on_text()
             except Exception:
                 log.exception("a reader broke: this is a fault in Lyra")
 
@@ -158,7 +158,7 @@ class Run:
         self.failure = failure
         self.ended = True
         self._wake()
-        with beside("the count of an answer"):
+        with best_effort("the count of an answer"):
             self.counting()
 
     def fail(self, failure: LyraError, ending: str | None = None) -> None:
@@ -166,7 +166,7 @@ class Run:
         if self.ended:
             return
         parts = _broken(failure, ending)
-        with beside("the ending of an answer"):
+        with best_effort("the ending of an answer"):
             parts = self.failing(failure, ending)
         self.end(*parts, failure=failure)
 
@@ -213,14 +213,14 @@ class Run:
         """End the run now with `abort`, and the work that fills it."""
         if not self.ended:
             parts = _cut(reason)
-            with beside("the ending of an answer"):
+            with best_effort("the ending of an answer"):
                 parts = self.closing(reason)
             self.end(*parts)
         self.cancel()
 
-    def lose(self) -> None:
+    def discard(self) -> None:
         """Let nobody find this run any more, here or elsewhere."""
-        self.lost = True
+        self.discarded = True
         self._wake()
 
     def cancel(self) -> None:
@@ -228,7 +228,7 @@ class Run:
         if self._producer is not None:
             self._producer.cancel()
 
-    async def over(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the work that fills this run has let go of the model, as it has to at once."""
         if self._producer is not None:
             await asyncio.wait([self._producer], timeout=_LET_GO_S)
@@ -237,7 +237,7 @@ class Run:
         """All words so far."""
         return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
 
-    def said(self, kind: type[Kind]) -> list[Kind]:
+    def parts_of(self, kind: type[Kind]) -> list[Kind]:
         """The parts of one kind, in order."""
         return [part for part in self._parts if isinstance(part, kind)]
 
@@ -269,7 +269,7 @@ class Run:
         return len(self._packed) + _OVERHEAD
 
     @contextmanager
-    def told(self, follower: Follower) -> Iterator[None]:
+    def subscribe(self, follower: Subscriber) -> Iterator[None]:
         """Wake this follower whenever the run has changed, for the length of the block."""
         self._followers.add(follower)
         try:
@@ -278,10 +278,10 @@ class Run:
             self._followers.discard(follower)
 
     @contextmanager
-    def followed(self) -> Iterator[Sleeper]:
+    def followed(self) -> Iterator[ChangeEvent]:
         """One who sleeps until the run has changed."""
-        sleeper = Sleeper()
-        with self.told(sleeper):
+        sleeper = ChangeEvent()
+        with self.subscribe(sleeper):
             yield sleeper
 
     async def ready(self) -> None:
@@ -307,6 +307,6 @@ class Run:
     def _wake(self) -> None:
         for follower in self._followers:
             try:
-                follower.wake()
+                follower.on_change()
             except Exception:
                 log.exception("a reader broke: this is a fault in Lyra")

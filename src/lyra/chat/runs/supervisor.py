@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from lyra.chat.best_effort import beside
+from lyra.chat.best_effort import best_effort
 from lyra.chat.runs.run import Run
 from lyra.errors import LyraError
 
@@ -23,7 +23,7 @@ _LOOK_S = 1.0
 _AT_ONCE = 50  # endings in one turn of the loop
 
 
-class Supervisor:
+class RunSupervisor:
     """Watches every run that is being filled; one task for all of them."""
 
     def __init__(self, answer_timeout_s: float, *, clock: Callable[[], float]) -> None:
@@ -54,7 +54,7 @@ class Supervisor:
             if run is None or began > due:
                 return False
             del self._began[run]
-            with beside("the end of an overdue answer"):
+            with best_effort("the end of an overdue answer"):
                 self._end(run)
         return True
 

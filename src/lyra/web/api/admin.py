@@ -12,10 +12,10 @@ from lyra.errors import (
 )
 from lyra.metrics import CONTENT_TYPE
 from lyra.web.context import SERVICES, Services
-from lyra.web.gateway.middleware import Edge, host_name
-from lyra.web.gateway.requests import expected, same_secret
+from lyra.web.gateway.middleware import Middleware, host_name
+from lyra.web.gateway.requests import equal_in_constant_time, handle_expect
 from lyra.web.http.access_log import RequestLog
-from lyra.web.http.responses import dress, json_answer, request_id
+from lyra.web.http.responses import add_security_headers, json_answer, request_id
 
 _OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 
@@ -45,7 +45,7 @@ async def clear_cache(request: web.Request) -> web.StreamResponse:
 OPEN: web.AppKey[bool] = web.AppKey("open", bool)
 
 
-class OwnPort(Edge):
+class OwnPort(Middleware):
     """The middleware of the operator's own port, where no token is asked for.
 
     A browser of the operator's may be led here by any page: by a link or a form, or by a host name
@@ -80,13 +80,13 @@ def admin_app(services: Services, tell: RequestLog) -> web.Application:
         ("GET", "/admin/cache", cache_stats),
         ("DELETE", "/admin/cache", clear_cache),
     ):
-        app.router.add_route(method, path, handler, expect_handler=expected)
+        app.router.add_route(method, path, handler, expect_handler=handle_expect)
     return app
 
 
 async def _dress(_: web.Request, answer: web.StreamResponse) -> None:
     """An on_response_prepare signal. No other origin may read here, whichever are listed."""
-    dress(answer, request_id.get())
+    add_security_headers(answer, request_id.get())
 
 
 def _is_loopback(host: str) -> bool:
@@ -104,6 +104,6 @@ def _opened(request: web.Request) -> Services:
         return services
     wanted = services.settings.admin_token
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if wanted is None or scheme.lower() != "bearer" or not same_secret(given, wanted):
+    if wanted is None or scheme.lower() != "bearer" or not equal_in_constant_time(given, wanted):
         raise NotFoundError
     return services

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
 from lyra.chat.request_messages import Messages
-from lyra.chat.request_schema import Question, parse_messages
+from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError
-from lyra.web.api.chat import answering, asked_by, streamed
-from lyra.web.http.event_stream import Translated, frame
+from lyra.web.api.chat import asked_by, start_run, stream_run
+from lyra.web.http.event_stream import AdaptedFrames, frame
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -32,12 +32,12 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 async def agui(request: web.Request) -> web.StreamResponse:
     """The answer as a stream of AG-UI events."""
     token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=RunAgentInput))
-    async with answering(request, token, Question(turns)) as (run, _):
-        events = Events(asked.thread_id, asked.run_id, run.id)
-        return await streamed(request, run, Translated(run, events))
+    async with start_run(request, token, ChatInput(turns)) as (run, _):
+        events = AguiFrames(asked.thread_id, asked.run_id, run.id)
+        return await stream_run(request, run, AdaptedFrames(run, events))
 
 
-class Events:
+class AguiFrames:
     """A run as AG-UI events: begun by RUN_STARTED, ended by RUN_FINISHED or RUN_ERROR."""
 
     headers: Mapping[str, str] = {}
@@ -79,7 +79,7 @@ class Events:
                 yield {"type": "RUN_FINISHED", **self._ids}
             case Abort():
                 ended = DrainingError
-                yield {"type": "RUN_ERROR", "message": ended.sentence, "code": ended.code}
+                yield {"type": "RUN_ERROR", "message": ended.default_message, "code": ended.code}
             case Finish() if part.finish_reason != "error":
                 if part.notice is not None:
                     yield from self._noticed(part.notice)

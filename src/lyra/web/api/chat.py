@@ -8,18 +8,18 @@ from typing import NamedTuple, TypeVar
 from aiohttp import web
 
 from lyra.cache.keys import Key
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
-from lyra.chat.request_schema import Question, parse_question
-from lyra.chat.runs.run import Log, Run
+from lyra.chat.request_schema import ChatInput, parse_question
+from lyra.chat.runs.run import EventLog, Run
 from lyra.errors import AnswerGoneError, DrainingError, NotFoundError
 from lyra.spotify.token import Token
-from lyra.web.api.listener import look_up
+from lyra.web.api.listener import look_up_listener
 from lyra.web.context import SERVICES
-from lyra.web.gateway.requests import caller, json_body, refuse_nobody, wants_json
-from lyra.web.http.client_ip import address_of
-from lyra.web.http.concurrency_limit import leave_place
-from lyra.web.http.event_stream import EventStream, Translated, UiMessages
+from lyra.web.gateway.requests import authenticate, json_body, refuse_nobody, wants_json
+from lyra.web.http.client_ip import client_ip
+from lyra.web.http.concurrency_limit import release_slot
+from lyra.web.http.event_stream import AdaptedFrames, EventStream, UiMessageFrames
 from lyra.web.http.responses import json_answer, request_id
 
 _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
@@ -28,7 +28,7 @@ _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 class _Rest(NamedTuple):
     """Of an answer that was begun, what is behind this position."""
 
-    log: Log
+    log: EventLog
     position: int
 
 
@@ -37,14 +37,14 @@ async def chat(request: web.Request) -> web.StreamResponse:
     token, question = await asked_by(request, parse_question, lost=_lost)
     if isinstance(question, _Rest):
         return await _resumed(request, question.log, question.position)
-    async with answering(request, token, question) as (run, visit):
+    async with start_run(request, token, question) as (run, visit):
         if question.stream and not wants_json(request):
-            return await streamed(request, run, UiMessages(run))
-        finish = await whole(run)
+            return await stream_run(request, run, UiMessageFrames(run))
+        finish = await wait_complete(run)
         told = {
             "success": True,
             "response": run.text() if run.text().strip() else finish.notice or "",
-            "tracks": [part.data for part in run.said(TrackCard)],
+            "tracks": [part.data for part in run.parts_of(TrackCard)],
             "model": request.app[SERVICES].speaker.model.name,
             "usage": finish.message_metadata["usage"],
             "finish_reason": finish.finish_reason,
@@ -79,7 +79,7 @@ async def asked_by(
     refuse_nobody(request)
     services = request.app[SERVICES]
     async with json_body(request) as body:
-        token = await caller(request)
+        token = await authenticate(request)
         if (found := await lost(request, token)) is not None:
             return token, found
         services.chats.spend(services.lyra.listeners.key(token))
@@ -90,8 +90,8 @@ async def stop(request: web.Request) -> web.StreamResponse:
     """End a running answer of this listener, in whatever phase it is."""
     refuse_nobody(request)
     services = request.app[SERVICES]
-    services.endings.spend(address_of(request, services.trusted))
-    owner = services.lyra.listeners.key(await caller(request, reads_spotify=False))
+    services.endings.spend(client_ip(request, services.trusted))
+    owner = services.lyra.listeners.key(await authenticate(request, reads_spotify=False))
     if not await services.runs.stop(owner, request.match_info["run"]):
         raise NotFoundError("There is no such answer of this listener.")
     return web.Response(status=204)
@@ -99,12 +99,12 @@ async def stop(request: web.Request) -> web.StreamResponse:
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """The rest of an answer after `Last-Event-ID`, else all of it; 204 when there is nothing."""
-    token = await caller(request, reads_spotify=False)
+    token = await authenticate(request, reads_spotify=False)
     name = request.match_info["run"]
     log = await _found(request, token, name)
     if log is None:
         return web.Response(status=204)
-    run_id, position = _place(request) or ("", 0)
+    run_id, position = _last_event_id(request) or ("", 0)
     if run_id != log.id:
         position = 0
         if name != log.id and log.delivered:
@@ -114,13 +114,13 @@ async def resume(request: web.Request) -> web.StreamResponse:
     return await _resumed(request, log, position)
 
 
-def _place(request: web.Request) -> tuple[str, int] | None:
+def _last_event_id(request: web.Request) -> tuple[str, int] | None:
     """The run and the number of parts that a reader has had of it, as its last event id says."""
     match = _PLACE.fullmatch(request.headers.get("Last-Event-ID", ""))
     return (match[1], int(match[2])) if match else None
 
 
-async def _found(request: web.Request, token: Token, name: str) -> Log | None:
+async def _found(request: web.Request, token: Token, name: str) -> EventLog | None:
     """The answer of this name, if it is this listener's.
 
     Raises:
@@ -140,25 +140,25 @@ async def _lost(request: web.Request, token: Token) -> _Rest | None:
     """
     if not request.headers.get("Last-Event-ID"):
         return None
-    place = _place(request)
+    place = _last_event_id(request)
     log = await _found(request, token, place[0]) if place is not None else None
     if place is None or log is None:
         raise AnswerGoneError
     return _Rest(log, place[1])
 
 
-async def _resumed(request: web.Request, log: Log, position: int) -> web.StreamResponse:
+async def _resumed(request: web.Request, log: EventLog, position: int) -> web.StreamResponse:
     request.app[SERVICES].metrics.resumes.inc()
     runs = request.app[SERVICES].runs
-    leave_place(request)
+    release_slot(request)
     async with runs.reading(log):
-        return await _relayed(request, log, UiMessages(log, position))
+        return await _relayed(request, log, UiMessageFrames(log, position))
 
 
 @asynccontextmanager
-async def answering(
-    request: web.Request, token: Token, question: Question
-) -> AsyncIterator[tuple[Run, Visit]]:
+async def start_run(
+    request: web.Request, token: Token, question: ChatInput
+) -> AsyncIterator[tuple[Run, Lookup]]:
     """A run that is being filled with this listener's answer, whatever wire it leaves on.
 
     Raises:
@@ -167,16 +167,16 @@ async def answering(
     services = request.app[SERVICES]
     owner: Key = services.lyra.listeners.key(token)
     async with services.runs.running(owner, token, question) as run:
-        visit = await look_up(request, token)
+        visit = await look_up_listener(request, token)
         services.speaker.start(
             services.runs, run, visit, question.turns, request_id=request_id.get()
         )
-        leave_place(request)
+        release_slot(request)
         yield run, visit
 
 
-async def streamed(
-    request: web.Request, run: Run, frames: UiMessages | Translated
+async def stream_run(
+    request: web.Request, run: Run, frames: UiMessageFrames | AdaptedFrames
 ) -> web.StreamResponse:
     """The run as a stream; a failure before its first part is raised."""
     await run.ready()
@@ -186,7 +186,7 @@ async def streamed(
 
 
 async def _relayed(
-    request: web.Request, log: Log, frames: UiMessages | Translated
+    request: web.Request, log: EventLog, frames: UiMessageFrames | AdaptedFrames
 ) -> web.StreamResponse:
     services = request.app[SERVICES]
     services.metrics.streams.inc()
@@ -200,7 +200,7 @@ async def _relayed(
         services.metrics.streams.dec()
 
 
-async def whole(run: Run) -> Finish:
+async def wait_complete(run: Run) -> Finish:
     """How the run finished, waited for; a failure at any time is raised."""
     await run.finished()
     if run.finish is not None and run.failure is None:

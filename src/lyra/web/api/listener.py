@@ -8,17 +8,17 @@ import orjson
 from aiohttp import web
 
 from lyra.cache.entry import Entry
-from lyra.cache.lookup import Visit
+from lyra.cache.lookup import Lookup
 from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
 from lyra.spotify.token import Token
 from lyra.web.context import SERVICES
 from lyra.web.gateway.cookies import session_id
-from lyra.web.gateway.prebuilt_response import ready_json, ready_soon
-from lyra.web.gateway.requests import caller, refuse_nobody, wants_stream
-from lyra.web.http.client_ip import address_of
-from lyra.web.http.concurrency_limit import leave_place
+from lyra.web.gateway.prebuilt_response import prebuilt_json, respond_prebuilt
+from lyra.web.gateway.requests import authenticate, refuse_nobody, wants_stream
+from lyra.web.http.client_ip import client_ip
+from lyra.web.http.concurrency_limit import release_slot
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import json_answer, request_id
 
@@ -27,23 +27,23 @@ log = logging.getLogger(__name__)
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    visit = await look_up(request, await caller(request))
+    visit = await look_up_listener(request, await authenticate(request))
     if wants_stream(request.headers):
         return await _init_stream(request, visit)
-    if visit.settled or (answer := ready_soon(request)) is None:
-        return ready_json(request, init_body(await visit.entry(), visit))
+    if visit.done or (answer := respond_prebuilt(request)) is None:
+        return prebuilt_json(request, init_body(await visit.entry(), visit))
     # A crowd may wait for one fetch: each of it is answered before anybody's task goes on.
-    with visit.landing(lambda entry: answer.send(init_body(entry, visit))):
+    with visit.on_fetched(lambda entry: answer.send(init_body(entry, visit))):
         entry = await visit.entry()
-    return answer if answer.sent else ready_json(request, init_body(entry, visit))
+    return answer if answer.sent else prebuilt_json(request, init_body(entry, visit))
 
 
-def init_body(entry: Entry, visit: Visit) -> bytes:
+def init_body(entry: Entry, visit: Lookup) -> bytes:
     """The answer to `POST /lyra/init`, as JSON."""
     return b'{"success":true,%b}' % _init_members(entry, visit)
 
 
-async def look_up(request: web.Request, token: Token) -> Visit:
+async def look_up_listener(request: web.Request, token: Token) -> Lookup:
     """The look-up of this listener; one that waits for Spotify gives its place to others.
 
     Raises:
@@ -52,27 +52,27 @@ async def look_up(request: web.Request, token: Token) -> Visit:
     services = request.app[SERVICES]
 
     def newcomer() -> None:
-        services.newcomers.spend(address_of(request, services.trusted))
+        services.newcomers.spend(client_ip(request, services.trusted))
 
-    visit = await services.lyra.listeners.visit(token, newcomer)
-    if visit.at_hand is None:
-        leave_place(request)
+    visit = await services.lyra.listeners.lookup(token, newcomer)
+    if visit.cached is None:
+        release_slot(request)
     return visit
 
 
-def _init_members(entry: Entry, visit: Visit) -> bytes:
+def _init_members(entry: Entry, visit: Lookup) -> bytes:
     """The answer's members: what is ready-made, and the `cache` object of this very visit."""
     return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(visit.describe()))
 
 
-async def _init_stream(request: web.Request, visit: Visit) -> web.StreamResponse:
+async def _init_stream(request: web.Request, visit: Lookup) -> web.StreamResponse:
     settings = request.app[SERVICES].settings
     try:
         async with asyncio.timeout(settings.first_byte_s):
-            await visit.proven()
+            await visit.token_verified()
     except TimeoutError:
         pass  # the reader is not kept waiting; a rejected token is then an event
-    if visit.settled:
+    if visit.done:
         await visit.entry()  # a failure that is known already has an HTTP status
     services = request.app[SERVICES]
     async with EventStream(request, services.ticker, services.outbox) as stream:
@@ -96,7 +96,7 @@ def _section_event(section: Section) -> bytes:
     return orjson.dumps({name: value for name, value in told.items() if value is not None})
 
 
-async def _outcome(visit: Visit) -> bytes:
+async def _outcome(visit: Lookup) -> bytes:
     try:
         entry = await visit.entry()
     except LyraError as failure:
@@ -107,14 +107,14 @@ async def _outcome(visit: Visit) -> bytes:
         error = LyraError()
     else:
         return b'{"type":"ready","success":true,%b}' % _init_members(entry, visit)
-    told = error.describe(request_id.get())
+    told = error.to_dict(request_id.get())
     return orjson.dumps({"type": "error", "success": False, "error": told})
 
 
 async def status(request: web.Request) -> web.StreamResponse:
     """What is held for this token; never fetches."""
     listeners = request.app[SERVICES].lyra.listeners
-    entry = await listeners.peek(await caller(request, reads_spotify=False))
+    entry = await listeners.peek(await authenticate(request, reads_spotify=False))
     if entry is None:
         return json_answer({"cache_ready": False, "cache_status": "empty", "has_user_data": False})
     age_s, expires_in_s = listeners.ages(entry)
@@ -126,12 +126,12 @@ async def status(request: web.Request) -> web.StreamResponse:
         "expires_in_s": expires_in_s,
         "top_artists_count": entry.top_artists_count,
     }
-    return ready_json(request, orjson.dumps(told))
+    return prebuilt_json(request, orjson.dumps(told))
 
 
 async def profile(request: web.Request) -> web.StreamResponse:
     """The listening data for a page; loads it if cold."""
-    visit = await look_up(request, await caller(request))
+    visit = await look_up_listener(request, await authenticate(request))
     entry = await visit.entry()
     view = profile_view(entry.listening(), request.app[SERVICES].settings.llm_context)
     return json_answer({"success": True, **view, "cache": visit.describe()})
@@ -147,8 +147,8 @@ async def forget(request: web.Request) -> web.StreamResponse:
     """
     refuse_nobody(request)
     services = request.app[SERVICES]
-    services.endings.spend(address_of(request, services.trusted))
-    token = await caller(request, reads_spotify=False)
+    services.endings.spend(client_ip(request, services.trusted))
+    token = await authenticate(request, reads_spotify=False)
     given = session_id(request)
     if token.renewed and services.logins is not None and given is not None:
         await services.logins.forget(given)

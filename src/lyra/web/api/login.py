@@ -26,9 +26,9 @@ from lyra.web.gateway.cookies import (
     session_id,
 )
 from lyra.web.gateway.requests import json_body
-from lyra.web.http.client_ip import address_of
+from lyra.web.http.client_ip import client_ip
 from lyra.web.http.responses import json_answer
-from lyra.web.login.login_service import LoginError, Logins, Trouble
+from lyra.web.login.login_service import LoginError, LoginService, Trouble
 from lyra.web.login.session_store import Session
 from lyra.web.schemas import Agreement
 
@@ -37,13 +37,13 @@ _PORTS = 65_536
 _GUESSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
-def moved(request: web.Request) -> web.Response | None:
+def redirect_to_loopback(request: web.Request) -> web.Response | None:
     """The way to 127.0.0.1 for who came to localhost: Spotify sends nobody back there."""
     settings = request.app[SERVICES].settings
     name, port = _host_and_port(request.host)
     if name != "localhost" or settings.public_url is not None or settings.host == "::1":
         return None
-    return _to(f"http://127.0.0.1{port}{request.rel_url.raw_path_qs}", status=307)
+    return _redirect(f"http://127.0.0.1{port}{request.rel_url.raw_path_qs}", status=307)
 
 
 async def login(request: web.Request) -> web.StreamResponse:
@@ -51,18 +51,18 @@ async def login(request: web.Request) -> web.StreamResponse:
     services, logins = _logins(request)
     if _only_guesses(request):
         return _not_yet()
-    if (away := moved(request)) is not None:
+    if (away := redirect_to_loopback(request)) is not None:
         return away
     redirect_uri = redirect_uri_for(services.settings, request.host)
     if redirect_uri is None:
-        return _trouble(request, "address")
+        return _failure_page(request, "address")
     try:
-        address = address_of(request, services.trusted)
+        address = client_ip(request, services.trusted)
         services.newcomers.spend(address)
         url, state = await logins.begin(redirect_uri, address)
     except LyraError:
-        return _trouble(request, "busy")
-    answer = _to(url)
+        return _failure_page(request, "busy")
+    answer = _redirect(url)
     remember_state(request, answer, state)
     return answer
 
@@ -81,22 +81,22 @@ async def callback(request: web.Request) -> web.StreamResponse:
             state=state,
             code=asked.get("code", ""),
             error=asked.get("error", ""),
-            address=address_of(request, services.trusted),
+            address=client_ip(request, services.trusted),
             replaces=given,
         )
     except LoginError as failure:
         if failure.trouble == "expired" and await _is_in(logins, given):
             return _home(request)  # the same address once more, by Back, a reload or a guess
-        return _trouble(request, failure.trouble, state)
+        return _failure_page(request, failure.trouble, state)
     except LyraError:
-        return _trouble(request, "busy", state)
+        return _failure_page(request, "busy", state)
     answer = _home(request)
     remember_session(request, answer, new)
     forget_state(request, answer, state)
     return answer
 
 
-async def _is_in(logins: Logins, given: str | None) -> bool:
+async def _is_in(logins: LoginService, given: str | None) -> bool:
     try:
         return given is not None and await logins.session(given) is not None
     except LyraError:
@@ -132,7 +132,7 @@ async def consent(request: web.Request) -> web.StreamResponse:
         for name in Agreement.__struct_fields__
     ):
         raise RequestError("What goes to which model has changed meanwhile. Load the page again.")
-    await logins.agree(given)
+    await logins.consent(given)
     return web.Response(status=204)
 
 
@@ -202,7 +202,7 @@ def _not_yet() -> web.Response:
     return web.Response(status=503, headers={"Cache-Control": "no-store", "Retry-After": "1"})
 
 
-def _logins(request: web.Request) -> tuple[Services, Logins]:
+def _logins(request: web.Request) -> tuple[Services, LoginService]:
     services = request.app[SERVICES]
     if services.logins is None:
         raise NotFoundError("There is no log-in here: LYRA_SPOTIFY_CLIENT_ID is not set.")
@@ -220,15 +220,15 @@ def _agreement(body: bytes) -> Agreement:
         raise InvalidJsonError from None
 
 
-def _trouble(request: web.Request, trouble: Trouble, state: str = "") -> web.Response:
+def _failure_page(request: web.Request, trouble: Trouble, state: str = "") -> web.Response:
     answer = _home(request, f"?login={trouble}")
     forget_state(request, answer, state)
     return answer
 
 
 def _home(request: web.Request, query: str = "") -> web.Response:
-    return _to(f"{request.app[SERVICES].settings.public_path}/{query}")
+    return _redirect(f"{request.app[SERVICES].settings.public_path}/{query}")
 
 
-def _to(url: str, status: int = 303) -> web.Response:
+def _redirect(url: str, status: int = 303) -> web.Response:
     return web.Response(status=status, headers={"Location": url})

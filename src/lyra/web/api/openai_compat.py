@@ -15,10 +15,10 @@ from aiohttp import web
 
 from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.chat.request_messages import Messages
-from lyra.chat.request_schema import Question, parse_messages
+from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError, NotFoundError
-from lyra.web.api.chat import answering, asked_by, streamed, whole
-from lyra.web.http.event_stream import DONE, Translated, frame
+from lyra.web.api.chat import asked_by, start_run, stream_run, wait_complete
+from lyra.web.http.event_stream import DONE, AdaptedFrames, frame
 from lyra.web.http.responses import json_answer, request_id
 
 MODEL = "lyra"
@@ -31,7 +31,7 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = False
 
 
-class Completion(msgspec.Struct):
+class CompletionRequest(msgspec.Struct):
     """The members of a completion request that matter here; the others are ignored."""
 
     messages: Messages
@@ -60,21 +60,23 @@ async def model(request: web.Request) -> web.StreamResponse:
 
 async def completions(request: web.Request) -> web.StreamResponse:
     """The answer as a chat completion, whole or in chunks."""
-    token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=Completion))
+    token, (asked, turns) = await asked_by(
+        request, partial(parse_messages, shape=CompletionRequest)
+    )
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
-    async with answering(request, token, Question(turns)) as (run, _):
+    async with start_run(request, token, ChatInput(turns)) as (run, _):
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
-            chunks = Chunks(run.id, created, include_usage=bool(usage))
-            return await streamed(request, run, Translated(run, chunks))
-        finish = await whole(run)
+            chunks = CompletionFrames(run.id, created, include_usage=bool(usage))
+            return await stream_run(request, run, AdaptedFrames(run, chunks))
+        finish = await wait_complete(run)
         message = {"role": "assistant", **_content(run.text(), finish)}
         choice = {"index": 0, "message": message, "finish_reason": _reason(finish)}
         answer = _named("chat.completion", run.id, created)
         return json_answer({**answer, "choices": [choice], "usage": _usage(finish)})
 
 
-class Chunks:
+class CompletionFrames:
     """A run as chat completion chunks."""
 
     headers: Mapping[str, str] = {}
@@ -105,7 +107,7 @@ class Chunks:
                 yield self._chunk({}, "stop")
             case Abort():
                 # No finish reason: an answer that was cut must not look complete.
-                yield _error(DrainingError().describe(request_id.get()))
+                yield _error(DrainingError().to_dict(request_id.get()))
             case _:
                 return
 

@@ -22,12 +22,18 @@ from lyra.errors import (
 )
 from lyra.metrics import Requests
 from lyra.settings import Settings
-from lyra.tracing import Span, Told, Traces
+from lyra.tracing import Span, Told, Tracer
 from lyra.web.context import SERVICES, Services
 from lyra.web.gateway.requests import unread_body
-from lyra.web.http.access_log import Answered, RequestLog
-from lyra.web.http.concurrency_limit import PLACE, Places
-from lyra.web.http.responses import allow_origin, dress, error_answer, request_id, strict_transport
+from lyra.web.http.access_log import AccessRecord, RequestLog
+from lyra.web.http.concurrency_limit import PLACE, ConcurrencyLimiter
+from lyra.web.http.responses import (
+    add_cors_headers,
+    add_hsts,
+    add_security_headers,
+    error_answer,
+    request_id,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +62,7 @@ _PREFLIGHT = {
 }
 
 
-class Edge:
+class Middleware:
     """Wraps every request once. Overload is refused before any work is done."""
 
     def __init__(
@@ -64,10 +70,10 @@ class Edge:
         settings: Settings,
         requests: Requests,
         tell: RequestLog,
-        traces: Traces | None = None,
+        traces: Tracer | None = None,
     ) -> None:
-        self.places = Places(settings)
-        self._traces = traces or Traces()
+        self.places = ConcurrencyLimiter(settings)
+        self._traces = traces or Tracer()
         self._settings = settings
         self._requests = requests
         self._tell = tell
@@ -99,9 +105,9 @@ class Edge:
             # aiohttp's task keeps it, with every frame on its way, and they know the task: a cycle.
             raise left.with_traceback(None) from None
         finally:
-            self.note(request.method, _route(request), status, time.monotonic() - began, rid)
+            self.record(request.method, _route(request), status, time.monotonic() - began, rid)
             if span is not None:
-                span.tell(_told(request, status, rid))
+                span.set_attributes(_span_attributes(request, status, rid))
         return answer
 
     async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
@@ -120,7 +126,7 @@ class Edge:
         except web.HTTPException as error:
             return _translated(request, error, rid)
         except ConnectionError:
-            return _Gone()
+            return _ClientGone()
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
             return _refusal(request, LyraError(), rid)
@@ -138,13 +144,13 @@ class Edge:
         # The target may be a whole address: its host is `request.host` then, whatever Host says.
         # Without a Host header aiohttp would look its own name up, on the event loop.
         if request.path not in _HEALTH and not (
-            self._ours(request.headers.get("Host", "")) and self._ours(request.host)
+            self._is_own_host(request.headers.get("Host", "")) and self._is_own_host(request.host)
         ):
             raise MisdirectedRequestError
-        if request.app[SERVICES].memory.short and not _costs_nothing(request):
+        if request.app[SERVICES].memory.under_pressure and not _costs_nothing(request):
             raise OverloadedError(retry_after_s=_SHORT_S)
 
-    def _ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         return host in self._hosts or host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
@@ -167,13 +173,13 @@ class Edge:
             return sent
         return f"{self._process}{next(self._numbers):08x}"
 
-    def note(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
+    def record(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
         """Tell the metrics and the log how a request of this route (its template) ended."""
         self._requests.answered(route, status, seconds)
-        self._tell(Answered(method, route, status, seconds * 1000, rid))
+        self._tell(AccessRecord(method, route, status, seconds * 1000, rid))
 
 
-class _Gone(web.StreamResponse):
+class _ClientGone(web.StreamResponse):
     """The answer to a reader who has left: aiohttp closes the connection when it cannot be sent.
 
     The exception itself would stay with aiohttp's task, in a cycle with every frame on its way.
@@ -187,13 +193,13 @@ class _Gone(web.StreamResponse):
         raise ConnectionResetError("the reader has left")
 
 
-async def dress_answer(request: web.Request, answer: web.StreamResponse) -> None:
+async def add_default_headers(request: web.Request, answer: web.StreamResponse) -> None:
     """An on_response_prepare signal: headers for streams and ordinary answers alike."""
     services: Services = request.app[SERVICES]
-    dress(answer, request_id.get())
-    strict_transport(answer, services.settings)
-    allow_origin(answer, request.headers.get("Origin"), services.settings)
-    if services.leaving.is_set():
+    add_security_headers(answer, request_id.get())
+    add_hsts(answer, services.settings)
+    add_cors_headers(answer, request.headers.get("Origin"), services.settings)
+    if services.shutting_down.is_set():
         answer.force_close()
         answer.headers["Connection"] = "close"
 
@@ -208,7 +214,7 @@ def _span_name(request: web.Request) -> str:
     return f"{request.method} {_route(request)}"
 
 
-def _told(request: web.Request, status: int, rid: str) -> Told:
+def _span_attributes(request: web.Request, status: int, rid: str) -> Told:
     told: dict[str, str | int | float] = {
         "http.request.method": request.method,
         "http.route": _route(request),

@@ -10,37 +10,37 @@ from aiohttp.http import HttpVersion11
 
 from lyra.settings import Settings
 from lyra.web.context import SERVICES, Services
-from lyra.web.http.responses import API_HEADERS, json_bytes, request_id, strict_transport
+from lyra.web.http.responses import API_HEADERS, add_hsts, json_bytes, request_id
 
 _TYPE = "application/json; charset=utf-8"
 _LAST = "Connection: close\r\n"
 
 
-def ready_head(settings: Settings) -> bytes:
+def prebuilt_head(settings: Settings) -> bytes:
     """Status line and headers, up to the values that differ from answer to answer."""
     answer = web.StreamResponse(headers={**API_HEADERS, "Content-Type": _TYPE})
-    strict_transport(answer, settings)
+    add_hsts(answer, settings)
     lines = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
     return f"HTTP/1.1 200 OK\r\n{lines}".encode()
 
 
-def ready_json(request: web.Request, body: bytes) -> web.StreamResponse:
+def prebuilt_json(request: web.Request, body: bytes) -> web.StreamResponse:
     """A 200 with this JSON."""
-    answer = ready_soon(request)
+    answer = respond_prebuilt(request)
     if answer is None:
         return json_bytes(body)
     answer.send(body, together=True)
     return answer
 
 
-def ready_soon(request: web.Request) -> "Ready | None":
+def respond_prebuilt(request: web.Request) -> "PrebuiltResponse | None":
     """A 200 whose JSON will be sent; None: this request's answer needs a head of its own."""
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
         and same_head_for_all(request.app[SERVICES])
     )
-    return Ready(request) if usual else None
+    return PrebuiltResponse(request) if usual else None
 
 
 def same_head_for_all(services: Services) -> bool:
@@ -48,7 +48,7 @@ def same_head_for_all(services: Services) -> bool:
     return not services.settings.cors_origins
 
 
-def ready_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
+def prebuilt_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
     """The whole answer; the connection's `last` one says so."""
     rest = (
         f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n"
@@ -57,7 +57,7 @@ def ready_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> by
     return b"%b%b%b" % (head, rest.encode(), body)
 
 
-class Ready(web.StreamResponse):
+class PrebuiltResponse(web.StreamResponse):
     """An answer that `send` writes; aiohttp's two steps of sending then only wait for the reader."""
 
     def __init__(self, request: web.Request) -> None:
@@ -77,8 +77,8 @@ class Ready(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             return
-        self._last = not request.keep_alive or services.leaving.is_set()
-        data = ready_bytes(services.head, body, request_id.get(), last=self._last)
+        self._last = not request.keep_alive or services.shutting_down.is_set()
+        data = prebuilt_bytes(services.static_head, body, request_id.get(), last=self._last)
         # What comes behind it on this connection may be written without the box.
         if together and not self._last and getattr(request.protocol, "nothing_behind", False):
             services.outbox.put(transport, data)

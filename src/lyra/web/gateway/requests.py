@@ -17,8 +17,8 @@ from lyra.errors import (
 from lyra.spotify.token import Token
 from lyra.web.context import SERVICES
 from lyra.web.gateway.cookies import refuse_cross_site, session_id
-from lyra.web.http.client_ip import address_of
-from lyra.web.http.concurrency_limit import leave_place, retake_place
+from lyra.web.http.client_ip import client_ip
+from lyra.web.http.concurrency_limit import reacquire_slot, release_slot
 from lyra.web.http.responses import error_answer, request_id
 
 MAX_BODY_BYTES = 1_048_576
@@ -46,7 +46,7 @@ def bearer(headers: MultiMapping[str]) -> Token:
         raise MalformedTokenError from None
 
 
-async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
+async def authenticate(request: web.Request, *, reads_spotify: bool = True) -> Token:
     """The token of whoever asks: the header's, else that of the log-in that the cookie names.
 
     `reads_spotify`: whether Spotify may have to be asked. A log-in's token is then a good one, and
@@ -63,7 +63,7 @@ async def caller(request: web.Request, *, reads_spotify: bool = True) -> Token:
         return bearer(request.headers)
     refuse_cross_site(request)
     return await logins.token(
-        given, reads_spotify=reads_spotify, waiting=lambda: leave_place(request)
+        given, reads_spotify=reads_spotify, waiting=lambda: release_slot(request)
     )
 
 
@@ -97,7 +97,7 @@ async def json_body(request: web.Request) -> AsyncIterator[bytes]:
         RequestTimeoutError: it did not arrive in time.
     """
     services = request.app[SERVICES]
-    address = address_of(request, services.trusted)
+    address = client_ip(request, services.trusted)
     services.addresses.spend(address)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         # Inflating a stranger's body can freeze the event loop for seconds.
@@ -108,7 +108,7 @@ async def json_body(request: web.Request) -> AsyncIterator[bytes]:
     # What came with its head, as nearly every question does, is no matter of those that do not come.
     there = request.content.is_eof()
     with (services.bodies_there if there else services.bodies_awaited).counted(address, size):
-        body = await (_arrived(request) if there else _awaited(request))
+        body = await (_read_body(request) if there else _awaited(request))
         if body and not _is_json(request):
             raise UnsupportedMediaTypeError
         yield body
@@ -128,7 +128,7 @@ def unread_body(request: web.Request, route: str) -> AbstractContextManager[None
         return nullcontext()
     services = request.app[SERVICES]
     size = MAX_BODY_BYTES if request.content_length is None else request.content_length
-    address = address_of(request, services.trusted)
+    address = client_ip(request, services.trusted)
     return services.bodies_awaited.counted(address, min(size, _BUFFERED))
 
 
@@ -141,14 +141,14 @@ def _is_json(request: web.Request) -> bool:
 async def _awaited(request: web.Request) -> bytes:
     """The body once it has come; until then others are worked on."""
     services = request.app[SERVICES]
-    leave_place(request)
+    release_slot(request)
     async with services.bodies_awaited.waiting(services.settings.body_timeout_s):
-        body = await _arrived(request)
-    await retake_place(request)
+        body = await _read_body(request)
+    await reacquire_slot(request)
     return body
 
 
-async def _arrived(request: web.Request) -> bytes:
+async def _read_body(request: web.Request) -> bytes:
     """The whole body; aiohttp's own `read` would keep it for as long as the answer takes."""
     body = bytearray()
     while piece := await request.content.readany():
@@ -158,7 +158,7 @@ async def _arrived(request: web.Request) -> bytes:
     return bytes(body)
 
 
-async def expected(request: web.Request) -> web.StreamResponse | None:
+async def handle_expect(request: web.Request) -> web.StreamResponse | None:
     """What `Expect: 100-continue` asks before the body is sent: to go on, or a refusal of this body.
 
     aiohttp's own answers text, and bids a body welcome that is refused right after.
@@ -186,7 +186,7 @@ def wants_json(request: web.Request) -> bool:
     return "application/json" in accept and "text/event-stream" not in accept
 
 
-def same_secret(given: str, wanted: str) -> bool:
+def equal_in_constant_time(given: str, wanted: str) -> bool:
     """Whether two secrets are equal, in a time that does not tell how nearly."""
     # aiohttp decodes header bytes that are no UTF-8 to surrogates, which plain encode refuses.
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())

@@ -26,10 +26,10 @@ from lyra.errors import HeadTooLargeError, LyraError, RequestError
 from lyra.settings import Settings
 from lyra.web.context import SERVICES
 from lyra.web.http.client_ip import Network, client_of, trusted_networks
-from lyra.web.http.connection_limit import Connections
+from lyra.web.http.connection_limit import ConnectionTable
 from lyra.web.http.deadlines import Deadlines, Limits, Phase
 from lyra.web.http.framing import Framing
-from lyra.web.http.responses import dress, error_answer, last_words
+from lyra.web.http.responses import add_security_headers, error_answer, last_words
 
 log = logging.getLogger(__name__)
 
@@ -349,7 +349,7 @@ def _refusal(error: LyraError) -> web.Response:
     # The context still holds the id of the connection's previous request, if any.
     rid = secrets.token_hex(8)
     answer = error_answer(error, rid)
-    dress(answer, rid)
+    add_security_headers(answer, rid)
     answer.force_close()
     return answer
 
@@ -371,7 +371,7 @@ class _Gate:
 
     def __init__(self, server: web.Server, settings: Settings) -> None:
         self.server = server
-        self.connections = Connections(settings.max_connections, settings.heads_max_bytes)
+        self.connections = ConnectionTable(settings.max_connections, settings.heads_max_bytes)
         self.limits = Limits(
             head_s=settings.header_timeout_s,
             idle_s=_KEEPALIVE_S,
@@ -422,7 +422,7 @@ class Runner(web.AppRunner):
         server.request_handler = partial(_met, handle=server.request_handler)
         self._gate = _Gate(server, self._settings)
         watched = self._gate.connections.stats
-        self.app[SERVICES].metrics.watch(self._counted_as, watched)
+        self.app[SERVICES].metrics.register_callback(self._counted_as, watched)
 
     @property
     def server(self) -> Any:
@@ -434,7 +434,7 @@ class Runner(web.AppRunner):
 
         A connection closed at once would lose the request that is on its way to it.
         """
-        self.app[SERVICES].leaving.set()
+        self.app[SERVICES].shutting_down.set()
         for site in list(self.sites):
             await site.stop()
         if self._gate is not None and self._gate.server.connections:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 log = logging.getLogger("lyra.web.requests")
 
 
-class Answered(NamedTuple):
+class AccessRecord(NamedTuple):
     """A request that has its answer. `route` is the template: the path was a stranger's choice."""
 
     method: str
@@ -27,10 +27,10 @@ class Answered(NamedTuple):
 
 
 _PROBES = frozenset({"/healthz", "/readyz"})
-RequestLog = Callable[[Answered], None]
+RequestLog = Callable[[AccessRecord], None]
 
 
-def log_request(answered: Answered) -> None:
+def log_request(answered: AccessRecord) -> None:
     """Hand the line to the standard library's logging, for whoever runs Lyra in their own process.
 
     `lyra serve` has a cheaper way, see `lyra.cli.logs`: a log record costs as much as a look-up.

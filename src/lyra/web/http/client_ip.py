@@ -26,7 +26,7 @@ def trusted_networks(named: Sequence[str]) -> tuple[Network, ...]:
         raise SettingError(f"LYRA_TRUSTED_PROXIES: {wrong}.") from None
 
 
-def address_of(request: web.Request, trusted: tuple[Network, ...]) -> str:
+def client_ip(request: web.Request, trusted: tuple[Network, ...]) -> str:
     """The client's address: the peer's, or what trusted proxies say of who came to them.
 
     Of X-Forwarded-For only the right end counts, which one's own proxies have written.

@@ -11,12 +11,12 @@ from lyra.settings import Settings
 _BUSY_S = 1
 
 
-class Place:
+class Slot:
     """One request's place, which it may give back and take again."""
 
     __slots__ = ("_held", "_places")
 
-    def __init__(self, places: "Places") -> None:
+    def __init__(self, places: "ConcurrencyLimiter") -> None:
         self._places = places
         self._held = True
 
@@ -37,10 +37,10 @@ class Place:
             self._held = True
 
 
-PLACE: web.RequestKey[Place] = web.RequestKey("place", Place)
+PLACE: web.RequestKey[Slot] = web.RequestKey("place", Slot)
 
 
-class Places:
+class ConcurrencyLimiter:
     """`max_in_flight` places, and a queue in order of arrival that is bounded in length and time.
 
     Who waits is a future: True once a place is its own, False once its time is up, cancelled when
@@ -63,21 +63,21 @@ class Places:
         """How many can be had at once: none while somebody waits for one."""
         return 0 if self._waiting else self._free
 
-    def take_free(self) -> Place | None:
+    def take_free(self) -> Slot | None:
         """A place, if one is free and nobody waits for it."""
         if self.free <= 0:
             return None
         self._free -= 1
-        return Place(self)
+        return Slot(self)
 
-    async def take(self) -> Place:
+    async def take(self) -> Slot:
         """A place, waited for in turn if need be.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
         await self.acquire()
-        return Place(self)
+        return Slot(self)
 
     async def acquire(self) -> None:
         """Wait until a place is the caller's, who has to `give` it back.
@@ -127,13 +127,13 @@ def _settle(turn: asyncio.Future[bool], served: bool) -> bool:
     return True
 
 
-def leave_place(request: web.Request) -> None:
+def release_slot(request: web.Request) -> None:
     """Let another request be worked on: this one waits for a fetch or a model, or streams."""
     if (place := request.get(PLACE)) is not None:
         place.release()
 
 
-async def retake_place(request: web.Request) -> None:
+async def reacquire_slot(request: web.Request) -> None:
     """Go on with a request that has left its place.
 
     Raises:

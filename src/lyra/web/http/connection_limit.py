@@ -59,7 +59,7 @@ class _Seat:
         self.works = False
 
 
-class Connections:
+class ConnectionTable:
     """The table. `most`: connections; `heads`: bytes of what has come of unfinished heads."""
 
     def __init__(self, most: int, heads: int) -> None:

@@ -8,10 +8,10 @@ from typing import Protocol, Self
 from aiohttp import web
 
 from lyra.chat.parts import Part
-from lyra.chat.runs.run import Log, Run
+from lyra.chat.runs.run import EventLog, Run
 from lyra.errors import MethodNotAllowedError
 from lyra.settings import Settings
-from lyra.web.http.write_coalescer import Outbox
+from lyra.web.http.write_coalescer import WriteCoalescer
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -29,7 +29,7 @@ def frame(data: bytes) -> bytes:
     return b"data: %b\n\n" % data
 
 
-class Face(Protocol):
+class WireFormat(Protocol):
     """One wire format of a run: its headers, its frames, and what follows the last one."""
 
     headers: Mapping[str, str]
@@ -40,13 +40,13 @@ class Face(Protocol):
         ...
 
 
-class UiMessages:
+class UiMessageFrames:
     """The AI SDK UI message stream, version 1: the parts as they are, each with its place."""
 
     headers: Mapping[str, str] = {"x-vercel-ai-ui-message-stream": "v1"}
     last = DONE
 
-    def __init__(self, log: Log, position: int = 0) -> None:
+    def __init__(self, log: EventLog, position: int = 0) -> None:
         self._log = log
         self._one = b"id: %b.%%d\ndata: %%b\n\n" % log.id.encode().replace(b"%", b"%%")
         self._position = position
@@ -61,10 +61,10 @@ class UiMessages:
         return b"".join([self._one % numbered for numbered in enumerate(lines, first)])
 
 
-class Translated:
+class AdaptedFrames:
     """A run in another protocol's frames."""
 
-    def __init__(self, run: Run, face: Face) -> None:
+    def __init__(self, run: Run, face: WireFormat) -> None:
         self.headers = face.headers
         self.last = face.last
         self._run = run
@@ -78,7 +78,7 @@ class Translated:
         return self._face.frames(parts)
 
 
-class Ticker:
+class StreamMonitor:
     """Watches every open stream: comments in silence, the end for a reader who does not read.
 
     One task for all of them costs nothing for each token, unlike a timeout around each write.
@@ -115,7 +115,7 @@ class Ticker:
 class EventStream:
     """An open event stream to one reader, who is cut off when nothing can be written in time."""
 
-    def __init__(self, request: web.Request, ticker: Ticker, outbox: Outbox) -> None:
+    def __init__(self, request: web.Request, ticker: StreamMonitor, outbox: WriteCoalescer) -> None:
         self._request = request
         self._ticker = ticker
         self._outbox = outbox
@@ -159,7 +159,9 @@ class EventStream:
         self._ticker.remove(self)
         return self._response
 
-    async def relay(self, log: Log, frames: UiMessages | Translated) -> web.StreamResponse:
+    async def relay(
+        self, log: EventLog, frames: UiMessageFrames | AdaptedFrames
+    ) -> web.StreamResponse:
         """Send the log as it grows, up to its ending."""
         if isinstance(log, Run):
             return await self._follow(log, frames)
@@ -172,11 +174,13 @@ class EventStream:
                     await self._write(more)
         raise AssertionError("a log ends")
 
-    async def _follow(self, run: Run, frames: UiMessages | Translated) -> web.StreamResponse:
+    async def _follow(
+        self, run: Run, frames: UiMessageFrames | AdaptedFrames
+    ) -> web.StreamResponse:
         await self._write(frames.more())
         self._request.writer.send_headers()  # where there was nothing yet that they could go with
         pump = _Pump(self, run, frames)
-        with run.told(pump):
+        with run.subscribe(pump):
             pump.pump()
             while not run.ended:
                 await pump.stuck.wait()
@@ -243,7 +247,9 @@ class _Pump:
     at the end.
     """
 
-    def __init__(self, stream: EventStream, run: Run, frames: UiMessages | Translated) -> None:
+    def __init__(
+        self, stream: EventStream, run: Run, frames: UiMessageFrames | AdaptedFrames
+    ) -> None:
         self.stuck = asyncio.Event()
         self._stream = stream
         self._run = run
@@ -251,7 +257,7 @@ class _Pump:
         self._soon = asyncio.get_running_loop().call_soon
         self._due = False
 
-    def wake(self) -> None:
+    def on_change(self) -> None:
         """See Follower.wake."""
         if not self._due:
             self._due = True
@@ -266,4 +272,4 @@ class _Pump:
         if self._run.ended or self._stream.writing or not self._stream.push(self._frames.more()):
             self.stuck.set()
 
-    hear = pump
+    on_text = pump

@@ -22,7 +22,7 @@ _AGAIN = 10  # while memory is short, something is done about it every so many l
 _STATM = "/proc/self/statm"
 
 
-class Memory:
+class MemoryGuard:
     """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Memory:
         self._forgotten = 0
 
     @property
-    def short(self) -> bool:
+    def under_pressure(self) -> bool:
         """Whether there is too little for new work."""
         return self._level > 0
 
@@ -45,7 +45,7 @@ class Memory:
         """Counters (names in `_total`) and sizes."""
         return {
             "bound_bytes": self._bound,
-            "short": int(self.short),
+            "short": int(self.under_pressure),
             "forgotten_total": self._forgotten,
         }
 
@@ -72,17 +72,19 @@ class Memory:
         """See how much there is, and act on it."""
         part = self.resident() / self._bound
         before, self._level = self._level, (part >= _SHORT) + (part >= _FULL)
-        if self.short != bool(before):
-            words = "memory is short: no new work" if self.short else "memory suffices again"
+        if self.under_pressure != bool(before):
+            words = (
+                "memory is short: no new work" if self.under_pressure else "memory suffices again"
+            )
             log.warning("%s (%.0f %% of %d MiB)", words, 100 * part, self._bound >> 20)
-        if self.short:
+        if self.under_pressure:
             self._drop()
         self._looks = self._looks + 1 if self._level == before else 0
-        if self.short and self._looks % _AGAIN == 0:
+        if self.under_pressure and self._looks % _AGAIN == 0:
             if self._level > 1:
                 self._forgotten += 1
                 await self._forget()
-            await asyncio.to_thread(_give_back)
+            await asyncio.to_thread(_trim)
 
 
 def resident_bytes() -> int:
@@ -95,7 +97,7 @@ def resident_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _give_back() -> None:
+def _trim() -> None:
     """Let the kernel have what was freed; the C library keeps it otherwise."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone

@@ -40,7 +40,7 @@ def json_answer(body: Any, status: int = 200) -> web.Response:
 
 def error_answer(error: LyraError, rid: str) -> web.Response:
     """The error in the one shape that all have, with the headers that belong to its status."""
-    answer = json_answer({"success": False, "error": error.describe(rid)}, error.status)
+    answer = json_answer({"success": False, "error": error.to_dict(rid)}, error.status)
     if error.whole_seconds is not None:
         answer.headers["Retry-After"] = str(error.whole_seconds)
     if isinstance(error, TokenError):
@@ -51,7 +51,7 @@ def error_answer(error: LyraError, rid: str) -> web.Response:
 def last_words(error: LyraError) -> bytes:
     """The whole answer where there is no request to answer, and the connection's last."""
     rid = secrets.token_hex(8)
-    body = orjson.dumps({"success": False, "error": error.describe(rid)})
+    body = orjson.dumps({"success": False, "error": error.to_dict(rid)})
     fields = {
         **API_HEADERS,
         "X-Request-Id": rid,
@@ -64,7 +64,7 @@ def last_words(error: LyraError) -> bytes:
     return f"HTTP/1.1 {error.status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
-def dress(answer: web.StreamResponse, rid: str) -> None:
+def add_security_headers(answer: web.StreamResponse, rid: str) -> None:
     """Put on every answer what every answer carries."""
     answer.headers.update(_ALWAYS)
     answer.headers["X-Request-Id"] = rid
@@ -72,14 +72,14 @@ def dress(answer: web.StreamResponse, rid: str) -> None:
         answer.headers.setdefault(name, value)
 
 
-def strict_transport(answer: web.StreamResponse, settings: Settings) -> None:
+def add_hsts(answer: web.StreamResponse, settings: Settings) -> None:
     """Bind browsers to TLS, where that is how the public reaches this service."""
     if settings.public_url is not None and settings.public_url.startswith("https:"):
         below = "; includeSubDomains" if settings.hsts_subdomains else ""
         answer.headers["Strict-Transport-Security"] = f"max-age=63072000{below}"
 
 
-def allow_origin(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
+def add_cors_headers(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
     """Add the CORS headers if this very origin is on the list; whether it is."""
     if not settings.cors_origins:
         return False

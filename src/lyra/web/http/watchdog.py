@@ -26,7 +26,7 @@ class Watchdog:
     def __init__(self, metrics: Metrics, stall_s: float) -> None:
         self._stall_s = stall_s
         self._lag = metrics.loop_lag_seconds
-        metrics.watch("lyra_loop", _tasks)
+        metrics.register_callback("lyra_loop", _tasks)
         self._beat = time.monotonic()
         self._ill_until = 0.0
         self._ending = threading.Event()

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Outbox:
+class WriteCoalescer:
     """Writes what it was given, connection by connection, before the loop looks for news again.
 
     A write wakes the reader's process up, and that costs the writer more than all of a short answer.

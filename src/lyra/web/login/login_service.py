@@ -30,8 +30,8 @@ from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
 from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.http.rate_limit import RateLimit
-from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session, Vault
-from lyra.web.login.token_renewal import UNAVAILABLE, Renewals
+from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session, SessionStore
+from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
 
 _VERIFIER_BYTES = 64
 _PASSING = frozenset({"server_error", "temporarily_unavailable"})
@@ -81,15 +81,15 @@ class LoginError(Exception):
         self.trouble = trouble
 
 
-class Logins:
+class LoginService:
     """The log-ins of one service. `terms` is what a listener has to agree to before a reading."""
 
     def __init__(
         self,
         settings: Settings,
         accounts: AccountsClient,
-        sessions: Vault[Session],
-        pending: Vault[Pending],
+        sessions: SessionStore[Session],
+        pending: SessionStore[Pending],
         *,
         listeners: ListenerCache,
         spotify: SpotifyClient,
@@ -109,7 +109,7 @@ class Logins:
         self._wall_clock = wall_clock
         self._by_account = by_account
         self._by_address = by_address
-        self._renewals = Renewals(
+        self._renewals = TokenRenewer(
             accounts,
             sessions,
             listeners,
@@ -136,7 +136,7 @@ class Logins:
         owner = self._listeners.keys.address(address)
         state = await self._pending.add(Pending(verifier, redirect_uri, until, owner))
         self._counts["begun_total"] += 1
-        self._accounts.expect()
+        self._accounts.prewarm()
         url = self._accounts.authorize_url(
             state=state, verifier=verifier, redirect_uri=redirect_uri
         )
@@ -166,11 +166,11 @@ class Logins:
         if error or not code:
             raise LoginError(_trouble_of(error))
         self._by_address.spend(address)
-        grant = await self._exchanged(code, pending)
-        session = self._opened(grant, await self._who(GrantedToken(grant.access_token)))
+        grant = await self._exchange(code, pending)
+        session = self._open(grant, await self._who(GrantedToken(grant.access_token)))
         self._by_account.spend(session.owner)
         given = await self._sessions.add(session)
-        self._listeners.pardon(session.token(self._wall_clock()))
+        self._listeners.clear_negative(session.token(self._wall_clock()))
         if replaces is not None:
             await self._to_its_end(self._replace(replaces, session))
         self._counts["done_total"] += 1
@@ -184,7 +184,7 @@ class Logins:
         else:
             await self._take(given)
 
-    async def _exchanged(self, code: str, pending: Pending) -> Grant:
+    async def _exchange(self, code: str, pending: Pending) -> Grant:
         try:
             return await self._accounts.exchange(
                 code, verifier=pending.verifier, redirect_uri=pending.redirect_uri
@@ -200,7 +200,7 @@ class Logins:
             raise LoginError(_BY_FAILURE.get(failure.code, "unavailable")) from None
         return parsed.items[0]
 
-    def _opened(self, grant: Grant, profile: Profile) -> Session:
+    def _open(self, grant: Grant, profile: Profile) -> Session:
         now, scopes = self._wall_clock(), grant.scopes
         access_until = now + grant.expires_in
         account = self._accounts.client_id, profile.id, profile.account_id or ""
@@ -226,7 +226,7 @@ class Logins:
         """
         return await self._sessions.find(given)
 
-    async def agree(self, given: str) -> None:
+    async def consent(self, given: str) -> None:
         """Take note that this listener agrees to the terms as they are now.
 
         Raises:
@@ -310,7 +310,7 @@ class Logins:
                 raise ConsentRequiredError
             if await self._renewals.is_due(session):
                 waiting()
-                session = await self._renewals.renewed(given, session)
+                session = await self._renewals.renew(given, session)
         confirm = partial(self._confirm, given, session.forgotten)
         return session.token(self._wall_clock(), confirm=confirm)
 

@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from lyra.agent import Lyra
-from lyra.chat.runs.registry import Runs
+from lyra.chat.runs.registry import RunRegistry
 from lyra.metrics import Metrics
 from lyra.redis.session_store import SharedSessions
 from lyra.settings import Settings
 from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
 from lyra.web.http.rate_limit import RateLimit
-from lyra.web.login.login_service import Logins
-from lyra.web.login.session_store import Pending, Session, Vault
+from lyra.web.login.login_service import LoginService
+from lyra.web.login.session_store import Pending, Session, SessionStore
 from lyra.web.login.session_table import MemoryTable, Table
 
 _SESSIONS_EACH = 10  # browsers of one account
@@ -23,8 +23,8 @@ _DONE_BY_ADDRESS = 5  # times what one account may, as with questions
 
 @asynccontextmanager
 async def open_logins(
-    settings: Settings, lyra: Lyra, runs: Runs, metrics: Metrics, *, terms: str
-) -> AsyncIterator[Logins | None]:
+    settings: Settings, lyra: Lyra, runs: RunRegistry, metrics: Metrics, *, terms: str
+) -> AsyncIterator[LoginService | None]:
     """The log-ins of the service; None without a client id. `terms`: what a listener agrees to."""
 
     async def forget(token: Token) -> bool:
@@ -52,11 +52,11 @@ async def open_logins(
         if accounts is None:
             yield None
             return
-        logins = Logins(
+        logins = LoginService(
             settings,
             accounts,
-            Vault(sessions, Session, secret=secret, wall_clock=lyra.wall_clock),
-            Vault(pending, Pending, secret=secret, wall_clock=lyra.wall_clock),
+            SessionStore(sessions, Session, secret=secret, wall_clock=lyra.wall_clock),
+            SessionStore(pending, Pending, secret=secret, wall_clock=lyra.wall_clock),
             listeners=lyra.listeners,
             spotify=lyra.spotify,
             forget=forget,
@@ -65,7 +65,7 @@ async def open_logins(
             by_account=limit(1, "rate"),
             by_address=limit(_DONE_BY_ADDRESS, "address"),
         )
-        metrics.watch("lyra_logins", logins.stats)
+        metrics.register_callback("lyra_logins", logins.stats)
         try:
             yield logins
         finally:

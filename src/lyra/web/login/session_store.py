@@ -91,7 +91,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
 Kept = TypeVar("Kept", Session, Pending)
 
 
-class Vault(Generic[Kept]):
+class SessionStore(Generic[Kept]):
     """Values of one kind behind secret ids. With a secret they are sealed, each under its id.
 
     Every method raises SessionsUnavailableError while the table cannot be reached.
@@ -111,7 +111,7 @@ class Vault(Generic[Kept]):
         self._wall_clock = wall_clock
 
     @property
-    def second_looks_s(self) -> tuple[float, ...]:
+    def recheck_delays_s(self) -> tuple[float, ...]:
         """After which pauses to look whether another process has changed a value, if there are any.
 
         They take turns; but who lost its turn without noticing may not have written yet.
@@ -159,10 +159,10 @@ class Vault(Generic[Kept]):
         raise SessionsUnavailableError(retry_after_s=1)
 
     @asynccontextmanager
-    async def alone(self, given: str) -> AsyncIterator[None]:
+    async def lock(self, given: str) -> AsyncIterator[None]:
         """Be the only process in such a block for this id."""
         with _reaching():
-            async with self.table.alone(name_of(given)):
+            async with self.table.lock(name_of(given)):
                 yield
 
     async def _read(self, given: str) -> tuple[bytes, Kept] | None:

@@ -19,7 +19,7 @@ class Table(Protocol):
 
     async def leave(self, owner: str, name: str) -> None: ...
 
-    def alone(self, name: str) -> AbstractAsyncContextManager[None]: ...
+    def lock(self, name: str) -> AbstractAsyncContextManager[None]: ...
 
 
 class _Held(NamedTuple):
@@ -84,7 +84,7 @@ class MemoryTable:
         """Nothing to do: what is taken is its owner's no more."""
 
     @asynccontextmanager
-    async def alone(self, name: str) -> AsyncIterator[None]:  # noqa: ARG002 - Table's signature
+    async def lock(self, name: str) -> AsyncIterator[None]:  # noqa: ARG002 - Table's signature
         """Nothing to wait for: one process renews a session in one task."""
         yield
 

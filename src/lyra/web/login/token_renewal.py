@@ -20,7 +20,7 @@ from lyra.errors import (
     SpotifyUnavailableError,
 )
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
-from lyra.web.login.session_store import Session, Vault, name_of
+from lyra.web.login.session_store import Session, SessionStore, name_of
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ _SAVE_AGAIN_S = 0.25
 UNAVAILABLE = "Spotify's log-in does not answer right now. Try again in a moment."
 
 
-class Renewals:
+class TokenRenewer:
     """Renews the tokens of one service's sessions; `end` ends one that cannot be renewed."""
 
     def __init__(
         self,
         accounts: AccountsClient,
-        sessions: Vault[Session],
+        sessions: SessionStore[Session],
         listeners: ListenerCache,
         *,
         end: Callable[[str], Awaitable[None]],
@@ -62,10 +62,10 @@ class Renewals:
         now = self._wall_clock()
         if session.access_until - now < _RENEW_S:
             return True
-        refused = await self._listeners.refuses(session.token(now))
+        refused = await self._listeners.is_negative(session.token(now))
         return refused and now - session.issued_at >= _YOUNG_S
 
-    async def renewed(self, given: str, session: Session) -> Session:
+    async def renew(self, given: str, session: Session) -> Session:
         """The session with new tokens, from the one task that gets them.
 
         Not the caller's own: a caller who leaves would take along tokens that nobody else has.
@@ -86,14 +86,14 @@ class Renewals:
             raise SpotifyUnavailableError(retry_after_s=1)
         outcome = task.result()
         if isinstance(outcome, LyraError):
-            raise outcome.again()
+            raise outcome.copy()
         if outcome.access != session.access:
-            self._listeners.pardon(outcome.token(self._wall_clock()))
+            self._listeners.clear_negative(outcome.token(self._wall_clock()))
         return outcome
 
     async def _renew(self, given: str) -> Session | LyraError:
         try:
-            async with asyncio.timeout(self._within_s), self._sessions.alone(given):
+            async with asyncio.timeout(self._within_s), self._sessions.lock(given):
                 return await self._refreshed(given)
         except TimeoutError:
             return SpotifyUnavailableError(UNAVAILABLE, retry_after_s=1)
@@ -151,7 +151,7 @@ class Renewals:
 
     async def _ended(self, given: str, session: Session, *, late: bool = False) -> Session:
         """The session as another process has renewed it; else its end, unless one is late."""
-        for pause_s in self._sessions.second_looks_s:
+        for pause_s in self._sessions.recheck_delays_s:
             await asyncio.sleep(pause_s)
             kept = await self._sessions.find(given)
             if kept is not None and kept.refresh != session.refresh:

@@ -3,10 +3,10 @@
 from typing import Any, Literal, NamedTuple
 
 from lyra.chat.parts import Part
-from lyra.chat.request_schema import Contract, Kit
+from lyra.chat.request_schema import ChatRequest, UiMessagesRequest
 from lyra.web import face_schemas as faces, schemas as answers
 from lyra.web.api.agui import RunAgentInput
-from lyra.web.api.openai_compat import Completion
+from lyra.web.api.openai_compat import CompletionRequest
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -79,7 +79,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {EVENTS: Events((Part,)), JSON: answers.ChatAnswer},
         "chat",
         errors=_RESUMABLE,
-        bodies=(Contract, Kit),
+        bodies=(ChatRequest, UiMessagesRequest),
         example=_QUESTION,
         caller="listener",
     ),
@@ -159,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         "chat",
         errors=_CHAT,
-        bodies=(Completion,),
+        bodies=(CompletionRequest,),
         example={"model": "lyra", "messages": _MESSAGES},
         caller="listener",
     ),

@@ -9,9 +9,9 @@ from string import Template
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web.api.login import moved
+from lyra.web.api.login import redirect_to_loopback
 from lyra.web.context import SERVICES, Files, Services
-from lyra.web.gateway.prebuilt_response import ready_json
+from lyra.web.gateway.prebuilt_response import prebuilt_json
 from lyra.web.http.responses import json_answer, json_bytes
 from lyra.web.http.static_files import read_assets
 from lyra.web.login.login_service import TROUBLES
@@ -37,14 +37,14 @@ _ISOLATION = {
 
 async def healthz(request: web.Request) -> web.StreamResponse:
     """The process is alive."""
-    return ready_json(request, b'{"alive":true}')
+    return prebuilt_json(request, b'{"alive":true}')
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Whether new listeners are welcome, with the state of each dependency."""
     services = request.app[SERVICES]
-    going = services.leaving.is_set() or services.runs.draining
-    well = services.watchdog.well and not services.memory.short
+    going = services.shutting_down.is_set() or services.runs.draining
+    well = services.watchdog.well and not services.memory.under_pressure
     ready = not going and well and services.speaker.ready
     dependencies = {
         "spotify": services.lyra.spotify.describe(),
@@ -58,7 +58,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """The listener's page: the sky, and a chat."""
-    if (away := moved(request)) is not None:
+    if (away := redirect_to_loopback(request)) is not None:
         return away
     services = request.app[SERVICES]
     html = services.files.page.substitute(
