@@ -116,7 +116,7 @@ async def _take(place: Place, service: Service, found: Turns) -> None:
         for _ in range(COLD)
     ]
     known = place.token()
-    await service.warm([known])
+    at_hand = await _init(service, known)
     looking = asyncio.get_running_loop().create_task(look_on(service.server.port, known, LOOKING_S))
     await asyncio.sleep(BEFORE_S)
     crowd = await asyncio.gather(
@@ -125,7 +125,7 @@ async def _take(place: Place, service: Service, found: Turns) -> None:
     seen = await looking
     found.cold_s.append(max(reply.seconds for reply in cold))
     found.waits_s.append(seen.longest_s)
-    found.wrong += seen.wrong + sum(reply.status != OK for reply in (*cold, *crowd))
+    found.wrong += seen.wrong + sum(reply.status != OK for reply in (*cold, at_hand, *crowd))
 
 
 async def _init(service: Service, token: str) -> Reply:
