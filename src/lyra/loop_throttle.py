@@ -36,9 +36,9 @@ class LoopThrottle:
     async def yield_turn(self) -> None:
         """Return in a later turn of the loop, in which no step follows: this one has had enough.
 
-        For what somebody has made heavy: between two pieces of it everybody else is served.
+        For what somebody has made heavy: between two pieces of it everybody else is served. No step
+        follows in this turn either, since all of them wait behind it.
         """
-        self._left = 0
         self._come_round()
         await self._queue(self._waiting, self._steps)
 
@@ -68,7 +68,7 @@ class LoopThrottle:
         self._left = self._steps
         while self._left > 0 and self._wake(self._waiting):
             pass
-        if not self._waiting and self._left > 0:
+        if self._left > 0:
             self._wake(self._beginning)
         self._turning = self._left < self._steps
         if self._turning:

@@ -2,10 +2,12 @@
 
 from itertools import chain, combinations, islice
 
+import msgspec
 import pytest
 
 from lyra.sandbox import sandbox_token
 from lyra.spotify.oauth import SCOPES as ASKED
+from lyra.web.login.session_store import Session
 from tests.conftest import APP, Start
 from tests.support.visitors import ANNA, Clock, Visitor
 
@@ -69,6 +71,21 @@ async def test_log_ins_that_may_read_less_are_counted_with_the_account_s_others(
         entered = [bool(await enter_with(anna, scope)) for scope in subsets(SCOPES, 16)]
 
     assert entered == [True] * 12 + [False] * 4
+
+
+def test_sessions_of_the_former_version_are_counted_each_with_its_own_account() -> None:
+    """Redis may hold some for a month: they have a name, and nothing that stands for the account."""
+
+    def kept(identity: str) -> bytes:
+        tokens, times = ("access", "refresh"), (0.0, 3600.0, 86_400.0)
+        return msgspec.msgpack.encode(
+            (identity, "Vesna", (), *tokens, *times, "agreed", 0, "", 0.0)
+        )
+
+    sessions = [
+        msgspec.msgpack.decode(kept(identity), type=Session) for identity in ("anna", "boris")
+    ]
+    assert len({each.owner for each in sessions}) == 2
 
 
 async def test_a_session_that_was_signed_out_of_counts_no_more(start: Start) -> None:
