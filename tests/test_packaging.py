@@ -115,7 +115,15 @@ def test_the_readme_of_the_package_links_only_to_where_there_is_something(
     assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
     assert "![" not in text
     assert "authors" in PROJECT
-    assert any("Python :: 3.11" in each for each in PROJECT["classifiers"])
+
+
+def test_the_readme_and_the_classifiers_name_the_same_pythons() -> None:
+    named = re.search(r"tested on ([\d., and]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert named is not None
+    classifiers = " ".join(PROJECT["classifiers"])
+
+    assert re.findall(r"3\.\d+", named[1]) == re.findall(r"Python :: (3\.\d+)", classifiers)
+    assert PROJECT["requires-python"] == ">=" + re.findall(r"3\.\d+", named[1])[0]
 
 
 def test_the_unit_reads_its_settings_so_that_a_reload_can_change_them() -> None:
