@@ -27,6 +27,7 @@ from tests.time_limit import (  # noqa: F401 - pytest finds them here
     pytest_timeout_set_timer,
 )
 
+
 def _heed_signals() -> None:
     """Give the processes of the tests the usual signals, whoever runs the tests.
 
