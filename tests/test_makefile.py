@@ -1,6 +1,5 @@
 """`make PY=...` uses the Python that it names, whatever has been set up before."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,11 +18,15 @@ def python(path: Path, version: str) -> None:
     path.chmod(0o755)
 
 
-def planned(folder: Path, *more: str) -> str:
-    """What make would do in this folder, in which all has been set up before.
+@pytest.fixture(autouse=True)
+def _no_make_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let make plan alone: below another make it says which folders it enters."""
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        monkeypatch.delenv(name, raising=False)
 
-    The make that runs the tests is not asked: it would have this one say which folder it is in.
-    """
+
+def planned(folder: Path, *more: str) -> str:
+    """What make would do in this folder, in which all has been set up before."""
     for name in ("Makefile", "pyproject.toml", "requirements/run.txt", "requirements/dev.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
@@ -32,7 +35,6 @@ def planned(folder: Path, *more: str) -> str:
     run = subprocess.run(  # noqa: S603 - our own arguments
         [shutil.which("make") or "make", "-n", "test", *more],
         cwd=folder,
-        env={name: os.environ[name] for name in os.environ if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         timeout=10,
