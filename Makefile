@@ -3,6 +3,7 @@
 PY  ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+SHOWN := $(BIN)/pip --disable-pip-version-check  # says what it gets, line by line
 
 # A .venv of another Python than the one that is asked for, or of one that is gone, is made anew.
 VERSION := -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null
@@ -25,8 +26,19 @@ demo: .venv/.run ## serve an invented listener: no account, no key
 serve: .venv/.run ## serve real listeners (see .env.example)
 	@$(BIN)/lyra serve
 
-test: .venv/.dev ## the tests, a process a core; T=tests/cache to choose, N=0 in one process (for --pdb)
-	@$(BIN)/pytest -q -n $(or $(N),auto) --dist worksteal $(T)
+# A worker a core, four at most; alone on one core. N=0: in one process, as a debugger needs it.
+N := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); [ $$n -gt 1 ] || n=0; [ $$n -lt 4 ] || n=4; echo $$n)
+PYTEST := $(BIN)/pytest -q -n $(N) --dist worksteal
+
+test: .venv/.dev ## the tests; T=tests/cache to choose, N=0 T="-x --pdb" for a debugger
+	@$(PYTEST) $(T)
+
+quick: .venv/.dev ## lint, types, and the tests that start no server and no process
+	@$(MAKE) --no-print-directory lint type
+	@$(PYTEST) -m "not served and not interop and not browser" $(T)
+
+cover: .venv/.dev ## the tests with a figure of what they run of src; what child processes run is left out
+	@$(PYTEST) --cov=lyra --cov=lyra_agent --cov-branch --cov-report=term:skip-covered $(T)
 
 test-interop: .venv/.dev ## other people's clients read the stream: needs Node 20, npm and curl
 	@for program in node npm curl; do command -v $$program >/dev/null \
@@ -101,12 +113,15 @@ clean: ## remove what make made
 	  || { echo "Lyra needs Python 3.11 or newer: make $(MAKECMDGOALS) PY=python3.12"; exit 1; }
 	@echo "Setting up .venv$(if $(ANEW), anew with $(PY)), once ..."
 	@$(if $(ANEW),$(PY) -m venv --clear .venv,test -x $(BIN)/pip || $(PY) -m venv .venv)
-	@$(PIP) install --require-hashes -r requirements/run.txt
+	@echo "1/2 the libraries that Lyra runs on (requirements/run.txt) ..."
+	@$(SHOWN) install --require-hashes -r requirements/run.txt
+	@echo "2/2 Lyra itself ..."
 	@$(PIP) install --no-deps -e .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@echo "Installing what the tests need (requirements/dev.txt) ..."
+	@$(SHOWN) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # Not in the locks: only `make bench`, `make bench-cache` and `make fuzz` need them.
@@ -124,4 +139,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: .anew help run demo serve test test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean
+.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean

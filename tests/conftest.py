@@ -27,8 +27,32 @@ from tests.support.time_limit import (  # noqa: F401 - pytest finds them here
     pytest_timeout_set_timer,
 )
 
-# A parent may have it ignored, as nohup does, and the processes that tests start would inherit that.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+def _heed_signals() -> None:
+    """Give the processes of the tests the usual signals, whoever runs the tests.
+
+    What a parent ignores (`nohup`, a shell's `&`) or blocks, all its processes inherit. A handler
+    they do not: it becomes the default. So this process goes on ignoring, by a handler. SIGPIPE
+    is not among them: Python ignores it for itself, and subprocess gives it back.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
+_heed_signals()
+
+# What starts Lyra, its sandbox, a Redis or a process of its own begins with one of these.
+_SERVERS = {"sandbox", "launch", "run_script", "down", "server", "aiohttp_server", "folder"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `served` the tests that start servers or processes: `make quick` leaves them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SERVERS & set(item.fixturenames):
+            item.add_marker(pytest.mark.served)
 
 
 CANARY_KEY = "sk-ant-canary-key-of-the-operator"
