@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from lyra.agent import Lyra, open_lyra
+from lyra.background import background
 from lyra.chat.generation import AnswerGenerator
 from lyra.chat.model.model_circuit import ModelCircuit
 from lyra.chat.model.port import ChatModel, LazyModel, open_model
@@ -188,12 +189,8 @@ async def _open_runs(
 @asynccontextmanager
 async def _ticking(settings: Settings) -> AsyncIterator[StreamMonitor]:
     ticker = StreamMonitor(settings)
-    task = asyncio.get_running_loop().create_task(ticker.run())
-    try:
+    async with background(ticker.run()):
         yield ticker
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 @asynccontextmanager

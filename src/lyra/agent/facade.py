@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 
 import orjson
 
+from lyra.background import background
 from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.redis_tier import SharedTier
@@ -199,22 +200,19 @@ async def open_lyra(
             shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
             turns=spotify.turns,
         )
-        sweeper = asyncio.get_running_loop().create_task(listeners.sweep_forever())
         try:
-            yield Lyra(
-                settings,
-                metrics,
-                spotify,
-                listeners,
-                epoch=wall_clock() - clock(),
-                direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
-                redis=redis,
-                clock=clock,
-            )
+            async with background(listeners.sweep_forever()):
+                yield Lyra(
+                    settings,
+                    metrics,
+                    spotify,
+                    listeners,
+                    epoch=wall_clock() - clock(),
+                    direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
+                    redis=redis,
+                    clock=clock,
+                )
         finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
             await listeners.close()
 
 

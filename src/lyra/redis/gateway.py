@@ -13,6 +13,7 @@ from importlib import import_module
 from random import Random
 from typing import Any, Protocol
 
+from lyra.background import background
 from lyra.extras import how_to_install
 from lyra.metrics import Metrics
 from lyra.redis import scripts
@@ -226,13 +227,10 @@ async def open_redis(
     subscriber = Subscriber(
         lambda: client.subscription(door.channel), door.notices, breaker, timing, rng
     )
-    task = asyncio.get_running_loop().create_task(subscriber.run())
-    task.add_done_callback(_report)
     try:
-        yield door
+        async with background(subscriber.run()):
+            yield door
     finally:
-        task.cancel()
-        await asyncio.wait([task])
         await door.close()
         await client.close()
 

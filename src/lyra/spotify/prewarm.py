@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp.connector import Connection
 
+from lyra.background import background
 from lyra.spotify.failures import FailureCode
 from lyra.spotify.transport import explain
 
@@ -90,9 +91,5 @@ class ConnectionPrewarmer:
 @asynccontextmanager
 async def kept_warm(pool: ConnectionPrewarmer) -> AsyncIterator[None]:
     """Keep this pool warm for the length of the block, without waiting for it."""
-    task = asyncio.get_running_loop().create_task(pool.keep())
-    try:
+    async with background(pool.keep()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])

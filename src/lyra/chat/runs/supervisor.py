@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from lyra.background import background
 from lyra.chat.best_effort import best_effort
 from lyra.chat.runs.run import Run
 from lyra.errors import LyraError
@@ -69,12 +70,8 @@ class RunSupervisor:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Look every second for the length of the block."""
-        task = asyncio.get_running_loop().create_task(self._watch())
-        try:
+        async with background(self._watch()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _watch(self) -> None:
         while True:  # noqa: ASYNC110 - time passes by itself

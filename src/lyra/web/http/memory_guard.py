@@ -14,6 +14,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
+from lyra.background import background
+
 log = logging.getLogger(__name__)
 
 _SHORT, _FULL = 0.8, 0.9
@@ -56,12 +58,8 @@ class MemoryGuard:
             yield
             return
         await self.look()
-        looking = asyncio.get_running_loop().create_task(self._look_on())
-        try:
+        async with background(self._look_on()):
             yield
-        finally:
-            looking.cancel()
-            await asyncio.wait([looking])
 
     async def _look_on(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
 
+from lyra.background import background
 from lyra.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,11 @@ class Watchdog:
             target=self._watch, args=(threading.get_ident(),), name="watchdog", daemon=True
         )
         watch.start()
-        beats = asyncio.get_running_loop().create_task(self._beats())
         try:
-            yield
+            async with background(self._beats()):
+                yield
         finally:
             self._ending.set()
-            beats.cancel()
-            await asyncio.wait([beats])
 
     async def _beats(self) -> None:
         while True:

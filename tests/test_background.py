@@ -1,0 +1,55 @@
+"""Work in the background goes on beside a block, ends with it, and says when it breaks."""
+
+import asyncio
+
+import pytest
+
+from lyra.background import background
+
+
+async def test_the_work_goes_on_during_the_block_and_has_ended_after_it() -> None:
+    steps: list[str] = []
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            steps.append("ended")
+
+    async with background(work()):
+        await begun.wait()
+        steps.append("in the block")
+    steps.append("after it")
+
+    assert steps == ["in the block", "ended", "after it"]
+
+
+async def test_work_that_breaks_is_logged_at_once_and_the_block_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        raise ValueError("a fault")
+
+    async with background(work()):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [record.name for record in caplog.records] == ["lyra.background"]
+
+
+async def test_a_block_that_fails_ends_the_work_as_well() -> None:
+    task: list[asyncio.Task[object] | None] = []
+
+    async def work() -> None:
+        task.append(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    with pytest.raises(ValueError, match="of the block"):
+        async with background(work()):
+            await asyncio.sleep(0)
+            raise ValueError("of the block")
+
+    assert task[0] is not None
+    assert task[0].cancelled()
