@@ -1,14 +1,12 @@
 """From an answer of Spotify's to its body or its failure: the one place that reads a status."""
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from lyra.spotify.failures import FailureCode, SpotifyFailure
+from lyra.upstream import pause
 
-LONGEST_PAUSE_S = 86_400.0
 _OK, _TOO_MANY, _REDIRECTS = 200, 429, range(300, 400)
 _EMPTY = range(200, 300)
 _BY_STATUS: tuple[tuple[int, FailureCode], ...] = (
@@ -61,26 +59,7 @@ def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds to wait, from 0 to a day; None when the header is absent or rubbish."""
     given = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    text = given.strip()
-    digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit():
-        # Longer numbers than these are a day anyway, and int() refuses the longest.
-        seconds = float(int(text)) if len(digits) <= len("86400") else LONGEST_PAUSE_S
-        return _clamp(0.0 if text.startswith("-") else seconds)
-    moment = _epoch(text)
-    return None if moment is None else _clamp(moment - now)
-
-
-def _clamp(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
-
-
-def _epoch(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return pause(given, now)
 
 
 def _code(status: int, body: bytes) -> FailureCode:

@@ -22,6 +22,7 @@ from lyra.spotify.decipher import retry_after
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
 from lyra.spotify.token import Token
+from lyra.upstream import ERROR_BODY_S, error_body
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,17 @@ class AccountsClient:
     """Speaks to one accounts service for one client id; every fault comes out as a GrantError."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, client_id: str, clock: Callable[[], float]
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        client_id: str,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float,
     ) -> None:
         self.client_id = client_id
         self._http = http
+        self._error_body_s = min(ERROR_BODY_S, 0.2 * timeout_s)
         self._url = url.rstrip("/")
         self._clock = clock
         self._pool = ConnectionPrewarmer("Spotify's accounts service", http, url, 1)
@@ -156,6 +164,9 @@ class AccountsClient:
     async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self._url}/api/token"
         async with self._http.post(url, data=form, allow_redirects=False) as response:
+            if response.status != _OK:
+                said = await error_body(response, most=_BODY_LIMIT, within_s=self._error_body_s)
+                return response.status, response.headers, said
             body = bytearray()
             async for piece in response.content.iter_any():
                 body += piece
@@ -206,7 +217,13 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | No
         trust_env=False,
     ) as http:
         url = settings.spotify_accounts_url
-        client = AccountsClient(http, url, settings.spotify_client_id, _wall_clock)
+        client = AccountsClient(
+            http,
+            url,
+            settings.spotify_client_id,
+            _wall_clock,
+            timeout_s=settings.spotify_timeout_s,
+        )
         try:
             yield client
         finally:

@@ -11,6 +11,7 @@ from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
+from lyra.upstream import ERROR_BODY_S, error_body
 
 BODY_LIMIT = 1536 * 1024  # more than four times the largest answer seen
 _ERROR_LIMIT = 8 * 1024
@@ -60,6 +61,7 @@ class Transport:
         self._clock = clock
         # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many
         # newcomers share one core: `connect` leaves room for them, or they would look like an outage.
+        self._error_body_s = min(ERROR_BODY_S, 0.2 * timeout_s)
         self._timeout = aiohttp.ClientTimeout(
             total=0.8 * timeout_s,
             connect=0.4 * timeout_s,
@@ -105,24 +107,26 @@ class Transport:
             timeout=self._timeout,
             middlewares=(tally,),
         ) as response:
-            packed = await _receive(response, _limit(response.status))
+            packed = await self._receive(response)
             return RawResponse(response.status, response.headers, packed)
+
+    async def _receive(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the body as it is sent, up to a piece over the limit."""
+        limit = _limit(response.status)
+        if response.status != _OK:
+            return await error_body(response, most=limit, within_s=self._error_body_s)
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                response.close()
+                break
+        return bytes(body)
 
 
 def _limit(status: int) -> int:
     """How much of the body is read: of an error only the beginning."""
     return BODY_LIMIT if status == _OK else _ERROR_LIMIT
-
-
-async def _receive(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the body as it is sent, up to a piece over the limit."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > limit:
-            response.close()
-            break
-    return bytes(body)
 
 
 def _unpack(answer: RawResponse, limit: int) -> bytes:

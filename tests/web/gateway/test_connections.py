@@ -194,6 +194,7 @@ async def test_trailers_without_end_are_not_kept(service: Service) -> None:
         for _ in range(6):
             writer.write(LONG)
             await settle()
+        check_error(await read_answer(reader), "invalid_request")
         assert await ended(reader) == b""
 
 
