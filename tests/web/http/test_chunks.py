@@ -1,6 +1,7 @@
 """A chunked body that is not HTTP is refused at once, and nothing behind it is heard."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -72,7 +73,9 @@ async def test_a_chunk_that_is_none_is_a_400_and_the_last_answer(
 
 
 @pytest.mark.parametrize("path", ["/lyra/init", "/lyra/chat", "/nowhere"])
-async def test_what_comes_behind_a_bad_chunk_is_no_request(start: Start, path: str) -> None:
+async def test_what_comes_behind_a_bad_chunk_is_no_request(
+    start: Start, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
     service = await start(body_timeout_s=LONG_S, header_timeout_s=LONG_S)
     behind = request_bytes(service, "GET", "/healthz")
 
@@ -80,6 +83,7 @@ async def test_what_comes_behind_a_bad_chunk_is_no_request(start: Start, path: s
 
     assert answered.count(b"HTTP/1.1 ") == 1
     assert b"alive" not in answered
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("good", GOOD)
