@@ -5,14 +5,20 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from lyra import __version__
-from lyra.cli.environment import inherited, readable_variables, variables, warnings
+from lyra.cli.environment import (
+    inherited,
+    naming_lines,
+    readable_variables,
+    variables,
+    warnings,
+)
 from lyra.cli.garbage import search_seldom
 from lyra.settings import SettingError, Settings
 
@@ -86,13 +92,14 @@ def _serve(asked: argparse.Namespace) -> int:
     # A worker is given what its supervisor has read: all of one roll have the same settings.
     worker = asked.command == "serve" and asked.lifeline is not None
     given = (inherited if worker else variables)(host=asked.host, port=asked.port)
-    settings = Settings.from_environ(given)
-    if asked.command == "serve":
-        advice = () if worker else warnings(given)
-        return commands.serve(
-            settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
-        )
-    return {"demo": commands.demo, "run": commands.run}[asked.command](settings, warnings(given))
+    advice = () if worker else warnings(given)
+    with naming_lines(given):
+        settings = Settings.from_environ(given)
+        if asked.command == "serve":
+            return commands.serve(
+                settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
+            )
+        return {"demo": commands.demo, "run": commands.run}[asked.command](settings, advice)
 
 
 def _import_aiocache() -> None:
@@ -107,9 +114,12 @@ def _import_aiocache() -> None:
         del modules["redis"]
 
 
-def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
+def _supervise(read: Callable[[], Mapping[str, str]]) -> int | None:
     """The exit code of the supervisor, or None where this process is to serve itself."""
-    if Settings.from_environ(read()).workers == 1:
+    given = read()
+    with naming_lines(given):
+        settings = Settings.from_environ(given)
+    if settings.workers == 1:
         return None
     from lyra.cli.workers import supervise  # noqa: PLC0415
 

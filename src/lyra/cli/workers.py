@@ -15,10 +15,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from lyra.cli.address import cannot_listen
-from lyra.cli.environment import warnings
+from lyra.cli.environment import naming_lines, warnings, with_line
 from lyra.cli.inbox import RELOAD, open_inbox, received
 from lyra.cli.notify import notify
 from lyra.cli.say import say
@@ -39,9 +39,11 @@ def supervise(read: Callable[[], Mapping[str, str]]) -> int:
     `read` gives the variables as they are at that moment, for the start and for every roll.
     """
     environ = read()
-    settings = Settings.from_environ(environ)
-    _refuse_scattered_sessions(settings)
-    with _listening(settings) as sock, open_inbox() as (inbox, name):
+    with naming_lines(environ), ExitStack() as held:
+        settings = Settings.from_environ(environ)
+        _refuse_scattered_sessions(settings)
+        sock = held.enter_context(_listening(settings))
+        inbox, name = held.enter_context(open_inbox())
         for warning in warnings(environ):
             _say(warning)
         house = Supervisor(Generation(environ, settings), sock, inbox, name, read)
@@ -169,6 +171,7 @@ class Supervisor:
         except SettingError as wrong:
             why = str(wrong)
         else:
+            why = generation.doubt or why
             for slot in self._slots:
                 # One whose keeper has gone would be waited for without an end.
                 if self._stopping.is_set() or not await slot.renewed(generation):
@@ -197,10 +200,11 @@ class Supervisor:
         environ, before = self._read(), self._first.settings
         try:
             settings = Settings.from_environ(environ)
-        except SettingError:
+        except SettingError as wrong:
             # It may be a setting that a newer version knows: its own worker is the judge of that.
-            return Generation(environ, before)
-        _refuse_scattered_sessions(settings)
+            return Generation(environ, before, with_line(str(wrong), environ))
+        with naming_lines(environ):
+            _refuse_scattered_sessions(settings)
         for name in _FIXED:
             if getattr(settings, name) != getattr(before, name):
                 _say(f"LYRA_{name.upper()} has changed, which only a restart can follow")
