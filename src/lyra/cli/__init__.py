@@ -20,12 +20,15 @@ from lyra.cli.environment import (
     warnings,
 )
 from lyra.cli.garbage import search_seldom
+from lyra.cli.say import complain
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
 _NOBODY_READS = 141  # as a shell tells of a program that SIGPIPE has ended
 _LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
+_PORTS = 65_535
+_FEW_DIGITS = 11  # Python refuses to read thousands of them
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             code = _run(_parser().parse_args(argv))
         except SettingError as wrong:
-            print(f"lyra: {wrong}", file=sys.stderr)
+            complain(str(wrong))
             code = BAD_SETTING
         finally:
             if sys.stdout is not None:
@@ -54,7 +57,7 @@ def _without_output(failure: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if failure.errno == errno.EPIPE:
         return _NOBODY_READS
-    print(f"lyra: the output cannot be written ({failure.strerror}).", file=sys.stderr)
+    complain(f"the output cannot be written ({failure.strerror}).")
     return 1
 
 
@@ -160,7 +163,7 @@ def _add_serves_own(serve: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that share the port (LYRA_WORKERS)"
     )
     serve.add_argument(
-        "--fd", type=int, metavar="FD", help="serve on this inherited, listening TCP socket"
+        "--fd", type=_descriptor, metavar="FD", help="serve on this inherited, listening TCP socket"
     )
     # The supervisor's own: a pipe that closes when it is gone.
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
@@ -201,20 +204,38 @@ def _add_chats_own(chat: argparse.ArgumentParser) -> None:
 
 def _add_sandboxs_own(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    sandbox.add_argument("--port", type=int, default=8090)
+    sandbox.add_argument("--port", type=_port, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
 
 
+def _descriptor(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS):
+        raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    # The machine would take what is above as another port, without a word.
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and int(text) <= _PORTS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {_PORTS}")
+    return int(text)
+
+
 def _pid(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+    if not (
+        text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and 0 < int(text) < 2**31
+    ):
         raise argparse.ArgumentTypeError("expected a whole number above 0")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= _LONGEST_WAIT_S:
         raise argparse.ArgumentTypeError(f"expected more than 0, at most {_LONGEST_WAIT_S}")
     return seconds

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from lyra.cli.logs import configure_logs
+from lyra.cli.say import complain
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.cli.threads import NobodyWaits
 from lyra.settings import SettingError, Settings
@@ -137,5 +137,5 @@ def _in_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
             runner.get_loop().set_default_executor(NobodyWaits())
             return runner.run(work())
     except OSError as failure:
-        print(f"lyra: cannot listen: {failure.strerror or failure}", file=sys.stderr)
+        complain(f"cannot listen: {failure.strerror or failure}")
         return BAD_SETTING

@@ -3,10 +3,10 @@
 import os
 import select
 import socket
-import sys
 import time
 
 from lyra.cli.inbox import LINUX, RELOAD, name_of, received, want_senders
+from lyra.cli.say import complain
 
 _NO_SUPERVISOR = 2
 
@@ -50,5 +50,5 @@ def _outcome(asking: socket.socket, alive: int, pid: int, within_s: float) -> in
 
 
 def _complain(words: str, code: int) -> int:
-    print(f"lyra: {words}", file=sys.stderr)
+    complain(words)
     return code

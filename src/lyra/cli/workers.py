@@ -29,6 +29,7 @@ from lyra.settings import SettingError, Settings, shown_address
 _BACKLOG = 1024
 _REST_S = 0.1
 _MOST_ASKING = 100
+_LAST_PORT = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
@@ -42,6 +43,7 @@ def supervise(read: Callable[[], Mapping[str, str]]) -> int:
     with naming_lines(environ), ExitStack() as held:
         settings = Settings.from_environ(environ)
         _refuse_scattered_sessions(settings)
+        _refuse_crowded_ports(settings)
         sock = held.enter_context(_listening(settings))
         inbox, name = held.enter_context(open_inbox())
         for warning in warnings(environ):
@@ -55,6 +57,18 @@ def _refuse_scattered_sessions(settings: Settings) -> None:
         raise SettingError(
             "LYRA_WORKERS: more than one needs LYRA_REDIS_URL where listeners log in, "
             "or each worker would know only the log-ins that it made itself."
+        )
+
+
+def _refuse_crowded_ports(settings: Settings) -> None:
+    """Each worker has an admin port of its own; one that never can would die again and again."""
+    if not settings.admin_port:
+        return
+    last = settings.admin_port + settings.workers - 1
+    if last > _LAST_PORT or settings.admin_port <= settings.port <= last:
+        raise SettingError(
+            f"LYRA_ADMIN_PORT: the workers' are {settings.admin_port} to {last}, which must not go "
+            f"beyond {_LAST_PORT} and not hold LYRA_PORT ({settings.port}). Set another one."
         )
 
 
@@ -205,6 +219,7 @@ class Supervisor:
             return Generation(environ, before, with_line(str(wrong), environ))
         with naming_lines(environ):
             _refuse_scattered_sessions(settings)
+            _refuse_crowded_ports(settings)
         for name in _FIXED:
             if getattr(settings, name) != getattr(before, name):
                 _say(f"LYRA_{name.upper()} has changed, which only a restart can follow")
