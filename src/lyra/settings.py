@@ -37,7 +37,7 @@ _OF_CLUSTER = re.compile(
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
 # No dots alone: browsers take them for a step up. It is part of a cookie and of pages, unquoted.
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,80})*/?", re.ASCII)
-_ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
+ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
 class SettingError(ValueError):
@@ -172,6 +172,12 @@ class Settings(
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
+def named_in(wrong: str) -> str:
+    """The variable that the message of a SettingError begins with; empty where none is to blame."""
+    found = re.match(r"LYRA_\w+", wrong, re.ASCII)
+    return found[0] if found else ""
+
+
 def shown_address(host: str, port: int) -> str:
     """Host and port as an address has them, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -205,7 +211,7 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in told.items()
         if name.startswith("LYRA_") and value and not _is_clusters(name, value)
     }
-    for name, alias in _ALIASES.items():
+    for name, alias in ALIASES.items():
         if name not in given and told.get(alias):
             given[name] = told[alias]
     if "LYRA_LOG_LEVEL" in given:

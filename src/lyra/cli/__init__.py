@@ -5,14 +5,15 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from lyra import __version__
-from lyra.cli.environment import inherited, readable_variables, variables, warnings
+from lyra.cli.console import complain
+from lyra.cli.environment import inherited, naming_lines, readable_variables, variables, warnings
 from lyra.cli.gc_tuning import tune_gc
 from lyra.settings import SettingError, Settings
 
@@ -20,6 +21,8 @@ BAD_SETTING = 2
 _NOBODY_READS = 141  # as a shell tells of a program that SIGPIPE has ended
 _LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
+_PORTS = 65_535
+_FEW_DIGITS = 11  # Python refuses to read thousands of them
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             code = _run(_parser().parse_args(argv))
         except SettingError as wrong:
-            print(f"lyra: {wrong}", file=sys.stderr)
+            complain(str(wrong))
             code = BAD_SETTING
         finally:
             if sys.stdout is not None:
@@ -48,7 +51,7 @@ def _without_output(failure: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if failure.errno == errno.EPIPE:
         return _NOBODY_READS
-    print(f"lyra: the output cannot be written ({failure.strerror}).", file=sys.stderr)
+    complain(f"the output cannot be written ({failure.strerror}).")
     return 1
 
 
@@ -86,13 +89,14 @@ def _serve(asked: argparse.Namespace) -> int:
     # A worker is given what its supervisor has read: all of one roll have the same settings.
     worker = asked.command == "serve" and asked.lifeline is not None
     given = (inherited if worker else variables)(host=asked.host, port=asked.port)
-    settings = Settings.from_environ(given)
-    if asked.command == "serve":
-        advice = () if worker else warnings(given)
-        return commands.serve(
-            settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
-        )
-    return {"demo": commands.demo, "run": commands.run}[asked.command](settings, warnings(given))
+    advice = () if worker else warnings(given)
+    with naming_lines(given):
+        settings = Settings.from_environ(given)
+        if asked.command == "serve":
+            return commands.serve(
+                settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
+            )
+        return {"demo": commands.demo, "run": commands.run}[asked.command](settings, advice)
 
 
 def _import_aiocache() -> None:
@@ -107,9 +111,12 @@ def _import_aiocache() -> None:
         del modules["redis"]
 
 
-def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
+def _supervise(read: Callable[[], Mapping[str, str]]) -> int | None:
     """The exit code of the supervisor, or None where this process is to serve itself."""
-    if Settings.from_environ(read()).workers == 1:
+    given = read()
+    with naming_lines(given):
+        settings = Settings.from_environ(given)
+    if settings.workers == 1:
         return None
     from lyra.cli.supervisor import supervise  # noqa: PLC0415
 
@@ -150,7 +157,7 @@ def _add_serves_own(serve: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that share the port (LYRA_WORKERS)"
     )
     serve.add_argument(
-        "--fd", type=int, metavar="FD", help="serve on this inherited, listening TCP socket"
+        "--fd", type=_descriptor, metavar="FD", help="serve on this inherited, listening TCP socket"
     )
     # The supervisor's own: a pipe that closes when it is gone.
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
@@ -191,20 +198,38 @@ def _add_chats_own(chat: argparse.ArgumentParser) -> None:
 
 def _add_sandboxs_own(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    sandbox.add_argument("--port", type=int, default=8090)
+    sandbox.add_argument("--port", type=_port, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
 
 
+def _descriptor(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS):
+        raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    # The machine would take what is above as another port, without a word.
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and int(text) <= _PORTS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {_PORTS}")
+    return int(text)
+
+
 def _pid(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+    if not (
+        text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and 0 < int(text) < 2**31
+    ):
         raise argparse.ArgumentTypeError("expected a whole number above 0")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= _LONGEST_WAIT_S:
         raise argparse.ArgumentTypeError(f"expected more than 0, at most {_LONGEST_WAIT_S}")
     return seconds

@@ -22,6 +22,7 @@ from lyra.cli.client import (
     harmless,
     open_client,
 )
+from lyra.cli.console import complain
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.environment import spotify_token
 from lyra.cli.rendering import MarkdownRenderer, PlainRenderer, Renderer
@@ -55,12 +56,12 @@ def chat(url: str, token: str | None) -> int:
             finally:
                 runner.run(stack.aclose())
     except UnreachableError as failure:
-        _complain(f"{failure} `make run` starts a Lyra on port 8080; --url names another.")
+        complain(f"{failure} `make run` starts a Lyra on port 8080; --url names another.")
     except _ArgumentError as failure:
-        _complain(str(failure))
+        complain(str(failure))
         return _BAD_ARGUMENT
     except ChatError as failure:
-        _complain(str(failure))
+        complain(str(failure))
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 1
@@ -73,7 +74,7 @@ def _checked(url: str) -> str:
     except ValueError:
         raise _ArgumentError("--url: expected http://<host>:<port> or https://<host>.") from None
     if url.startswith("http:") and not _on_loopback(host):
-        _complain("this address is not encrypted: the token can be read on its way.")
+        complain("this address is not encrypted: the token can be read on its way.")
     return url
 
 
@@ -166,7 +167,7 @@ class _Talk:
                 said = str(failure)
         if said:
             self._failed = True
-            _complain(said)
+            complain(said)
         return not said
 
     async def _answer(self, question: str, shown: Renderer) -> None:
@@ -223,7 +224,3 @@ def _prepare_input(*, typed: bool) -> None:
     if typed:
         with contextlib.suppress(ImportError):  # absent on Windows
             import readline  # noqa: F401, PLC0415 - importing it makes lines editable
-
-
-def _complain(said: str) -> None:
-    print(f"lyra: {said}", file=sys.stderr, flush=True)

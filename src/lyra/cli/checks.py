@@ -20,7 +20,7 @@ from yarl import URL
 
 from lyra.chat.model.proxies import proxy_to
 from lyra.cli.address import reachable_at
-from lyra.cli.environment import warnings
+from lyra.cli.environment import warnings, with_line, without
 from lyra.cli.redis_greeting import unfit
 from lyra.extras import how_to_install
 from lyra.redis.url import Address, parse_address
@@ -32,8 +32,6 @@ _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401
 CALLS_PER_FETCH = 5
 _SPOTIFY_CLIENT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_VARIABLE = re.compile(r"LYRA_\w+", re.ASCII)
-_ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -59,10 +57,11 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
         try:
             settings = Settings.from_environ(left)
         except SettingError as wrong:
+            told = with_line(str(wrong), given)
             faults.append(
-                Finding("settings", "fault", str(wrong), "correct it; the README explains each")
+                Finding("settings", "fault", told, "correct it; the README explains each")
             )
-            kept = _without(left, str(wrong))
+            kept = without(left, str(wrong))
             if kept == left:
                 return Settings(), faults
             left = kept
@@ -73,13 +72,6 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
 def check_surroundings(given: Mapping[str, str]) -> list[Finding]:
     """What is no wrong setting, but what an operator should know of."""
     return [Finding("settings", "note", told) for told in warnings(given)]
-
-
-def _without(given: Mapping[str, str], wrong: str) -> dict[str, str]:
-    """These variables without the one that the complaint names."""
-    found = _VARIABLE.match(wrong)
-    named = found[0] if found else ""
-    return {name: given[name] for name in given if name not in (named, _ALIASES.get(named))}
 
 
 def _all_readable(given: Mapping[str, str]) -> Finding:

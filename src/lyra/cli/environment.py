@@ -1,30 +1,34 @@
 """Reads the environment and `.env`, each time anew, for everything else."""
 
-import io
 import os
 import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from lyra.cli.env_file import ENV_FILE, Written, read_env_file
+from lyra.settings import ALIASES, SettingError, named_in, told_of_cluster
 
-from lyra.settings import SettingError, told_of_cluster
-
-_FILE = Path(".env")
-_MOST_BYTES = 1_048_576
 # Of `.env` only these count, whatever else it holds: no process is steered by the rest.
 _OURS = ("LYRA_", "ANTHROPIC_")
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def variables(**given: str | int | None) -> dict[str, str]:
+class Variables(dict[str, str]):
+    """Variables by name, and of those that `.env` alone has set the lines there."""
+
+    def __init__(self, written: Written, over: Mapping[str, str]) -> None:
+        super().__init__({**written.values, **over})
+        self.lines = {name: line for name, line in written.lines.items() if name not in over}
+        self.twice = written.twice
+
+
+def variables(**given: str | int | None) -> Variables:
     """The command line over the environment over `.env`; `port=1` stands for LYRA_PORT.
 
     Raises:
         SettingError: `.env` is there and cannot be read.
     """
-    return {**_written(), **inherited(**given)}
+    return Variables(read_env_file(_is_ours), inherited(**given))
 
 
 def readable_variables(**given: str | int | None) -> tuple[dict[str, str], str]:
@@ -43,15 +47,40 @@ def inherited(**given: str | int | None) -> dict[str, str]:
     return {**os.environ, **told}  # noqa: TID251 - the one place that reads it
 
 
+@contextmanager
+def naming_lines(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let a complaint about one of these variables begin with its line in `.env`, if it has one."""
+    try:
+        yield
+    except SettingError as wrong:
+        raise SettingError(with_line(str(wrong), environ)) from wrong.__cause__
+
+
+def with_line(wrong: str, environ: Mapping[str, str]) -> str:
+    """The same complaint, behind the line that has to be mended."""
+    lines = environ.lines if isinstance(environ, Variables) else {}
+    name = named_in(wrong)
+    if not environ.get(name):
+        name = ALIASES.get(name, name)
+    return f".env:{lines[name]}: {wrong}" if name in lines else wrong
+
+
+def without(environ: Mapping[str, str], wrong: str) -> dict[str, str]:
+    """These variables but for the one that the complaint names, however it is written."""
+    name = named_in(wrong)
+    return {each: environ[each] for each in environ if each not in (name, ALIASES.get(name))}
+
+
 def warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """What an operator should hear once at the start, though it stops nothing."""
-    return tuple(told for told in (told_of_cluster(environ), open_to_others()) if told)
+    twice = environ.twice if isinstance(environ, Variables) else ()
+    return tuple(told for told in (told_of_cluster(environ), open_to_others(), *twice) if told)
 
 
 def open_to_others() -> str:
     """A warning if others on this machine may read the secrets in `.env`; else empty."""
     try:
-        mode = _FILE.stat().st_mode
+        mode = ENV_FILE.stat().st_mode
     except OSError:
         return ""
     if os.name != "posix" or not mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -78,41 +107,5 @@ def wants_traces() -> bool:
     return exporter == "otlp" and not off
 
 
-def _written() -> dict[str, str]:
-    """The variables of `.env` that are Lyra's; none where there is no such file."""
-    text = _text()
-    for line in parse_stream(io.StringIO(text)):
-        if line.error or (line.key is not None and line.value is None):
-            raise SettingError(
-                f".env: line {line.original.line} cannot be read. Write NAME=value, and close "
-                "every quote on its line."
-            )
-    found = dotenv_values(stream=io.StringIO(text))
-    ours = {name: value for name, value in found.items() if name.startswith(_OURS)}
-    ours[_TOKEN] = found.get(_TOKEN)
-    return {name: value for name, value in ours.items() if value}
-
-
-def _text() -> str:
-    try:
-        # A pipe or a device could keep the start waiting for ever.
-        if not stat.S_ISREG(_FILE.stat().st_mode):
-            raise SettingError(".env: it is no file. Lyra reads its settings from it.")
-        with _FILE.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except FileNotFoundError:
-        return ""
-    except OSError as failure:
-        raise SettingError(f".env: it cannot be read ({failure.strerror}).") from None
-    if len(raw) > _MOST_BYTES:
-        raise SettingError(f".env: it is longer than {_MOST_BYTES} bytes.")
-    try:
-        # PowerShell writes a byte order mark, which is no part of the first name.
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = raw.count(b"\n", 0, wrong.start) + 1
-        raise SettingError(f".env: line {line} is not UTF-8. Save the file as UTF-8.") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise SettingError(f".env: line {line} is not UTF-8 text. Save the file as UTF-8.")
-    return text
+def _is_ours(name: str) -> bool:
+    return name.startswith(_OURS) or name == _TOKEN

@@ -3,9 +3,9 @@
 import os
 import select
 import socket
-import sys
 import time
 
+from lyra.cli.console import complain
 from lyra.cli.inbox import LINUX, RELOAD, name_of, received, want_senders
 
 _NO_SUPERVISOR = 2
@@ -50,5 +50,5 @@ def _outcome(asking: socket.socket, alive: int, pid: int, within_s: float) -> in
 
 
 def _complain(words: str, code: int) -> int:
-    print(f"lyra: {words}", file=sys.stderr)
+    complain(words)
     return code

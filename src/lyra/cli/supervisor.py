@@ -15,11 +15,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from lyra.cli.address import cannot_listen
 from lyra.cli.console import say
-from lyra.cli.environment import warnings
+from lyra.cli.environment import naming_lines, warnings, with_line
 from lyra.cli.inbox import RELOAD, open_inbox, received
 from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, watch_terminal
@@ -29,6 +29,7 @@ from lyra.settings import SettingError, Settings, shown_address
 _BACKLOG = 1024
 _REST_S = 0.1
 _MOST_ASKING = 100
+_LAST_PORT = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
@@ -39,9 +40,12 @@ def supervise(read: Callable[[], Mapping[str, str]]) -> int:
     `read` gives the variables as they are at that moment, for the start and for every roll.
     """
     environ = read()
-    settings = Settings.from_environ(environ)
-    _refuse_scattered_sessions(settings)
-    with _listening(settings) as sock, open_inbox() as (inbox, name):
+    with naming_lines(environ), ExitStack() as held:
+        settings = Settings.from_environ(environ)
+        _refuse_scattered_sessions(settings)
+        _refuse_crowded_ports(settings)
+        sock = held.enter_context(_listening(settings))
+        inbox, name = held.enter_context(open_inbox())
         for warning in warnings(environ):
             _say(warning)
         house = Supervisor(Generation(environ, settings), sock, inbox, name, read)
@@ -53,6 +57,18 @@ def _refuse_scattered_sessions(settings: Settings) -> None:
         raise SettingError(
             "LYRA_WORKERS: more than one needs LYRA_REDIS_URL where listeners log in, "
             "or each worker would know only the log-ins that it made itself."
+        )
+
+
+def _refuse_crowded_ports(settings: Settings) -> None:
+    """Each worker has an admin port of its own; one that never can would die again and again."""
+    if not settings.admin_port:
+        return
+    last = settings.admin_port + settings.workers - 1
+    if last > _LAST_PORT or settings.admin_port <= settings.port <= last:
+        raise SettingError(
+            f"LYRA_ADMIN_PORT: the workers' are {settings.admin_port} to {last}, which must not go "
+            f"beyond {_LAST_PORT} and not hold LYRA_PORT ({settings.port}). Set another one."
         )
 
 
@@ -169,6 +185,7 @@ class Supervisor:
         except SettingError as wrong:
             why = str(wrong)
         else:
+            why = generation.doubt or why
             for slot in self._slots:
                 # One whose keeper has gone would be waited for without an end.
                 if self._stopping.is_set() or not await slot.renewed(generation):
@@ -197,10 +214,12 @@ class Supervisor:
         environ, before = self._read(), self._first.settings
         try:
             settings = Settings.from_environ(environ)
-        except SettingError:
+        except SettingError as wrong:
             # It may be a setting that a newer version knows: its own worker is the judge of that.
-            return Generation(environ, before)
-        _refuse_scattered_sessions(settings)
+            return Generation(environ, before, with_line(str(wrong), environ))
+        with naming_lines(environ):
+            _refuse_scattered_sessions(settings)
+            _refuse_crowded_ports(settings)
         for name in _FIXED:
             if getattr(settings, name) != getattr(before, name):
                 _say(f"LYRA_{name.upper()} has changed, which only a restart can follow")
