@@ -8,7 +8,7 @@
     |- TryLaterError               the same request may succeed later: 429, 503, 504
     `- BrokenError                 the operator must act: 500
 
-Every class has one stable `code`; README's table lists them. A message never holds a token, a
+Every class has one stable `code`; docs/API.md lists them. A message never holds a token, a
 body, or anybody's text: it is written here, not copied from a vendor.
 """
 

@@ -231,7 +231,7 @@ def _refuse_unknown(cls: type[Settings], given: Mapping[str, str]) -> None:
     if unknown:
         name = ascii(unknown[0])[1:-1]
         near = get_close_matches(name, cls.__struct_encode_fields__, n=1)
-        cure = f"Is {near[0]} meant?" if near else "The README lists them all."
+        cure = f"Is {near[0]} meant?" if near else "docs/SETTINGS.md lists them all."
         raise SettingError(f"{name} is not a setting of Lyra. {cure}")
 
 

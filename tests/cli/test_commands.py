@@ -12,7 +12,9 @@ import pytest
 
 from tests.cli.conftest import Launch, greeting
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+API = (ROOT / "docs" / "API.md").read_text("utf-8")
 
 
 async def refusal(process: Process) -> tuple[int | None, str]:
@@ -60,7 +62,8 @@ async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> No
     assert '"demo":true' in chat
     assert '"spotify_calls":0' in chat
     assert chat.endswith("data: [DONE]\n\n")
-    assert [normal(line) for line in pasted(README)[:2]] == [normal(line) for line in lines]
+    assert [normal(line) for line in pasted(API)[:2]] == [normal(line) for line in lines]
+    assert [normal(line) for line in pasted(README)] == [normal(lines[1])]
 
 
 def normal(words: list[str]) -> list[str]:

@@ -87,7 +87,7 @@ async def gone(pid: int) -> None:
     os.close(descriptor)
 
 
-async def test_x4_no_request_is_lost_while_the_workers_are_replaced(
+async def test_no_request_is_lost_while_the_workers_are_replaced(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     house = await open_house(launch, sandbox)
@@ -115,7 +115,7 @@ async def test_a_killed_worker_is_started_again_and_the_others_serve(
     assert house.failures == []
 
 
-async def test_x1_a_signal_stops_every_worker_and_the_exit_code_is_0(
+async def test_a_signal_stops_every_worker_and_the_exit_code_is_0(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     house = await open_house(launch, sandbox)

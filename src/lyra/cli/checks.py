@@ -59,7 +59,7 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
         except SettingError as wrong:
             told = with_line(str(wrong), given)
             faults.append(
-                Finding("settings", "fault", told, "correct it; the README explains each")
+                Finding("settings", "fault", told, "correct it; see docs/SETTINGS.md")
             )
             kept = without(left, str(wrong))
             if kept == left:
