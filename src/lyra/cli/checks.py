@@ -58,9 +58,7 @@ def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
             settings = Settings.from_environ(left)
         except SettingError as wrong:
             told = with_line(str(wrong), given)
-            faults.append(
-                Finding("settings", "fault", told, "correct it; see docs/SETTINGS.md")
-            )
+            faults.append(Finding("settings", "fault", told, "correct it; see docs/SETTINGS.md"))
             kept = without(left, str(wrong))
             if kept == left:
                 return Settings(), faults
