@@ -59,7 +59,7 @@ SUBJECTS = {
     "soak": soak.soak,
     "table": table.table,
 }
-BOUND_S, FULL_BOUND_S = 400, 2700  # a subject that takes longer has gone wrong
+BOUND_S, FULL_BOUND_S = 400, 3600  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra-listening", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults
