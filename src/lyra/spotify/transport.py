@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import aiohttp
 
+from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
 
 BODY_LIMIT = 1536 * 1024  # more than four times the largest answer seen
