@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 from msgspec.structs import replace
 
-from lyra.cache.entry import Life
+from lyra.cache.expiry import Life
 from lyra.cache.keys import Key
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import SpotifyTokenRejectedError

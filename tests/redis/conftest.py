@@ -18,7 +18,7 @@ from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, OFTEN, Clock, MiddleOfRange, ScriptedSpotify

@@ -16,8 +16,7 @@ from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import EPOCH
 from lyra.redis.listener_store import Generation
 from lyra.redis.owed import MOST_OTHERS
-from lyra.redis.protocol import Command, Reply, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Command, Reply, Timing, UnansweredError
 from tests.cache.conftest import Clock
 from tests.conftest import settle
 from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Join, Member

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lyra.redis.owed import MOST_HELD, MOST_OTHERS, Owed
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Timing
 from tests.conftest import settle
 
 

@@ -18,6 +18,7 @@ from lyra.background import background
 from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.redis_tier import SharedTier
+from lyra.clocks import wall_clock
 from lyra.errors import (
     LyraError,
     MalformedTokenError,
@@ -151,7 +152,7 @@ class Lyra:
             try:
                 return await fetch_listening(
                     self.spotify.reader(token),
-                    now=_wall_clock(),
+                    now=wall_clock(),
                     report=lambda _: None,
                     turns=self.spotify.turns,
                 )
@@ -167,17 +168,13 @@ class Lyra:
         }
 
 
-def _wall_clock() -> float:
-    return time.time()  # noqa: TID251 - here the clocks are handed in
-
-
 @asynccontextmanager
 async def open_lyra(
     settings: Settings,
     metrics: Metrics | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
-    wall_clock: Callable[[], float] = _wall_clock,
+    wall_clock: Callable[[], float] = wall_clock,
     rng: Random | None = None,
 ) -> AsyncIterator[Lyra]:
     """A Lyra with its HTTP session and its sweeper, both ended with the block.

@@ -1,14 +1,24 @@
 """How long an entry is fresh, when it is renewed, and when it is gone."""
 
 from random import Random
+from typing import NamedTuple
 
-from lyra.cache.entry import Entry, Life
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
 PARTIAL_TTL_S = 60.0  # a gap that may be filled soon is asked for again soon
 JITTER = 0.1  # downwards only, so that the TTL stays an upper bound
 REFRESH_PART = 0.8
+
+
+class Life(NamedTuple):
+    """The moments of an entry's life in order, and when its token was first accepted."""
+
+    fetched_at: float
+    refresh_at: float
+    expires_at: float
+    stale_until: float
+    token_seen_at: float
 
 
 def compute_expiry(
@@ -39,18 +49,6 @@ def compute_expiry(
         stale_until=min(stops_at + settings.cache_stale_s, token_dies_at),
         token_seen_at=token_seen_at,
     )
-
-
-def reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
-    """Data of which only the gaps have to be fetched again; None where all has to be."""
-    if held is None:
-        return None
-    # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.
-    stops_at = held.fetched_at + settings.cache_ttl_s * (1 - JITTER)
-    if now + settings.spotify_timeout_s >= stops_at:
-        return None
-    listening = held.listening()
-    return listening if has_gap(listening) else None
 
 
 def has_gap(listening: Listening) -> bool:

@@ -20,9 +20,9 @@ from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.endpoints import CALLS_PER_FETCH
 from lyra.spotify.token import Token
 
-_CALLS = 5  # what reading one listener takes
 _COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative")
 
 
@@ -247,7 +247,8 @@ class ListenerCache:
             **evicted,
             "shared_total": self._loader.adopted,
             "faults_total": self._shelf.faults,
-            "spotify_calls_saved_total": _CALLS * (counts["hits_total"] + counts["joined_total"]),
+            "spotify_calls_saved_total": CALLS_PER_FETCH
+            * (counts["hits_total"] + counts["joined_total"]),
             "entries": len(entries),
             "bytes": entries.weight,
             "flights": len(self._flights),

@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from lyra.cache.entry import Entry, make_entry
-from lyra.cache.expiry import compute_expiry, has_gap, reusable_sections
+from lyra.cache.expiry import JITTER, compute_expiry, has_gap
 from lyra.cache.fetch_rate import FetchRate
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.memory_tier import MemoryTier
@@ -166,7 +166,7 @@ class Loader:
         """Ask Spotify, and keep the answer for all processes if Redis takes it."""
         generation = await shared.generation(flight.key) if shared.leads else Generation()
         base = old
-        if generation.ticket and reusable_sections(old, self._clock(), self.settings):
+        if generation.ticket and _reusable_sections(old, self._clock(), self.settings):
             # What is read after the generation has been forgotten by nobody before it, and what is
             # kept of it is published only if nobody forgets it later.
             base = await shared.find(flight.key, token)
@@ -197,7 +197,7 @@ class Loader:
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
         """Ask Spotify, and land the answer."""
         began = self._clock()
-        held = reusable_sections(old, began, self.settings)
+        held = _reusable_sections(old, began, self.settings)
         await token.confirm()  # whatever was waited for: nothing may come between this and reading
         try:
             listening = await fetch_listening(
@@ -265,3 +265,15 @@ class Loader:
         if not flight.fenced:
             await self._shelf.throttle(flight.key, reason, passes=passes)
         self._flights.unregister(flight)
+
+
+def _reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
+    """Data of which only the gaps have to be fetched again; None where all has to be."""
+    if held is None:
+        return None
+    # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.
+    stops_at = held.fetched_at + settings.cache_ttl_s * (1 - JITTER)
+    if now + settings.spotify_timeout_s >= stops_at:
+        return None
+    listening = held.listening()
+    return listening if has_gap(listening) else None

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
+from lyra.cache.entry import ContextLevel, Entry, make_entry, unpack
+from lyra.cache.expiry import Life
 from lyra.cache.keys import Key
 from lyra.redis.invalidation import Invalidate, Replaced
 from lyra.redis.lease import Lease

@@ -8,17 +8,13 @@ from typing import Literal
 
 import msgspec
 
-SectionName = Literal["profile", "top_artists", "top_tracks", "recently_played", "playlists"]
+from lyra.spotify.endpoints import PATHS, Endpoint
+
+SectionName = Endpoint  # a section is what one endpoint gave
 SectionStatus = Literal[
     "ok", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
 ]
-SECTIONS: tuple[SectionName, ...] = (
-    "profile",
-    "top_artists",
-    "top_tracks",
-    "recently_played",
-    "playlists",
-)
+SECTIONS: tuple[SectionName, ...] = tuple(PATHS)
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

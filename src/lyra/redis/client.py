@@ -22,8 +22,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from lyra.redis.protocol import Command, Refusal, RefusedError, Reply, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Command, Refusal, RefusedError, Reply, Timing, UnansweredError
 from lyra.redis.url import Address
 
 _HEALTH_CHECK_S = 30

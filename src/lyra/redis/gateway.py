@@ -20,9 +20,8 @@ from lyra.redis import scripts
 from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.invalidation import InvalidationBus, Subscriber
 from lyra.redis.keyspace import LOOK, channel
-from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
+from lyra.redis.protocol import Command, Refusal, Reply, Timing, UnansweredError
 from lyra.redis.refusals import Refusals
-from lyra.redis.timing import Timing
 from lyra.redis.url import Address, parse_address, tls_context
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ from typing import Literal, Protocol
 
 from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.keyspace import checked
-from lyra.redis.protocol import RefusedError, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import RefusedError, Timing, UnansweredError
 
 log = logging.getLogger(__name__)
 

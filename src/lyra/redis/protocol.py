@@ -1,10 +1,26 @@
-"""What is said to Redis and what comes back, without the client library's names."""
+"""Commands, replies and timeouts of Redis, without the client library's names."""
 
 from dataclasses import dataclass
 from typing import Any
 
 Command = tuple[str | bytes | int, ...]
 Reply = Any  # bytes, int, None, or a Refusal; the room checks before it believes
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations in seconds; the defaults were measured on loopback."""
+
+    timeout_s: float = 0.25  # a connection, a free place in the pool, one reply
+    deadline_s: float = 0.5  # a whole call, its one retry included
+    rest_s: float = 5.0  # no calls after three failures in a row
+    lease_s: float = 3.0  # how long a leader that died blocks the others
+    beat_s: float = 1.0  # a lease is prolonged this often
+    recheck_s: float = 1.0  # a waiter looks again even if no notice came
+    silence_s: float = 10.0  # then the subscriber asks whether Redis is still there
+    rejoin_first_s: float = 0.05  # the subscriber's pauses between attempts, doubling
+    rejoin_most_s: float = 2.0
+    forget_s: float = 2.0  # forgetting all answers of one listener, in slices
 
 
 @dataclass(frozen=True, slots=True)

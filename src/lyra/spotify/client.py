@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -15,11 +14,12 @@ import aiohttp
 
 from lyra import __version__
 from lyra.circuit_breaker import Call, CircuitBreaker, CircuitOpenError
+from lyra.clocks import wall_clock
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.cooldown import OUR_APP, Cooldown
-from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.endpoints import CALLS_PER_FETCH, PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
@@ -227,17 +227,13 @@ class SpotifyReader:
             await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
 
 
-def _wall_clock() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 @asynccontextmanager
 async def open_spotify(
     settings: Settings,
     metrics: Metrics,
     *,
     rng: Random,
-    clock: Callable[[], float] = _wall_clock,
+    clock: Callable[[], float] = wall_clock,
 ) -> AsyncIterator[SpotifyClient]:
     """Give the client of one process and running loop; its connections close at the end.
 
@@ -246,7 +242,7 @@ async def open_spotify(
     async with aiohttp.ClientSession(
         # A fetch that was let in never queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=len(PATHS) * settings.spotify_max_fetches,
+            limit=CALLS_PER_FETCH * settings.spotify_max_fetches,
             keepalive_timeout=_KEEPALIVE_S,
             resolver=Resolver(),
         ),
@@ -267,5 +263,5 @@ async def open_spotify(
             timeout_s=settings.spotify_timeout_s,
             clock=clock,
         )
-        pool = ConnectionPrewarmer("Spotify", session, settings.spotify_api_url, len(PATHS))
+        pool = ConnectionPrewarmer("Spotify", session, settings.spotify_api_url, CALLS_PER_FETCH)
         yield SpotifyClient(wire, pool, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)

@@ -8,7 +8,6 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -17,6 +16,7 @@ import aiohttp
 import msgspec
 
 from lyra import __version__
+from lyra.clocks import wall_clock
 from lyra.settings import Settings
 from lyra.spotify.decipher import retry_after
 from lyra.spotify.prewarm import ConnectionPrewarmer
@@ -186,10 +186,6 @@ def _failure(status: int, body: bytes, retry_after_s: float | None) -> GrantErro
     return GrantError("misconfigured" if error else "unavailable")
 
 
-def _wall_clock() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 @asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | None]:
     """The client for the log-in; None without a client id. Its connections close at the end."""
@@ -206,7 +202,7 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | No
         trust_env=False,
     ) as http:
         url = settings.spotify_accounts_url
-        client = AccountsClient(http, url, settings.spotify_client_id, _wall_clock)
+        client = AccountsClient(http, url, settings.spotify_client_id, wall_clock)
         try:
             yield client
         finally:
