@@ -15,7 +15,7 @@ from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import EPOCH
 from lyra.redis.listener_store import Generation
-from lyra.redis.owed import MOST_OTHERS
+from lyra.redis.pending_deletes import MOST_OTHERS
 from lyra.redis.protocol import Command, Reply, Timing, UnansweredError
 from tests.cache.conftest import Clock
 from tests.conftest import settle

@@ -3,9 +3,9 @@
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.graves import MOST_HELD, MOST_OTHERS, Graves
 from lyra.redis.keyspace import EPOCH, channel
 from lyra.redis.session_store import SharedSessions
+from lyra.redis.tombstones import MOST_HELD, MOST_OTHERS, Tombstones
 from tests.cache.conftest import ANNA, ScriptedSpotify
 from tests.redis.conftest import KEY, TTL_MS, Join, Open, forgotten, until
 
@@ -132,7 +132,7 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
 
 
 def test_the_graves_are_bounded_apart_and_the_oldest_give_way() -> None:
-    graves = Graves()
+    graves = Tombstones()
     for number in range(MOST_HELD + 1):
         graves.bury(f"held {number}", 5, held=True)
     for number in range(MOST_OTHERS + 1):

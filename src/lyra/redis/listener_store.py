@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.forgotten import Forgotten
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import Invalidate, Replaced
 from lyra.redis.keyspace import EPOCH, RedisKeys, checked, word
 from lyra.redis.lease import Lease
-from lyra.redis.owed import Owed
+from lyra.redis.pending_deletes import PendingDeletes
 from lyra.redis.protocol import Command, Refusal, Reply
+from lyra.redis.shared_tombstones import SharedTombstones
 
 CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
@@ -56,9 +56,9 @@ class SharedListeners:
         self._door = door
         self._epoch = ""
         # Only who may forget all can come to owe that: no number of single keys becomes it.
-        self._owed_all = Owed(door, lambda _: self._forget_all())
-        self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door, "past")
+        self._owed_all = PendingDeletes(door, lambda _: self._forget_all())
+        self._owed = PendingDeletes(door, self._forget)
+        self._forgotten = SharedTombstones(door, "past")
         door.notices.on_joined(self._hurry)
 
     @property

@@ -18,12 +18,12 @@ from typing import Literal
 import msgspec
 
 from lyra.redis import scripts
-from lyra.redis.forgotten import Forgotten
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import RunVerb
 from lyra.redis.keyspace import checked
-from lyra.redis.owed import Owed
+from lyra.redis.pending_deletes import PendingDeletes
 from lyra.redis.protocol import Command, Refusal, Reply
+from lyra.redis.shared_tombstones import SharedTombstones
 
 ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
 MOST_OF_ONE = 512  # runs of one listener; minutes at the rate that one token may have
@@ -59,8 +59,8 @@ class SharedRuns:
 
     def __init__(self, door: RedisGateway) -> None:
         self._door = door
-        self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door, "past_runs")
+        self._owed = PendingDeletes(door, self._forget)
+        self._forgotten = SharedTombstones(door, "past_runs")
         door.notices.on_joined(self._hurry)
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:

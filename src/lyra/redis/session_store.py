@@ -11,10 +11,10 @@ from typing import Literal
 
 from lyra.redis import scripts
 from lyra.redis.gateway import RedisGateway
-from lyra.redis.graves import Graves
 from lyra.redis.keyspace import RedisKeys, checked
 from lyra.redis.lease import Lease
 from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
+from lyra.redis.tombstones import Tombstones
 
 _WRONG_TYPE = Refusal("WRONGTYPE")
 _EVICTED_AT_ONCE = 100
@@ -42,7 +42,7 @@ class SharedSessions:
         self._most_each = most_each
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
-        self._ended = Graves()  # names are random: one that was taken never comes again
+        self._ended = Tombstones()  # names are random: one that was taken never comes again
         door.notices.tell_of_ends(lambda name: self._ended.bury(name, 1, held=True))
 
     async def read(self, name: str) -> bytes | None:

@@ -16,7 +16,7 @@ MOST_OTHERS = 1_000
 _FAILURES = 3  # in a row, with a Redis that answers: it refuses
 
 
-class Owed:
+class PendingDeletes:
     """Keys whose forgetting Redis has not taken. Bounded: the oldest gives way.
 
     Anybody may ask for keys that nobody has ever held. Those are bounded apart, so that they

@@ -11,7 +11,7 @@ MOST_HELD = 20_000
 MOST_OTHERS = 2_000
 
 
-class Graves:
+class Tombstones:
     """Keys and the moments when they were forgotten. Bounded: the oldest gives way.
 
     Anybody may have keys forgotten that nobody has ever held. Those are bounded apart, so that they

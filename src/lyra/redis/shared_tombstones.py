@@ -3,23 +3,23 @@
 import asyncio
 
 from lyra.redis.gateway import RedisGateway
-from lyra.redis.graves import Graves
 from lyra.redis.invalidation import PastVerb
 from lyra.redis.protocol import Reply
+from lyra.redis.tombstones import Tombstones
 
 _APART_US = 10_000_000  # more than anything takes to be told
 
 
-class Forgotten:
-    """Graves that hear of the other processes' forgets, and tell them of this one's.
+class SharedTombstones:
+    """Tombstones that hear of the other processes' forgets, and tell them of this one's.
 
-    `verb` says of what: see Notices.tell_of_past.
+    `verb` says of what: see InvalidationBus.tell_of_past.
     """
 
     def __init__(self, door: RedisGateway, verb: PastVerb) -> None:
         self._door = door
         self._verb: PastVerb = verb
-        self._graves = Graves()
+        self._graves = Tombstones()
         self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
         door.notices.on_joined(self._learn)
         door.notices.tell_of_past(verb, self._hear)

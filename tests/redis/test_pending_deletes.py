@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lyra.redis.owed import MOST_HELD, MOST_OTHERS, Owed
+from lyra.redis.pending_deletes import MOST_HELD, MOST_OTHERS, PendingDeletes
 from lyra.redis.protocol import Timing
 from tests.conftest import settle
 
@@ -21,7 +21,7 @@ class Door:
         self.open = asyncio.Event()
         self.told: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
-        self.owed = Owed(self, self.forget)  # type: ignore[arg-type]
+        self.owed = PendingDeletes(self, self.forget)  # type: ignore[arg-type]
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
