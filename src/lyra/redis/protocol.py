@@ -30,6 +30,9 @@ class Refusal:
     code: str
 
 
+WRONG_TYPE = Refusal("WRONGTYPE")  # of a value that something else than Lyra has put there
+
+
 class UnansweredError(Exception):
     """Redis did not answer a call; the message is the reason in one word.
 
@@ -45,3 +48,8 @@ class UnansweredError(Exception):
 
 class RefusedError(Exception):
     """Redis will not let this user subscribe; the message is its reason in one word."""
+
+
+def as_ms(seconds: float) -> int:
+    """Return whole milliseconds, at least one: Redis takes no life of none."""
+    return max(1, round(seconds * 1000))

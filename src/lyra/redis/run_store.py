@@ -22,7 +22,7 @@ from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import RunVerb
 from lyra.redis.keyspace import checked
 from lyra.redis.pending_deletes import PendingDeletes
-from lyra.redis.protocol import Command, Refusal, Reply
+from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, as_ms
 from lyra.redis.shared_tombstones import SharedTombstones
 
 ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
@@ -33,7 +33,6 @@ _DROPPED = 50  # that are too many, at each new name
 _RUN, _ALIVE = "lyra:v2:run:{", "lyra:v2:run-alive:{"
 _PIECES = 256  # of one look
 _LONGEST_POSITION = 9  # digits
-_WRONG_TYPE = Refusal("WRONGTYPE")
 
 Kept = Literal["kept", "gone", "unknown"]
 
@@ -78,7 +77,7 @@ class SharedRuns:
         Answers the moment, a microsecond of Redis' clock, at which nothing of it was there yet.
         `again`, before `ttl_s` is over, for a run that is still being made.
         """
-        ttl_ms = _ms(ttl_s)
+        ttl_ms = as_ms(ttl_s)
         commands: list[Command] = [("TIME",)]  # first: a forget that comes in between is later
         if not again:
             commands += [
@@ -122,7 +121,7 @@ class SharedRuns:
     async def _append(self, name: str, ttl_s: float, *piece: int | bytes) -> Kept:
         keys = (_stream(name), _alive(name))
         replies = await self._door.execute(
-            ("EVAL", scripts.APPEND, 2, *keys, _ms(ttl_s), _SIGN_MS, *piece)
+            ("EVAL", scripts.APPEND, 2, *keys, as_ms(ttl_s), _SIGN_MS, *piece)
         )
         match replies:
             case [1]:
@@ -225,7 +224,7 @@ class SharedRuns:
 
     async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
         """Whether Redis has taken all of it; an index of another type is deleted and counted."""
-        if _WRONG_TYPE in replies:
+        if WRONG_TYPE in replies:
             self._door.discarded.count("poisoned")
             await self._door.execute(("UNLINK", _owned(owner)))
         return not any(isinstance(reply, Refusal) for reply in replies)
@@ -259,10 +258,6 @@ def _pieces(found: Sequence[Reply]) -> Iterable[Chunk]:
                 n.isdigit() and len(n) <= _LONGEST_POSITION
             ):
                 yield Chunk(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
 
 
 def _stream(name: str) -> str:

@@ -13,10 +13,9 @@ from lyra.redis import scripts
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import RedisKeys, checked
 from lyra.redis.lease import Lease
-from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
+from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, UnansweredError, as_ms
 from lyra.redis.tombstones import Tombstones
 
-_WRONG_TYPE = Refusal("WRONGTYPE")
 _EVICTED_AT_ONCE = 100
 _CAP_BYTES = 65_536
 
@@ -63,7 +62,7 @@ class SharedSessions:
 
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
-        ttl_ms = _ms(ttl_s)
+        ttl_ms = as_ms(ttl_s)
         bounds = {self._index: self._most} | (
             {self._owned(owner): self._most_each} if owner else {}
         )
@@ -72,7 +71,7 @@ class SharedSessions:
             ("SET", self._at(name), value, "PX", ttl_ms), *chain(*listed.values())
         )
         for (index, commands), found in zip(listed.items(), _thrice(replies), strict=True):
-            if _WRONG_TYPE in found:
+            if WRONG_TYPE in found:
                 self._door.discarded.count("poisoned")
                 await self._ask(("UNLINK", index), *commands)
             elif isinstance(overflow := found[1], list) and overflow:
@@ -88,7 +87,7 @@ class SharedSessions:
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
         """Put the new value in the place of exactly the old one; False when that has changed."""
-        script = ("EVAL", scripts.SWAP, 1, self._at(name), old, new, _ms(ttl_s))
+        script = ("EVAL", scripts.SWAP, 1, self._at(name), old, new, as_ms(ttl_s))
         return await self._ask(script) == [1]
 
     async def take(self, name: str) -> bytes | None:
@@ -133,7 +132,7 @@ class SharedSessions:
         lease_ms = round(self._door.timing.lease_s * 1000)
         script = ("EVAL", scripts.LEAD, 2, names.entry, names.lease, value, lease_ms, 1)
         replies = await self._ask(script)
-        if replies == [_WRONG_TYPE]:
+        if replies == [WRONG_TYPE]:
             self._door.discarded.count("poisoned")
             await self._ask(("UNLINK", names.lease))
         return Lease(self._door, names, value) if replies == [1] else None
@@ -151,7 +150,7 @@ class SharedSessions:
             raise UnansweredError("away", timed_out=False)
         first = replies[0]
         # What strangers have put under the name is no log-in; any other refusal is no answer.
-        if isinstance(first, Refusal) and first != _WRONG_TYPE:
+        if isinstance(first, Refusal) and first != WRONG_TYPE:
             raise UnansweredError(first.code, timed_out=False)
         return replies
 
@@ -176,7 +175,3 @@ def _name(member: Reply) -> str:
         return checked(member.decode("ascii", "replace")) if isinstance(member, bytes) else ""
     except ValueError:
         return ""
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
