@@ -162,7 +162,7 @@ async def _filled(cache: ListenerCache, entries: int) -> dict[Key, None]:
     keys = [cache.key(_listener(number)) for number in range(entries)]
     for number, key in enumerate(keys):
         apart = {name: getattr(one, name) + number * 1e-6 for name in Life._fields}
-        cache._shelf.entries._put(key, replace(one, **apart), 3600)  # noqa: SLF001
+        cache._memory.entries._put(key, replace(one, **apart), 3600)  # noqa: SLF001
     return dict.fromkeys(keys)
 
 

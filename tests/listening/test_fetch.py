@@ -370,7 +370,7 @@ async def test_items_that_take_long_are_trimmed_in_a_turn_of_the_loop_each() -> 
     async with asyncio.TaskGroup() as group:
         counting = group.create_task(pages.count())
         fetches = [
-            fetch_listening(pages, now=0, report=lambda _: None, turns=turns) for _ in range(3)
+            fetch_listening(pages, now=0, report=lambda _: None, throttle=turns) for _ in range(3)
         ]
         await asyncio.gather(*fetches)
         counting.cancel()

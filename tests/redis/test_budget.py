@@ -9,7 +9,7 @@ from lyra.cache.keys import KeyMaker
 from lyra.chat.model.port import Usage
 from lyra.chat.token_quota import Cost, Reservation, TokenQuota
 from lyra.errors import TooManyRequestsError
-from lyra.redis.counters import SharedCounters, Tally
+from lyra.redis.counters import HoldResult, SharedCounters
 from tests.redis.conftest import Join, Member
 from tests.support.fault_kit import toxic
 from tests.support.redis_servers import RedisServer
@@ -185,7 +185,7 @@ async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: 
     assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
     assert await counters.hold(
         USED, "next", 50, within=DAILY, owed={**told, "three": 1}, held_s=60, ttl_s=60
-    ) == Tally(passes=True, used=111, held=0)
+    ) == HoldResult(passes=True, used=111, held=0)
 
 
 async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> None:
@@ -195,7 +195,7 @@ async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> No
     for name, held in (("one", 0), ("two", 0), ("three", 50)):
         assert await counters.hold(
             USED, name, 50, within=DAILY, owed={}, held_s=60, ttl_s=60
-        ) == Tally(passes=True, used=100, held=held)
+        ) == HoldResult(passes=True, used=100, held=held)
 
 
 async def test_what_is_owed_of_one_account_is_bounded_and_whole(

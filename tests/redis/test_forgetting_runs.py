@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.protocol import Command, Reply
-from lyra.redis.run_store import MOST_OF_ONE, RunSnapshot, SharedRuns
+from lyra.redis.run_store import MAX_PER_OWNER, RunSnapshot, SharedRuns
 from tests.redis.conftest import KEY, OTHER, Join, until
 from tests.support.redis_servers import RedisServer
 
@@ -61,11 +61,11 @@ async def test_a_listener_who_asks_all_day_has_a_bounded_index_and_no_run_outsid
     join: Join, admin: Redis
 ) -> None:
     runs = SharedRuns((await join()).door)
-    for number in range(MOST_OF_ONE + 40):
+    for number in range(MAX_PER_OWNER + 40):
         await kept(runs, number)
 
     names = await admin.zrange(INDEX, 0, -1)
-    assert len(names) == MOST_OF_ONE
+    assert len(names) == MAX_PER_OWNER
     assert {name[-41:-1] for name in await streams(admin)} == set(names)
 
 
@@ -168,7 +168,7 @@ async def test_nothing_can_be_added_to_a_run_that_is_gone(join: Join, admin: Red
         await each()  # type: ignore[misc]
 
         assert await runs.append(name, 1, BLOB, last=True, ttl_s=60) == "gone"
-        assert await runs.live(name, ttl_s=60) == "gone"
+        assert await runs.keep_alive(name, ttl_s=60) == "gone"
         assert await runs.read(name) == RunSnapshot((), alive=False)
         assert await streams(admin) == []
 

@@ -78,7 +78,7 @@ async def test_a_callback_that_breaks_stops_nobody_elses(
     def broken(_: str | None) -> None:
         raise RuntimeError("a fault of ours")
 
-    one.door.notices._told.insert(0, (broken, broken))
+    one.door.notices._invalidators.insert(0, (broken, broken))
     await two.shared.forget(KEY)
     await one.until(lambda told: ("gone", None) in told)
     await two.shared.forget(KEY)

@@ -15,7 +15,7 @@ from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import EPOCH
 from lyra.redis.listener_store import Generation
-from lyra.redis.pending_deletes import MOST_OTHERS
+from lyra.redis.pending_deletes import MAX_OTHERS
 from lyra.redis.protocol import Command, Reply, Timing, UnansweredError
 from tests.cache.conftest import Clock
 from tests.conftest import settle
@@ -308,7 +308,7 @@ async def test_strangers_forgets_during_an_outage_never_become_everybodys(
     await two.keep(KEY, BLOB)
     epoch = await admin.get(EPOCH)
     await hang_until_the_breaker_is_open(server, one)
-    for number in range(MOST_OTHERS + 100):
+    for number in range(MAX_OTHERS + 100):
         assert not await one.shared.forget(f"{number:040x}")
     server.go_on()
     clock.now += REST_S
@@ -328,7 +328,7 @@ async def test_strangers_forgets_push_out_none_of_a_listener_who_was_held(
     await two.keep(KEY, BLOB)
     await hang_until_the_breaker_is_open(server, one)
     assert not await one.shared.forget(KEY, held=True)
-    for number in range(MOST_OTHERS + 100):
+    for number in range(MAX_OTHERS + 100):
         assert not await one.shared.forget(f"{number:040x}")
     assert not await one.shared.forget(KEY)  # asked for again, when it is not held any more
     server.go_on()

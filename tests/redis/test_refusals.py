@@ -212,18 +212,18 @@ def test_what_was_refused_is_answered_here_until_the_rest_is_over_and_then_goes_
 ) -> None:
     say(refusals, (LEAD, Refusal("OOM")))
 
-    assert refusals.withheld(LEAD) == Refusal("OOM")
-    assert refusals.withheld(SET) is None
+    assert refusals.hold_back(LEAD) == Refusal("OOM")
+    assert refusals.hold_back(SET) is None
     clock.now += REST_S
-    assert refusals.withheld(LEAD) is None
-    assert refusals.withheld(LEAD) == Refusal("OOM")
+    assert refusals.hold_back(LEAD) is None
+    assert refusals.hold_back(LEAD) == Refusal("OOM")
 
 
 def test_one_command_that_is_taken_ends_the_word_for_all(refusals: Refusals) -> None:
     say(refusals, (LEAD, Refusal("OOM")), (SET, Refusal("OOM")), (("XADD", "x"), Refusal("NOPERM")))
     say(refusals, (SET, b"OK"))
 
-    assert not refusals.stand(LEAD, SET)
+    assert not refusals.cover(LEAD, SET)
     assert refusals.reason == "NOPERM"
 
 

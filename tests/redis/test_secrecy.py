@@ -42,7 +42,7 @@ async def tour(member: Member) -> None:
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
     assert await shared.forget_all()
-    sessions = SharedSessions(member.door, "session", most=1, wall_clock=lambda: 1.0)
+    sessions = SharedSessions(member.door, "session", max_entries=1, wall_clock=lambda: 1.0)
     await sessions.keep(KEY, BLOB, 60)
     await sessions.keep(OTHER, BLOB, 60)
     assert await sessions.read(KEY) is None
@@ -55,7 +55,7 @@ async def tour(member: Member) -> None:
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "kept"
     assert await runs.read(OTHER) is not None
     assert await runs.name_of(OTHER) == OTHER
-    assert await runs.live(OTHER, ttl_s=60) == "kept"
+    assert await runs.keep_alive(OTHER, ttl_s=60) == "kept"
     assert await runs.forget(KEY)
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "gone"
     counters = SharedCounters(member.door)

@@ -17,7 +17,7 @@ import concurrent.futures
 from typing import TypeVar
 
 from lyra.agent.background_loop import Work, background_loop
-from lyra.agent.facade import Answer, CacheEntry, Lyra, failed, open_lyra
+from lyra.agent.facade import Answer, CacheEntry, Lyra, failure_answer, open_lyra
 from lyra.errors import DrainingError, SpotifyTimeoutError
 from lyra.settings import Settings
 
@@ -47,32 +47,32 @@ async def initialize_user_session(token: str) -> Answer:
     Returns {"success": True, "message", "summary", "profile", "genre_analysis", "sections",
     "cache"}, or a failure. `sections` says of each part of Spotify's data whether it could be read.
     """
-    return await _ask(lambda lyra: lyra.initialize_user_session(token))
+    return await _submit(lambda lyra: lyra.initialize_user_session(token))
 
 
 async def get_cached_user_data(token: str) -> Answer | None:
     """Return the data that is held, or None when nothing fresh is; never asks Spotify."""
-    return await _ask(lambda lyra: lyra.get_cached_user_data(token))
+    return await _submit(lambda lyra: lyra.get_cached_user_data(token))
 
 
 async def get_comprehensive_user_data(token: str) -> Answer:
     """Return the data that is held, else fetch and keep it; or a failure."""
-    return await _ask(lambda lyra: lyra.get_comprehensive_user_data(token))
+    return await _submit(lambda lyra: lyra.get_comprehensive_user_data(token))
 
 
 async def get_full_spotify_profile(token: str) -> Answer:
     """Return data fetched now, of which nothing is kept; or a failure. Costs five calls."""
-    return await _ask(lambda lyra: lyra.get_full_spotify_profile(token))
+    return await _submit(lambda lyra: lyra.get_full_spotify_profile(token))
 
 
 async def clear_user_cache(token: str | None = None) -> Answer:
     """Forget this listener; without a token, everybody. A running fetch brings nothing back."""
-    return await _ask(lambda lyra: lyra.clear_user_cache(token))
+    return await _submit(lambda lyra: lyra.clear_user_cache(token))
 
 
 async def cache_stats() -> dict[str, int]:
     """Return the cache's counters (names in `_total`) and sizes."""
-    return await _ask(lambda lyra: lyra.cache_stats())
+    return await _submit(lambda lyra: lyra.cache_stats())
 
 
 def configure(settings: Settings) -> None:
@@ -107,10 +107,10 @@ def wait_for_answer(work: Work[T]) -> T | Answer:
     try:
         return wait_for(work)
     except TimeoutError:
-        return failed(SpotifyTimeoutError())
+        return failure_answer(SpotifyTimeoutError())
     except concurrent.futures.CancelledError:
-        return failed(DrainingError(_ENDING))
+        return failure_answer(DrainingError(_ENDING))
 
 
-async def _ask(work: Work[T]) -> T:
+async def _submit(work: Work[T]) -> T:
     return await asyncio.wrap_future(background_loop().submit(work))

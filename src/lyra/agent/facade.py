@@ -76,44 +76,44 @@ class Lyra:
     async def initialize_user_session(self, token: str) -> Answer:
         """Load or find the listener: the answer of POST /lyra/init, as builtins."""
         try:
-            visit = await self.listeners.lookup(_checked(token))
-            entry = await visit.entry()
+            lookup = await self.listeners.lookup(_parse_token(token))
+            entry = await lookup.entry()
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         members = orjson.loads(b"{%b}" % entry.init_members)
-        return {"success": True, **members, "cache": visit.describe()}
+        return {"success": True, **members, "cache": lookup.describe()}
 
     async def get_cached_user_data(self, token: str) -> Answer | None:
         """Return the data if it is held and fresh, else None; never asks Spotify."""
         try:
-            entry = await self.listeners.peek(_checked(token))
+            entry = await self.listeners.peek(_parse_token(token))
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         fresh = entry is not None and self.listeners.is_fresh(entry)
         return data_view(entry.plain()) if entry is not None and fresh else None
 
     async def get_comprehensive_user_data(self, token: str) -> Answer:
         """Return the data that is held, else fetch and keep it."""
         try:
-            entry = await (await self.listeners.lookup(_checked(token))).entry()
+            entry = await (await self.listeners.lookup(_parse_token(token))).entry()
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         return data_view(entry.plain())
 
     async def get_full_spotify_profile(self, token: str) -> Answer:
         """Return data that is fetched now; nothing of it is kept."""
         try:
-            return data_view(as_plain(await self._read(_checked(token))))
+            return data_view(as_plain(await self._read(_parse_token(token))))
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
 
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""
         try:
-            if not await self.listeners.clear(None if token is None else _checked(token)):
+            if not await self.listeners.clear(None if token is None else _parse_token(token)):
                 raise NotForgottenError(retry_after_s=1)
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         return {"success": True, "message": _FORGOTTEN}
 
     async def cache_stats(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ class Lyra:
     async def cached_entry(self, key: str) -> CacheEntry | None:
         """Return what is held under this key hash, if it is fresh."""
         entry = await self.listeners.find(key)
-        return None if entry is None else self._shown(entry)
+        return None if entry is None else self._to_cache_entry(entry)
 
     async def key_of(self, token: str) -> str:
         """Return the key hash of a token.
@@ -154,13 +154,13 @@ class Lyra:
                     self.spotify.reader(token),
                     now=wall_clock(),
                     report=lambda _: None,
-                    turns=self.spotify.turns,
+                    throttle=self.spotify.throttle,
                 )
             except SpotifyTokenRejectedError:
                 await self.listeners.clear(token)
                 raise
 
-    def _shown(self, entry: Entry) -> CacheEntry:
+    def _to_cache_entry(self, entry: Entry) -> CacheEntry:
         return {
             "data": data_view(entry.plain()),
             "timestamp": datetime.fromtimestamp(self.epoch + entry.fetched_at, UTC),
@@ -195,7 +195,7 @@ async def open_lyra(
             clock=clock,
             wall_clock=wall_clock,
             shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
-            turns=spotify.turns,
+            throttle=spotify.throttle,
         )
         try:
             async with background(listeners.sweep_forever()):
@@ -219,15 +219,15 @@ async def _open_redis(
 ) -> AsyncIterator[RedisGateway | None]:
     """The door to the Redis of the settings, if they name one."""
     async with AsyncExitStack() as stack:
-        door = None
+        gateway = None
         if settings.redis_url is not None:
             try:
-                door = await stack.enter_async_context(
+                gateway = await stack.enter_async_context(
                     open_redis(settings.redis_url, metrics, clock=clock, rng=rng)
                 )
             except ValueError as wrong:
                 raise SettingError(f"LYRA_REDIS_URL: {wrong}.") from None
-        yield door
+        yield gateway
 
 
 def _shared_tier(
@@ -246,14 +246,14 @@ def _shared_tier(
     )
 
 
-def failed(failure: LyraError) -> Answer:
+def failure_answer(failure: LyraError) -> Answer:
     """Return the failure as the functions answer it; there is no request, so no request id."""
     error = failure.to_dict("")
     del error["request_id"]
     return {"success": False, "error": error, "message": str(failure)}
 
 
-def _checked(token: str) -> Token:
+def _parse_token(token: str) -> Token:
     try:
         return Token(token)
     except (TypeError, ValueError):

@@ -42,7 +42,7 @@ class ListenerCache:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float],
         shared: SharedTier | None = None,
-        turns: LoopThrottle | None = None,
+        throttle: LoopThrottle | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -50,11 +50,11 @@ class ListenerCache:
         self.keys = KeyMaker(settings.secret)
         self._locks = KeyedLocks()
         self._flights = SingleFlight(settings.spotify_max_fetches)
-        self._shelf = MemoryTier(settings, clock)
+        self._memory = MemoryTier(settings, clock)
         self._loader = Loader(
             settings,
             source,
-            self._shelf,
+            self._memory,
             self._flights,
             metrics,
             keys=self.keys,
@@ -62,14 +62,14 @@ class ListenerCache:
             clock=clock,
             wall_clock=wall_clock,
             shared=shared,
-            turns=turns or LoopThrottle(),
+            throttle=throttle or LoopThrottle(),
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:
-            shared.on_invalidate(self._on_invalidation, self._shelf.entries.invalidate)
+            shared.on_invalidate(self._on_invalidation, self._memory.entries.invalidate)
         metrics.register_callback("lyra_cache", self.stats)
 
-    async def lookup(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Lookup:
+    async def lookup(self, token: Token, on_miss: Callable[[], None] = lambda: None) -> Lookup:
         """Look this token's listener up; begin or join the one fetch if it is not here.
 
         `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
@@ -84,58 +84,58 @@ class ListenerCache:
         await token.confirm()
         asked_at = self._clock()
         key = self.keys.key(token)
-        entry = self._shelf.look_up(key)
+        entry = self._memory.look_up(key)
         if entry is not None and asked_at < entry.expires_at:
             if asked_at >= entry.refresh_at:
-                await self._refresh_behind(key, token, entry)
-            return self._hit(entry, asked_at)
+                await self._refresh_ahead(key, token, entry)
+            return self._serve_fresh(entry, asked_at)
         # The lock is held over look-up and start only; nobody holds it while a fetch runs.
         async with self._locks.hold(key):
-            return await self._join_or_start(key, token, asked_at, newcomer)
+            return await self._join_or_start(key, token, asked_at, on_miss)
 
-    def _hit(self, entry: Entry, asked_at: float) -> Lookup:
+    def _serve_fresh(self, entry: Entry, asked_at: float) -> Lookup:
         self._counts["hits_total"] += 1
         return Lookup("hit", entry=entry, asked_at=asked_at, clock=self._clock)
 
     async def _join_or_start(
-        self, key: Key, token: Token, asked_at: float, newcomer: Callable[[], None]
+        self, key: Key, token: Token, asked_at: float, on_miss: Callable[[], None]
     ) -> Lookup:
-        old = self._shelf.look_up(key)
+        old = self._memory.look_up(key)
         if old is not None and asked_at < old.expires_at:
-            return self._hit(old, asked_at)
+            return self._serve_fresh(old, asked_at)
         flight = self._flights.current(key)
         if flight is not None:
             self._counts["joined_total"] += 1
-            return self._waiting("joined", flight, old, asked_at)
-        if await self._shelf.negative.get(key):
+            return self._follow_flight("joined", flight, old, asked_at)
+        if await self._memory.negative.get(key):
             self._counts["negative_total"] += 1
             raise SpotifyTokenRejectedError
-        mark: Backoff | None = await self._shelf.backoff.get(key)
-        if old is not None and mark is not None and mark.transient:
-            return self._stale(old, mark.reason, asked_at)
+        backoff: Backoff | None = await self._memory.backoff.get(key)
+        if old is not None and backoff is not None and backoff.transient:
+            return self._serve_stale(old, backoff.reason, asked_at)
         if old is None:
-            newcomer()
+            on_miss()
         try:
             flight = self._loader.start(key, token, old)
         except TryLaterError as busy:
             if old is None:
                 raise
-            return self._stale(old, busy.code, asked_at)
+            return self._serve_stale(old, busy.code, asked_at)
         self._counts["misses_total"] += 1
-        return self._waiting("miss", flight, old, asked_at)
+        return self._follow_flight("miss", flight, old, asked_at)
 
-    def _stale(self, old: Entry, reason: str, asked_at: float) -> Lookup:
+    def _serve_stale(self, old: Entry, reason: str, asked_at: float) -> Lookup:
         self._count_stale()
         return Lookup("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
 
-    def _waiting(
+    def _follow_flight(
         self, state: Literal["joined", "miss"], flight: Flight, old: Entry | None, asked_at: float
     ) -> Lookup:
         return Lookup(
             state,
             flight=flight,
             old=old,
-            patience_s=self._settings.cache_refresh_wait_s,
+            refresh_wait_s=self._settings.cache_refresh_wait_s,
             asked_at=asked_at,
             clock=self._clock,
             stale=self._count_stale,
@@ -144,9 +144,9 @@ class ListenerCache:
     def _count_stale(self) -> None:
         self._counts["stale_total"] += 1
 
-    async def _refresh_behind(self, key: Key, token: Token, entry: Entry) -> None:
+    async def _refresh_ahead(self, key: Key, token: Token, entry: Entry) -> None:
         """Begin to renew an entry while it still answers; at most one at a time, and not in vain."""
-        if self._flights.current(key) is not None or await self._shelf.backoff.get(key):
+        if self._flights.current(key) is not None or await self._memory.backoff.get(key):
             return
         try:
             self._loader.start(key, token, entry)
@@ -157,7 +157,7 @@ class ListenerCache:
     async def peek(self, token: Token) -> Entry | None:
         """What is held for this token now, here or by other processes; never fetches."""
         key = self.keys.key(token)
-        entry = self._shelf.look_up(key)
+        entry = self._memory.look_up(key)
         if entry is None and self._shared is not None:
             return await self._shared.find(key, token)
         return entry
@@ -173,31 +173,31 @@ class ListenerCache:
         """
         key = None if token is None else self.keys.key(token)
         # Before it is forgotten: of whom nothing was ever held, little may be owed.
-        held = key is not None and self._shelf.knows(key)
-        self._invalidated(key)
+        held = key is not None and self._memory.knows(key)
+        self._forget_here(key)
         if self._shared is None:
             return True
         forget = self._shared.forget_all() if key is None else self._shared.forget(key, held=held)
         done = await forget
-        self._invalidated(key)  # what was read from there in the meantime
+        self._forget_here(key)  # what was read from there in the meantime
         return done
 
     def _on_invalidation(self, key: str | None) -> None:
         """Forget what another process has forgotten, or may have: then None, and data alone go."""
         if key is None:
             self._flights.fence()
-            self._shelf.entries.invalidate(None)
+            self._memory.entries.invalidate(None)
         else:
-            self._invalidated(key)
+            self._forget_here(key)
 
-    def _invalidated(self, key: str | None) -> None:
+    def _forget_here(self, key: str | None) -> None:
         """Forget in this process, at once."""
         self._flights.fence(None if key is None else Key(key))
-        self._shelf.forget(key)
+        self._memory.forget(key)
 
     async def evict_all(self) -> None:
         """Let go of all whom this process holds, for want of memory; they can be read again."""
-        self._shelf.entries.invalidate(None)
+        self._memory.entries.invalidate(None)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
         """How old the entry is and how long it has still, in whole seconds."""
@@ -205,11 +205,11 @@ class ListenerCache:
 
     async def is_negative(self, token: Token) -> bool:
         """Whether Spotify refused this listener's token less than 30 s ago."""
-        return bool(await self._shelf.negative.get(self.keys.key(token)))
+        return bool(await self._memory.negative.get(self.keys.key(token)))
 
     def clear_negative(self, token: Token) -> None:
         """Ask Spotify again for a listener whose token has been renewed."""
-        self._shelf.negative.invalidate(self.keys.key(token))
+        self._memory.negative.invalidate(self.keys.key(token))
 
     def identity(self, *account: str) -> str:
         """The secret that a log-in's data are kept under; see KeyMaker.identity."""
@@ -231,36 +231,36 @@ class ListenerCache:
     def fresh_keys(self) -> list[Key]:
         """The keys of all who are held and fresh; looking here makes nobody recently used."""
         now = self._clock()
-        return [Key(key) for key, entry in self._shelf.entries.items() if now < entry.expires_at]
+        return [Key(key) for key, entry in self._memory.entries.items() if now < entry.expires_at]
 
     async def find(self, key: str) -> Entry | None:
         """What is held under this key, if it is fresh; never fetches."""
-        entry = self._shelf.look_up(Key(key))
+        entry = self._memory.look_up(Key(key))
         return entry if entry is not None and self._clock() < entry.expires_at else None
 
     def stats(self) -> dict[str, int]:
         """Counters (names in `_total`) and sizes at this moment."""
-        entries, counts = self._shelf.entries, self._counts
+        entries, counts = self._memory.entries, self._counts
         evicted = {f"evicted_{why}_total": n for why, n in entries.evictions.items()}
         return {
             **counts,
             **evicted,
             "shared_total": self._loader.adopted,
-            "faults_total": self._shelf.faults,
+            "faults_total": self._memory.faults,
             "spotify_calls_saved_total": CALLS_PER_FETCH
             * (counts["hits_total"] + counts["joined_total"]),
             "entries": len(entries),
             "bytes": entries.weight,
             "flights": len(self._flights),
             "locks": len(self._locks),
-            "rejected": len(self._shelf.negative),
+            "rejected": len(self._memory.negative),
         }
 
     async def sweep_forever(self) -> None:
         """Remove expired entries every `cache_sweep_s`, so that what nobody reads goes too."""
         while True:
             await asyncio.sleep(self._settings.cache_sweep_s)
-            await self._shelf.sweep()
+            await self._memory.sweep()
 
     async def drain(self, within_s: float) -> None:
         """Let the running fetches end within this time and begin no more; what is kept stays."""
@@ -269,4 +269,4 @@ class ListenerCache:
     async def close(self) -> None:
         """End the running fetches and forget what this process holds."""
         await self._flights.close()
-        self._invalidated(None)
+        self._forget_here(None)

@@ -29,7 +29,7 @@ class Lookup:
         entry: Entry | None = None,
         flight: Flight | None = None,
         old: Entry | None = None,
-        patience_s: float = 0.5,
+        refresh_wait_s: float = 0.5,
         reason: str | None = None,
         stale: Callable[[], None] | None = None,
     ) -> None:
@@ -37,11 +37,11 @@ class Lookup:
         self.reason = reason
         self._clock = clock
         self._asked_at = asked_at
-        self._found_at = clock() if entry else None
+        self._answered_at = clock() if entry else None
         self._entry = entry
         self._flight = flight
         self._old = old
-        self._patience_s = patience_s
+        self._refresh_wait_s = refresh_wait_s
         self._count_stale = stale
 
     @property
@@ -66,30 +66,30 @@ class Lookup:
         return self._entry
 
     @contextmanager
-    def on_fetched(self, tell: Callable[[Entry], None]) -> Iterator[None]:
+    def on_fetched(self, act: Callable[[Entry], None]) -> Iterator[None]:
         """Within the block, `tell` gets what the fetch brings before anybody awakes to it."""
         flight = self._flight
 
-        def landed(task: asyncio.Task[Entry]) -> None:
+        def on_done(task: asyncio.Task[Entry]) -> None:
             if flight is not None and not task.cancelled() and task.exception() is None:
                 self._take(flight, task.result())
-                tell(task.result())
+                act(task.result())
 
         if flight is None or self._old is not None:  # old data may answer sooner
             yield
             return
-        flight.task.add_done_callback(landed)
+        flight.task.add_done_callback(on_done)
         try:
             yield
         finally:
-            flight.task.remove_done_callback(landed)
+            flight.task.remove_done_callback(on_done)
 
     async def _wait(self, flight: Flight) -> None:
         if self._old is None:
             self._take(flight, await flight.entry())
             return
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._refresh_wait_s):
                 entry = await flight.entry()
         except TimeoutError:
             self._take_old(self._old, "slow")
@@ -103,11 +103,11 @@ class Lookup:
     def _take(self, flight: Flight, entry: Entry) -> None:
         if flight.outcome is not None:
             self.state, self.reason = flight.outcome
-        self._entry, self._found_at = entry, self._clock()
+        self._entry, self._answered_at = entry, self._clock()
 
     def _take_old(self, entry: Entry, reason: str) -> None:
         self.state, self.reason = "stale", reason
-        self._entry, self._found_at = entry, self._clock()
+        self._entry, self._answered_at = entry, self._clock()
         if self._count_stale is not None:
             self._count_stale()
 
@@ -137,16 +137,16 @@ class Lookup:
 
     def describe(self) -> dict[str, Any]:
         """The `cache` object of the answers, as far as it is known now."""
-        told: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
+        fields: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
         if self.reason is not None:
-            told["reason"] = self.reason
+            fields["reason"] = self.reason
         if self._entry is not None:
-            told["age_s"], told["expires_in_s"] = self._entry.ages(self._clock())
-        return told
+            fields["age_s"], fields["expires_in_s"] = self._entry.ages(self._clock())
+        return fields
 
     def lookup_ms(self) -> float:
         """Milliseconds from the question to the entry, or until now while there is none."""
-        until = self._clock() if self._found_at is None else self._found_at
+        until = self._clock() if self._answered_at is None else self._answered_at
         return round((until - self._asked_at) * 1000, 3)
 
     def _calls(self) -> int:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 REJECTED_TTL_S = 30.0
 REJECTED_ENTRIES = 1024
-THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
+BACKOFF_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
 
 
 class Backoff(NamedTuple):
@@ -35,13 +35,13 @@ class MemoryTier:
             weigh=Entry.weight,
             clock=clock,
         )
-        self.negative = self._marks(REJECTED_ENTRIES)
-        self.backoff = self._marks(settings.cache_max_entries)
-        self.first_seen = self._marks(settings.cache_max_entries)
+        self.negative = self._make_store(REJECTED_ENTRIES)
+        self.backoff = self._make_store(settings.cache_max_entries)
+        self.first_seen = self._make_store(settings.cache_max_entries)
         self._stores = (self.entries, self.negative, self.backoff, self.first_seen)
         self.faults = 0
 
-    def _marks(self, entries: int) -> BoundedMemoryCache:
+    def _make_store(self, entries: int) -> BoundedMemoryCache:
         return BoundedMemoryCache(
             max_entries=entries, max_weight=entries, weigh=lambda _: 1, clock=self._clock
         )
@@ -49,12 +49,12 @@ class MemoryTier:
     def look_up(self, key: Key) -> Entry | None:
         """The entry, fresh or stale. A fault of the store is a counted miss."""
         try:
-            found: Entry | None = self.entries.peek(key)
+            entry: Entry | None = self.entries.peek(key)
         except Exception:
             self.faults += 1
             log.exception("the cache failed to read; fetching instead")
             return None
-        return found
+        return entry
 
     async def put(self, key: Key, entry: Entry, *, longest_s: float) -> None:
         """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits."""
@@ -84,9 +84,9 @@ class MemoryTier:
         self.entries.invalidate(key)
         await self.negative.set(key, value=True, ttl=REJECTED_TTL_S)
 
-    async def throttle(self, key: Key, reason: str, *, passes: bool) -> None:
+    async def back_off(self, key: Key, reason: str, *, transient: bool) -> None:
         """Let nobody ask in vain for a while, as long as there is old data."""
-        await self.backoff.set(key, Backoff(reason, passes), ttl=THROTTLE_S)
+        await self.backoff.set(key, Backoff(reason, transient), ttl=BACKOFF_S)
 
     def forget(self, key: str | None) -> None:
         """Forget one key, or all, at once."""

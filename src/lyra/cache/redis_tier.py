@@ -58,9 +58,9 @@ class SharedTier:
         return self._shared.reachable
 
     @property
-    def leads(self) -> bool:
+    def grants_leases(self) -> bool:
         """Whether Redis takes leases."""
-        return self._shared.leads
+        return self._shared.grants_leases
 
     def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """See SharedListeners.on_invalidate."""
@@ -77,24 +77,24 @@ class SharedTier:
         plain = open_sealed(self._secret, token.identity, key, held.blob)
         try:
             stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
-            if not self._put_back(key, held, stored):
-                return self._restored(stored, held.ttl_ms / 1000)
+            if not self._was_forgotten(key, held, stored):
+                return self._restore(stored, held.ttl_ms / 1000)
         except ValueError:
             log.debug("a value in Redis cannot be understood")
         await self._shared.discard(key)
         return None
 
-    def _put_back(self, key: Key, held: Held, stored: _Stored) -> bool:
+    def _was_forgotten(self, key: Key, held: Held, stored: _Stored) -> bool:
         return stored.epoch != held.epoch or self._shared.was_forgotten(key, stored.moment)
 
-    def _restored(self, stored: _Stored, left_s: float) -> Entry | None:
+    def _restore(self, stored: _Stored, remaining_s: float) -> Entry | None:
         """The entry, in this process's seconds; None if its life is over.
 
         Two wall clocks may differ, so Redis' count of what is left bounds the life too. The wall
         clock alone keeps out a value that somebody puts back when its life is over.
         """
         ahead = self._wall_clock() - self._clock()
-        ahead = max(ahead, stored.life.stale_until - (self._clock() + left_s))
+        ahead = max(ahead, stored.life.stale_until - (self._clock() + remaining_s))
         life = Life(*(moment - ahead for moment in stored.life))
         if life.stale_until <= self._clock():
             return None
@@ -132,7 +132,7 @@ class SharedTier:
         """To be read before a fetch; see SharedListeners.generation."""
         return await self._shared.generation(key)
 
-    async def lead(self, key: Key, *, refresh: bool) -> Lease | None:
+    async def acquire_lease(self, key: Key, *, refresh: bool) -> Lease | None:
         """The right to fetch; see SharedListeners.lead."""
         return await self._shared.acquire_lease(key, refresh=refresh)
 

@@ -25,12 +25,12 @@ from lyra.listening.models import Section
 
 log = logging.getLogger(__name__)
 
-_LEAST_FENCED = 4
+_MIN_FENCED = 4
 
 Fetch = Callable[["Flight"], Coroutine[Any, Any, Entry]]
 
 
-class Outcome(NamedTuple):
+class FlightOutcome(NamedTuple):
     """What a flight turned out to bring, where that is not what Spotify said just now."""
 
     state: Literal["hit", "stale"]
@@ -46,7 +46,7 @@ class Flight:
         self.fenced = False
         self.withdrawable = withdrawable
         self.withdrawn = False  # ended, since nothing more may be read for this listener
-        self.outcome: Outcome | None = None
+        self.outcome: FlightOutcome | None = None
         self._sections: list[Section] = []
         self._changed = asyncio.Event()
         self.task: asyncio.Task[Entry]  # set by `start`, before anybody can see the flight
@@ -100,12 +100,12 @@ class Flight:
                 raise DrainingError(retry_after_s=1) from None
             raise
 
-    def start(self, fetch: Fetch, landed: Callable[["Flight"], None]) -> None:
+    def start(self, fetch: Fetch, on_done: Callable[["Flight"], None]) -> None:
         # A context of its own: the first caller's request id is not everybody's.
         self.task = asyncio.get_running_loop().create_task(
             fetch(self), context=contextvars.Context()
         )
-        self.task.add_done_callback(lambda _: landed(self))
+        self.task.add_done_callback(lambda _: on_done(self))
 
 
 class SingleFlight:
@@ -113,7 +113,7 @@ class SingleFlight:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._most_fenced = max(_LEAST_FENCED, limit // 10)
+        self._max_fenced = max(_MIN_FENCED, limit // 10)
         self._current: dict[Key, Flight] = {}
         self._running: set[Flight] = set()  # the fenced ones too: asyncio's own hold is weak
         self._fenced: Counter[Key] = Counter()  # how many of `_running`, by key
@@ -137,7 +137,7 @@ class SingleFlight:
         """
         if self._closed:
             raise DrainingError(retry_after_s=1)
-        if len(self._running) >= self._limit or self._fenced[key] >= self._most_fenced:
+        if len(self._running) >= self._limit or self._fenced[key] >= self._max_fenced:
             raise OverloadedError(retry_after_s=1)
         flight = Flight(key, reader, withdrawable=withdrawable)
         self._current[key] = flight

@@ -16,7 +16,7 @@ import msgspec
 from aiocache import SimpleMemoryCache
 
 _SWEEP_SLICE = 1000
-_CHANCES = 64  # given for one that goes, so that nobody waits while a million are looked at
+_MAX_PROBES = 64  # given for one that goes, so that nobody waits while a million are looked at
 
 
 class _Held(msgspec.Struct, gc=False):  # values never hold their own cache
@@ -54,7 +54,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
 
     def peek(self, key: str) -> Any:
         """What `get` gives, without the four coroutines that aiocache wraps around it."""
-        held = self._live(key)
+        held = self._get_live(key)
         if held is None:
             return None
         # A mark where one reads anyway. Moving it in a list would touch three more of a million.
@@ -84,11 +84,11 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         keys = list(self._held)
         for start in range(0, len(keys), _SWEEP_SLICE):
             for key in keys[start : start + _SWEEP_SLICE]:
-                self._live(key)
+                self._get_live(key)
             await asyncio.sleep(0)
         return self.evictions["expired"] - before
 
-    def _live(self, key: str) -> _Held | None:
+    def _get_live(self, key: str) -> _Held | None:
         held = self._held.get(key)
         if held is not None and held.expires_at <= self._clock():
             self._drop(key, "expired")
@@ -122,7 +122,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             self._drop(self._pick_victim(), "bytes")
 
     def _pick_victim(self) -> str:
-        for _ in range(_CHANCES):
+        for _ in range(_MAX_PROBES):
             key, held = next(iter(self._held.items()))
             if not held.used:
                 break
@@ -156,26 +156,26 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         return self._put(key, value, ttl)
 
     async def _add(self, key: str, value: Any, ttl: float | None = None, _conn: Any = None) -> bool:
-        if self._live(key) is not None:
+        if self._get_live(key) is not None:
             raise ValueError("the key is taken: use set to replace the value")
         return self._put(key, value, ttl)
 
     async def _exists(self, key: str, _conn: Any = None) -> bool:
-        return self._live(key) is not None
+        return self._get_live(key) is not None
 
     async def _expire(self, key: str, ttl: float | None, _conn: Any = None) -> bool:
-        held = self._live(key)
+        held = self._get_live(key)
         return held is not None and self._put(key, held.value, ttl or None)
 
     async def _increment(self, key: str, delta: int, _conn: Any = None) -> int:
-        held = self._live(key)
+        held = self._get_live(key)
         total = delta + (int(held.value) if held else 0)
         remaining = held.expires_at - self._clock() if held else float("inf")
         self._put(key, total, remaining)
         return total
 
     async def _delete(self, key: str, _conn: Any = None) -> int:
-        if self._live(key) is None:
+        if self._get_live(key) is None:
             return 0
         self._drop(key, "cleared")
         return 1

@@ -41,9 +41,9 @@ def decode_or_none(text: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | N
         return None
 
 
-def elements(given: msgspec.Struct) -> list[Any]:
+def elements(decoded: msgspec.Struct) -> list[Any]:
     """Return the elements of a list that was decoded as `shapes.first`, null among them."""
-    return [one for one in astuple(given) if one is not msgspec.UNSET]
+    return [one for one in astuple(decoded) if one is not msgspec.UNSET]
 
 
 def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
@@ -57,9 +57,9 @@ def _mend(text: bytes) -> bytes:
     """Return the JSON in whole characters; one broken title must not cost a section."""
     if len(text) <= LARGEST:
         text = text.decode(errors="replace").encode()
-    return _ESCAPE.sub(_whole, text, count=_ESCAPES)
+    return _ESCAPE.sub(_replace_half, text, count=_ESCAPES)
 
 
-def _whole(found: re.Match[bytes]) -> bytes:
+def _replace_half(match: re.Match[bytes]) -> bytes:
     """Return the escape, or the sign for a broken one if it is half of a pair."""
-    return found[0] if len(found[0]) in _WHOLE else rb"\ufffd"
+    return match[0] if len(match[0]) in _WHOLE else rb"\ufffd"

@@ -54,7 +54,7 @@ class ReadsSpotify(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome(Generic[T]):
+class _SectionOutcome(Generic[T]):
     section: Section
     parsed: Parsed[T]
     failure: SpotifyFailure | None = None
@@ -66,7 +66,7 @@ async def fetch_listening(
     now: float,
     report: Report,
     held: Listening | None = None,
-    turns: LoopThrottle | None = None,
+    throttle: LoopThrottle | None = None,
 ) -> Listening:
     """Return what Spotify tells of this listener, whatever part of it can be read.
 
@@ -82,8 +82,8 @@ async def fetch_listening(
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
         TryLaterError: no section could be read, for reasons that pass.
     """
-    turns = turns or LoopThrottle()
-    fetcher = _SectionFetcher(reader, report, held, turns)
+    throttle = throttle or LoopThrottle()
+    fetcher = _SectionFetcher(reader, report, held, throttle)
     try:
         async with asyncio.TaskGroup() as group:
             profile = group.create_task(fetcher.fetch_profile())
@@ -107,7 +107,7 @@ async def fetch_listening(
     else:
         rest = (artists.result(), tracks.result(), plays.result(), playlists.result())
         outcome = await fetcher.recheck_profile(profile.result(), [each.failure for each in rest])
-        await turns.slice()
+        await throttle.slice()
         return _assemble(outcome, *rest, now=now)
     raise failure  # here and not in the block above, so that no context hangs on it
 
@@ -116,10 +116,10 @@ class _SectionFetcher:
     """Asks Spotify for a section, unless it is held for good."""
 
     def __init__(
-        self, reader: ReadsSpotify, report: Report, held: Listening | None, turns: LoopThrottle
+        self, reader: ReadsSpotify, report: Report, held: Listening | None, throttle: LoopThrottle
     ) -> None:
         self._reader = reader
-        self._turns = turns
+        self._throttle = throttle
         self._report = report
         self._held = held
         sections = held.sections if held else ()
@@ -130,15 +130,17 @@ class _SectionFetcher:
         name: SectionName,
         read: Callable[[bytes], Page[T]],
         take: Callable[[Listening], tuple[T, ...]],
-    ) -> _Outcome[T]:
+    ) -> _SectionOutcome[T]:
         """Return the section's outcome: `take` finds what is held, `read` a body from Spotify."""
         section = self._kept.get(name)
         if self._held is None or section is None:
             return await self._read(name, read, self._report)
         self._report(section)
-        return _Outcome(section, Parsed(take(self._held), regimes=_regime_evidence(self._held)))
+        return _SectionOutcome(
+            section, Parsed(take(self._held), regimes=_regime_evidence(self._held))
+        )
 
-    async def fetch_profile(self) -> _Outcome[Profile]:
+    async def fetch_profile(self) -> _SectionOutcome[Profile]:
         """Return the profile's outcome.
 
         Raises:
@@ -150,8 +152,8 @@ class _SectionFetcher:
         return outcome
 
     async def recheck_profile(
-        self, kept: _Outcome[Profile], failures: Sequence[SpotifyFailure | None]
-    ) -> _Outcome[Profile]:
+        self, kept: _SectionOutcome[Profile], failures: Sequence[SpotifyFailure | None]
+    ) -> _SectionOutcome[Profile]:
         """The profile; asked for now if it was not before and one of these casts doubt on it.
 
         Raises:
@@ -169,7 +171,7 @@ class _SectionFetcher:
 
     async def _read(
         self, name: SectionName, read: Callable[[bytes], Page[T]], report: Report
-    ) -> _Outcome[T]:
+    ) -> _SectionOutcome[T]:
         clock = asyncio.get_running_loop().time
         started = clock()
         parsed: Parsed[T] = Parsed(())
@@ -181,7 +183,7 @@ class _SectionFetcher:
         ms = round((clock() - started) * 1000)
         section = _failed_section(name, failure, ms) if failure else _ok_section(name, parsed, ms)
         report(section)
-        return _Outcome(section, parsed, failure)
+        return _SectionOutcome(section, parsed, failure)
 
     async def _trim(self, page: Page[T]) -> Parsed[T]:
         """What is on the page; an item that was made to take long is the last of its turn."""
@@ -191,7 +193,7 @@ class _SectionFetcher:
         for item in page.trimmed:
             kept.append(item)
             if clock() > until:
-                await self._turns.yield_turn()
+                await self._throttle.yield_turn()
                 until = clock() + _PIECE_S
         return page.done(kept)
 
@@ -229,11 +231,11 @@ def _failed_section(name: SectionName, failure: SpotifyFailure, ms: int) -> Sect
 
 
 def _assemble(
-    profile: _Outcome[Profile],
-    artists: _Outcome[Artist],
-    tracks: _Outcome[Track],
-    plays: _Outcome[Play],
-    playlists: _Outcome[ListedPlaylist],
+    profile: _SectionOutcome[Profile],
+    artists: _SectionOutcome[Artist],
+    tracks: _SectionOutcome[Track],
+    plays: _SectionOutcome[Play],
+    playlists: _SectionOutcome[ListedPlaylist],
     *,
     now: float,
 ) -> Listening:
@@ -241,14 +243,14 @@ def _assemble(
     refused = refusal({each.section.name: each.failure for each in outcomes if each.failure})
     if refused:
         raise refused
-    who = next(iter(profile.parsed.items), Profile())
+    listener = next(iter(profile.parsed.items), Profile())
     heard = Listening(
-        profile=who,
+        profile=listener,
         sections=tuple(each.section for each in outcomes),
         top_artists=artists.parsed.items,
         top_tracks=tracks.parsed.items,
         recently_played=plays.parsed.items,
-        playlists=tuple(_mark_owned(listed, who.id) for listed in playlists.parsed.items),
+        playlists=tuple(_mark_owned(listed, listener.id) for listed in playlists.parsed.items),
         genre_analysis=analyse_genres(
             artists.parsed.items, tracks.parsed.items, plays.parsed.items
         ),
@@ -258,12 +260,12 @@ def _assemble(
     return replace(heard, summary=summarise(heard))
 
 
-def _mark_owned(listed: ListedPlaylist, listener: str) -> Playlist:
+def _mark_owned(listed: ListedPlaylist, listener_id: str) -> Playlist:
     """Return the playlist with `owned` set, as far as both ids are known."""
     playlist = listed.playlist
-    if not (listener and listed.owner_id):
+    if not (listener_id and listed.owner_id):
         return playlist
-    owned = listed.owner_id == listener
+    owned = listed.owner_id == listener_id
     # Of other people's lists the restricted regime may tell 0 when it means nothing to tell.
     hidden = not owned and not playlist.collaborative and playlist.total == 0
     return replace(playlist, owned=owned, total=None if hidden else playlist.total)

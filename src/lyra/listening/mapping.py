@@ -102,10 +102,10 @@ def moment(text: str | None) -> str | None:
     return text if text and _MOMENT.fullmatch(text) else None
 
 
-def _credits(given: shapes.Credits | None) -> list[tuple[str, str | None]]:
+def _credits(raw: shapes.Credits | None) -> list[tuple[str, str | None]]:
     """Return the names and ids of those a track is by."""
     room, kept = _CREDITS_CAP, []
-    for one in shapes.elements(given):
+    for one in shapes.elements(raw):
         room -= len(one.name or "")
         if room >= 0 and (name := _name(one.name)):
             kept.append((name, _id(one.id)))
@@ -145,18 +145,18 @@ def _picture(images: Sequence[shapes.Image]) -> str | None:
     return _picture([one for one in images if _PICTURE.fullmatch(one.url or "")])
 
 
-def _width(given: shapes.Some) -> float:
+def _width(raw: shapes.Some) -> float:
     try:
-        written = b"" if given is UNSET else bytes(given)
+        written = b"" if raw is UNSET else bytes(raw)
         return float(written) if len(written) <= _DIGITS else 0.0
     except ValueError:
         return 0.0
 
 
-def _genres(given: shapes.Genres | None) -> tuple[str, ...] | None:
-    if given is None:
+def _genres(raw: shapes.Genres | None) -> tuple[str, ...] | None:
+    if raw is None:
         return None
-    names = [clean(name, _GENRE_CAP) for name in shapes.elements(given)]
+    names = [clean(name, _GENRE_CAP) for name in shapes.elements(raw)]
     return tuple([name for name in names if name and _is_genre(name)])
 
 
@@ -167,8 +167,8 @@ def _is_genre(name: str) -> bool:
 
 def _year(date: str | None) -> int | None:
     """Return the year of a date of any precision; Spotify writes 0000 for unknown."""
-    found = _YEAR.match(date or "")
-    return int(found.group()) if found else None
+    match = _YEAR.match(date or "")
+    return int(match.group()) if match else None
 
 
 def _total(raw: shapes.Playlist) -> int | None:
@@ -177,9 +177,9 @@ def _total(raw: shapes.Playlist) -> int | None:
     return next((total for total in totals if total is not None), None)
 
 
-def _natural(given: shapes.Some) -> int | None:
+def _natural(raw: shapes.Some) -> int | None:
     """Return a whole number that JSON carries exactly; local files put objects in its place."""
-    digits = b"" if given is UNSET else bytes(given)
+    digits = b"" if raw is UNSET else bytes(raw)
     if len(digits) > _DIGITS or not digits.isdigit():
         return None
     number = int(digits)

@@ -53,7 +53,7 @@ class Page(Generic[T]):
     trimmed: Iterator[T | None]
     done: Callable[[Sequence[T | None]], Parsed[T]]
 
-    def parsed(self) -> Parsed[T]:
+    def parse_all(self) -> Parsed[T]:
         """Return all of it at once."""
         return self.done(list(self.trimmed))
 
@@ -88,11 +88,11 @@ def read_profile(body: bytes) -> Page[Profile]:
     """
     if len(body) > LARGEST:
         raise SpotifyFailure("unexpected_shape")
-    raw = _decoded(body, _profile)
+    raw = _decode_or_fail(body, _profile)
     if not trim.has_id(raw):
         raise SpotifyFailure("unexpected_shape")
     regimes = _evidence(raw.followers) or _RESTRICTED
-    return Page(map(trim.profile, [raw]), lambda kept: _parsed(kept, regimes))
+    return Page(map(trim.profile, [raw]), lambda kept: _collect(kept, regimes))
 
 
 def read_artists(body: bytes) -> Page[Artist]:
@@ -107,41 +107,41 @@ def read_tracks(body: bytes) -> Page[Track]:
 
 def read_plays(body: bytes) -> Page[Play]:
     """Return the page of the last plays, newest first, without episodes; raises likewise."""
-    return _read(body, _plays, _play, _play_evidence)
+    return _read(body, _plays, _parse_play, _play_evidence)
 
 
 def read_playlists(body: bytes) -> Page[ListedPlaylist]:
     """Return the page of the playlists, each once; raises as `read_profile` does."""
-    page = _read(body, _playlists, _listed, _playlist_evidence)
-    return Page(page.trimmed, lambda kept: _once(page.done(kept)))
+    page = _read(body, _playlists, _parse_playlist, _playlist_evidence)
+    return Page(page.trimmed, lambda kept: _drop_repeats(page.done(kept)))
 
 
 def parse_profile(body: bytes) -> Parsed[Profile]:
     """Return what `read_profile` reads, all of it at once; the others likewise."""
-    return read_profile(body).parsed()
+    return read_profile(body).parse_all()
 
 
 def parse_artists(body: bytes) -> Parsed[Artist]:
     """See `parse_profile`."""
-    return read_artists(body).parsed()
+    return read_artists(body).parse_all()
 
 
 def parse_tracks(body: bytes) -> Parsed[Track]:
     """See `parse_profile`."""
-    return read_tracks(body).parsed()
+    return read_tracks(body).parse_all()
 
 
 def parse_plays(body: bytes) -> Parsed[Play]:
     """See `parse_profile`."""
-    return read_plays(body).parsed()
+    return read_plays(body).parse_all()
 
 
 def parse_playlists(body: bytes) -> Parsed[ListedPlaylist]:
     """See `parse_profile`."""
-    return read_playlists(body).parsed()
+    return read_playlists(body).parse_all()
 
 
-def _once(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
+def _drop_repeats(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
     once: dict[str | int, ListedPlaylist] = {}
     for place, listed in enumerate(parsed.items):
         # Spotify lists a blend twice; a list without id has only its place to go by.
@@ -158,14 +158,14 @@ def _read(
     items, unreadable = _items(body, decoders)
     if unreadable and unreadable == len(items):
         raise SpotifyFailure("unexpected_shape")
-    given = [item for item in items if item is not None]
+    present = [item for item in items if item is not None]
     # Single items lack fields in either regime, all of a page in one.
-    regimes = evidence(given) or (_RESTRICTED if given else frozenset[Regime]())
+    regimes = evidence(present) or (_RESTRICTED if present else frozenset[Regime]())
     trimmed = (None if item is None else keep(item) for item in items)
-    return Page(trimmed, lambda kept: _parsed(kept, regimes))
+    return Page(trimmed, lambda kept: _collect(kept, regimes))
 
 
-def _parsed(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
+def _collect(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
     kept = tuple([one for one in trimmed if one is not None])
     return Parsed(kept, len(trimmed) - len(kept), regimes)
 
@@ -178,13 +178,13 @@ def _items(body: bytes, decoders: _Decoders[Raw]) -> tuple[Sequence[Raw | None],
         except (ValueError, RecursionError):
             pass  # at least one item is not as expected
     # The slow way, each by itself: nothing is made an object twice, however often it is there.
-    raws = elements(_decoded(_decoded(body, _list).items, _elements))
+    raws = elements(_decode_or_fail(_decode_or_fail(body, _list).items, _elements))
     read = [decode_or_none(raw, decoders.item) for raw in raws]
     nulls = sum(bytes(raw) == b"null" for raw in raws)
     return read, sum(item is None for item in read) - nulls
 
 
-def _decoded(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
+def _decode_or_fail(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     try:
         return decode(body, decoder)
     except msgspec.ValidationError:
@@ -194,17 +194,17 @@ def _decoded(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     raise SpotifyFailure(code)
 
 
-def _play(raw: shapes.Play) -> Play | None:
-    track = _played(raw)
+def _parse_play(raw: shapes.Play) -> Play | None:
+    track = _raw_track(raw)
     kept = trim.track(track) if track else None
     return Play(kept, played_at=trim.moment(raw.played_at)) if kept else None
 
 
-def _played(raw: shapes.Play) -> shapes.Track | None:
+def _raw_track(raw: shapes.Play) -> shapes.Track | None:
     return raw.item or raw.track
 
 
-def _listed(raw: shapes.Playlist) -> ListedPlaylist | None:
+def _parse_playlist(raw: shapes.Playlist) -> ListedPlaylist | None:
     kept = trim.playlist(raw)
     return ListedPlaylist(kept, raw.owner.id if raw.owner else None) if kept else None
 
@@ -214,18 +214,18 @@ def _evidence(*dropped: Any) -> frozenset[Regime]:
     return _FULL if any(field is not msgspec.UNSET for field in dropped) else frozenset()
 
 
-def _artist_evidence(given: Sequence[shapes.Artist]) -> frozenset[Regime]:
-    return _evidence(*[raw.popularity for raw in given], *[raw.followers for raw in given])
+def _artist_evidence(raws: Sequence[shapes.Artist]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in raws], *[raw.followers for raw in raws])
 
 
-def _track_evidence(given: Sequence[shapes.Track]) -> frozenset[Regime]:
-    return _evidence(*[raw.popularity for raw in given])
+def _track_evidence(raws: Sequence[shapes.Track]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in raws])
 
 
-def _play_evidence(given: Sequence[shapes.Play]) -> frozenset[Regime]:
-    return _track_evidence([track for track in map(_played, given) if track])
+def _play_evidence(raws: Sequence[shapes.Play]) -> frozenset[Regime]:
+    return _track_evidence([track for track in map(_raw_track, raws) if track])
 
 
-def _playlist_evidence(given: Sequence[shapes.Playlist]) -> frozenset[Regime]:
-    renamed = any(raw.items is not msgspec.UNSET for raw in given)
-    return (_RESTRICTED if renamed else frozenset()) | _evidence(*[raw.tracks for raw in given])
+def _playlist_evidence(raws: Sequence[shapes.Playlist]) -> frozenset[Regime]:
+    renamed = any(raw.items is not msgspec.UNSET for raw in raws)
+    return (_RESTRICTED if renamed else frozenset()) | _evidence(*[raw.tracks for raw in raws])

@@ -16,9 +16,9 @@ from msgspec.structs import astuple
 Some = msgspec.Raw | msgspec.UnsetType
 
 
-def first(most: int, kind: Any) -> type[msgspec.Struct]:
+def first(count: int, kind: Any) -> type[msgspec.Struct]:
     """The shape of a list, of which so many elements are read and the others passed over."""
-    fields = [(f"at_{place}", kind | msgspec.UnsetType, msgspec.UNSET) for place in range(most)]
+    fields = [(f"at_{place}", kind | msgspec.UnsetType, msgspec.UNSET) for place in range(count)]
     return msgspec.defstruct("First", fields, array_like=True, gc=False)
 
 
@@ -45,9 +45,9 @@ else:
     Genres = first(20, str | None)
 
 
-def elements(given: msgspec.Struct | None) -> list[Any]:
+def elements(decoded: msgspec.Struct | None) -> list[Any]:
     """Return what is neither null nor empty at the beginning of a list that `first` shaped."""
-    return list(filter(None, astuple(given))) if given else []  # UNSET counts as empty
+    return list(filter(None, astuple(decoded))) if decoded else []  # UNSET counts as empty
 
 
 class Links(msgspec.Struct, gc=False):

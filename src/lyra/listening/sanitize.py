@@ -44,13 +44,13 @@ def clean(text: str, limit: int = _CAP) -> str:
         return text.strip()
     text = text[: limit * _WINDOW]
     if not (text.isascii() and text.isprintable()):
-        text = _visible(text)
+        text = _keep_visible(text)
     if "  " in text or text != text.strip():
         text = " ".join(text.split())
     return text if len(text) <= limit else _cut(text, limit)
 
 
-def shortened(text: str, limit: int = _CAP) -> str:
+def shorten(text: str, limit: int = _CAP) -> str:
     """Return a text that `clean` made in at most `limit` code points.
 
     It is not made twice, which would cost as much again; but what nobody sees is looked for, and a
@@ -71,13 +71,13 @@ def _cut(text: str, limit: int) -> str:
     return text[: limit - 1].rstrip(" " + _JOINERS) + "…"
 
 
-def composed(text: str) -> str:
+def compose(text: str) -> str:
     """Return the text composed (NFC), with at most thirty marks on one letter."""
-    return unicodedata.normalize("NFC", _SIGNS.sub(_few_marks, text))
+    return unicodedata.normalize("NFC", _SIGNS.sub(_limit_marks, text))
 
 
-def _few_marks(found: re.Match[str]) -> str:
-    signs, kept, start = found[0], [], 0
+def _limit_marks(match: re.Match[str]) -> str:
+    signs, kept, start = match[0], [], 0
     classes = bytes(map(unicodedata.combining, signs))
     for long in _MARKS.finditer(classes):
         kept.append(signs[start : long.start(1)])
@@ -85,20 +85,20 @@ def _few_marks(found: re.Match[str]) -> str:
     return "".join([*kept, signs[start:]])
 
 
-def _visible(text: str) -> str:
+def _keep_visible(text: str) -> str:
     # All that is dropped is not printable, and hardly a name has any of it.
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
         text = _DROPPED.sub("", text)
-    text = composed(_INVISIBLE.sub("", text))
+    text = compose(_INVISIBLE.sub("", text))
     if _JOINERS[0] in text or _JOINERS[1] in text:
         # Once more: what a joiner kept apart that goes may be one letter.
-        text = composed("".join(_joined(text)))
+        text = compose("".join(_keep_joiners(text)))
     return text
 
 
-def _joined(text: str) -> list[str]:
+def _keep_joiners(text: str) -> list[str]:
     """The characters, and of the joiners those that stand between two letters or emoji.
 
     What decides is the letter, not its marks: those may change their order.

@@ -7,7 +7,7 @@ import msgspec
 from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
-from lyra.listening.sanitize import shortened
+from lyra.listening.sanitize import shorten
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
@@ -75,13 +75,13 @@ def suggestions(listening: Listening, level: Level = "full") -> list[str]:
     Whoever clicks on one sends it to the model, so `minimal` allows a genre and no more, and
     `none` only what would be asked of any listener.
     """
-    given = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
-    found = [question for question in given(listening) if question]
-    return [*found, *_FALLBACK][: max(len(_FALLBACK), min(len(found), _ENOUGH))]
+    choose = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
+    questions = [question for question in choose(listening) if question]
+    return [*questions, *_FALLBACK][: max(len(_FALLBACK), min(len(questions), _ENOUGH))]
 
 
 def _questions(listening: Listening) -> list[str | None]:
-    artists = [shortened(artist.name, 60) for artist in listening.top_artists[:2]]
+    artists = [shorten(artist.name, 60) for artist in listening.top_artists[:2]]
     decade = next(iter(decades(listening.top_tracks)), None)
     span = busiest_span(plays_by_hour(listening.recently_played))
     return [
@@ -107,13 +107,13 @@ def _profile(profile: Profile) -> dict[str, Any]:
     return {"id": profile.id, "display_name": profile.display_name, "image": profile.image}
 
 
-def _genres(found: GenreAnalysis) -> dict[str, Any]:
+def _genres(analysis: GenreAnalysis) -> dict[str, Any]:
     return {
-        "genres": [{"name": genre.name, "share": genre.share} for genre in found.genres],
-        "coverage": found.coverage,
-        "source": found.source,
-        "artists_known": found.artists_known,
-        "artists_considered": found.artists_considered,
+        "genres": [{"name": genre.name, "share": genre.share} for genre in analysis.genres],
+        "coverage": analysis.coverage,
+        "source": analysis.source,
+        "artists_known": analysis.artists_known,
+        "artists_considered": analysis.artists_considered,
     }
 
 
@@ -122,10 +122,10 @@ def _sections(listening: Listening) -> dict[str, dict[str, Any]]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    told = {
+    fields = {
         "status": section.status,
         "count": section.count,
         "code": section.code,
         "message": section.message,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

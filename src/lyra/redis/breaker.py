@@ -48,7 +48,7 @@ class ConsecutiveBreaker:
         self._probe = next(self._serial)
         return self._probe
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Redis answered, be it with an error."""
         if self.open:
             log.info("Redis answers again")
@@ -56,7 +56,7 @@ class ConsecutiveBreaker:
         self._probe = None
         self.refusal = None
 
-    def failed(self, reason: str, *, refused: str | None = None) -> None:
+    def record_failure(self, reason: str, *, refused: str | None = None) -> None:
         """Redis did not answer; `reason` is a word for the log, `refused` Redis' own, if any."""
         was_open = self.open
         self._failures = max(self._failures + 1, LIMIT if refused else 0)
@@ -67,7 +67,7 @@ class ConsecutiveBreaker:
             if not was_open:
                 log.warning("Redis does not answer (%s); going on without it for now", reason)
 
-    def abandoned(self, admitted: int) -> None:
+    def abandon(self, admitted: int) -> None:
         """The call ended before anybody knew; a probe's place is free again."""
         if self._probe == admitted:
             self._probe = None

@@ -29,7 +29,7 @@ _HEALTH_CHECK_S = 30
 _LONGEST_WORD = 20  # of a reason
 
 
-class _OneContext(SSLConnection):
+class _SharedTlsConnection(SSLConnection):
     """A connection that is given its TLS context: redis-py's own makes one for each, in the loop."""
 
     def __init__(self, *, tls: ssl.SSLContext, **settings: Any) -> None:
@@ -39,7 +39,7 @@ class _OneContext(SSLConnection):
 
 _KINDS: dict[str, type[AbstractConnection]] = {
     "redis": Connection,
-    "rediss": _OneContext,
+    "rediss": _SharedTlsConnection,
     "unix": UnixDomainSocketConnection,
 }
 
@@ -76,16 +76,16 @@ class Client:
         Raises:
             UnansweredError: no answer came in time. The commands may have been carried out.
         """
-        with _explained(), _cancellation_kept():
+        with _translate_errors(), _keep_cancellation():
             async with asyncio.timeout(self._timing.deadline_s):
                 pipeline = self._redis.pipeline(transaction=False)
                 for command in commands:
                     pipeline.pipeline_execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
                 replies = await pipeline.execute(raise_on_error=False)
-        return [_checked(reply) for reply in replies]
+        return [_as_refusal(reply) for reply in replies]
 
     @asynccontextmanager
-    async def subscription(self, channel: str) -> AsyncIterator["Subscription"]:
+    async def subscription(self, channel: str) -> AsyncIterator["ChannelSubscription"]:
         """A confirmed subscription on a connection of its own.
 
         redis-py's own PubSub is not used: it subscribes anew without a word when its connection
@@ -97,23 +97,23 @@ class Client:
         """
         connection = self._kind(retry=Retry(NoBackoff(), 0), **self._settings)
         try:
-            with _explained(), _cancellation_kept():
+            with _translate_errors(), _keep_cancellation():
                 async with asyncio.timeout(self._timing.deadline_s):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
                     await _subscribe(connection, channel)
             # What breaks in the block is the caller's own, but for what `next` raises.
-            yield Subscription(connection, self._timing)
+            yield ChannelSubscription(connection, self._timing)
         finally:
-            with suppress(UnansweredError), _explained():
+            with suppress(UnansweredError), _translate_errors():
                 await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        with suppress(UnansweredError), _explained():  # one that is lost is closed
+        with suppress(UnansweredError), _translate_errors():  # one that is lost is closed
             await self._redis.aclose(close_connection_pool=True)
 
 
-class Subscription:
+class ChannelSubscription:
     """The notices of one channel, as they come."""
 
     def __init__(self, connection: AbstractConnection, timing: Timing) -> None:
@@ -126,7 +126,7 @@ class Subscription:
         Raises:
             UnansweredError: it is lost, or nothing comes any more, not even an answer to a ping.
         """
-        with _explained():
+        with _translate_errors():
             reply = await self._connection.read_response(timeout=self._timing.silence_s)
             if reply is None:
                 reply = await self._answer_to_ping()
@@ -137,7 +137,7 @@ class Subscription:
                 return None
 
     async def _answer_to_ping(self) -> Reply:
-        with _cancellation_kept():
+        with _keep_cancellation():
             await self._connection.send_command("PING")
             reply = await self._connection.read_response(timeout=self._timing.timeout_s)
         if reply is None:
@@ -154,7 +154,7 @@ async def _subscribe(connection: AbstractConnection, channel: str) -> None:
 
 
 @contextmanager
-def _cancellation_kept() -> Iterator[None]:
+def _keep_cancellation() -> Iterator[None]:
     """Raise a cancellation that was lost in the block.
 
     redis-py writes under `asyncio.wait_for`, which on Python 3.11 swallows one that comes as the
@@ -171,7 +171,7 @@ def _cancellation_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Turn the client's many ways of not getting an answer into one.
 
     Whatever it raises is that: redis-py, asyncio, TLS and uvloop each have words of their own for
@@ -190,7 +190,7 @@ def _explained() -> Iterator[None]:
         raise UnansweredError(type(fault).__name__, timed_out=False, refused=refused) from fault
 
 
-def _checked(reply: Reply) -> Reply:
+def _as_refusal(reply: Reply) -> Reply:
     return Refusal(_code(reply)) if isinstance(reply, Exception) else reply
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from lyra.redis import scripts
 from lyra.redis.gateway import RedisGateway
-from lyra.redis.keyspace import EPOCH, RedisKeys, checked, word
+from lyra.redis.keyspace import EPOCH, RedisKeys, check_key, parse_word
 from lyra.redis.protocol import WRONG_TYPE, Command, Reply
 
 Commands = Callable[[RedisKeys], Sequence[Command]]
@@ -22,9 +22,9 @@ class Epoch:
     named in the same round trip.
     """
 
-    def __init__(self, door: RedisGateway) -> None:
+    def __init__(self, gateway: RedisGateway) -> None:
         self.current = ""  # as this process knows it; empty: not yet
-        self._door = door
+        self._gateway = gateway
 
     async def execute(self, key: str, commands: Commands) -> list[Reply] | None:
         """Return the replies under the current epoch's names; None without Redis.
@@ -33,13 +33,13 @@ class Epoch:
         an old one. Commands that are sent under an old one's names do no harm.
         """
         for last_try in (False, False, True):
-            names = RedisKeys(self.current, checked(key))
+            names = RedisKeys(self.current, check_key(key))
             sent = commands(names) if self.current else ()
-            replies = await self._door.execute(*sent, ("GET", EPOCH))
+            replies = await self._gateway.execute(*sent, ("GET", EPOCH))
             if replies is None:
                 return None
             *rest, epoch = replies
-            if word(epoch) and word(epoch) == names.epoch:
+            if parse_word(epoch) and parse_word(epoch) == names.epoch:
                 await self._delete_wrong_types(names, rest)
                 return rest
             if not last_try and not await self._learn(epoch):
@@ -48,10 +48,10 @@ class Epoch:
 
     async def replace(self) -> int | None:
         """Begin a new epoch; return when, in microseconds of Redis' clock, or None if it failed."""
-        epoch, notices = secrets.token_hex(8), self._door.notices
-        replies = await self._door.execute(
+        epoch, notices = secrets.token_hex(8), self._gateway.notices
+        replies = await self._gateway.execute(
             (
-                *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel),
+                *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._gateway.channel),
                 *(notices.compose("all"), notices.compose("past")),
             )
         )
@@ -67,21 +67,23 @@ class Epoch:
 
         False when there is none, and Redis takes none.
         """
-        epoch = word(reply)
+        epoch = parse_word(reply)
         missing = reply is None
         if epoch is None and (missing or isinstance(reply, bytes) or reply == WRONG_TYPE):
             # The first of several processes wins; rubbish under the name is written over.
             only_new = ("NX",) if missing else ()
             epoch = secrets.token_hex(8)
-            replies = await self._door.execute(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
-            epoch = word(replies[-1]) if replies else None
+            replies = await self._gateway.execute(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
+            epoch = parse_word(replies[-1]) if replies else None
             if epoch is None and replies and replies[-1] is not None:
-                self._door.misunderstand(("GET", EPOCH))  # it was set, and reads as something else
+                self._gateway.misunderstand(
+                    ("GET", EPOCH)
+                )  # it was set, and reads as something else
         self.current = epoch or ""
         return bool(self.current)
 
     async def _delete_wrong_types(self, names: RedisKeys, replies: list[Reply]) -> None:
         """Delete and count values of a wrong type under the key's names: they are not Lyra's."""
         if WRONG_TYPE in replies:
-            self._door.discarded.count("poisoned")
-            await self._door.execute(("UNLINK", names.entry, names.generation, names.lease))
+            self._gateway.discarded.count("poisoned")
+            await self._gateway.execute(("UNLINK", names.entry, names.generation, names.lease))

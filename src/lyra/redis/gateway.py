@@ -71,9 +71,9 @@ class RedisGateway:
         self._breaker = breaker
         self._refusals = refusals or Refusals(time.monotonic, rest_s=timing.rest_s)
         self._probe: asyncio.Task[object] | None = None
-        self._works: set[asyncio.Task[None]] = set()
-        self._looking: asyncio.Task[None] | None = None
-        self.notices.on_joined(self._look)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._checks: asyncio.Task[None] | None = None
+        self.notices.on_joined(self._check_refusals)
         metrics.register_callback("lyra_redis", self.stats)
 
     @property
@@ -83,7 +83,7 @@ class RedisGateway:
 
     def refuses(self, *commands: Command) -> bool:
         """Whether Redis refused one of these when it was last sent: trying it now is in vain."""
-        return self._refusals.stand(*commands)
+        return self._refusals.cover(*commands)
 
     def misunderstand(self, command: Command) -> None:
         """The reply to this command was none that it can have: as good as a refusal."""
@@ -96,66 +96,66 @@ class RedisGateway:
             self._probe_in_background()
             self.calls.count("withheld")
             return None
-        withheld: list[Reply] = [self._refusals.withheld(command) for command in commands]
+        withheld: list[Reply] = [self._refusals.hold_back(command) for command in commands]
         sent = [each for each, told in zip(commands, withheld, strict=True) if told is None]
         if len(sent) < len(commands):
             self.calls.count("withheld")
         if not sent:
             return withheld
-        came = await self._sent(*sent)
-        if came is None:
+        answers = await self._send(*sent)
+        if answers is None:
             return None
         if self._refusals.reason is not None:
-            self._keep_looking()
-        replies = iter(came)
+            self._start_checks()
+        replies = iter(answers)
         return [next(replies, None) if told is None else told for told in withheld]
 
-    async def _look(self) -> None:
+    async def _check_refusals(self) -> None:
         """Find out whether Redis takes what it is told, before anybody is told no."""
         if self._breaker.open:
             return
-        replies = await self._sent(*_LOOK)
+        replies = await self._send(*_LOOK)
         match replies:
             case [hello, _] if not isinstance(hello, Refusal):
                 self._refusals.note_cluster(cluster=_mode(hello) == b"cluster")
         if self._refusals.reason is not None:
-            self._keep_looking()
+            self._start_checks()
 
-    def _keep_looking(self) -> None:
+    def _start_checks(self) -> None:
         """Look again after each rest while anything is refused, so that its end is seen."""
-        if self._looking is None:
-            self._looking = self.begin(self._look_on())
-            self._looking.add_done_callback(self._looked_on)
+        if self._checks is None:
+            self._checks = self.begin(self._check_while_refused())
+            self._checks.add_done_callback(self._on_checks_done)
 
-    async def _look_on(self) -> None:
+    async def _check_while_refused(self) -> None:
         while self._refusals.reason is not None:
-            await self._look()
+            await self._check_refusals()
             await asyncio.sleep(self.timing.rest_s)
 
-    def _looked_on(self, _: object) -> None:
-        self._looking = None
+    def _on_checks_done(self, _: object) -> None:
+        self._checks = None
 
     def _probe_in_background(self) -> None:
         """Find out whether Redis is back, once it has rested, while nobody waits for that."""
         if self._probe is None and not self._breaker.resting:
-            self._probe = asyncio.get_running_loop().create_task(self._sent(("PING",)))
-            self._probe.add_done_callback(self._looked)
+            self._probe = asyncio.get_running_loop().create_task(self._send(("PING",)))
+            self._probe.add_done_callback(self._on_probe_done)
 
-    def _looked(self, probe: asyncio.Task[object]) -> None:
+    def _on_probe_done(self, probe: asyncio.Task[object]) -> None:
         self._probe = None
         _report(probe)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work that nobody waits for, begun; it ends with the door at the latest."""
         task = asyncio.get_running_loop().create_task(work)
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report)
         return task
 
     async def close(self) -> None:
         """End the look and the works that are under way."""
-        under_way: set[asyncio.Task[Any]] = {*self._works}
+        under_way: set[asyncio.Task[Any]] = {*self._tasks}
         if self._probe is not None:
             under_way.add(self._probe)
         for task in under_way:
@@ -163,21 +163,21 @@ class RedisGateway:
         if under_way:
             await asyncio.wait(under_way)
 
-    async def _sent(self, *commands: Command) -> list[Reply] | None:
+    async def _send(self, *commands: Command) -> list[Reply] | None:
         admitted = self._breaker.admit()
         if admitted is None:
             return None
         try:
             replies = await self._sender.send(*commands)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason, refused=lost.refused)
+            self._breaker.record_failure(lost.reason, refused=lost.refused)
             self.calls.count("timeout" if lost.timed_out else "unreachable")
             return None
         except BaseException:
             # The caller left, or the fault is ours: neither says anything about Redis.
-            self._breaker.abandoned(admitted)
+            self._breaker.abandon(admitted)
             raise
-        self._breaker.succeeded()
+        self._breaker.record_success()
         self._refusals.note(commands, replies)
         refused = any(isinstance(reply, Refusal) for reply in replies)
         self.calls.count("refused" if refused else "ok")
@@ -219,22 +219,24 @@ async def open_redis(
     """
     timing = timing or Timing()
     address = parse_address(url)
-    client = await _client(address, timing, connections)
+    client = await _open_client(address, timing, connections)
     breaker = ConsecutiveBreaker(clock, rest_s=timing.rest_s)
     refusals = Refusals(clock, rest_s=timing.rest_s)
-    door = RedisGateway(client, breaker, metrics, db=address.db, timing=timing, refusals=refusals)
+    gateway = RedisGateway(
+        client, breaker, metrics, db=address.db, timing=timing, refusals=refusals
+    )
     subscriber = Subscriber(
-        lambda: client.subscription(door.channel), door.notices, breaker, timing, rng
+        lambda: client.subscription(gateway.channel), gateway.notices, breaker, timing, rng
     )
     try:
         async with background(subscriber.run()):
-            yield door
+            yield gateway
     finally:
-        await door.close()
+        await gateway.close()
         await client.close()
 
 
-async def _client(address: Address, timing: Timing, connections: int) -> Any:
+async def _open_client(address: Address, timing: Timing, connections: int) -> Any:
     # In a thread: a tenth of a second of reading files is too long for the loop.
     try:
         module = await asyncio.to_thread(import_module, "lyra.redis.client")

@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal, Protocol
 
 from lyra.redis.breaker import ConsecutiveBreaker
-from lyra.redis.keyspace import checked
+from lyra.redis.keyspace import check_key
 from lyra.redis.protocol import RefusedError, Timing, UnansweredError
 
 log = logging.getLogger(__name__)
@@ -39,20 +39,20 @@ class KeyEvent:
     """Rings when something happened to a key."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
     def set(self) -> None:
-        self._rung.set()
+        self._event.set()
 
     def clear(self) -> None:
         """Forget the rings so far; look at Redis after this, so that none is missed."""
-        self._rung.clear()
+        self._event.clear()
 
     async def wait(self, within_s: float) -> None:
         """Return at the next ring, or after `within_s`."""
         try:
             async with asyncio.timeout(within_s):
-                await self._rung.wait()
+                await self._event.wait()
         except TimeoutError:
             return
 
@@ -64,29 +64,29 @@ class InvalidationBus:
         self.subscribed = False
         self._me = me
         self._count = count
-        self._bells: dict[str, set[KeyEvent]] = {}
-        self._told: list[tuple[Invalidate, Replaced]] = []
+        self._events: dict[str, set[KeyEvent]] = {}
+        self._invalidators: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
         self._on_runs: list[Callable[[RunVerb, str], None]] = []
         self._on_past: dict[PastVerb, list[Past]] = {"past": [], "past_runs": []}
         self._on_out: list[Callable[[str], None]] = []
 
-    def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
+    def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
-        self._told.append((invalidate, replaced))
+        self._invalidators.append((invalidate, replaced))
 
-    def tell_of_runs(self, act: Callable[[RunVerb, str], None]) -> None:
+    def on_run(self, act: Callable[[RunVerb, str], None]) -> None:
         """Call `act` with what other processes say of running answers, and the answer's name."""
         self._on_runs.append(act)
 
-    def tell_of_past(self, verb: PastVerb, act: Past) -> None:
+    def on_past(self, verb: PastVerb, act: Past) -> None:
         """Call `act` with a key that was forgotten (None: all), when, and if there was something.
 
         `past` is said of what was read of a listener, `past_runs` of a listener's answers.
         """
         self._on_past[verb].append(act)
 
-    def tell_of_ends(self, act: Callable[[str], None]) -> None:
+    def on_session_end(self, act: Callable[[str], None]) -> None:
         """Call `act` with the name of a log-in that has ended for good."""
         self._on_out.append(act)
 
@@ -99,25 +99,25 @@ class InvalidationBus:
         return f"{verb} {self._me} {key}"
 
     @contextmanager
-    def bell(self, key: str) -> Iterator[KeyEvent]:
+    def key_event(self, key: str) -> Iterator[KeyEvent]:
         """A bell for this key, for the length of the block."""
-        bell = KeyEvent()
-        self._bells.setdefault(key, set()).add(bell)
+        event = KeyEvent()
+        self._events.setdefault(key, set()).add(event)
         try:
-            yield bell
+            yield event
         finally:
-            self._bells[key].discard(bell)
-            if not self._bells[key]:
-                del self._bells[key]
+            self._events[key].discard(event)
+            if not self._events[key]:
+                del self._events[key]
 
-    async def joined(self) -> None:
+    async def resume(self) -> None:
         """The subscription is there: what was said before it is unknown."""
         for act in self._on_joined:
             await act()
         self.subscribed = True
         self.invalidate_all()
 
-    def lost(self) -> None:
+    def suspend(self) -> None:
         """The subscription is gone; if there was one, nothing in memory is sure from now on."""
         if self.subscribed:
             self.subscribed = False
@@ -125,28 +125,28 @@ class InvalidationBus:
 
     def invalidate_all(self) -> None:
         """Invalidate everything and let everybody who waits look again."""
-        for invalidate, _ in self._told:
+        for invalidate, _ in self._invalidators:
             _call(invalidate, None)
-        self._ring_all()
+        self._set_all_events()
 
     def on_message(self, notice: bytes) -> None:
         """Act on a notice; one's own only rings, and what is none of Lyra's is counted."""
         match notice.decode("ascii", "replace").split(" "):
             case ["all", sender, "-"]:
                 if sender == self._me:
-                    self._ring_all()
+                    self._set_all_events()
                 else:
                     self.invalidate_all()
             case ["kept" | "gone" | "free" as verb, sender, key] if _is_key(key):
                 if sender != self._me:
-                    self._pass_on(verb, key)
-                self._ring(key)
+                    self._notify(verb, key)
+                self._set_events(key)
             case [_, sender, *_] if sender == self._me:
                 return
             case words:
-                self._heard_of_others(words)
+                self._dispatch(words)
 
-    def _heard_of_others(self, words: list[str]) -> None:
+    def _dispatch(self, words: list[str]) -> None:
         match words:
             case ["stop" | "lose" | "read" | "end" as verb, _, key] if _is_key(key):
                 for act in self._on_runs:
@@ -162,19 +162,19 @@ class InvalidationBus:
             case _:
                 self._count("foreign")
 
-    def _pass_on(self, verb: str, key: str) -> None:
-        for invalidate, replaced in self._told:
+    def _notify(self, verb: str, key: str) -> None:
+        for invalidate, replaced in self._invalidators:
             if verb == "gone":
                 _call(invalidate, key)
             elif verb == "kept":
                 _call(replaced, key)
 
-    def _ring_all(self) -> None:
-        for key in self._bells:
-            self._ring(key)
+    def _set_all_events(self) -> None:
+        for key in self._events:
+            self._set_events(key)
 
-    def _ring(self, key: str) -> None:
-        for bell in self._bells.get(key, ()):
+    def _set_events(self, key: str) -> None:
+        for bell in self._events.get(key, ()):
             bell.set()
 
 
@@ -211,23 +211,23 @@ class Subscriber:
         try:
             async with self._subscribe() as subscription:
                 joined, self._refused = True, False
-                self._breaker.succeeded()
-                await self._notices.joined()
+                self._breaker.record_success()
+                await self._notices.resume()
                 while True:
                     notice = await subscription.next()
                     if notice is not None:
                         self._notices.on_message(notice)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason, refused=lost.refused)
+            self._breaker.record_failure(lost.reason, refused=lost.refused)
         except RefusedError as refused:
-            self._refusal(str(refused))
+            self._note_refusal(str(refused))
         finally:
-            self._notices.lost()
+            self._notices.suspend()
         return joined
 
-    def _refusal(self, code: str) -> None:
+    def _note_refusal(self, code: str) -> None:
         """An answer all the same: commands may work, only the notices do not come."""
-        self._breaker.succeeded()
+        self._breaker.record_success()
         if not self._refused:
             log.warning("Redis refuses Lyra its channel (%s): see docs/REDIS.md", code)
         self._refused = True
@@ -235,7 +235,7 @@ class Subscriber:
 
 def _is_key(text: str, *, all_too: bool = False) -> bool:
     try:
-        return (all_too and text == "-") or bool(checked(text))
+        return (all_too and text == "-") or bool(check_key(text))
     except ValueError:
         return False
 
@@ -244,9 +244,9 @@ def _is_moment(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _LONGEST_MOMENT
 
 
-def _call(callback: Callable[..., None], *told: str | int | None) -> None:
+def _call(callback: Callable[..., None], *args: str | int | None) -> None:
     try:
-        callback(*told)
+        callback(*args)
     except Exception:
         # One listener's fault must not stop the notices to the others.
         log.exception("a callback for notices broke: this is a fault in Lyra")

@@ -40,7 +40,7 @@ def channel(db: int) -> str:
     return f"lyra:v2:notices:{db}"
 
 
-def checked(key: str) -> str:
+def check_key(key: str) -> str:
     """The key, if it is a hash in hexadecimal digits; anything else might be a token.
 
     Raises:
@@ -51,6 +51,6 @@ def checked(key: str) -> str:
     return key
 
 
-def word(reply: object) -> str | None:
+def parse_word(reply: object) -> str | None:
     """The random word that this reply is; None if it is none."""
     return reply.decode() if isinstance(reply, bytes) and _WORD.fullmatch(reply) else None

@@ -20,15 +20,15 @@ class Lease:
     answer out is the generation. Its end never raises: what the block brought is not lost to it.
     """
 
-    def __init__(self, door: RedisGateway, names: RedisKeys, value: str) -> None:
+    def __init__(self, gateway: RedisGateway, names: RedisKeys, value: str) -> None:
         self.held = True
-        self._door = door
+        self._gateway = gateway
         self._names = names
         self._value = value
-        self._heart: asyncio.Task[None] | None = None
+        self._prolonging: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._heart = asyncio.get_running_loop().create_task(self._beat())
+        self._prolonging = asyncio.get_running_loop().create_task(self._prolong())
         return self
 
     async def __aexit__(
@@ -37,19 +37,19 @@ class Lease:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._heart is not None  # noqa: S101 - __aenter__ has made it
-        self._heart.cancel()
-        await asyncio.wait([self._heart])
-        if not self._heart.cancelled() and (broke := self._heart.exception()) is not None:
+        assert self._prolonging is not None  # noqa: S101 - __aenter__ has made it
+        self._prolonging.cancel()
+        await asyncio.wait([self._prolonging])
+        if not self._prolonging.cancelled() and (broke := self._prolonging.exception()) is not None:
             log.error("prolonging a lease broke: this is a fault in Lyra", exc_info=broke)
         if self.held:
             await self._release()
 
-    async def _beat(self) -> None:
-        lease_ms = round(self._door.timing.lease_s * 1000)
+    async def _prolong(self) -> None:
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
         while self.held:
-            await asyncio.sleep(self._door.timing.beat_s)
-            kept = await self._door.execute(
+            await asyncio.sleep(self._gateway.timing.beat_s)
+            kept = await self._gateway.execute(
                 ("EVAL", scripts.KEEP, 1, self._names.lease, self._value, lease_ms)
             )
             # No answer is no loss: the lease outlives two missed beats.
@@ -57,7 +57,7 @@ class Lease:
 
     async def _release(self) -> None:
         self.held = False
-        door = self._door
+        door = self._gateway
         notice = door.notices.compose("free", self._names.key)
         try:
             await door.execute(

@@ -17,22 +17,22 @@ _ALL = "all"
 class ListenerDeletes:
     """Deletes that are carried out now or stay pending, and tombstones of those that were."""
 
-    def __init__(self, door: RedisGateway, epoch: Epoch) -> None:
-        self._door = door
+    def __init__(self, gateway: RedisGateway, epoch: Epoch) -> None:
+        self._gateway = gateway
         self._epoch = epoch
         # A table of its own: no number of pending single keys becomes a pending "forget all".
-        self._pending_all = PendingDeletes(door, lambda _: self._delete_all())
-        self._pending = PendingDeletes(door, self._delete)
-        self._tombstones = SharedTombstones(door, "past")
-        door.notices.on_joined(self._retry_now)
+        self._pending_all = PendingDeletes(gateway, lambda _: self._delete_all())
+        self._pending = PendingDeletes(gateway, self._delete)
+        self._tombstones = SharedTombstones(gateway, "past")
+        gateway.notices.on_joined(self._retry_now)
 
     def was_forgotten(self, key: str, moment: int) -> bool:
         """Return whether this process knows that what began then has been forgotten since."""
-        return self._tombstones.holds(key, moment)
+        return self._tombstones.cover(key, moment)
 
-    def moment(self, reply: Reply) -> int | None:
+    def parse_time(self, reply: Reply) -> int | None:
         """Return the time that Redis has told, in microseconds; None if it is none."""
-        return self._tombstones.moment(reply)
+        return self._tombstones.parse_time(reply)
 
     async def settle(self, key: str) -> bool:
         """Carry out what is pending for this key; False if Redis does not take it."""
@@ -43,13 +43,13 @@ class ListenerDeletes:
         done = await self._delete(key, held=held)
         if not done:
             self._pending.add(key, held=held)
-            if self._door.reachable:
+            if self._gateway.reachable:
                 # A user who may send no scripts may delete all the same.
                 await self._epoch.execute(
                     key, lambda names: [("UNLINK", names.entry, names.generation)]
                 )
-                gone = self._door.notices.compose("gone", key)
-                await self._tombstones.tell(key, gone, held=held)
+                gone = self._gateway.notices.compose("gone", key)
+                await self._tombstones.announce(key, gone, held=held)
         return done
 
     async def forget_all(self) -> bool:
@@ -57,26 +57,28 @@ class ListenerDeletes:
         done = await self._delete_all()
         if not done:
             self._pending_all.add(_ALL, held=True)
-            if self._door.reachable:
-                await self._tombstones.tell(None, self._door.notices.compose("all"), held=True)
+            if self._gateway.reachable:
+                await self._tombstones.announce(
+                    None, self._gateway.notices.compose("all"), held=True
+                )
         return done
 
     async def _delete(self, key: str, *, held: bool = False) -> bool:
-        notices = self._door.notices
+        notices = self._gateway.notices
         replies = await self._epoch.execute(
             key,
             lambda names: [
                 (
                     *("EVAL", scripts.FORGET, 3),
                     *(names.entry, names.generation, names.lease),
-                    *(self._door.channel, notices.compose("gone", key)),
+                    *(self._gateway.channel, notices.compose("gone", key)),
                     *(notices.compose("past", key), int(held)),
                 )
             ],
         )
         match replies:
             case [[bytes(moment), int(there)]] if moment.isdigit():
-                self._tombstones.bury(key, int(moment), held=bool(there))
+                self._tombstones.add(key, int(moment), held=bool(there))
                 return True
             case _:
                 return False
@@ -87,11 +89,11 @@ class ListenerDeletes:
         if moment is None:
             return False
         # Under a new epoch there is nothing left to be forgotten of the old one.
-        self._tombstones.bury(None, moment, held=True)
+        self._tombstones.add(None, moment, held=True)
         for table, demand in demands:
             table.clear(demand)
         return True
 
     async def _retry_now(self) -> None:
-        self._pending_all.hurry()
-        self._pending.hurry()
+        self._pending_all.retry_now()
+        self._pending.retry_now()

@@ -12,7 +12,7 @@ from lyra.redis import scripts
 from lyra.redis.epoch import Commands, Epoch
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import Invalidate, Replaced
-from lyra.redis.keyspace import EPOCH, RedisKeys, checked, word
+from lyra.redis.keyspace import EPOCH, RedisKeys, check_key, parse_word
 from lyra.redis.lease import Lease
 from lyra.redis.listener_deletes import ListenerDeletes
 from lyra.redis.protocol import Command, Refusal, Reply
@@ -49,20 +49,20 @@ class Generation:
 class SharedListeners:
     """The tier behind every process's memory."""
 
-    def __init__(self, door: RedisGateway) -> None:
-        self._door = door
-        self._epoch = Epoch(door)
-        self._deletes = ListenerDeletes(door, self._epoch)
+    def __init__(self, gateway: RedisGateway) -> None:
+        self._gateway = gateway
+        self._epoch = Epoch(gateway)
+        self._deletes = ListenerDeletes(gateway, self._epoch)
 
     @property
     def reachable(self) -> bool:
         """Whether Redis answered the latest call; if not, fetch without asking it more."""
-        return self._door.reachable
+        return self._gateway.reachable
 
     @property
-    def leads(self) -> bool:
+    def grants_leases(self) -> bool:
         """Whether Redis takes leases: it answered the latest call, and has not refused one since."""
-        return self._door.reachable and not self._door.refuses(_LEAD, ("GET", EPOCH))
+        return self._gateway.reachable and not self._gateway.refuses(_LEAD, ("GET", EPOCH))
 
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
@@ -70,7 +70,7 @@ class SharedListeners:
         All also when notices may have been lost. `replaced(key)` is called when another process
         keeps a newer value; by default it is `invalidate`. Neither may block.
         """
-        self._door.notices.tell(invalidate, replaced or invalidate)
+        self._gateway.notices.on_invalidate(invalidate, replaced or invalidate)
 
     async def read(self, key: str) -> Held | None:
         """What is kept for this key; None when there is nothing, or no Redis."""
@@ -107,8 +107,8 @@ class SharedListeners:
                 ("GET", names.generation),
             ],
         )
-        ticket = word(replies[-1]) if replies else None
-        moment = self._deletes.moment(replies[-2]) if replies else None
+        ticket = parse_word(replies[-1]) if replies else None
+        moment = self._deletes.parse_time(replies[-2]) if replies else None
         return (
             Generation(ticket, moment, self._epoch.current) if ticket and moment else Generation()
         )
@@ -121,9 +121,9 @@ class SharedListeners:
         if not generation.ticket or ttl_ms <= 0:
             return "unknown"
         if not 0 < len(blob) <= CAP_BYTES:
-            self._door.discarded.count("oversized")
+            self._gateway.discarded.count("oversized")
             return "unknown"
-        notice = self._door.notices.compose("kept", key)
+        notice = self._gateway.notices.compose("kept", key)
         # Under another epoch's names there is no such ticket: it is refused there too.
         replies = await self._execute(
             key,
@@ -131,7 +131,7 @@ class SharedListeners:
                 (
                     *("EVAL", scripts.PUBLISH, 2, names.entry, names.generation),
                     *(generation.ticket, blob, ttl_ms),
-                    *(self._door.channel, notice),
+                    *(self._gateway.channel, notice),
                 )
             ],
         )
@@ -162,7 +162,7 @@ class SharedListeners:
         `refresh` of it), or when Redis is away: `wait` tells which.
         """
         value = secrets.token_hex(8)
-        lease_ms = round(self._door.timing.lease_s * 1000)
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
         replies = await self._execute(
             key,
             lambda names: [
@@ -174,11 +174,11 @@ class SharedListeners:
         )
         match replies:
             case [1]:
-                return Lease(self._door, RedisKeys(self._epoch.current, key), value)
+                return Lease(self._gateway, RedisKeys(self._epoch.current, key), value)
             case None | [0 | Refusal()]:
                 return None
             case _:
-                self._door.misunderstand(_LEAD)
+                self._gateway.misunderstand(_LEAD)
                 return None
 
     async def wait(self, key: str, until: float) -> Standing:
@@ -187,9 +187,9 @@ class SharedListeners:
         `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away or
         lets nobody lead, or it is `until` by the event loop's clock; fetch alone.
         """
-        if not self.leads:
+        if not self.grants_leases:
             return "unknown"
-        with self._door.notices.bell(key) as bell:
+        with self._gateway.notices.key_event(key) as bell:
             try:
                 async with asyncio.timeout_at(until):
                     while True:
@@ -197,7 +197,7 @@ class SharedListeners:
                         standing = await self._standing(key)
                         if standing != "led":
                             return standing
-                        await bell.wait(self._door.timing.recheck_s)
+                        await bell.wait(self._gateway.timing.recheck_s)
             except TimeoutError:
                 return "unknown"
 
@@ -216,12 +216,12 @@ class SharedListeners:
                 return "unknown"
 
     async def _delete(self, key: str, reason: str) -> None:
-        self._door.discarded.count(reason)
+        self._gateway.discarded.count(reason)
         await self._execute(key, lambda names: [("UNLINK", names.entry)])
 
     async def _execute(self, key: str, commands: Commands) -> list[Reply] | None:
         """Return the replies, once what is pending for this key has been deleted; else None."""
-        checked(key)
+        check_key(key)
         if not await self._deletes.settle(key):
             return None
         return await self._epoch.execute(key, commands)

@@ -11,8 +11,8 @@ from itertools import chain, count
 
 from lyra.redis.gateway import RedisGateway
 
-MOST_HELD = 10_000
-MOST_OTHERS = 1_000
+MAX_HELD = 10_000
+MAX_OTHERS = 1_000
 _FAILURES = 3  # in a row, with a Redis that answers: it refuses
 
 
@@ -23,15 +23,15 @@ class PendingDeletes:
     never push out a key that this process has held, and never become more than themselves.
     """
 
-    def __init__(self, door: RedisGateway, forget: Callable[[str], Awaitable[bool]]) -> None:
-        self._door = door
+    def __init__(self, gateway: RedisGateway, forget: Callable[[str], Awaitable[bool]]) -> None:
+        self._gateway = gateway
         self._forget = forget
         # Each with the number of its latest demand: only what was demanded before is paid.
         self._held: OrderedDict[str, int] = OrderedDict()
         self._others: OrderedDict[str, int] = OrderedDict()
         self._numbers = count()
-        self._paying: asyncio.Task[None] | None = None
-        self._now = asyncio.Event()
+        self._retrying: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._held) + len(self._others)
@@ -41,15 +41,15 @@ class PendingDeletes:
 
     def add(self, key: str, *, held: bool) -> None:
         """Owe this key; `held`: this process knows that there is something to be forgotten."""
-        table, most = (self._held, MOST_HELD) if held else (self._others, MOST_OTHERS)
+        table, limit = (self._held, MAX_HELD) if held else (self._others, MAX_OTHERS)
         if key in self._held:
-            table, most = self._held, MOST_HELD
+            table, limit = self._held, MAX_HELD
         self._others.pop(key, None)
         table[key] = next(self._numbers)
-        if len(table) > most:
+        if len(table) > limit:
             table.popitem(last=False)
-        if self._paying is None:
-            self._paying = self._door.begin(self._pay())
+        if self._retrying is None:
+            self._retrying = self._gateway.begin(self._retry())
 
     def demand(self) -> int:
         """A number after all demands so far, for `clear`."""
@@ -61,9 +61,9 @@ class PendingDeletes:
             for key in [key for key, number in table.items() if number < before]:
                 del table[key]
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Try again now: Redis may be back."""
-        self._now.set()
+        self._wake.set()
 
     async def settle(self, key: str) -> bool:
         """Tell Redis of this key alone, if it is owed; whether it is owed no more."""
@@ -77,23 +77,23 @@ class PendingDeletes:
             del table[key]
         return key not in self
 
-    async def _pay(self) -> None:
+    async def _retry(self) -> None:
         """Settle one after the other until nothing is owed; rest while Redis does not take it."""
         try:
             while self:
                 await self._rest()
-                await self._settle_what_can_be()
+                await self._settle_all()
         finally:
-            self._paying = None
+            self._retrying = None
 
-    async def _settle_what_can_be(self) -> None:
+    async def _settle_all(self) -> None:
         failed = 0
         for key in tuple(chain(self._held, self._others)):
             if await self.settle(key):
                 failed = 0
                 continue
             failed += 1
-            if not self._door.reachable or failed == _FAILURES:
+            if not self._gateway.reachable or failed == _FAILURES:
                 return  # the others would only fail as well
             self._put_last(key)
 
@@ -105,9 +105,9 @@ class PendingDeletes:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(self._door.timing.rest_s):
-                await self._now.wait()
+            async with asyncio.timeout(self._gateway.timing.rest_s):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:
-            self._now.clear()
+            self._wake.clear()

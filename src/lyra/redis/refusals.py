@@ -26,8 +26,8 @@ _GREETING = "HELLO"  # not every server knows it, and nothing depends on it
 _NEVER_HELD_BACK = frozenset(
     {"UNLINK", scripts.FORGET, scripts.FORGET_ALL, scripts.FORGET_RUNS, scripts.TAKE}
 )
-_MOST = 64  # commands; Lyra has half as many
-_SEVERAL = 8  # words that stand; a strange server may invent any number
+_MAX_COMMANDS = 64  # commands; Lyra has half as many
+_MAX_WORDS = 8  # words that stand; a strange server may invent any number
 _OTHER = "OTHER"
 
 
@@ -52,11 +52,11 @@ class Refusals:
             return CLUSTER
         return next((held.code for held in self._held.values()), None)
 
-    def stand(self, *commands: Command) -> bool:
+    def cover(self, *commands: Command) -> bool:
         """Whether one of these was refused the last time that it was sent."""
         return any(_kind(command) in self._held for command in commands)
 
-    def withheld(self, command: Command) -> Refusal | None:
+    def hold_back(self, command: Command) -> Refusal | None:
         """What to answer in Redis' place; None: send it. After the rest that is said to one."""
         kind = _kind(command)
         held = self._held.get(kind)
@@ -72,18 +72,18 @@ class Refusals:
         before = self._words()
         for command, reply in zip(commands, replies, strict=False):
             if not isinstance(reply, Refusal):
-                self._taken(command)
+                self._note_accepted(command)
             elif reply.code != _OF_DATA and _kind(command) != _GREETING:
-                self._refused(command, reply.code)
-        self._tell(before)
+                self._note_refused(command, reply.code)
+        self._log_changes(before)
 
     def note_cluster(self, *, cluster: bool) -> None:
         """Learn whether this Redis is a node of a cluster, all of whose keys are not its own."""
         before = self._words()
         self._cluster = cluster
-        self._tell(before)
+        self._log_changes(before)
 
-    def _taken(self, command: Command) -> None:
+    def _note_accepted(self, command: Command) -> None:
         held = self._held.get(_kind(command))
         ended = {held.code} if held else set()
         if _kind(command) == scripts.LOOK:
@@ -91,10 +91,10 @@ class Refusals:
         if ended:
             self._held = {kind: each for kind, each in self._held.items() if each.code not in ended}
 
-    def _refused(self, command: Command, code: str) -> None:
+    def _note_refused(self, command: Command, code: str) -> None:
         words = self._words()
-        code = code if code in words or len(words) < _SEVERAL else _OTHER
-        if _kind(command) in self._held or len(self._held) < _MOST:
+        code = code if code in words or len(words) < _MAX_WORDS else _OTHER
+        if _kind(command) in self._held or len(self._held) < _MAX_COMMANDS:
             self._held[_kind(command)] = _Held(code, self._clock() + self._rest_s)
 
     def _words(self) -> set[str]:
@@ -102,7 +102,7 @@ class Refusals:
             return {CLUSTER}  # whatever it says of one key or another, that is why
         return {held.code for held in self._held.values()}
 
-    def _tell(self, before: set[str]) -> None:
+    def _log_changes(self, before: set[str]) -> None:
         now = self._words()
         if now - before:
             words = ", ".join(sorted(now - before))

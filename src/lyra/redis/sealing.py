@@ -18,7 +18,7 @@ def seal(secret: str, token_text: str, key: str, plain: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
 
     nonce = os.urandom(_NONCE)
-    cipher = AESGCM(_derived(secret, token_text))
+    cipher = AESGCM(_derive_key(secret, token_text))
     return _VERSION + nonce + cipher.encrypt(nonce, plain, key.encode())
 
 
@@ -30,14 +30,14 @@ def open_sealed(secret: str, token_text: str, key: str, sealed: bytes) -> bytes 
     head = len(_VERSION) + _NONCE
     if not sealed.startswith(_VERSION) or len(sealed) < head + _TAG:
         return None
-    cipher = AESGCM(_derived(secret, token_text))
+    cipher = AESGCM(_derive_key(secret, token_text))
     try:
         return cipher.decrypt(sealed[len(_VERSION) : head], sealed[head:], key.encode())
     except InvalidTag:
         return None
 
 
-def _derived(secret: str, token_text: str) -> bytes:
+def _derive_key(secret: str, token_text: str) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 

@@ -16,26 +16,26 @@ class SharedTombstones:
     `verb` says of what: see InvalidationBus.tell_of_past.
     """
 
-    def __init__(self, door: RedisGateway, verb: PastVerb) -> None:
-        self._door = door
+    def __init__(self, gateway: RedisGateway, verb: PastVerb) -> None:
+        self._gateway = gateway
         self._verb: PastVerb = verb
-        self._graves = Tombstones()
+        self._tombstones = Tombstones()
         self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
-        door.notices.on_joined(self._learn)
-        door.notices.tell_of_past(verb, self._hear)
+        gateway.notices.on_joined(self._learn_time)
+        gateway.notices.on_past(verb, self._on_forgotten)
 
-    def holds(self, key: str, moment: int) -> bool:
+    def cover(self, key: str, moment: int) -> bool:
         """Whether what began at this moment has been forgotten since."""
-        return self._graves.hold(key, moment)
+        return self._tombstones.cover(key, moment)
 
-    def bury(self, key: str | None, moment: int, *, held: bool) -> None:
+    def add(self, key: str | None, moment: int, *, held: bool) -> None:
         """Refuse what there was of this key, or of all, up to this moment."""
         if key is None:
-            self._graves.bury_all(moment)
+            self._tombstones.add_all(moment)
         else:
-            self._graves.bury(key, moment, held=held)
+            self._tombstones.add(key, moment, held=held)
 
-    def moment(self, reply: Reply) -> int | None:
+    def parse_time(self, reply: Reply) -> int | None:
         """The time that Redis has told, in microseconds; None if it is none."""
         match reply:
             case [int(seconds), int(micros)]:
@@ -45,26 +45,28 @@ class SharedTombstones:
             case _:
                 return None
 
-    async def tell(self, key: str | None, *also: str, held: bool) -> None:
+    async def announce(self, key: str | None, *also: str, held: bool) -> None:
         """Have all processes refuse what there was, though Redis keeps it for now; say `also` this.
 
         One that is full or read-only still passes notices on. What it keeps was there before, so
         that whoever hears this takes nothing of it any more.
         """
-        replies = await self._door.execute(("TIME",))
-        moment = self.moment(replies[0]) if replies else None
+        replies = await self._gateway.execute(("TIME",))
+        moment = self.parse_time(replies[0]) if replies else None
         if moment is None:
             return
-        self.bury(key, moment, held=held)
-        past = f"{self._door.notices.compose(self._verb, key or '-')} {moment} {int(held)}"
-        await self._door.execute(*(("PUBLISH", self._door.channel, each) for each in (past, *also)))
+        self.add(key, moment, held=held)
+        past = f"{self._gateway.notices.compose(self._verb, key or '-')} {moment} {int(held)}"
+        await self._gateway.execute(
+            *(("PUBLISH", self._gateway.channel, each) for each in (past, *also))
+        )
 
-    def _hear(self, key: str | None, moment: int, held: bool) -> None:
+    def _on_forgotten(self, key: str | None, moment: int, held: bool) -> None:
         """Take over another process's forget; a moment that is yet to come is nobody's."""
         if self._ahead is not None:
             now = asyncio.get_running_loop().time() * 1e6 + self._ahead
-            self.bury(key, min(moment, round(now) + _APART_US), held=held)
+            self.add(key, min(moment, round(now) + _APART_US), held=held)
 
-    async def _learn(self) -> None:
-        if replies := await self._door.execute(("TIME",)):
-            self.moment(replies[0])
+    async def _learn_time(self) -> None:
+        if replies := await self._gateway.execute(("TIME",)):
+            self.parse_time(replies[0])

@@ -7,8 +7,8 @@ started since, or did not hear of the forget, cannot know.
 
 from collections import OrderedDict
 
-MOST_HELD = 20_000
-MOST_OTHERS = 2_000
+MAX_HELD = 20_000
+MAX_OTHERS = 2_000
 
 
 class Tombstones:
@@ -23,22 +23,22 @@ class Tombstones:
         self._held: OrderedDict[str, int] = OrderedDict()
         self._others: OrderedDict[str, int] = OrderedDict()
 
-    def bury(self, key: str, moment: int, *, held: bool) -> None:
+    def add(self, key: str, moment: int, *, held: bool) -> None:
         """Refuse what there was of this key up to this moment; `held`: there was something."""
         moment = max(moment, self._held.get(key, 0), self._others.pop(key, 0))
-        table, most = self._others, MOST_OTHERS
+        table, limit = self._others, MAX_OTHERS
         if held or key in self._held:
-            table, most = self._held, MOST_HELD
+            table, limit = self._held, MAX_HELD
         table[key] = moment
         table.move_to_end(key)
-        if len(table) > most:
+        if len(table) > limit:
             table.popitem(last=False)
 
-    def bury_all(self, moment: int) -> None:
+    def add_all(self, moment: int) -> None:
         """Refuse what there was of any key up to this moment."""
         self._all = max(self._all, moment)
 
-    def hold(self, key: str, moment: int) -> bool:
+    def cover(self, key: str, moment: int) -> bool:
         """Whether what there was of this key at this moment has been forgotten since."""
         forgotten = max(self._all, self._held.get(key, 0), self._others.get(key, 0))
         return forgotten > 0 and moment <= forgotten

@@ -71,17 +71,17 @@ def tls_context(address: Address) -> ssl.SSLContext | None:
         raise ValueError("the Redis URL has ssl_keyfile without ssl_certfile")
     context = ssl.create_default_context()
     if "ssl_ca_certs" in address.tls:
-        with _named("ssl_ca_certs"):
+        with _blame_option("ssl_ca_certs"):
             context.load_verify_locations(address.tls["ssl_ca_certs"])
     if certificate:
-        with _named("ssl_certfile or ssl_keyfile"):
+        with _blame_option("ssl_certfile or ssl_keyfile"):
             # Without a password OpenSSL would ask for one at the terminal.
             context.load_cert_chain(certificate, key, password="")
     return context
 
 
 @contextmanager
-def _named(option: str) -> Iterator[None]:
+def _blame_option(option: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError):  # ssl.SSLError is an OSError

@@ -10,7 +10,7 @@ from lyra.spotify.failures import SpotifyFailure
 RATE_PAUSE_S = 1.0
 QUOTA_PAUSE_S = 60.0
 OUR_APP = "our app"  # no bearer token's name: those are hexadecimal digits
-MOST_APPS = 10_000
+MAX_APPS = 10_000
 
 
 class _Pauses:
@@ -32,8 +32,8 @@ class _Pauses:
             pause = RATE_PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
             self._rate_until = max(now + pause, self._rate_until)
 
-    def left(self, now: float, endpoint: Endpoint) -> SpotifyFailure | None:
-        """The failure that stands for a call made now, with the seconds left; or None."""
+    def remaining(self, now: float, endpoint: Endpoint) -> SpotifyFailure | None:
+        """Return the failure that stands for a call made now, with the seconds left; or None."""
         quota_s = self._quota_until.get(endpoint, 0.0) - now
         if quota_s > 0:
             return SpotifyFailure("quota_exceeded", retry_after_s=quota_s)
@@ -69,20 +69,20 @@ class Cooldown:
             return
         pauses = self._ours if app == OUR_APP else self._others.setdefault(app, _Pauses())
         pauses.note(self._clock(), endpoint, failure)
-        self._let_go(app)
+        self._purge(app)
 
     def blocking(self, app: str, endpoint: Endpoint) -> SpotifyFailure | None:
         """Return the failure that stands for a call made now, with the seconds left; or None."""
         pauses = self._ours if app == OUR_APP else self._others.get(app)
-        return None if pauses is None else pauses.left(self._clock(), endpoint)
+        return None if pauses is None else pauses.remaining(self._clock(), endpoint)
 
-    def _let_go(self, latest: str) -> None:
+    def _purge(self, latest: str) -> None:
         """Forget pauses that are over, and the oldest of too many."""
         if latest in self._others:
             self._others.move_to_end(latest)
         now = self._clock()
         while self._others:
             oldest, pauses = next(iter(self._others.items()))
-            if len(self._others) <= MOST_APPS and not pauses.over(now):
+            if len(self._others) <= MAX_APPS and not pauses.over(now):
                 return
             del self._others[oldest]

@@ -60,8 +60,8 @@ def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds to wait, from 0 to a day; None when the header is absent or rubbish."""
-    given = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    text = given.strip()
+    header = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    text = header.strip()
     digits = text.removeprefix("-")
     if digits.isascii() and digits.isdigit():
         # Longer numbers than these are a day anyway, and int() refuses the longest.

@@ -104,7 +104,7 @@ class AccountsClient:
     def authorize_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
         """Where a browser is sent to ask the listener."""
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {
+        query = {
             "client_id": self.client_id,
             "response_type": "code",
             "redirect_uri": redirect_uri,
@@ -113,7 +113,7 @@ class AccountsClient:
             "code_challenge_method": "S256",
             "code_challenge": challenge,
         }
-        return f"{self._url}/authorize?{urlencode(asked)}"
+        return f"{self._url}/authorize?{urlencode(query)}"
 
     async def exchange(self, code: str, *, verifier: str, redirect_uri: str) -> Grant:
         """The tokens for a code.
@@ -121,7 +121,7 @@ class AccountsClient:
         Raises:
             GrantError: there are none.
         """
-        return await self._ask(
+        return await self._request_grant(
             {
                 "grant_type": "authorization_code",
                 "code": code,
@@ -136,18 +136,20 @@ class AccountsClient:
         Raises:
             GrantError: there are none. After `unavailable` it may be dead all the same.
         """
-        return await self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return await self._request_grant(
+            {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        )
 
-    async def _ask(self, form: Mapping[str, str]) -> Grant:
+    async def _request_grant(self, form: Mapping[str, str]) -> Grant:
         try:
             status, headers, body = await self._post({**form, "client_id": self.client_id})
         except (OSError, aiohttp.ClientError) as wrong:
             log.warning("Spotify's accounts service fails: %s", type(wrong).__name__)
             failure = GrantError("unavailable")
         else:
-            granted = _granted(body) if status == _OK else None
-            if granted is not None:
-                return granted
+            grant = _parse_grant(body) if status == _OK else None
+            if grant is not None:
+                return grant
             failure = _failure(status, body, retry_after(headers, self._clock()))
             log.warning("Spotify's accounts service answers %d: %s", status, failure.kind)
         # Not in the block above: the vendor's error, which holds the form, would be its context.
@@ -165,7 +167,7 @@ class AccountsClient:
             return response.status, response.headers, bytes(body)
 
 
-def _granted(body: bytes) -> Grant | None:
+def _parse_grant(body: bytes) -> Grant | None:
     try:
         grant = msgspec.json.decode(body, type=Grant)
         Token(grant.access_token)

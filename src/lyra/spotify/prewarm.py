@@ -23,7 +23,7 @@ class _TakenError(Exception):
     """The connection is there, and nothing was to be sent."""
 
 
-class _Taking:
+class _ConnectionTaker:
     """A client middleware that takes connections from the pool and sends nothing over them.
 
     This way aiohttp makes the request that its pool is asked with, and so the key of its place.
@@ -57,7 +57,7 @@ class ConnectionPrewarmer:
         """Open what is missing, and let all count as just used; False if that did not go well."""
         connector = self._session.connector
         assert connector is not None  # noqa: S101 - it is None only after the session's end
-        taking = _Taking(connector)
+        taking = _ConnectionTaker(connector)
         try:
             async with asyncio.TaskGroup() as group:
                 tries = [group.create_task(self._take(taking)) for _ in range(self._count)]
@@ -71,7 +71,7 @@ class ConnectionPrewarmer:
         self._failing = failure is not None
         return not self._failing
 
-    async def _take(self, taking: _Taking) -> FailureCode | None:
+    async def _take(self, taking: _ConnectionTaker) -> FailureCode | None:
         """Return why there is no connection; None when there is one."""
         try:
             await self._session.get(self._url, timeout=_OPENING, middlewares=(taking,))
@@ -89,7 +89,7 @@ class ConnectionPrewarmer:
 
 
 @asynccontextmanager
-async def kept_warm(pool: ConnectionPrewarmer) -> AsyncIterator[None]:
+async def keep_warm(prewarmer: ConnectionPrewarmer) -> AsyncIterator[None]:
     """Keep this pool warm for the length of the block, without waiting for it."""
-    async with background(pool.keep()):
+    async with background(prewarmer.keep()):
         yield

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-_Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
+_Addresses = list[tuple[int, int, int, str, tuple[Any, ...]]]
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
@@ -26,9 +26,9 @@ class Resolver(AbstractResolver):
         Raises:
             OSError: there are none, or nobody knows.
         """
-        asked: Future[_Found] = Future()
-        asked.set_running_or_notify_cancel()  # who asks may leave; the answer is then nobody's
-        Thread(target=_look_up, args=(asked, host, port, family), name="dns", daemon=True).start()
+        future: Future[_Addresses] = Future()
+        future.set_running_or_notify_cancel()  # who asks may leave; the answer is then nobody's
+        Thread(target=_look_up, args=(future, host, port, family), name="dns", daemon=True).start()
         return [
             ResolveResult(
                 hostname=host,
@@ -38,18 +38,18 @@ class Resolver(AbstractResolver):
                 proto=protocol,
                 flags=_NUMERIC,
             )
-            for kind, _, protocol, _, address in await asyncio.wrap_future(asked)
+            for kind, _, protocol, _, address in await asyncio.wrap_future(future)
         ]
 
     async def close(self) -> None:
         """Leave what is still asked to itself."""
 
 
-def _look_up(asked: "Future[_Found]", host: str, port: int, family: int) -> None:
+def _look_up(future: "Future[_Addresses]", host: str, port: int, family: int) -> None:
     flags = socket.AI_ADDRCONFIG
     try:
-        found: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+        addresses: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
     except Exception as failure:  # noqa: BLE001 - who asked gets it, as from any pool
-        asked.set_exception(failure)
+        future.set_exception(failure)
     else:
-        asked.set_result(found)
+        future.set_result(addresses)

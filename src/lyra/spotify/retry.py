@@ -13,7 +13,7 @@ LONGEST_WAIT_S = 3.0
 RESERVE_S = 1.0
 _SHARE, _SHARE_A_SECOND = 10.0, 1 / 6  # five reads of three attempts each, once a minute
 _WHOLE_A_SECOND = 1.0
-MOST_SHARES = 4096
+MAX_SHARES = 4096
 _ONCE: AbstractSet[FailureCode] = frozenset({"truncated", "rate_limited"})
 
 
@@ -34,32 +34,32 @@ class RetryBudget:
         now = self._clock()
         share = self._shares.pop(owner, None) or _Bucket(_SHARE, now)
         self._shares[owner] = share
-        if len(self._shares) > MOST_SHARES:
+        if len(self._shares) > MAX_SHARES:
             self._shares.popitem(last=False)  # who is forgotten starts afresh
         share.refill(now, _SHARE_A_SECOND)
         self._whole.refill(now, _WHOLE_A_SECOND)
-        if share.left < 1 or self._whole.left < 1:
+        if share.tokens < 1 or self._whole.tokens < 1:
             return False
-        share.left -= 1
-        self._whole.left -= 1
+        share.tokens -= 1
+        self._whole.tokens -= 1
         return True
 
     def earn(self) -> None:
         """Give a tenth of a token back for a success."""
-        self._whole.left = min(self._whole.most, self._whole.left + 0.1)
+        self._whole.tokens = min(self._whole.capacity, self._whole.tokens + 0.1)
 
 
 class _Bucket:
     """Tokens that come back with time, up to as many as there were."""
 
-    __slots__ = ("at", "left", "most")
+    __slots__ = ("at", "capacity", "tokens")
 
-    def __init__(self, most: float, now: float) -> None:
-        self.most = self.left = most
+    def __init__(self, capacity: float, now: float) -> None:
+        self.capacity = self.tokens = capacity
         self.at = now
 
     def refill(self, now: float, a_second: float) -> None:
-        self.left = min(self.most, self.left + (now - self.at) * a_second)
+        self.tokens = min(self.capacity, self.tokens + (now - self.at) * a_second)
         self.at = now
 
 
@@ -98,11 +98,11 @@ class Retries:
 
     def _wait(self, failure: SpotifyFailure, left_s: float) -> float | None:
         backoff = self._rng.uniform(0.0, min(2.0, 0.1 * 2 ** (self._tried - 1)))
-        asked = failure.retry_after_s
-        if failure.code == "rate_limited" and asked is None:
-            asked = RATE_PAUSE_S
-        if asked is None:
+        pause_s = failure.retry_after_s
+        if failure.code == "rate_limited" and pause_s is None:
+            pause_s = RATE_PAUSE_S
+        if pause_s is None:
             return backoff if backoff < left_s else None
         # A little more than asked, each a different little: they must not return as one.
-        wait = max(backoff, asked * self._rng.uniform(1.0, 1.1))
-        return wait if fits(asked, left_s) else None
+        wait = max(backoff, pause_s * self._rng.uniform(1.0, 1.1))
+        return wait if fits(pause_s, left_s) else None

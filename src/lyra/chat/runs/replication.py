@@ -78,7 +78,7 @@ class RunReplicator:
         Raises:
             TooManyRequestsError: it has as many readers here as one run may.
         """
-        if not await self._shared.settled(owner):
+        if not await self._shared.settle(owner):
             return None
         found = await self._shared.name_of(name) if is_chat else name
         if found is None:
@@ -186,7 +186,7 @@ class _Copying:
     async def _step(self, sealed: Sealed, moment: int, *, ended: bool) -> Kept:
         lines = self._run.lines(self._position)
         if not (lines or ended):
-            return await self._shared.live(self._name, ttl_s=self._ttl_s)
+            return await self._shared.keep_alive(self._name, ttl_s=self._ttl_s)
         piece = sealed(self._position, Opened(moment, lines), ended)
         fate = await self._shared.append(
             self._name, self._position, piece, last=ended, ttl_s=self._ttl_s
