@@ -1,15 +1,17 @@
-"""The listeners from Python: functions for a whole process, and the object behind them.
+"""The embedded Python API: functions for a whole process, and the object behind them.
+
+"Agent" is the published name of this API; it is not an LLM agent.
 
     from lyra.agent import initialize_user_session
 
     result = await initialize_user_session(token)
 
-The functions share one `Lyra` for the process (see `lyra.agent.background_loop`). A program that wants all of
-it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods have the
-same names: `async with open_lyra(settings) as lyra`. The web service does so.
+The functions share one `Lyra` (`facade`) on an event loop of its own (`background_loop`). A program
+that wants it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods
+have the same names: `async with open_lyra(settings) as lyra`. The web service does so.
 
-Whatever takes a token answers a failure with {"success": False, "error": {...}, "message": ...}
-instead of raising it. What raises is a wrong setting in the environment: SettingError.
+A function that takes a token returns a failure as {"success": False, "error": {...}, "message": ...}
+instead of raising it. Only a wrong setting in the environment raises: SettingError.
 """
 
 import asyncio
@@ -37,7 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SLACK_S = 5.0  # a fetch ends at its own deadline; what is later than this is stuck
+_SLACK_S = 5.0  # a fetch ends at its own deadline; one that takes longer than this is stuck
 _ENDING = "This program is ending, so the call was given up."
 
 
@@ -97,13 +99,13 @@ def wait_for(work: Work[T]) -> T:
     future = background_loop().submit(work)
     try:
         return future.result(background_loop().settings().spotify_timeout_s + _SLACK_S)
-    except BaseException:  # Ctrl-C too: whoever left needs nothing any more
+    except BaseException:  # Ctrl-C too: the caller needs nothing any more
         future.cancel()
         raise
 
 
 def wait_for_answer(work: Work[T]) -> T | Answer:
-    """Do this work from a thread that may wait; what was given up is a failure, not an exception."""
+    """Do this work from a thread that may wait; return a failure if it was given up."""
     try:
         return wait_for(work)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Where the Lyra of a whole process lives: an event loop of its own, in a daemon thread.
+"""The background event loop (a blocking portal): the Lyra of a process, in a daemon thread.
 
 So it outlives every `asyncio.run`, nothing of it hangs on a caller's loop, and callers on any
 number of loops and threads share one cache, one fetch per token and one HTTP session.
@@ -62,14 +62,14 @@ class BackgroundLoop:
             return self._settings
 
     def configure(self, settings: Settings) -> None:
-        """Use these settings from the next call on; what was held under others is forgotten."""
+        """Use these settings from the next call on; forget what was held under others."""
         with self._guard:
             self._settings = settings
             if self._loop is not None:
                 asyncio.run_coroutine_threadsafe(self._retire(), self._loop)
 
     def submit(self, work: Work[T]) -> concurrent.futures.Future[T]:
-        """Begin this work on the home's loop, from any thread, with or without a loop.
+        """Start this work on the background loop, from any thread, with or without a loop.
 
         Raises:
             SettingError: The environment holds a setting that cannot be used.
@@ -85,7 +85,7 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(there(), loop)
 
     def shutdown(self) -> None:
-        """End every call, close everything, and wait for that a moment."""
+        """Cancel every call, close everything, and wait a moment for that."""
         with self._guard:
             self._closed = True
             loop, thread = self._loop, self._thread
@@ -94,7 +94,7 @@ class BackgroundLoop:
             thread.join(_JOIN_S)
 
     def for_child(self) -> "BackgroundLoop":
-        """Return an empty home with the same settings, for a forked child: it has no threads."""
+        """Return a new one with the same settings, for a forked child: it has no threads."""
         return BackgroundLoop(self._settings)
 
     def _start(self) -> asyncio.AbstractEventLoop:
@@ -142,7 +142,7 @@ class BackgroundLoop:
             await self._close_if_unused(instance)
 
     async def _close_if_unused(self, instance: _Instance) -> None:
-        # Calls that were under way when the settings changed end as they would have.
+        # Calls under way when the settings changed end under the old ones.
         if instance is not self._instance and not instance.calls:
             await instance.stack.aclose()
 
@@ -156,7 +156,7 @@ _background_loop = BackgroundLoop()
 
 
 def background_loop() -> BackgroundLoop:
-    """Return the home of this process."""
+    """Return the background loop of this process."""
     return _background_loop
 
 

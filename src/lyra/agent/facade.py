@@ -1,4 +1,4 @@
-"""The object that knows listeners: Spotify in front, the cache over it.
+"""The facade: one object over the cache and Spotify.
 
 `open_lyra` builds it on the caller's event loop and closes everything it opened.
 """
@@ -55,7 +55,7 @@ class CacheEntry(TypedDict):
 
 @dataclass(frozen=True)
 class Lyra:
-    """Listeners and the client that reads them; belongs to the event loop that opened it.
+    """The cache and the Spotify client; belongs to the event loop that opened it.
 
     `epoch` is the moment, in seconds since 1970, at which the cache's clock showed 0.
     """
@@ -74,7 +74,7 @@ class Lyra:
         return self.epoch + self.clock()
 
     async def initialize_user_session(self, token: str) -> Answer:
-        """Load or find the listener: the answer of POST /lyra/init, as builtins."""
+        """Load the listener or find it in the cache; return what POST /lyra/init does, as builtins."""
         try:
             lookup = await self.listeners.lookup(_parse_token(token))
             entry = await lookup.entry()
@@ -121,11 +121,11 @@ class Lyra:
         return self.listeners.stats()
 
     async def cached_keys(self) -> list[str]:
-        """Return the key hashes of all who are held and fresh."""
+        """Return the key hashes of all fresh entries."""
         return [*self.listeners.fresh_keys()]
 
     async def cached_entry(self, key: str) -> CacheEntry | None:
-        """Return what is held under this key hash, if it is fresh."""
+        """Return the entry under this key hash, if it is fresh."""
         entry = await self.listeners.find(key)
         return None if entry is None else self._to_cache_entry(entry)
 
@@ -177,9 +177,9 @@ async def open_lyra(
     wall_clock: Callable[[], float] = wall_clock,
     rng: Random | None = None,
 ) -> AsyncIterator[Lyra]:
-    """A Lyra with its HTTP session and its sweeper, both ended with the block.
+    """Give a Lyra with its HTTP session and its sweeper; close both with the block.
 
-    What lives and ends does so by `clock`, which never jumps; `wall_clock` may.
+    Lifetimes are measured by `clock`, which never jumps; `wall_clock` may.
     """
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
     metrics = metrics or Metrics()
@@ -217,7 +217,7 @@ async def open_lyra(
 async def _open_redis(
     settings: Settings, metrics: Metrics, *, clock: Callable[[], float], rng: Random
 ) -> AsyncIterator[RedisGateway | None]:
-    """The door to the Redis of the settings, if they name one."""
+    """Give the gateway to the Redis of the settings, if they name one."""
     async with AsyncExitStack() as stack:
         gateway = None
         if settings.redis_url is not None:
@@ -247,7 +247,7 @@ def _shared_tier(
 
 
 def failure_answer(failure: LyraError) -> Answer:
-    """Return the failure as the functions answer it; there is no request, so no request id."""
+    """Return the failure as the functions do; there is no request, so no request id."""
     error = failure.to_dict("")
     del error["request_id"]
     return {"success": False, "error": error, "message": str(failure)}
@@ -258,5 +258,5 @@ def _parse_token(token: str) -> Token:
         return Token(token)
     except (TypeError, ValueError):
         pass
-    # Not in the block above: what was passed may be a secret, and hangs on that error's frames.
+    # Not in the block above: the argument may be a secret, and hangs on that error's frames.
     raise MalformedTokenError(_MALFORMED)

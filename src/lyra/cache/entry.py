@@ -1,4 +1,4 @@
-"""What is kept of a listener: bytes ready to be sent, and the rest packed.
+"""One listener as it is cached: bytes ready to be sent, and the rest compressed.
 
 Trees of dicts cost 2 MB a listener and garbage-collector pauses of tenths of a second; this is
 about 30 kB and invisible to the collector.
@@ -27,9 +27,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """One listener, immutable. Times are of the cache's monotonic clock, in seconds.
 
     `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
-    caller, as JSON without the braces. `packed_context` is what the model is told, byte-stable.
+    caller, as JSON without the braces. `packed_context` is the model's context, byte-stable.
     `account` is Spotify's id of the listener, empty when the profile is missing.
-    Fresh until `expires_at`; from then to `dies_at` it may stand in when Spotify cannot be asked.
+    Fresh until `expires_at`; from then to `stale_until` it may stand in when Spotify cannot be asked
+    (stale-if-error) or is slow (stale-while-revalidate).
     """
 
     packed: bytes
@@ -44,35 +45,35 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     account: str = ""
 
     def listening(self) -> Listening:
-        """The typed data, decoded anew: about 150 microseconds."""
+        """Return the typed data, decoded anew: about 150 microseconds."""
         return unpack(self.packed)
 
     def plain(self) -> dict[str, Any]:
-        """The same as dicts and lists of the caller's own: about 200 microseconds."""
+        """Return the same as dicts and lists of the caller's own: about 200 microseconds."""
         return _decode_plain(compression.unpack(self.packed))
 
     @property
     def context(self) -> str:
-        """What the model is told, as text: about 20 microseconds."""
+        """The model's context, as text: about 20 microseconds."""
         return compression.unpack(self.packed_context).decode()
 
     def life(self) -> Life:
-        """The moments of its life."""
+        """Return the moments of its life."""
         return Life(
             self.fetched_at, self.refresh_at, self.expires_at, self.stale_until, self.token_seen_at
         )
 
     def ages(self, now: float) -> tuple[int, int]:
-        """Seconds since it was fetched and seconds until it expires, whole and not negative."""
+        """Return the seconds since it was fetched and until it expires, whole and not negative."""
         return max(0, int(now - self.fetched_at)), max(0, int(self.expires_at - now))
 
     def weight(self) -> int:
-        """Bytes that this entry occupies in memory, roughly."""
+        """Return the bytes that this entry occupies in memory, roughly."""
         return len(self.packed) + len(self.init_members) + len(self.packed_context) + _OVERHEAD
 
 
 def unpack(packed: bytes) -> Listening:
-    """The typed data of an entry's `packed`.
+    """Return the typed data of an entry's `packed`.
 
     Raises:
         ValueError: these bytes are not what this version packs.
@@ -84,12 +85,12 @@ def unpack(packed: bytes) -> Listening:
 
 
 def as_plain(listening: Listening) -> dict[str, Any]:
-    """What `Entry.plain` gives, of a listening that is not kept."""
+    """Return what `Entry.plain` does, of a listening that is not kept."""
     return _decode_plain(_encode(listening))
 
 
 def make_entry(listening: Listening, *, level: ContextLevel, life: Life) -> Entry:
-    """Everything that is worth preparing once: about a millisecond."""
+    """Return the entry, with all prepared that is worth preparing once: about a millisecond."""
     return Entry(
         packed=compression.pack(_encode(listening)),
         init_members=orjson.dumps(init_view(listening))[1:-1],

@@ -20,15 +20,15 @@ class KeyMaker:
         self._accounts = hashlib.blake2b(digest_size=32, key=key, person=b"lyra-account")
 
     def key(self, token: Token) -> Key:
-        """40 hexadecimal digits that stand for this identity alone. Costs about a microsecond."""
+        """Return 40 hexadecimal digits for this identity alone. Costs about a microsecond."""
         return self._hash_text(token.identity)
 
     def account(self, account: str) -> Key:
-        """The same for Spotify's id of an account: no identity has a space, so they never meet."""
+        """Return the key of an account by its Spotify id; no identity has a space, so none collides."""
         return self._hash_text(f"account {account}")
 
     def address(self, address: str) -> Key:
-        """The same for the address of a client."""
+        """Return the key of a client's address."""
         return self._hash_text(f"address {address}")
 
     def _hash_text(self, text: str) -> Key:
@@ -37,7 +37,7 @@ class KeyMaker:
         return Key(hasher.hexdigest())
 
     def identity(self, *account: str) -> str:
-        """The secret of the account that these words name, for all its log-ins."""
+        """Return the secret of the account that these words name, for all its log-ins."""
         hasher = self._accounts.copy()
         for word in account:
             data = word.encode("utf-8", "surrogatepass")

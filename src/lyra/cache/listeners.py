@@ -1,4 +1,4 @@
-"""Who asks, what is kept, for how long: the listeners of one process."""
+"""The cache of listeners of one process: the one entrance to it."""
 
 import asyncio
 import time
@@ -70,9 +70,9 @@ class ListenerCache:
         metrics.register_callback("lyra_cache", self.stats)
 
     async def lookup(self, token: Token, on_miss: Callable[[], None] = lambda: None) -> Lookup:
-        """Look this token's listener up; begin or join the one fetch if it is not here.
+        """Look this token's listener up; start or join the one fetch if it is not here (single flight).
 
-        `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
+        `on_miss` is called before a fetch for which no old entry is held; it may refuse by raising.
 
         Raises:
             SessionEndedError: the log-in whose token it is has ended meanwhile.
@@ -89,7 +89,7 @@ class ListenerCache:
             if asked_at >= entry.refresh_at:
                 await self._refresh_ahead(key, token, entry)
             return self._serve_fresh(entry, asked_at)
-        # The lock is held over look-up and start only; nobody holds it while a fetch runs.
+        # The lock covers look-up and start only; it is free again while the fetch runs.
         async with self._locks.hold(key):
             return await self._join_or_start(key, token, asked_at, on_miss)
 
@@ -145,17 +145,17 @@ class ListenerCache:
         self._counts["stale_total"] += 1
 
     async def _refresh_ahead(self, key: Key, token: Token, entry: Entry) -> None:
-        """Begin to renew an entry while it still answers; at most one at a time, and not in vain."""
+        """Start to renew a fresh entry in the background, unless a fetch runs or has just failed."""
         if self._flights.current(key) is not None or await self._memory.backoff.get(key):
             return
         try:
             self._loader.start(key, token, entry)
         except TryLaterError:
-            return  # the entry is fresh; whoever has none goes first
+            return  # the entry is fresh; look-ups without one go first
         self._counts["refreshes_total"] += 1
 
     async def peek(self, token: Token) -> Entry | None:
-        """What is held for this token now, here or by other processes; never fetches."""
+        """Return what is held for this token now, here or by other processes; never fetch."""
         key = self.keys.key(token)
         entry = self._memory.look_up(key)
         if entry is None and self._shared is not None:
@@ -163,16 +163,16 @@ class ListenerCache:
         return entry
 
     def is_fresh(self, entry: Entry) -> bool:
-        """Whether the entry's time has not come yet."""
+        """Return whether the entry has not expired."""
         return self._clock() < entry.expires_at
 
     async def clear(self, token: Token | None = None) -> bool:
-        """Forget one listener, or all; a fetch that is running now will not bring it back.
+        """Forget one listener, or all; a fetch that is running now will not bring it back (fencing).
 
-        False when the other processes could not be told: they are, as soon as that can be.
+        Return False when the other processes could not be told; they are told as soon as possible.
         """
         key = None if token is None else self.keys.key(token)
-        # Before it is forgotten: of whom nothing was ever held, little may be owed.
+        # Asked before it is forgotten: deletes of what was never held have a small bound of their own.
         held = key is not None and self._memory.knows(key)
         self._forget_here(key)
         if self._shared is None:
@@ -183,7 +183,10 @@ class ListenerCache:
         return done
 
     def _on_invalidation(self, key: str | None) -> None:
-        """Forget what another process has forgotten, or may have: then None, and data alone go."""
+        """Handle an invalidation by another process.
+
+        `None` means that some were missed: drop all entries but keep the negative cache.
+        """
         if key is None:
             self._flights.fence()
             self._memory.entries.invalidate(None)
@@ -191,37 +194,37 @@ class ListenerCache:
             self._forget_here(key)
 
     def _forget_here(self, key: str | None) -> None:
-        """Forget in this process, at once."""
+        """Forget in this process alone, at once."""
         self._flights.fence(None if key is None else Key(key))
         self._memory.forget(key)
 
     async def evict_all(self) -> None:
-        """Let go of all whom this process holds, for want of memory; they can be read again."""
+        """Drop all entries of this process, for want of memory; they can be read again."""
         self._memory.entries.invalidate(None)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
-        """How old the entry is and how long it has still, in whole seconds."""
+        """Return the entry's age and the time until it expires, in whole seconds."""
         return entry.ages(self._clock())
 
     async def is_negative(self, token: Token) -> bool:
-        """Whether Spotify refused this listener's token less than 30 s ago."""
+        """Return whether Spotify refused this token less than 30 s ago (negative cache)."""
         return bool(await self._memory.negative.get(self.keys.key(token)))
 
     def clear_negative(self, token: Token) -> None:
-        """Ask Spotify again for a listener whose token has been renewed."""
+        """Clear the negative entry of a listener whose token has been renewed."""
         self._memory.negative.invalidate(self.keys.key(token))
 
     def identity(self, *account: str) -> str:
-        """The secret that a log-in's data are kept under; see KeyMaker.identity."""
+        """Return the secret that a log-in's data are kept under; see KeyMaker.identity."""
         return self.keys.identity(*account)
 
     def key(self, token: Token) -> Key:
-        """The key under which this token's listener is kept, for tables of other rooms."""
+        """Return the key of this token's listener, for tables elsewhere."""
         return self.keys.key(token)
 
     @property
     def ttl_s(self) -> float:
-        """For how many seconds what is fetched now is fresh at most."""
+        """The seconds for which what is fetched now is fresh at most."""
         return self._loader.settings.cache_ttl_s
 
     def set_ttl(self, ttl_s: float) -> None:
@@ -229,17 +232,17 @@ class ListenerCache:
         self._loader.settings = replace(self._loader.settings, cache_ttl_s=ttl_s)
 
     def fresh_keys(self) -> list[Key]:
-        """The keys of all who are held and fresh; looking here makes nobody recently used."""
+        """Return the keys of all fresh entries; this does not count as use."""
         now = self._clock()
         return [Key(key) for key, entry in self._memory.entries.items() if now < entry.expires_at]
 
     async def find(self, key: str) -> Entry | None:
-        """What is held under this key, if it is fresh; never fetches."""
+        """Return the entry under this key, if it is fresh; never fetch."""
         entry = self._memory.look_up(Key(key))
         return entry if entry is not None and self._clock() < entry.expires_at else None
 
     def stats(self) -> dict[str, int]:
-        """Counters (names in `_total`) and sizes at this moment."""
+        """Return the counters (names in `_total`) and the sizes at this moment."""
         entries, counts = self._memory.entries, self._counts
         evicted = {f"evicted_{why}_total": n for why, n in entries.evictions.items()}
         return {

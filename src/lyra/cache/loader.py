@@ -1,4 +1,4 @@
-"""Brings listeners in: from Spotify, or from the other processes if one of them has them."""
+"""Loads listeners: from the other processes if one of them has them, else from Spotify."""
 
 import asyncio
 import logging
@@ -26,8 +26,8 @@ from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)
 
-_WAITS = 3  # of one flight; each is for a whole fetch of another process that came to nothing
-MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
+_WAITS = 3  # of one flight, each for a fetch of another process that failed
+MEMORY_TTL_S = 60.0  # with Redis: bounds what a lost invalidation can cost
 
 
 class Source(Protocol):
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 class Loader:
-    """Starts flights and lands them on the shelf, unless a clear has fenced them meanwhile."""
+    """Starts flights and stores what they bring, unless a clear has fenced them meanwhile."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Loader:
         self._throttle = throttle
 
     def start(self, key: Key, token: Token, old: Entry | None) -> Flight:
-        """Begin the one flight of this key; `old` is what there is of the listener already.
+        """Start the one flight of this key; `old` is the entry that is held already.
 
         Raises:
             OverloadedError: as many flights are under way as there may be.
@@ -115,14 +115,17 @@ class Loader:
     async def _load_shared(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
-        """From the other processes if one of them has it or gets it, else from Spotify."""
+        """Return the entry of another process that has it or fetches it, else ask Spotify.
+
+        The lease lets one process at a time fetch a key.
+        """
         cached = await shared.find(flight.key, token)
         if cached is not None and (old is None or cached.fetched_at > old.fetched_at):
             if self._is_fresh(cached):
                 return await self._adopt(flight, cached)
             old = cached
         if not shared.reachable:
-            return await self._fetch(flight, old, token)  # asking it more would only cost time
+            return await self._fetch(flight, old, token)  # calling it more would only cost time
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
         lease = await shared.acquire_lease(flight.key, refresh=old is not None)
         for _ in range(_WAITS):
@@ -140,7 +143,7 @@ class Loader:
     async def _await_other_process(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token, until: float
     ) -> tuple[Standing, Entry | None]:
-        """Wait for another process's fetch: how things stand, and the answer if there is one."""
+        """Wait for another process's fetch; return how things stand, and the entry if there is one."""
         standing = await shared.wait(flight.key, until)
         if standing == "unknown":
             return standing, None
@@ -163,12 +166,15 @@ class Loader:
     async def _fetch_and_publish(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
-        """Ask Spotify, and keep the answer for all processes if Redis takes it."""
+        """Ask Spotify, and publish the entry to all processes if Redis takes it.
+
+        The generation is the fencing token: a forget after it was read makes the publish fail.
+        """
         generation = await shared.generation(flight.key) if shared.grants_leases else Generation()
         base = old
         if generation.ticket and _reusable_sections(old, self._clock(), self.settings):
-            # What is read after the generation has been forgotten by nobody before it, and what is
-            # kept of it is published only if nobody forgets it later.
+            # Read again, after the generation: a forget before the generation has deleted it, and
+            # a forget after the generation keeps this fetch from publishing.
             base = await shared.find(flight.key, token)
         flight.reader = self._source.reader(token)  # the fetch begins here, however long it waited
         try:
@@ -185,7 +191,7 @@ class Loader:
     async def _share(
         self, shared: SharedTier, flight: Flight, entry: Entry, token: Token, generation: Generation
     ) -> None:
-        """Keep what has landed for all processes; whatever breaks there, it has landed."""
+        """Publish a stored entry to all processes; no fault there undoes that it is stored."""
         try:
             fate = await shared.keep(flight.key, token, entry, generation)
         except Exception:
@@ -195,10 +201,10 @@ class Loader:
             self._memory.entries.invalidate(flight.key)
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
-        """Ask Spotify, and land the answer."""
+        """Ask Spotify, and store what it answers."""
         started = self._clock()
         held = _reusable_sections(old, started, self.settings)
-        await token.confirm()  # whatever was waited for: nothing may come between this and reading
+        await token.confirm()  # last: nothing may come between this and reading
         try:
             listening = await fetch_listening(
                 flight.reader,
@@ -212,7 +218,7 @@ class Loader:
             raise
         self._metrics.fetch_seconds.observe(self._clock() - started)
         if old is not None and held is None and has_gap(listening) and self._is_fresh(old):
-            # A renewal that lost a section which the entry still holds fresh is none.
+            # A renewal that lost a section is worse than the entry, which is fresh and has it.
             await self._back_off(flight, "partial", transient=True)
             return old
         fetched_at = old.fetched_at if held and old else self._clock()
@@ -242,9 +248,9 @@ class Loader:
         return make_entry(listening, level=self.settings.llm_context, life=life)
 
     async def _store(self, flight: Flight, entry: Entry) -> None:
-        """Keep the entry unless a clear came in between, and let no newcomer join any more.
+        """Store the entry unless a clear came in between, and let no look-up join any more.
 
-        Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
+        Nothing here yields to the loop, so every look-up sees the flight or the entry.
         """
         if entry.account:
             self._rate.learn(flight.key, self._keys.account(entry.account))
@@ -268,7 +274,7 @@ class Loader:
 
 
 def _reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
-    """Data of which only the gaps have to be fetched again; None where all has to be."""
+    """Return the data of which only the gaps have to be fetched again; None where all has to be."""
     if held is None:
         return None
     # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.

@@ -1,4 +1,4 @@
-"""One caller's look-up: an entry at hand, a flight to wait for, or both."""
+"""The result of one caller's look-up: a cached entry, a flight to wait for, or both."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -14,10 +14,11 @@ State = Literal["hit", "joined", "miss", "stale"]
 
 
 class Lookup:
-    """What one caller gets to see of a listener.
+    """One caller's view of a listener that is cached or being fetched.
 
     With `old` data at hand and a flight under way, the flight is waited for no longer than
-    `patience_s`; if it is slower or fails for a reason that may pass, the old data is the answer.
+    `refresh_wait_s`; if it is slower (stale-while-revalidate) or fails for a reason that may pass
+    (stale-if-error), the old data is the answer.
     """
 
     def __init__(
@@ -51,23 +52,23 @@ class Lookup:
 
     @property
     def done(self) -> bool:
-        """Whether `entry` answers or fails without waiting."""
+        """Whether `entry` returns or fails without waiting."""
         return self._entry is not None or self._flight is None or self._flight.ended
 
     async def entry(self) -> Entry:
-        """The listener, waited for if need be.
+        """Return the listener, after waiting for the flight if need be.
 
         Raises:
             LyraError: the fetch failed, and there is no old data that may stand in for it.
         """
         if self._entry is None and self._flight is not None:
             await self._wait(self._flight)
-        assert self._entry is not None  # noqa: S101 - a visit has an entry or a flight
+        assert self._entry is not None  # noqa: S101 - a look-up has an entry or a flight
         return self._entry
 
     @contextmanager
     def on_fetched(self, act: Callable[[Entry], None]) -> Iterator[None]:
-        """Within the block, `tell` gets what the fetch brings before anybody awakes to it."""
+        """Within the block, call `act` with what the fetch brings, before any waiter wakes up."""
         flight = self._flight
 
         def on_done(task: asyncio.Task[Entry]) -> None:
@@ -112,9 +113,9 @@ class Lookup:
             self._count_stale()
 
     async def sections(self) -> AsyncGenerator[Section, None]:
-        """How each of the five calls went, as they end; all at once when old data is at hand.
+        """Yield how each of the five calls went, as they end; all at once when old data is at hand.
 
-        Ends early when the fetch fails; `entry` tells why.
+        End early when the fetch fails; `entry` raises the reason.
         """
         if self._flight is not None and self._old is None:
             async with aclosing(self._flight.sections()) as arriving:
@@ -136,7 +137,7 @@ class Lookup:
                     return
 
     def describe(self) -> dict[str, Any]:
-        """The `cache` object of the answers, as far as it is known now."""
+        """Return the `cache` object of the responses, as far as it is known now."""
         fields: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
         if self.reason is not None:
             fields["reason"] = self.reason
@@ -145,7 +146,7 @@ class Lookup:
         return fields
 
     def lookup_ms(self) -> float:
-        """Milliseconds from the question to the entry, or until now while there is none."""
+        """Return the milliseconds from the look-up to the entry, or until now while there is none."""
         until = self._clock() if self._answered_at is None else self._answered_at
         return round((until - self._asked_at) * 1000, 3)
 

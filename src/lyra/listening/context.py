@@ -1,4 +1,4 @@
-"""What the model is given of a listener: data in a fence that no name can close."""
+"""The model's context of a listener: data in a fence that no name can close."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from lyra.listening.summary import summarise_without_names
 Level = Literal["full", "minimal", "none"]
 _CREDITS = 4
 _SUMMARY_CAP = 2000
-# Harmless in JSON, and what is left cannot end the tag that the text stands in.
+# Harmless in JSON, and none of the text can end the tag that it stands in.
 _ESCAPES = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
 _WITHHELD = "The operator of this service keeps Spotify data from the language model."
 
@@ -20,8 +20,8 @@ _WITHHELD = "The operator of this service keeps Spotify data from the language m
 def listening_context(listening: Listening, level: Level) -> str:
     """Return JSON for the prompt, the same bytes for the same listening.
 
-    `full` names artists, tracks and playlists, `minimal` tells the summary and genres without
-    any such name, `none` only that the data is withheld. Times are UTC.
+    `full` names artists, tracks and playlists, `minimal` holds the summary and genres without any
+    such name, `none` only says that the data is withheld. Times are UTC.
     """
     data: dict[str, Any]
     match level:

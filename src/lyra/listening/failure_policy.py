@@ -1,4 +1,4 @@
-"""When losing sections means losing the listener: the one place that decides it."""
+"""The failure policy: whether failed sections make a partial answer or an error."""
 
 from collections.abc import Collection, Mapping
 
@@ -20,7 +20,7 @@ _NO_SCOPES = "The token lacks every scope that Lyra needs. Log in again and gran
 
 
 def refusal(failures: Mapping[SectionName, SpotifyFailure]) -> LyraError | None:
-    """Return the error that the whole fetch ends in, or None when the rest is an answer."""
+    """Return the error that ends the whole fetch, or None when the rest is an answer."""
     profile = failures.get("profile")
     if profile and profile.kind == "rejected":
         return SpotifyTokenRejectedError()

@@ -1,4 +1,4 @@
-"""One listener, read once: five calls at the same time, each with an outcome of its own."""
+"""Fetch one listener: five calls at the same time, each with an outcome of its own."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -68,14 +68,13 @@ async def fetch_listening(
     held: Listening | None = None,
     throttle: LoopThrottle | None = None,
 ) -> Listening:
-    """Return what Spotify tells of this listener, whatever part of it can be read.
+    """Return what Spotify has of this listener; a part of it is an answer too.
 
-    `now` is seconds since the epoch. `report` is called once for each section as it ends. Of
-    what is `held` already, only the sections that may be there by now are asked for. What takes
-    the event loop's time is done in `turns`.
+    `now` is seconds since the epoch. `report` is called once for each section as it ends. With
+    `held`, only its gaps that may be filled by now are fetched. Heavy steps go through `throttle`.
 
-    If one of these is refused in a way that would settle the whole fetch were it /me's, /me is
-    asked after all.
+    If one of the gaps fails in a way that would settle the whole fetch if /me did, /me is read
+    after all.
 
     Raises:
         SpotifyTokenRejectedError: /me, and so the token, was refused.
@@ -113,7 +112,7 @@ async def fetch_listening(
 
 
 class _SectionFetcher:
-    """Asks Spotify for a section, unless it is held for good."""
+    """Fetches a section, unless it is held and no gap that may pass."""
 
     def __init__(
         self, reader: ReadsSpotify, report: Report, held: Listening | None, throttle: LoopThrottle
@@ -154,7 +153,7 @@ class _SectionFetcher:
     async def recheck_profile(
         self, kept: _SectionOutcome[Profile], failures: Sequence[SpotifyFailure | None]
     ) -> _SectionOutcome[Profile]:
-        """The profile; asked for now if it was not before and one of these casts doubt on it.
+        """Return the profile; read it now if it was held and one of the failures casts doubt on it.
 
         Raises:
             LyraError: /me settles it.
@@ -186,7 +185,7 @@ class _SectionFetcher:
         return _SectionOutcome(section, parsed, failure)
 
     async def _trim(self, page: Page[T]) -> Parsed[T]:
-        """What is on the page; an item that was made to take long is the last of its turn."""
+        """Return the page's items; yield to the loop after one that was made to take long."""
         clock = asyncio.get_running_loop().time
         kept: list[T | None] = []
         until = clock() + _PIECE_S
@@ -209,7 +208,7 @@ def _list_held_playlists(held: Listening) -> tuple[ListedPlaylist, ...]:
 
 
 def _regime_evidence(held: Listening) -> frozenset[Regime]:
-    """The evidence that led to the regime of what is held."""
+    """Return the evidence that led to the regime of what is held."""
     match held.regime:
         case "mixed":
             return frozenset({"restricted", "full"})
@@ -261,12 +260,12 @@ def _assemble(
 
 
 def _mark_owned(listed: ListedPlaylist, listener_id: str) -> Playlist:
-    """Return the playlist with `owned` set, as far as both ids are known."""
+    """Return the playlist with `owned` set, if both ids are known."""
     playlist = listed.playlist
     if not (listener_id and listed.owner_id):
         return playlist
     owned = listed.owner_id == listener_id
-    # Of other people's lists the restricted regime may tell 0 when it means nothing to tell.
+    # For other people's lists the restricted regime may send 0 where the size is hidden.
     hidden = not owned and not playlist.collaborative and playlist.total == 0
     return replace(playlist, owned=owned, total=None if hidden else playlist.total)
 

@@ -1,4 +1,4 @@
-"""Genres by weight: from ranks, since Spotify never tells how often something was played."""
+"""Genres by weight: from ranks, since Spotify gives no play counts."""
 
 import re
 import unicodedata

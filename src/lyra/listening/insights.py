@@ -1,4 +1,4 @@
-"""What follows from the lists without asking anybody: decades, hours, repeats."""
+"""Facts that follow from the lists alone: decades, hours, repeats."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -66,7 +66,7 @@ class Play(Kept, frozen=True):
 
 
 class Playlist(Kept, frozen=True):
-    """`total` is None where Spotify does not tell it, which is not the same as 0."""
+    """`total` is None where Spotify does not send it, which is not the same as 0."""
 
     name: str
     id: str | None = None
@@ -81,7 +81,7 @@ class Playlist(Kept, frozen=True):
 
 
 class Section(Kept, frozen=True):
-    """How one of the five calls went. `ms` is wall time; `skipped` counts unreadable items."""
+    """The outcome of one of the five calls. `ms` is wall time; `skipped` counts unreadable items."""
 
     name: SectionName
     status: SectionStatus
@@ -93,7 +93,7 @@ class Section(Kept, frozen=True):
 
     @property
     def transient(self) -> bool:
-        """Whether asking again soon may fill the gap."""
+        """Whether another fetch soon may fill the gap."""
         return self.status in ("rate_limited", "unavailable", "timeout")
 
 
@@ -121,7 +121,7 @@ class GenreAnalysis(Kept, frozen=True):
 class Listening(Kept, frozen=True):
     """Everything known of one listener at one moment (`fetched_at`, seconds since the epoch).
 
-    `regime` is what the fields in the answers show of Spotify's two API regimes.
+    `regime` is which of Spotify's two API regimes the fields in the responses show.
     """
 
     profile: Profile

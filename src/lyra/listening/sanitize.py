@@ -1,4 +1,4 @@
-"""Spotify's texts made fit to show: anybody can name a playlist, so anything may be in a name."""
+"""Sanitise Spotify's texts: anybody can name a playlist, so anything may be in a name."""
 
 import html
 import re
@@ -53,8 +53,7 @@ def clean(text: str, limit: int = _CAP) -> str:
 def shorten(text: str, limit: int = _CAP) -> str:
     """Return a text that `clean` made in at most `limit` code points.
 
-    It is not made twice, which would cost as much again; but what nobody sees is looked for, and a
-    text with any of it is cleaned.
+    It is not cleaned again, which would cost as much; only a text with something invisible in it is.
     """
     usual = text.isascii() and text.isprintable()
     if not usual and _UNCLEANED.search(text, 0, limit * _WINDOW):
@@ -63,7 +62,7 @@ def shorten(text: str, limit: int = _CAP) -> str:
 
 
 def plain(markup: str, limit: int = _CAP) -> str:
-    """Return what a reader of this HTML would see, cleaned; Spotify escapes descriptions."""
+    """Return the visible text of this HTML, cleaned; Spotify escapes descriptions."""
     return clean(html.unescape(_TAG.sub(" ", markup[: limit * _MARKUP_WINDOW])), limit)
 
 
@@ -86,22 +85,22 @@ def _limit_marks(match: re.Match[str]) -> str:
 
 
 def _keep_visible(text: str) -> str:
-    # All that is dropped is not printable, and hardly a name has any of it.
+    # All that is dropped is not printable, and hardly any name contains it.
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
         text = _DROPPED.sub("", text)
     text = compose(_INVISIBLE.sub("", text))
     if _JOINERS[0] in text or _JOINERS[1] in text:
-        # Once more: what a joiner kept apart that goes may be one letter.
+        # Once more: letters that a dropped joiner kept apart may be one letter now.
         text = compose("".join(_keep_joiners(text)))
     return text
 
 
 def _keep_joiners(text: str) -> list[str]:
-    """The characters, and of the joiners those that stand between two letters or emoji.
+    """Return the characters, with only those joiners that stand between two letters or emoji.
 
-    What decides is the letter, not its marks: those may change their order.
+    The letter decides, not its marks, which may change their order.
     """
     kept = [""]
     joins = virama = False

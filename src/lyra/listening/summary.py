@@ -1,4 +1,4 @@
-"""The listener in a few sentences that claim nothing the data does not say."""
+"""A summary of the listener in a few sentences, which claim nothing that the data does not say."""
 
 from collections.abc import Sequence
 

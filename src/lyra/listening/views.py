@@ -1,4 +1,4 @@
-"""A listener as the HTTP answers show it: plain values, ready for orjson."""
+"""The views of a listener in the API's responses: plain values, ready for orjson."""
 
 from typing import Any
 
@@ -34,8 +34,8 @@ def init_view(listening: Listening) -> dict[str, Any]:
 def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
     """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch.
 
-    All of it is the listener's own but for the suggestions, which are to be asked: they hold no
-    more than `level` lets the model know.
+    Everything is the listener's own except the suggestions, which go to the model: they hold no
+    more than `level` allows it.
     """
     return {
         "profile": _profile(listening.profile),
@@ -53,9 +53,9 @@ def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
 
 
 def data_view(plain: dict[str, Any]) -> dict[str, Any]:
-    """Return what the Python functions give, of a listening as dicts and lists.
+    """Return what the Python functions do, of a listening as dicts and lists.
 
-    These become part of the answer. What has its default is missing in them, and filled in here.
+    These become part of the result. Fields with their default are missing in them and filled in.
     """
     profile, genres = plain["profile"], plain.get("genre_analysis", {})
     return {
@@ -72,8 +72,8 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
 def suggestions(listening: Listening, level: Level = "full") -> list[str]:
     """Return three or four questions that this listener's data can answer.
 
-    Whoever clicks on one sends it to the model, so `minimal` allows a genre and no more, and
-    `none` only what would be asked of any listener.
+    A click on one sends it to the model, so `minimal` allows a genre and no more, and `none` only
+    questions that fit any listener.
     """
     choose = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
     questions = [question for question in choose(listening) if question]

@@ -30,7 +30,7 @@ _LONGEST_WORD = 20  # of a reason
 
 
 class _SharedTlsConnection(SSLConnection):
-    """A connection that is given its TLS context: redis-py's own makes one for each, in the loop."""
+    """A connection with the shared TLS context: redis-py's own builds one for each, in the loop."""
 
     def __init__(self, *, tls: ssl.SSLContext, **settings: Any) -> None:
         super().__init__(**settings)
@@ -71,7 +71,7 @@ class Client:
         self._redis: Redis = Redis.from_pool(pool)
 
     async def send(self, *commands: Command) -> list[Reply]:
-        """The replies to these commands, which go out together; an error is a `Refusal`.
+        """Return the replies to these commands, which go out together; an error is a `Refusal`.
 
         Raises:
             UnansweredError: no answer came in time. The commands may have been carried out.
@@ -86,10 +86,10 @@ class Client:
 
     @asynccontextmanager
     async def subscription(self, channel: str) -> AsyncIterator["ChannelSubscription"]:
-        """A confirmed subscription on a connection of its own.
+        """Give a confirmed subscription on a connection of its own.
 
-        redis-py's own PubSub is not used: it subscribes anew without a word when its connection
-        is lost, and what was said meanwhile is lost.
+        redis-py's own PubSub is not used: when its connection is lost it subscribes anew without
+        telling the caller, who has then missed messages without knowing.
 
         Raises:
             UnansweredError: it could not be had.
@@ -101,7 +101,7 @@ class Client:
                 async with asyncio.timeout(self._timing.deadline_s):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
                     await _subscribe(connection, channel)
-            # What breaks in the block is the caller's own, but for what `next` raises.
+            # A fault in the block is the caller's own, except for what `next` raises.
             yield ChannelSubscription(connection, self._timing)
         finally:
             with suppress(UnansweredError), _translate_errors():
@@ -114,17 +114,17 @@ class Client:
 
 
 class ChannelSubscription:
-    """The notices of one channel, as they come."""
+    """The messages of one channel, as they come."""
 
     def __init__(self, connection: AbstractConnection, timing: Timing) -> None:
         self._connection = connection
         self._timing = timing
 
     async def next(self) -> bytes | None:
-        """The next notice; None for anything else that came, such as the answer to a ping.
+        """Return the next message; None for anything else, such as the answer to a ping.
 
         Raises:
-            UnansweredError: it is lost, or nothing comes any more, not even an answer to a ping.
+            UnansweredError: the connection is lost, or not even a ping is answered.
         """
         with _translate_errors():
             reply = await self._connection.read_response(timeout=self._timing.silence_s)
@@ -172,11 +172,11 @@ def _keep_cancellation() -> Iterator[None]:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Turn the client's many ways of not getting an answer into one.
+    """Turn all errors of the client into UnansweredError.
 
-    Whatever it raises is that: redis-py, asyncio, TLS and uvloop each have words of their own for
-    a connection that is lost, RuntimeError among them, and for a reply that is none. Only who is
-    cancelled says nothing about Redis.
+    redis-py, asyncio, TLS and uvloop each have errors of their own for a lost connection,
+    RuntimeError among them, and for a malformed reply. A cancellation passes: it says nothing
+    about Redis.
     """
     try:
         yield
@@ -195,7 +195,7 @@ def _as_refusal(reply: Reply) -> Reply:
 
 
 def _code(fault: Exception) -> str:
-    """One word for this fault: the one that Redis used, if it is one."""
+    """Return one word for this fault: Redis' own, if it is one."""
     if not isinstance(fault, vendor.RedisError):
         return type(fault).__name__
     # Redis 6 wraps what a script ran into, so the word is looked for and not only read.

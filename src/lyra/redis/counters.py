@@ -1,4 +1,4 @@
-"""Numbers that all processes add to, and what they hold of a bound together."""
+"""Counters and reservations that all processes share."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from lyra.redis.protocol import Command
 
 
 class HoldResult(NamedTuple):
-    """What all processes have used and hold of a bound, and whether more was held by this call."""
+    """What all processes have used and hold of a bound, and whether this call may hold more."""
 
     passes: bool
     used: int
@@ -36,10 +36,10 @@ class SharedCounters:
         held_s: float,
         ttl_s: int,
     ) -> HoldResult | None:
-        """Hold an amount for this holder, in the one step that looks whether that is allowed.
+        """Reserve an amount for this holder, if the bound allows it; check and reserve are one step.
 
-        It is while less than `within` is used, and either nothing is held or all stays `within`.
-        What is `owed` is settled first. What is held is free again after `held_s`.
+        It does while less than `within` is used, and either nothing is held or the sum stays
+        `within`. What is `owed` is settled first. A reservation ends after `held_s`.
         """
         request = (holder, amount, within)
         times = (round(held_s * 1000), ttl_s * 1000)
@@ -62,10 +62,10 @@ class SharedCounters:
     async def settle(
         self, name: str, used: Mapping[str, int], *, held_s: float, ttl_s: int
     ) -> int | None:
-        """The sum of all processes after adding these, in place of what their holders held.
+        """Add what was used in place of what was held; return the sum of all processes.
 
-        Each holder counts once within `held_s`: when nobody knows whether it was counted, it may be
-        told again.
+        Each holder counts once within `held_s`, so that a call whose reply was lost can be repeated
+        (idempotent).
         """
         times = (round(held_s * 1000), ttl_s * 1000)
         command: Command = ("EVAL", scripts.SETTLE, 2, *_key_pair(name), *times, *_flatten(used))
@@ -87,5 +87,5 @@ def _flatten(used: Mapping[str, int]) -> Iterator[str | int]:
 
 
 def _key_pair(name: str) -> tuple[str, str]:
-    """Where an amount is counted and where it is held, side by side in a cluster."""
+    """Return the keys of what is used and what is held, in one slot of a cluster."""
     return f"lyra:v2:n:{{{name}}}", f"lyra:v2:held:{{{name}}}"

@@ -1,6 +1,6 @@
-"""The one door to Redis: calls that never raise, the breaker before them, the notices behind.
+"""The gateway to Redis: calls that never raise, behind a circuit breaker.
 
-`open_redis` is where it begins. redis-py and cryptography are imported there and nowhere earlier.
+Begin with `open_redis`. redis-py and cryptography are imported there and nowhere earlier.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ class Sender(Protocol):
 
 
 class RedisGateway:
-    """A Redis that may be away at any time: then every answer is None, at once.
+    """A Redis that may be away at any time: then every call returns None, at once.
 
-    What it refuses is answered with a Refusal, and not sent again for a while: see Refusals.
+    A command that Redis refuses gives a Refusal, and is not sent again for a while: see Refusals.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class RedisGateway:
         return not self._breaker.failing
 
     def refuses(self, *commands: Command) -> bool:
-        """Whether Redis refused one of these when it was last sent: trying it now is in vain."""
+        """Return whether Redis refused one of these when it was last sent."""
         return self._refusals.cover(*commands)
 
     def misunderstand(self, command: Command) -> None:
-        """The reply to this command was none that it can have: as good as a refusal."""
+        """Take a reply that this command cannot have for a refusal."""
         if not self.refuses(command):
             self._refusals.note([command], [Refusal("RUBBISH")])
 
     async def execute(self, *commands: Command) -> list[Reply] | None:
-        """The replies to commands that go out together; None when Redis does not answer."""
+        """Return the replies to commands that go out together; None when Redis does not answer."""
         if self._breaker.open:
             self._probe_in_background()
             self.calls.count("withheld")
@@ -111,7 +111,7 @@ class RedisGateway:
         return [next(replies, None) if told is None else told for told in withheld]
 
     async def _check_refusals(self) -> None:
-        """Find out whether Redis takes what it is told, before anybody is told no."""
+        """Find out whether Redis takes writes, before a caller's command is refused."""
         if self._breaker.open:
             return
         replies = await self._send(*_LOOK)
@@ -122,7 +122,7 @@ class RedisGateway:
             self._start_checks()
 
     def _start_checks(self) -> None:
-        """Look again after each rest while anything is refused, so that its end is seen."""
+        """Check again after each rest while anything is refused, so that the end is noticed."""
         if self._checks is None:
             self._checks = self.begin(self._check_while_refused())
             self._checks.add_done_callback(self._on_checks_done)
@@ -136,7 +136,7 @@ class RedisGateway:
         self._checks = None
 
     def _probe_in_background(self) -> None:
-        """Find out whether Redis is back, once it has rested, while nobody waits for that."""
+        """Probe whether Redis is back once the breaker has rested; no caller waits for that."""
         if self._probe is None and not self._breaker.resting:
             self._probe = asyncio.get_running_loop().create_task(self._send(("PING",)))
             self._probe.add_done_callback(self._on_probe_done)
@@ -146,7 +146,7 @@ class RedisGateway:
         _report(probe)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that nobody waits for, begun; it ends with the door at the latest."""
+        """Start work that no caller waits for; `close` cancels it at the latest."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -154,7 +154,7 @@ class RedisGateway:
         return task
 
     async def close(self) -> None:
-        """End the look and the works that are under way."""
+        """Cancel the probe and the other tasks, and wait for their ends."""
         under_way: set[asyncio.Task[Any]] = {*self._tasks}
         if self._probe is not None:
             under_way.add(self._probe)
@@ -174,7 +174,7 @@ class RedisGateway:
             self.calls.count("timeout" if lost.timed_out else "unreachable")
             return None
         except BaseException:
-            # The caller left, or the fault is ours: neither says anything about Redis.
+            # Cancelled, or a fault of ours: neither says anything about Redis.
             self._breaker.abandon(admitted)
             raise
         self._breaker.record_success()
@@ -184,9 +184,9 @@ class RedisGateway:
         return replies
 
     def describe(self) -> dict[str, Any]:
-        """How Redis is doing: `ok`, or `degraded` when it is away, refuses or sends no notices.
+        """Return `ok`, or `degraded` when Redis is away, refuses or sends no messages.
 
-        `reason` is Redis' own word, if it has said one.
+        `reason` is Redis' own word, if there is one.
         """
         reason = self._breaker.refusal or self._refusals.reason
         if reason is not None:
@@ -195,7 +195,7 @@ class RedisGateway:
         return {"state": "ok" if fine else "degraded"}
 
     def stats(self) -> dict[str, int]:
-        """Switches at this moment, 1 for yes."""
+        """Return the states at this moment, 1 for yes."""
         return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.subscribed)}
 
 
@@ -209,7 +209,7 @@ async def open_redis(
     timing: Timing | None = None,
     connections: int = CONNECTIONS,
 ) -> AsyncIterator[RedisGateway]:
-    """The door to the Redis at this URL, whether it is there already or comes later.
+    """Give the gateway to the Redis at this URL, whether it is up already or comes later.
 
     `clock` counts seconds, from anywhere.
 
@@ -246,13 +246,13 @@ async def _open_client(address: Address, timing: Timing, connections: int) -> An
         raise ValueError(
             f"a Redis URL needs {missing.name}, which is not installed: {cure}"
         ) from missing
-    # One for all connections, made here: each takes a tenth of a second of reading certificates.
+    # One context for all connections: building one reads certificates for a tenth of a second.
     tls = await asyncio.to_thread(tls_context, address)
     return module.Client(address, timing, connections=connections, tls=tls)
 
 
 def _mode(hello: Reply) -> Reply:
-    """Whether it is a server of its own, of a cluster, or a sentinel, from its greeting."""
+    """Return the mode from the greeting: standalone, cluster or sentinel."""
     if isinstance(hello, list):
         hello = dict(zip(hello[::2], hello[1::2], strict=False))
     return hello.get(b"mode") if isinstance(hello, dict) else None

@@ -1,7 +1,7 @@
-"""What the processes tell each other about keys, and who waits for it.
+"""Invalidation by pub/sub: what the processes tell each other about keys.
 
-One task per process holds the one subscription. While it has none, notices are lost: so both its
-loss and its return mean that nothing kept in memory can be trusted.
+One task per process holds the one subscription. While it has none, messages are lost: so both its
+loss and its return mean that nothing in memory can be trusted.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _LONGEST_MOMENT = 17  # digits
 
 
 class Subscription(Protocol):
-    """A confirmed subscription: `next` gives what comes, None for what is no notice."""
+    """A confirmed subscription: `next` gives each message, None for anything else that came."""
 
     async def next(self) -> bytes | None: ...
 
@@ -36,7 +36,7 @@ Subscribe = Callable[[], AbstractAsyncContextManager[Subscription]]
 
 
 class KeyEvent:
-    """Rings when something happened to a key."""
+    """An event that is set when something happened to a key."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -45,11 +45,11 @@ class KeyEvent:
         self._event.set()
 
     def clear(self) -> None:
-        """Forget the rings so far; look at Redis after this, so that none is missed."""
+        """Clear the event; look at Redis after this, so that nothing is missed."""
         self._event.clear()
 
     async def wait(self, within_s: float) -> None:
-        """Return at the next ring, or after `within_s`."""
+        """Return when the event is set, or after `within_s`."""
         try:
             async with asyncio.timeout(within_s):
                 await self._event.wait()
@@ -58,7 +58,7 @@ class KeyEvent:
 
 
 class InvalidationBus:
-    """The bells by key (as many as callers wait at this moment) and who wants to be told."""
+    """The callbacks for messages, and the events by key: as many as callers wait at this moment."""
 
     def __init__(self, me: str, count: Callable[[str], None]) -> None:
         self.subscribed = False
@@ -72,17 +72,17 @@ class InvalidationBus:
         self._on_out: list[Callable[[str], None]] = []
 
     def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
-        """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
+        """Call `invalidate` with a key that is gone (None: all) and `replaced` with a newer one."""
         self._invalidators.append((invalidate, replaced))
 
     def on_run(self, act: Callable[[RunVerb, str], None]) -> None:
-        """Call `act` with what other processes say of running answers, and the answer's name."""
+        """Call `act` with the verb and the name of a run that another process speaks of."""
         self._on_runs.append(act)
 
     def on_past(self, verb: PastVerb, act: Past) -> None:
-        """Call `act` with a key that was forgotten (None: all), when, and if there was something.
+        """Call `act` with a key that was forgotten (None: all), when, and if it was held.
 
-        `past` is said of what was read of a listener, `past_runs` of a listener's answers.
+        `past` is about the data of a listener, `past_runs` about the answers.
         """
         self._on_past[verb].append(act)
 
@@ -95,12 +95,12 @@ class InvalidationBus:
         self._on_joined.append(act)
 
     def compose(self, verb: Verb, key: str = "-") -> str:
-        """A notice, marked as one's own."""
+        """Return a message, marked as this process's own."""
         return f"{verb} {self._me} {key}"
 
     @contextmanager
     def key_event(self, key: str) -> Iterator[KeyEvent]:
-        """A bell for this key, for the length of the block."""
+        """Give an event for this key, for the length of the block."""
         event = KeyEvent()
         self._events.setdefault(key, set()).add(event)
         try:
@@ -111,26 +111,26 @@ class InvalidationBus:
                 del self._events[key]
 
     async def resume(self) -> None:
-        """The subscription is there: what was said before it is unknown."""
+        """Handle a new subscription: messages before it are lost, so invalidate everything."""
         for act in self._on_joined:
             await act()
         self.subscribed = True
         self.invalidate_all()
 
     def suspend(self) -> None:
-        """The subscription is gone; if there was one, nothing in memory is sure from now on."""
+        """Handle the loss of the subscription, if there was one: invalidate everything."""
         if self.subscribed:
             self.subscribed = False
             self.invalidate_all()
 
     def invalidate_all(self) -> None:
-        """Invalidate everything and let everybody who waits look again."""
+        """Invalidate everything and let all waiters look again."""
         for invalidate, _ in self._invalidators:
             _call(invalidate, None)
         self._set_all_events()
 
     def on_message(self, notice: bytes) -> None:
-        """Act on a notice; one's own only rings, and what is none of Lyra's is counted."""
+        """Act on a message; this process's own only sets events, a foreign one is counted."""
         match notice.decode("ascii", "replace").split(" "):
             case ["all", sender, "-"]:
                 if sender == self._me:
@@ -174,12 +174,12 @@ class InvalidationBus:
             self._set_events(key)
 
     def _set_events(self, key: str) -> None:
-        for bell in self._events.get(key, ()):
-            bell.set()
+        for event in self._events.get(key, ()):
+            event.set()
 
 
 class Subscriber:
-    """Keeps the one subscription: takes it, listens, and takes it again when it is lost."""
+    """Keeps the one subscription: subscribes, listens, and subscribes again when it is lost."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Subscriber:
         self._refused = False
 
     async def run(self) -> None:
-        """Listen until cancelled. Rests with the breaker, and reports to it."""
+        """Listen until cancelled, with back-off; rest while the breaker does, and report to it."""
         pause = self._timing.rejoin_first_s
         while True:
             if not self._breaker.resting and await self._listen():
@@ -206,7 +206,7 @@ class Subscriber:
             pause = min(2 * pause, self._timing.rejoin_most_s)
 
     async def _listen(self) -> bool:
-        """Listen while it lasts; whether there was anything to listen to."""
+        """Listen until the subscription is lost; return whether there was one."""
         joined = False
         try:
             async with self._subscribe() as subscription:
@@ -226,7 +226,7 @@ class Subscriber:
         return joined
 
     def _note_refusal(self, code: str) -> None:
-        """An answer all the same: commands may work, only the notices do not come."""
+        """Log the refusal once; it is an answer: commands may work though messages do not come."""
         self._breaker.record_success()
         if not self._refused:
             log.warning("Redis refuses Lyra its channel (%s): see docs/REDIS.md", code)
@@ -248,5 +248,5 @@ def _call(callback: Callable[..., None], *args: str | int | None) -> None:
     try:
         callback(*args)
     except Exception:
-        # One listener's fault must not stop the notices to the others.
+        # One callback's fault must not keep the message from the others.
         log.exception("a callback for notices broke: this is a fault in Lyra")

@@ -1,4 +1,4 @@
-"""The right to be the one process that fetches a key."""
+"""The lease: the right to be the one process that fetches a key."""
 
 import asyncio
 import logging
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 class Lease:
     """Held for the length of an `async with` block, and given back at its end.
 
-    It is prolonged all the time and not as long as the longest fetch: so a leader that dies
-    blocks the others for `lease_s` only. It is a promise among friends; what keeps a late
-    answer out is the generation. Its end never raises: what the block brought is not lost to it.
+    It is short and prolonged all the time, so that a leader that dies blocks the others for
+    `lease_s` only. It is advisory: what keeps a late answer out is the generation (the fencing
+    token). Leaving the block never raises: what it brought is not lost.
     """
 
     def __init__(self, gateway: RedisGateway, names: RedisKeys, value: str) -> None:
@@ -52,7 +52,7 @@ class Lease:
             kept = await self._gateway.execute(
                 ("EVAL", scripts.KEEP, 1, self._names.lease, self._value, lease_ms)
             )
-            # No answer is no loss: the lease outlives two missed beats.
+            # No answer is no loss: the lease outlives two that are missing.
             self.held = kept != [0]
 
     async def _release(self) -> None:

@@ -1,6 +1,6 @@
-"""What all processes keep together of their listeners: opaque values under hashed keys.
+"""The listeners that all processes share: opaque values under hashed keys.
 
-Nothing here raises for want of Redis: a read is then a miss, and everything else says no.
+Nothing here raises for want of Redis: a read is then a miss, and everything else fails softly.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Fate = Literal["kept", "forgotten", "unknown"]
 
 
 class Held(NamedTuple):
-    """A value as it is kept now, for how many milliseconds still, and in which epoch."""
+    """A value, the milliseconds that it is still kept, and its epoch."""
 
     blob: bytes
     ttl_ms: int
@@ -35,10 +35,10 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Proof of when a fetch began; without a ticket nothing can be published with it.
+    """The fencing token of a fetch; without a ticket nothing can be published with it.
 
-    The moment is by Redis' clock, in microseconds. It and the epoch belong into what is sealed, to
-    be shown to `was_forgotten` by who reads that.
+    `moment` is when the fetch began, in microseconds of Redis' clock. It and the epoch belong into
+    what is sealed; a reader passes the moment to `was_forgotten`.
     """
 
     ticket: str = ""
@@ -47,7 +47,7 @@ class Generation:
 
 
 class SharedListeners:
-    """The tier behind every process's memory."""
+    """The store behind every process's memory tier."""
 
     def __init__(self, gateway: RedisGateway) -> None:
         self._gateway = gateway
@@ -56,24 +56,24 @@ class SharedListeners:
 
     @property
     def reachable(self) -> bool:
-        """Whether Redis answered the latest call; if not, fetch without asking it more."""
+        """Whether Redis answered the latest call; if not, fetch without calling it again."""
         return self._gateway.reachable
 
     @property
     def grants_leases(self) -> bool:
-        """Whether Redis takes leases: it answered the latest call, and has not refused one since."""
+        """Whether Redis takes leases: it answered the latest call, and refused no lease lately."""
         return self._gateway.reachable and not self._gateway.refuses(_LEAD, ("GET", EPOCH))
 
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
 
-        All also when notices may have been lost. `replaced(key)` is called when another process
+        Call it with None also when messages may have been lost. `replaced(key)` is called when another process
         keeps a newer value; by default it is `invalidate`. Neither may block.
         """
         self._gateway.notices.on_invalidate(invalidate, replaced or invalidate)
 
     async def read(self, key: str) -> Held | None:
-        """What is kept for this key; None when there is nothing, or no Redis."""
+        """Return what is kept for this key; None when there is nothing, or no Redis."""
         replies = await self._execute(
             key,
             lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES), ("PTTL", names.entry)],
@@ -88,7 +88,7 @@ class SharedListeners:
         return None
 
     def was_forgotten(self, key: str, moment: int) -> bool:
-        """Whether this process knows that what began then has been forgotten since."""
+        """Return whether this process knows that what began then has been forgotten since."""
         return self._deletes.was_forgotten(key, moment)
 
     async def discard(self, key: str) -> None:
@@ -96,7 +96,7 @@ class SharedListeners:
         await self._delete(key, "poisoned")
 
     async def generation(self, key: str) -> Generation:
-        """To be read before a fetch begins: what it publishes counts only if it still holds."""
+        """Return the fencing token for a fetch, before it begins: a later forget invalidates it."""
         mine = secrets.token_hex(8)
         replies = await self._execute(
             key,
@@ -114,9 +114,9 @@ class SharedListeners:
         )
 
     async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> Fate:
-        """Keep the value unless the key was forgotten since; wakes who waits for it.
+        """Keep the value unless the key was forgotten since, and wake those that wait for it.
 
-        `unknown`: it could not be kept, and nobody can tell whether the key was forgotten.
+        `unknown`: it could not be kept, and it is not known whether the key was forgotten.
         """
         if not generation.ticket or ttl_ms <= 0:
             return "unknown"
@@ -124,7 +124,7 @@ class SharedListeners:
             self._gateway.discarded.count("oversized")
             return "unknown"
         notice = self._gateway.notices.compose("kept", key)
-        # Under another epoch's names there is no such ticket: it is refused there too.
+        # Under another epoch's names there is no such ticket, so it is refused there too.
         replies = await self._execute(
             key,
             lambda names: [
@@ -146,17 +146,17 @@ class SharedListeners:
     async def forget(self, key: str, *, held: bool = False) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.
 
-        False when Redis could not be told. It is told as soon as it can be, and until then this
-        process reads and publishes nothing for it there. `held`: this process has held it.
+        Return False when Redis could not be told. It is told as soon as possible, and until then
+        this process reads and publishes nothing for the key. `held`: this process has held it.
         """
         return await self._deletes.forget(key, held=held)
 
     async def forget_all(self) -> bool:
-        """Forget every key, in one step whatever their number; False as for `forget`."""
+        """Forget every key, in one step however many there are; False as for `forget`."""
         return await self._deletes.forget_all()
 
     async def acquire_lease(self, key: str, *, refresh: bool = False) -> Lease | None:
-        """The right to fetch this key, to be used as `async with lease`.
+        """Return the right to fetch this key, to be used as `async with lease`.
 
         None when another process has it, when there is a value already (unless this is a
         `refresh` of it), or when Redis is away: `wait` tells which.
@@ -184,20 +184,20 @@ class SharedListeners:
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
 
-        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away or
-        lets nobody lead, or it is `until` by the event loop's clock; fetch alone.
+        `vacant`: no process fetches and there is no value, so try to get the lease. `unknown`: Redis
+        is away or grants no leases, or it is `until` by the event loop's clock; fetch alone.
         """
         if not self.grants_leases:
             return "unknown"
-        with self._gateway.notices.key_event(key) as bell:
+        with self._gateway.notices.key_event(key) as event:
             try:
                 async with asyncio.timeout_at(until):
                     while True:
-                        bell.clear()
+                        event.clear()
                         standing = await self._standing(key)
                         if standing != "led":
                             return standing
-                        await bell.wait(self._gateway.timing.recheck_s)
+                        await event.wait(self._gateway.timing.recheck_s)
             except TimeoutError:
                 return "unknown"
 

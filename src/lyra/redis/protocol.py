@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Command = tuple[str | bytes | int, ...]
-Reply = Any  # bytes, int, None, or a Refusal; the room checks before it believes
+Reply = Any  # bytes, int, None, list or a Refusal; every reader checks the shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Timing:
     beat_s: float = 1.0  # a lease is prolonged this often
     recheck_s: float = 1.0  # a waiter looks again even if no notice came
     silence_s: float = 10.0  # then the subscriber asks whether Redis is still there
-    rejoin_first_s: float = 0.05  # the subscriber's pauses between attempts, doubling
+    rejoin_first_s: float = 0.05  # the subscriber's back-off between attempts, doubling
     rejoin_most_s: float = 2.0
     forget_s: float = 2.0  # forgetting all answers of one listener, in slices
 
@@ -36,7 +36,7 @@ WRONG_TYPE = Refusal("WRONGTYPE")  # of a value that something else than Lyra ha
 class UnansweredError(Exception):
     """Redis did not answer a call; the message is the reason in one word.
 
-    `refused` is Redis' own word, if it was one that the connection was lost with.
+    `refused` is Redis' own word, if it closed the connection with one.
     """
 
     def __init__(self, reason: str, *, timed_out: bool, refused: str | None = None) -> None:

@@ -1,13 +1,13 @@
-"""What Redis refuses at this time, and that it is not asked for it over and over.
+"""A circuit breaker for each command that Redis refuses.
 
-A Redis that is full, a replica, or a node of a cluster answers, but takes only some of what it is
-told. Each command that it has refused is held back for a rest: its answer is the same refusal,
-without a word to Redis. Then one goes, to see. Nothing is held back for another command's sake, and
-what forgets is always sent: somebody has asked for that.
+A Redis that is full, a replica, or a node of a cluster answers, but refuses some commands. A
+refused command is held back for a rest: the caller gets the same refusal, without a call. Then one
+is sent as a probe. No command is held back for another's sake, and deletes are always sent: a
+listener has asked for them.
 
-The state that people are told is the words that stand, and each change of it is one line in the
-log. A word stands until one of the commands that it was said to is taken, or, where it is about
-Redis as a whole, until what looks for that is taken.
+The state that is reported is the set of Redis' error words that stand, and each change of it is one
+line in the log. A word stands until one of the commands that it answered is accepted, or, where
+it is about Redis as a whole, until the check for that is accepted.
 """
 
 import logging
@@ -37,7 +37,7 @@ class _Held(NamedTuple):
 
 
 class Refusals:
-    """The commands that are refused; a script is one by its text, all else by its first word."""
+    """The refused commands; a script is known by its text, any other by its first word."""
 
     def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:
         self._clock = clock
@@ -47,17 +47,17 @@ class Refusals:
 
     @property
     def reason(self) -> str | None:
-        """The word that stands for longest; None when all is taken."""
+        """The word that has stood longest; None when all commands are accepted."""
         if self._cluster:
             return CLUSTER
         return next((held.code for held in self._held.values()), None)
 
     def cover(self, *commands: Command) -> bool:
-        """Whether one of these was refused the last time that it was sent."""
+        """Return whether one of these was refused when it was last sent."""
         return any(_kind(command) in self._held for command in commands)
 
     def hold_back(self, command: Command) -> Refusal | None:
-        """What to answer in Redis' place; None: send it. After the rest that is said to one."""
+        """Return the answer in Redis' place; None to send the command, which one may after a rest."""
         kind = _kind(command)
         held = self._held.get(kind)
         if held is None or kind in _NEVER_HELD_BACK:
@@ -68,7 +68,7 @@ class Refusals:
         return None
 
     def note(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
-        """Learn from the answers to what was sent."""
+        """Learn from the replies to these commands."""
         before = self._words()
         for command, reply in zip(commands, replies, strict=False):
             if not isinstance(reply, Refusal):

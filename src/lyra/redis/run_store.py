@@ -1,13 +1,13 @@
-"""What the processes tell each other about running answers: a stream of sealed pieces for each.
+"""The running answers that all processes share: a Redis stream of sealed chunks for each.
 
-Nothing here raises for want of Redis: a look is then None, and everything else says no. All of it
-expires by itself; names are keyed hashes, so that a dump tells nothing.
+Nothing here raises for want of Redis: a read is then None, and everything else fails softly. All of
+it expires by itself; names are keyed hashes, so that a dump reveals nothing.
 
-A run that has pieces is in its owner's index, so that a forget finds it. The index is trimmed at
-each new name, and a run that falls out of it is deleted. What was deleted never comes back in
-part: a piece is added only to a run that is there. What was forgotten does not come back at all: a
-run has a moment, by Redis' clock, from before it was there, which belongs into what is sealed, to
-be shown to `was_forgotten` by who reads that.
+A run that has chunks is in its owner's index, so that a forget finds it. The index is trimmed at
+each new name, and a run that falls out of it is deleted. A deleted run never comes back in part: a
+chunk is added only to a run that exists. A forgotten run does not come back at all: a run has a
+moment, by Redis' clock, from before it existed, which belongs into what is sealed; a reader passes
+it to `was_forgotten`.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from lyra.redis.pending_deletes import PendingDeletes
 from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, as_ms
 from lyra.redis.shared_tombstones import SharedTombstones
 
-ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
+ALIVE_S = 5.0  # without a keep-alive for so long, the process that fills a run is gone
 MAX_PER_OWNER = 512  # runs of one listener; minutes at the rate that one token may have
 _SIGN_MS = round(ALIVE_S * 1000)
 _SLICE = 500  # names in one step: a millisecond or two of Redis
 _DROPPED = 50  # that are too many, at each new name
 _RUN, _ALIVE = "lyra:v2:run:{", "lyra:v2:run-alive:{"
-_PIECES = 256  # of one look
+_CHUNKS = 256  # of one read
 _LONGEST_POSITION = 9  # digits
 
 Kept = Literal["kept", "gone", "unknown"]
@@ -47,7 +47,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class RunSnapshot(msgspec.Struct, frozen=True):
-    """The pieces after some place, and whether the process that makes them gives signs of life."""
+    """The chunks after a position, and whether the process that writes them is alive."""
 
     pieces: tuple[Chunk, ...]
     alive: bool
@@ -63,22 +63,22 @@ class SharedRuns:
         gateway.notices.on_joined(self._retry_now)
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """Call `act` when another process says what is to be done with a run, or is being read.
+        """Call `act` when another process wants a run stopped or lost, or is reading one.
 
-        The name with `lose` may be an owner's too: then all runs of that owner are meant.
+        With `lose` the name may be an owner's too: then all runs of that owner are meant.
         """
         self._gateway.notices.on_run(act)
 
     async def announce(
         self, owner: str, name: str, chat: str | None, *, ttl_s: float, again: bool = False
     ) -> int | None:
-        """Let the other processes find this run by its name, and by its chat's; None: they do not.
+        """Let the other processes find this run by its name and its chat's; None if that failed.
 
-        Answers the moment, a microsecond of Redis' clock, at which nothing of it was there yet.
-        `again`, before `ttl_s` is over, for a run that is still being made.
+        Return a moment, a microsecond of Redis' clock, at which nothing of the run existed yet.
+        Call it with `again`, before `ttl_s` is over, for a run that is still being written.
         """
         ttl_ms = as_ms(ttl_s)
-        commands: list[Command] = [("TIME",)]  # first: a forget that comes in between is later
+        commands: list[Command] = [("TIME",)]  # first: a forget in between is later than this
         if not again:
             commands += [
                 ("XADD", _stream(name), "*", "v", "2"),
@@ -87,7 +87,7 @@ class SharedRuns:
             ]
         if chat is not None:
             commands.append(("SET", _chat(chat), name, "PX", 2 * ttl_ms))
-        # Last: a forget that comes in between leaves a run that the next one finds.
+        # Last: a forget in between leaves a run that the next forget finds.
         index = (
             "EVAL",
             scripts.ANNOUNCE,
@@ -112,14 +112,14 @@ class SharedRuns:
     async def append(
         self, name: str, position: int, sealed: bytes, *, last: bool, ttl_s: float
     ) -> Kept:
-        """Add a piece of the answer, from its part `position` on.
+        """Append a chunk of the answer, which begins with the part at `position`.
 
         `gone`: the run was forgotten or evicted, and nothing can be added to it any more.
         """
         return await self._append(name, ttl_s, position, sealed, int(last))
 
     async def keep_alive(self, name: str, *, ttl_s: float) -> Kept:
-        """Give a sign of life for a run that has nothing new to tell."""
+        """Keep a run alive that has nothing new."""
         return await self._append(name, ttl_s)
 
     async def _append(self, name: str, ttl_s: float, *piece: int | bytes) -> Kept:
@@ -136,10 +136,10 @@ class SharedRuns:
                 return "unknown"
 
     async def read(self, name: str, after: str = "-") -> RunSnapshot | None:
-        """What there is of a run after the piece at `after`; None without Redis."""
+        """Return the chunks of a run after the one at `after`; None without Redis."""
         start = after if after == "-" else f"({after}"
         replies = await self._gateway.execute(
-            ("XRANGE", _stream(name), start, "+", "COUNT", _PIECES), ("EXISTS", _alive(name))
+            ("XRANGE", _stream(name), start, "+", "COUNT", _CHUNKS), ("EXISTS", _alive(name))
         )
         match replies:
             case [list(entries), int(alive)]:
@@ -148,7 +148,7 @@ class SharedRuns:
                 return None
 
     async def name_of(self, chat: str) -> str | None:
-        """The name of the newest run of this chat."""
+        """Return the name of the newest run of this chat."""
         replies = await self._gateway.execute(("GET", _chat(chat)))
         match replies:
             case [bytes(member)]:
@@ -157,9 +157,9 @@ class SharedRuns:
                 return None
 
     async def tell(self, verb: RunVerb, names: Iterable[str]) -> None:
-        """Say to all processes that these runs are to be stopped or lost, or are being read.
+        """Tell all processes that these runs are to be stopped or lost, or are being read.
 
-        With `end` the names are owners', all of whose running answers are to be stopped.
+        With `end` the names are owners', all of whose runs are to be stopped.
         """
         if sent := [self._notice(verb, name) for name in names]:
             await self._gateway.execute(*sent)
@@ -172,19 +172,19 @@ class SharedRuns:
         )
 
     def was_forgotten(self, owner: str, moment: int) -> bool:
-        """Whether a run of this moment has been forgotten since, as far as this process knows."""
+        """Return whether this process knows that a run of this moment has been forgotten since."""
         return owner in self._pending or self._tombstones.cover(owner, moment)
 
     async def settle(self, owner: str) -> bool:
-        """Whether nothing of this owner is still to be forgotten in Redis; tries it once if so."""
+        """Carry out what is pending for this owner; return whether nothing is pending any more."""
         return await self._pending.settle(owner)
 
     async def forget(self, owner: str, *, held: bool = False) -> bool:
-        """Forget all runs of this owner, and have those lost that are still being made.
+        """Forget all runs of this owner, and have those lost that are still being written.
 
-        False when Redis has not taken all of it: it is told the rest as soon as it can be, and
-        until then no process that hears this shows any of it. `held`: this process has runs of
-        this owner.
+        Return False when Redis has not taken all of it: it is told the rest as soon as possible,
+        and until then no process that gets the message shows any of it. `held`: this process has
+        runs of this owner.
         """
         done = await self._forget(owner, held=held)
         if not done:
@@ -194,7 +194,7 @@ class SharedRuns:
         return done
 
     async def _forget(self, owner: str, *, held: bool = False) -> bool:
-        """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
+        """Delete slice by slice within `forget_s`, so that no other call to Redis waits long."""
         past = self._gateway.notices.compose("past_runs", owner)
         a_slice = (
             *("EVAL", scripts.FORGET_RUNS, 1, _index_of(owner), _SLICE, _RUN, _ALIVE, "}"),
@@ -221,17 +221,17 @@ class SharedRuns:
         return False
 
     async def withdraw(self, owner: str, name: str) -> None:
-        """Delete a run that was lost while it was being copied, whatever has come of it since."""
+        """Delete a run that was lost while it was being copied."""
         await self._gateway.execute(_deletion(_index_of(owner), [name.encode()]))
 
     async def _drop(self, owner: str, members: Sequence[Reply]) -> None:
-        """Delete the runs that are too many of one owner, and have their makers lose them."""
+        """Delete the runs over an owner's bound, and have the processes that write them lose them."""
         if members:
             lose = [self._notice("lose", name) for name in _parse_names(members)]
             await self._gateway.execute(_deletion(_index_of(owner), members), *lose)
 
     async def _all_accepted(self, owner: str, replies: Sequence[Reply]) -> bool:
-        """Whether Redis has taken all of it; an index of another type is deleted and counted."""
+        """Return whether Redis took all of it; delete and count an index of a wrong type."""
         if WRONG_TYPE in replies:
             self._gateway.discarded.count("poisoned")
             await self._gateway.execute(("UNLINK", _index_of(owner)))
@@ -242,14 +242,14 @@ class SharedRuns:
 
 
 def _deletion(index: str, members: Sequence[Reply]) -> Command:
-    """The command that deletes the runs of these names, and the names from their index."""
+    """Return the command that deletes these runs and removes their names from the index."""
     names = _parse_names(members)
     keys = [index, *map(_stream, names), *map(_alive, names)]
     return ("EVAL", scripts.DELETE_RUNS, len(keys), *keys, *members)
 
 
 def _parse_names(members: Sequence[Reply]) -> list[str]:
-    """Those of the members that are names: anybody who may write to Redis may have put others."""
+    """Return the members that are names: other writers to Redis may have added others."""
     names = []
     for member in members:
         try:

@@ -1,4 +1,4 @@
-"""Log-ins of all processes: opaque values under hashed names, so many and no more.
+"""The log-ins that all processes share: opaque values under hashed names, bounded.
 
 Unlike the cache, what is here is nowhere else: a Redis that is away is an error for the caller.
 """
@@ -21,9 +21,9 @@ _CAP_BYTES = 65_536
 
 
 class SharedSessions:
-    """A table of log-ins, or of those that have begun: `most`, and `most_each` of one owner.
+    """A table of sessions, or of log-ins under way, bounded in all and for one owner.
 
-    Of too many the least recently used go first; of too many of one owner the owner's oldest.
+    Over the bound the least recently used is evicted (LRU); over an owner's, that owner's oldest.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class SharedSessions:
         self._max_per_owner = max_per_owner
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
-        self._ended = Tombstones()  # names are random: one that was taken never comes again
+        self._ended = Tombstones()  # names are random: one that was taken is never used again
         gateway.notices.on_session_end(lambda name: self._ended.add(name, 1, held=True))
 
     async def read(self, name: str) -> bytes | None:
-        """The value of this name, which is recently used from now on.
+        """Return the value of this name, and count that as use.
 
-        Nothing for one that has been taken, whoever has put it back since.
+        None for one that was taken, even if it has been put back since.
 
         Raises:
-            UnansweredError: Redis is away. So do all the others here.
+            UnansweredError: Redis is away; the other methods raise it too.
         """
         if self._ended.cover(name, 1):
             return None
@@ -85,7 +85,7 @@ class SharedSessions:
     def _index_commands(
         self, index: str, name: str, limit: int, ttl_ms: int
     ) -> tuple[Command, ...]:
-        """Put a name into an index, and ask for those that are too many in it, oldest first."""
+        """Return commands that add a name to an index and read those over its bound, oldest first."""
         return (
             ("ZADD", index, self._now_ms, name),
             ("ZRANGE", index, -limit - _EVICTED_AT_ONCE, -limit - 1),
@@ -93,12 +93,12 @@ class SharedSessions:
         )
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
-        """Put the new value in the place of exactly the old one; False when that has changed."""
+        """Replace exactly the old value by the new one; False when it has changed (compare-and-swap)."""
         script = ("EVAL", scripts.SWAP, 1, self._value_key(name), old, new, as_ms(ttl_s))
         return await self._execute(script) == [1]
 
     async def take(self, name: str) -> bytes | None:
-        """The value of this name, which is gone with that."""
+        """Remove the value of this name and return it."""
         door, ended = self._gateway, self._ended.cover(name, 1)
         value, *_ = await self._execute(
             (
@@ -116,13 +116,13 @@ class SharedSessions:
         return value if there and not ended else None
 
     async def leave(self, owner: str, name: str) -> None:
-        """Count a value that was taken no more as its owner's."""
+        """Remove a value that was taken from its owner's index."""
         if owner:
             await self._execute(("ZREM", self._owner_index(owner), name))
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
-        """Be the only process in such a block for this name; wait for that without a limit."""
+        """Hold the lock of this name across processes; wait for it without a limit."""
         with self._gateway.notices.key_event(name) as event:
             while True:
                 event.clear()
@@ -156,7 +156,7 @@ class SharedSessions:
         if replies is None:
             raise UnansweredError("away", timed_out=False)
         first = replies[0]
-        # What strangers have put under the name is no log-in; any other refusal is no answer.
+        # A value of a wrong type is not a log-in; any other refusal counts as no answer.
         if isinstance(first, Refusal) and first != WRONG_TYPE:
             raise UnansweredError(first.code, timed_out=False)
         return replies
@@ -173,7 +173,7 @@ class SharedSessions:
 
 
 def _in_threes(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
-    """The replies of each index: see SharedSessions._listed."""
+    """Return the replies of each index: see SharedSessions._index_commands."""
     return [replies[at : at + 3] for at in range(0, len(replies), 3)]
 
 

@@ -1,4 +1,4 @@
-"""What this process knows of what was forgotten, here and elsewhere, by Redis' own clock."""
+"""Tombstones of what any process has forgotten, by Redis' own clock."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ from lyra.redis.invalidation import PastVerb
 from lyra.redis.protocol import Reply
 from lyra.redis.tombstones import Tombstones
 
-_APART_US = 10_000_000  # more than anything takes to be told
+_APART_US = 10_000_000  # more than any message takes
 
 
 class SharedTombstones:
-    """Tombstones that hear of the other processes' forgets, and tell them of this one's.
+    """Tombstones that learn of the other processes' forgets, and announce this one's.
 
-    `verb` says of what: see InvalidationBus.tell_of_past.
+    `verb` says of what: see InvalidationBus.on_past.
     """
 
     def __init__(self, gateway: RedisGateway, verb: PastVerb) -> None:
@@ -25,18 +25,18 @@ class SharedTombstones:
         gateway.notices.on_past(verb, self._on_forgotten)
 
     def cover(self, key: str, moment: int) -> bool:
-        """Whether what began at this moment has been forgotten since."""
+        """Return whether what began at this moment has been forgotten since."""
         return self._tombstones.cover(key, moment)
 
     def add(self, key: str | None, moment: int, *, held: bool) -> None:
-        """Refuse what there was of this key, or of all, up to this moment."""
+        """Refuse values of this key (None: of all) up to this moment."""
         if key is None:
             self._tombstones.add_all(moment)
         else:
             self._tombstones.add(key, moment, held=held)
 
     def parse_time(self, reply: Reply) -> int | None:
-        """The time that Redis has told, in microseconds; None if it is none."""
+        """Return the time in Redis' reply, in microseconds; None if there is none in it."""
         match reply:
             case [int(seconds), int(micros)]:
                 moment = seconds * 1_000_000 + micros
@@ -46,10 +46,10 @@ class SharedTombstones:
                 return None
 
     async def announce(self, key: str | None, *also: str, held: bool) -> None:
-        """Have all processes refuse what there was, though Redis keeps it for now; say `also` this.
+        """Have all processes refuse earlier values though Redis still has them; publish `also`.
 
-        One that is full or read-only still passes notices on. What it keeps was there before, so
-        that whoever hears this takes nothing of it any more.
+        A Redis that is full or read-only still passes messages on. Each process that gets this one
+        refuses what Redis keeps, since it is older.
         """
         replies = await self._gateway.execute(("TIME",))
         moment = self.parse_time(replies[0]) if replies else None
@@ -62,7 +62,7 @@ class SharedTombstones:
         )
 
     def _on_forgotten(self, key: str | None, moment: int, held: bool) -> None:
-        """Take over another process's forget; a moment that is yet to come is nobody's."""
+        """Take over another process's forget; a moment in the future is cut to now."""
         if self._ahead is not None:
             now = asyncio.get_running_loop().time() * 1e6 + self._ahead
             self.add(key, min(moment, round(now) + _APART_US), held=held)

@@ -1,8 +1,8 @@
-"""What was forgotten, and when by Redis' own clock: what was read before that is refused.
+"""Tombstones: what was forgotten, and when by Redis' own clock; older values are refused.
 
-Redis deletes what is forgotten, but whoever may write there could have kept a copy and put it
-back. So each process remembers by itself. It is a bounded memory of one process: one that has
-started since, or did not hear of the forget, cannot know.
+Redis deletes what is forgotten, but another writer could have kept a copy and put it back. So each
+process remembers by itself. The memory is bounded, and a process that started later, or missed the
+message, does not have it.
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ MAX_OTHERS = 2_000
 
 
 class Tombstones:
-    """Keys and the moments when they were forgotten. Bounded: the oldest gives way.
+    """Keys and the moments when they were forgotten. Bounded: the oldest is evicted.
 
-    Anybody may have keys forgotten that nobody has ever held. Those are bounded apart, so that they
-    never push out a key that was held.
+    A client may forget keys that were never held. Those have a bound of their own, so that they
+    never evict a key that was held.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Tombstones:
         self._others: OrderedDict[str, int] = OrderedDict()
 
     def add(self, key: str, moment: int, *, held: bool) -> None:
-        """Refuse what there was of this key up to this moment; `held`: there was something."""
+        """Refuse values of this key up to this moment; `held`: there was one."""
         moment = max(moment, self._held.get(key, 0), self._others.pop(key, 0))
         table, limit = self._others, MAX_OTHERS
         if held or key in self._held:
@@ -35,10 +35,10 @@ class Tombstones:
             table.popitem(last=False)
 
     def add_all(self, moment: int) -> None:
-        """Refuse what there was of any key up to this moment."""
+        """Refuse values of all keys up to this moment."""
         self._all = max(self._all, moment)
 
     def cover(self, key: str, moment: int) -> bool:
-        """Whether what there was of this key at this moment has been forgotten since."""
+        """Return whether a value of this key from this moment has been forgotten since."""
         forgotten = max(self._all, self._held.get(key, 0), self._others.get(key, 0))
         return forgotten > 0 and moment <= forgotten

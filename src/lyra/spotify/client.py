@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Below the idle timeout that servers commonly have, or requests meet closing connections. What is
-# kept warm may be older; aiohttp sends a GET again that meets one.
+# prewarmed may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
 _LARGE = 256 * 1024
-_OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
+_OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is not one
 
 
 class SpotifyClient:
-    """The one client of a process: what all listeners share, each with a part of its own."""
+    """The one client of a process; its limits are shared by all listeners, with a share for each."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class SpotifyClient:
         return SpotifyReader(self, token, self._timeout_s)
 
     def owner(self, token: Token) -> str:
-        """A name for whom this token's calls are made; it tells nothing of the token."""
+        """Return a name for the owner of this token's calls, a hash that does not reveal the token."""
         keyed = self._owners.copy()
         keyed.update(token.identity.encode())
         return keyed.hexdigest()
@@ -79,7 +79,7 @@ class SpotifyClient:
         return {"closed": len(self._pauses()), "tokens": len(self.cooldown)}
 
     def _pauses(self) -> list[float]:
-        """The seconds left at each endpoint that the operator's own app is not to call."""
+        """Return the seconds left of each pause of the operator's own app."""
         checked = (self.cooldown.blocking(OUR_APP, each) for each in PATHS)
         return [pause.retry_after_s or 0.0 for pause in checked if pause]
 
@@ -92,14 +92,14 @@ class SpotifyClient:
             self._metrics.spotify_seconds.labels(endpoint, outcome).observe(seconds)
 
     def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
-        """The trace of one call."""
+        """Give the span of one call."""
         attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
         return self._metrics.traces.span(f"GET {PATHS[endpoint]}", attributes, kind="client")
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
 
-        Paused is what all log-ins are; a bearer token's pause is nobody else's.
+        Only a pause of the operator's own app counts; one of a bearer token is that token's alone.
         """
         status: dict[str, Any] = {"state": "ok"}
         if self._failing:
@@ -111,14 +111,14 @@ class SpotifyClient:
         return status
 
     def note_success(self, endpoint: Endpoint) -> None:
-        """Take note that a read went well; log it if the one before did not."""
+        """Record a read that went well; log it if the one before did not."""
         self.budget.earn()
         if endpoint in self._failing:
             self._failing.discard(endpoint)
             log.warning("Spotify answers again: %s", endpoint)
 
     def note_failure(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
-        """Take note that a read was given up; log it if the one before went well."""
+        """Record a read that was given up; log it if the one before went well."""
         concerns_all = failure.kind in _OUTAGES or (
             failure.kind == "rate_limited" and app == OUR_APP
         )
@@ -204,9 +204,9 @@ class SpotifyReader:
             if outcome in _OUTAGES:
                 call.failed()
             elif outcome == "rejected":
-                call.answered()  # a probe with a bad token must not keep the others waiting
+                call.answered()  # a probe with a bad token must not keep the breaker half-open
             else:
-                call.ok()  # what refuses a good token, or asks it to pause, works
+                call.ok()  # Spotify works if it refuses a good token or asks it to pause
             self._client.cooldown.start(self._app, endpoint, failure)
             span.set_attributes({"error.type": failure.code})
             raise
@@ -222,7 +222,7 @@ class SpotifyReader:
         while blocked := self._client.cooldown.blocking(self._app, endpoint):
             pause_s = blocked.retry_after_s or 0.0
             if not fits(pause_s, self._left_s):
-                blocked.retryable = False  # what would be waited for is ruled out here
+                blocked.retryable = False  # a wait has just been ruled out
                 raise blocked
             await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
 
@@ -240,7 +240,7 @@ async def open_spotify(
     `clock` gives seconds since the epoch; only a Retry-After that is a date needs it.
     """
     async with aiohttp.ClientSession(
-        # A fetch that was let in never queues for a connection.
+        # A fetch that was admitted never queues for a connection.
         connector=aiohttp.TCPConnector(
             limit=CALLS_PER_FETCH * settings.spotify_max_fetches,
             keepalive_timeout=_KEEPALIVE_S,
@@ -253,7 +253,7 @@ async def open_spotify(
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         },
-        auto_decompress=False,  # by pieces it takes three times as long, and blocks the reading
+        auto_decompress=False,  # chunk by chunk it takes three times as long, and blocks reading
         raise_for_status=False,
         trust_env=False,
     ) as session:

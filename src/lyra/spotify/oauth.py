@@ -39,7 +39,7 @@ GrantFailure = Literal["refused", "misconfigured", "unavailable"]
 
 
 class GrantError(Exception):
-    """No tokens were granted; holds nothing of the request or of the answer.
+    """No tokens were granted; holds nothing of the request or of the response.
 
     `refused`: this code or refresh token is no good, and never will be. `misconfigured`: the client
     id or the redirect address is. `unavailable`: the same may go well later.
@@ -52,7 +52,7 @@ class GrantError(Exception):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a code or a refresh token was exchanged for."""
+    """The tokens that a code or a refresh token was exchanged for."""
 
     access_token: _Secret
     token_type: str
@@ -65,7 +65,7 @@ class Grant(msgspec.Struct, frozen=True):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What was granted, in the alphabet's order; what was asked for, if Spotify does not say."""
+        """The granted scopes, sorted; the requested ones, if Spotify does not say."""
         return tuple(sorted(set((" ".join(SCOPES) if self.scope is None else self.scope).split())))
 
 
@@ -74,7 +74,7 @@ class _Refusal(msgspec.Struct):
 
 
 class AccountsClient:
-    """Speaks to one accounts service for one client id; every fault comes out as a GrantError."""
+    """Speaks to one accounts service for one client id; every fault becomes a GrantError."""
 
     def __init__(
         self, http: aiohttp.ClientSession, url: str, client_id: str, clock: Callable[[], float]
@@ -89,20 +89,20 @@ class AccountsClient:
     def prewarm(self) -> None:
         """Open a connection for the code that a browser brings in a moment.
 
-        Not before somebody logs in: a POST is never sent again, and one that is kept for longer
-        may be closing when it is used.
+        Only when a log-in begins: a POST is never sent again, and a connection that idles for
+        longer may be closing when it is used.
         """
         if self._opening is None or self._opening.done():
             self._opening = asyncio.get_running_loop().create_task(self._pool.renew())
 
     async def close(self) -> None:
-        """Open no more."""
+        """Stop opening connections."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
 
     def authorize_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
-        """Where a browser is sent to ask the listener."""
+        """Return the address at which the listener is asked to consent."""
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "client_id": self.client_id,
@@ -116,7 +116,7 @@ class AccountsClient:
         return f"{self._url}/authorize?{urlencode(query)}"
 
     async def exchange(self, code: str, *, verifier: str, redirect_uri: str) -> Grant:
-        """The tokens for a code.
+        """Return the tokens for a code.
 
         Raises:
             GrantError: there are none.
@@ -131,10 +131,10 @@ class AccountsClient:
         )
 
     async def refresh(self, refresh_token: str) -> Grant:
-        """New tokens; the refresh token that is sent may be dead from then on.
+        """Return new tokens; the refresh token that is sent may be invalid from then on.
 
         Raises:
-            GrantError: there are none. After `unavailable` it may be dead all the same.
+            GrantError: there are none. Even after `unavailable` the old one may be invalid.
         """
         return await self._request_grant(
             {"grant_type": "refresh_token", "refresh_token": refresh_token}
@@ -190,7 +190,7 @@ def _failure(status: int, body: bytes, retry_after_s: float | None) -> GrantErro
 
 @asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | None]:
-    """The client for the log-in; None without a client id. Its connections close at the end."""
+    """Give the client for the log-in; None without a client id. Close its connections at the end."""
     if settings.spotify_client_id is None:
         yield None
         return

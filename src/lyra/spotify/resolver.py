@@ -1,4 +1,4 @@
-"""Host names to addresses, asked for in threads that the process does not wait for."""
+"""The DNS resolver: host names to addresses, in daemon threads."""
 
 import asyncio
 import socket
@@ -24,10 +24,10 @@ class Resolver(AbstractResolver):
         """Return the addresses of this host.
 
         Raises:
-            OSError: there are none, or nobody knows.
+            OSError: there are none, or the resolver fails.
         """
         future: Future[_Addresses] = Future()
-        future.set_running_or_notify_cancel()  # who asks may leave; the answer is then nobody's
+        future.set_running_or_notify_cancel()  # a caller may be cancelled; the result is then dropped
         Thread(target=_look_up, args=(future, host, port, family), name="dns", daemon=True).start()
         return [
             ResolveResult(
@@ -42,14 +42,14 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Leave what is still asked to itself."""
+        """Do nothing: look-ups under way end by themselves."""
 
 
 def _look_up(future: "Future[_Addresses]", host: str, port: int, family: int) -> None:
     flags = socket.AI_ADDRCONFIG
     try:
         addresses: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
-    except Exception as failure:  # noqa: BLE001 - who asked gets it, as from any pool
+    except Exception as failure:  # noqa: BLE001 - the caller gets it, as from any executor
         future.set_exception(failure)
     else:
         future.set_result(addresses)

@@ -1,4 +1,4 @@
-"""One GET on the wire: sent, read in full within its limits, or explained."""
+"""The transport: one GET, read in full within its limits, or a failure."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class AttemptCounter:
 
 
 class RawResponse(NamedTuple):
-    """What has come, its body as it travelled: to unpack it is work that can wait its turn."""
+    """A response with its body still compressed: to unpack it is work that can wait its turn."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class RawResponse(NamedTuple):
 
 
 class Transport:
-    """Sends single requests to one base address; every fault comes out as a SpotifyFailure."""
+    """Sends single requests to one base address; every fault becomes a SpotifyFailure."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Transport:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many
-        # newcomers share one core: `connect` leaves room for them, or they would look like an outage.
+        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many new
+        # connections share one core: `connect` leaves room for them, or they would look like an outage.
         self._timeout = aiohttp.ClientTimeout(
             total=0.8 * timeout_s,
             connect=0.4 * timeout_s,
@@ -70,10 +70,10 @@ class Transport:
     async def get(
         self, endpoint: Endpoint, token: Token, *, tally: AttemptCounter, deadline: float
     ) -> RawResponse:
-        """Return the answer, whole; `deadline` is a time of the running loop's clock.
+        """Return the whole response; `deadline` is a time of the running loop's clock.
 
         Raises:
-            SpotifyFailure: there is none, told without any trace of the request.
+            SpotifyFailure: there is none; it holds nothing of the request.
         """
         try:
             async with asyncio.timeout_at(deadline):
@@ -87,7 +87,7 @@ class Transport:
         """Return the body of a 200.
 
         Raises:
-            SpotifyFailure: it is too large, broken, or there is none since the status is another.
+            SpotifyFailure: the body is too large or broken, or the status is not 200.
         """
         limit = _limit(answer.status)
         body = _unpack(answer, limit)
@@ -110,12 +110,12 @@ class Transport:
 
 
 def _limit(status: int) -> int:
-    """How much of the body is read: of an error only the beginning."""
+    """Return how much of the body is read: of an error only the beginning."""
     return BODY_LIMIT if status == _OK else _ERROR_LIMIT
 
 
 async def _receive(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the body as it is sent, up to a piece over the limit."""
+    """Return the body as it is sent, up to a chunk over the limit."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
