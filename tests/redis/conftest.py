@@ -46,10 +46,10 @@ PATIENT = Timing(
 class Member:
     """One process of several: its door, its tier, and what it was told."""
 
-    def __init__(self, door: RedisGateway, metrics: Metrics) -> None:
-        self.door = door
+    def __init__(self, gateway: RedisGateway, metrics: Metrics) -> None:
+        self.gateway = gateway
         self.metrics = metrics
-        self.shared = SharedListeners(door)
+        self.shared = SharedListeners(gateway)
         self.told: list[tuple[str, str | None]] = []
         self._news = asyncio.Event()
         self.shared.on_invalidate(self._gone, replaced=self._kept)

@@ -119,7 +119,7 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
     for _ in range(2):
         member = await join()
         sessions = SharedSessions(
-            member.door,
+            member.gateway,
             kind,  # type: ignore[arg-type]
             max_entries=9,
             wall_clock=lambda: 1.0,

@@ -83,7 +83,7 @@ async def test_a_look_up_costs_few_commands_and_the_next_ones_hardly_any(
 
         assert max(costs) <= MOST_AT_FIRST
         assert max(costs[1:]) <= 4
-        assert one.member.door.describe() == {
+        assert one.member.gateway.describe() == {
             "state": "degraded",
             "reason": words.split(maxsplit=1)[0],
         }
@@ -159,7 +159,7 @@ async def test_a_real_one_that_refuses_is_degraded_once_in_the_log_and_used_when
 ) -> None:
     caplog.set_level(logging.INFO, "lyra.redis")
     one, two = await process(), await process()
-    door = one.member.door
+    door = one.member.gateway
     await admin.config_set("replica-serve-stale-data", "yes")
     await trouble(admin, yes=True)  # type: ignore[misc]
     for number in range(5):
@@ -189,9 +189,9 @@ async def test_a_node_of_a_cluster_is_degraded_before_anybody_asks(
 
     async with fake_redis(answer) as fake:
         one = await join(fake.url)
-        while one.door.describe()["state"] == "ok":  # noqa: ASYNC110 - it looks by itself
+        while one.gateway.describe()["state"] == "ok":  # noqa: ASYNC110 - it looks by itself
             await asyncio.sleep(0)
-        assert one.door.describe() == {"state": "degraded", "reason": "CLUSTER"}
+        assert one.gateway.describe() == {"state": "degraded", "reason": "CLUSTER"}
 
 
 LEAD: Command = ("EVAL", "lead")

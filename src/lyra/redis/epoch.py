@@ -34,8 +34,8 @@ class Epoch:
         """
         for last_try in (False, False, True):
             names = RedisKeys(self.current, check_key(key))
-            sent = commands(names) if self.current else ()
-            replies = await self._gateway.execute(*sent, ("GET", EPOCH))
+            prepared = commands(names) if self.current else ()
+            replies = await self._gateway.execute(*prepared, ("GET", EPOCH))
             if replies is None:
                 return None
             *rest, epoch = replies
@@ -48,11 +48,11 @@ class Epoch:
 
     async def replace(self) -> int | None:
         """Begin a new epoch; return when, in microseconds of Redis' clock, or None if it failed."""
-        epoch, notices = secrets.token_hex(8), self._gateway.notices
+        epoch, bus = secrets.token_hex(8), self._gateway.bus
         replies = await self._gateway.execute(
             (
                 *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._gateway.channel),
-                *(notices.compose("all"), notices.compose("past")),
+                *(bus.compose("all"), bus.compose("past")),
             )
         )
         match replies:

@@ -54,7 +54,7 @@ class RedisGateway:
         timing: Timing,
         refusals: Refusals | None = None,
     ) -> None:
-        self.me = secrets.token_hex(8)
+        self.sender_id = secrets.token_hex(8)
         self.timing = timing
         self.channel = channel(db)
         self.calls = metrics.tally(
@@ -66,14 +66,14 @@ class RedisGateway:
             "reason",
             _REASONS,
         )
-        self.notices = InvalidationBus(self.me, self.discarded.count)
+        self.bus = InvalidationBus(self.sender_id, self.discarded.count)
         self._sender = sender
         self._breaker = breaker
         self._refusals = refusals or Refusals(time.monotonic, rest_s=timing.rest_s)
         self._probe: asyncio.Task[object] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._checks: asyncio.Task[None] | None = None
-        self.notices.on_joined(self._check_refusals)
+        self.bus.on_joined(self._check_refusals)
         metrics.register_callback("lyra_redis", self.stats)
 
     @property
@@ -191,12 +191,12 @@ class RedisGateway:
         reason = self._breaker.refusal or self._refusals.reason
         if reason is not None:
             return {"state": "degraded", "reason": reason}
-        fine = self.notices.subscribed and not self._breaker.open
+        fine = self.bus.subscribed and not self._breaker.open
         return {"state": "ok" if fine else "degraded"}
 
     def stats(self) -> dict[str, int]:
         """Return the states at this moment, 1 for yes."""
-        return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.subscribed)}
+        return {"breaker_open": int(self._breaker.open), "hearing": int(self.bus.subscribed)}
 
 
 @asynccontextmanager
@@ -226,7 +226,7 @@ async def open_redis(
         client, breaker, metrics, db=address.db, timing=timing, refusals=refusals
     )
     subscriber = Subscriber(
-        lambda: client.subscription(gateway.channel), gateway.notices, breaker, timing, rng
+        lambda: client.subscription(gateway.channel), gateway.bus, breaker, timing, rng
     )
     try:
         async with background(subscriber.run()):

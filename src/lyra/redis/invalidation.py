@@ -60,9 +60,9 @@ class KeyEvent:
 class InvalidationBus:
     """The callbacks for messages, and the events by key: as many as callers wait at this moment."""
 
-    def __init__(self, me: str, count: Callable[[str], None]) -> None:
+    def __init__(self, sender_id: str, count: Callable[[str], None]) -> None:
         self.subscribed = False
-        self._me = me
+        self._sender_id = sender_id
         self._count = count
         self._events: dict[str, set[KeyEvent]] = {}
         self._invalidators: list[tuple[Invalidate, Replaced]] = []
@@ -96,7 +96,7 @@ class InvalidationBus:
 
     def compose(self, verb: Verb, key: str = "-") -> str:
         """Return a message, marked as this process's own."""
-        return f"{verb} {self._me} {key}"
+        return f"{verb} {self._sender_id} {key}"
 
     @contextmanager
     def key_event(self, key: str) -> Iterator[KeyEvent]:
@@ -129,19 +129,19 @@ class InvalidationBus:
             _call(invalidate, None)
         self._set_all_events()
 
-    def on_message(self, notice: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Act on a message; this process's own only sets events, a foreign one is counted."""
-        match notice.decode("ascii", "replace").split(" "):
+        match message.decode("ascii", "replace").split(" "):
             case ["all", sender, "-"]:
-                if sender == self._me:
+                if sender == self._sender_id:
                     self._set_all_events()
                 else:
                     self.invalidate_all()
             case ["kept" | "gone" | "free" as verb, sender, key] if _is_key(key):
-                if sender != self._me:
+                if sender != self._sender_id:
                     self._notify(verb, key)
                 self._set_events(key)
-            case [_, sender, *_] if sender == self._me:
+            case [_, sender, *_] if sender == self._sender_id:
                 return
             case words:
                 self._dispatch(words)
@@ -184,13 +184,13 @@ class Subscriber:
     def __init__(
         self,
         subscribe: Subscribe,
-        notices: InvalidationBus,
+        bus: InvalidationBus,
         breaker: ConsecutiveBreaker,
         timing: Timing,
         rng: Random,
     ) -> None:
         self._subscribe = subscribe
-        self._notices = notices
+        self._bus = bus
         self._breaker = breaker
         self._timing = timing
         self._rng = rng
@@ -212,17 +212,17 @@ class Subscriber:
             async with self._subscribe() as subscription:
                 joined, self._refused = True, False
                 self._breaker.record_success()
-                await self._notices.resume()
+                await self._bus.resume()
                 while True:
-                    notice = await subscription.next()
-                    if notice is not None:
-                        self._notices.on_message(notice)
+                    message = await subscription.next()
+                    if message is not None:
+                        self._bus.on_message(message)
         except UnansweredError as lost:
             self._breaker.record_failure(lost.reason, refused=lost.refused)
         except RefusedError as refused:
             self._note_refusal(str(refused))
         finally:
-            self._notices.suspend()
+            self._bus.suspend()
         return joined
 
     def _note_refusal(self, code: str) -> None:

@@ -57,11 +57,19 @@ class Lease:
 
     async def _release(self) -> None:
         self.held = False
-        door = self._gateway
-        notice = door.notices.compose("free", self._names.key)
+        gateway = self._gateway
+        message = gateway.bus.compose("free", self._names.key)
         try:
-            await door.execute(
-                ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
+            await gateway.execute(
+                (
+                    "EVAL",
+                    scripts.RELEASE,
+                    1,
+                    self._names.lease,
+                    self._value,
+                    gateway.channel,
+                    message,
+                )
             )
         except Exception:
             # What was done in the block is done; the lease expires by itself.

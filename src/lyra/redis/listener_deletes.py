@@ -24,7 +24,7 @@ class ListenerDeletes:
         self._pending_all = PendingDeletes(gateway, lambda _: self._delete_all())
         self._pending = PendingDeletes(gateway, self._delete)
         self._tombstones = SharedTombstones(gateway, "past")
-        gateway.notices.on_joined(self._retry_now)
+        gateway.bus.on_joined(self._retry_now)
 
     def was_forgotten(self, key: str, moment: int) -> bool:
         """Return whether this process knows that what began then has been forgotten since."""
@@ -48,7 +48,7 @@ class ListenerDeletes:
                 await self._epoch.execute(
                     key, lambda names: [("UNLINK", names.entry, names.generation)]
                 )
-                gone = self._gateway.notices.compose("gone", key)
+                gone = self._gateway.bus.compose("gone", key)
                 await self._tombstones.announce(key, gone, held=held)
         return done
 
@@ -58,21 +58,19 @@ class ListenerDeletes:
         if not done:
             self._pending_all.add(_ALL, held=True)
             if self._gateway.reachable:
-                await self._tombstones.announce(
-                    None, self._gateway.notices.compose("all"), held=True
-                )
+                await self._tombstones.announce(None, self._gateway.bus.compose("all"), held=True)
         return done
 
     async def _delete(self, key: str, *, held: bool = False) -> bool:
-        notices = self._gateway.notices
+        bus = self._gateway.bus
         replies = await self._epoch.execute(
             key,
             lambda names: [
                 (
                     *("EVAL", scripts.FORGET, 3),
                     *(names.entry, names.generation, names.lease),
-                    *(self._gateway.channel, notices.compose("gone", key)),
-                    *(notices.compose("past", key), int(held)),
+                    *(self._gateway.channel, bus.compose("gone", key)),
+                    *(bus.compose("past", key), int(held)),
                 )
             ],
         )

@@ -70,7 +70,7 @@ class SharedListeners:
         Call it with None also when messages may have been lost. `replaced(key)` is called when another process
         keeps a newer value; by default it is `invalidate`. Neither may block.
         """
-        self._gateway.notices.on_invalidate(invalidate, replaced or invalidate)
+        self._gateway.bus.on_invalidate(invalidate, replaced or invalidate)
 
     async def read(self, key: str) -> Held | None:
         """Return what is kept for this key; None when there is nothing, or no Redis."""
@@ -123,7 +123,7 @@ class SharedListeners:
         if not 0 < len(blob) <= CAP_BYTES:
             self._gateway.discarded.count("oversized")
             return "unknown"
-        notice = self._gateway.notices.compose("kept", key)
+        message = self._gateway.bus.compose("kept", key)
         # Under another epoch's names there is no such ticket, so it is refused there too.
         replies = await self._execute(
             key,
@@ -131,7 +131,7 @@ class SharedListeners:
                 (
                     *("EVAL", scripts.PUBLISH, 2, names.entry, names.generation),
                     *(generation.ticket, blob, ttl_ms),
-                    *(self._gateway.channel, notice),
+                    *(self._gateway.channel, message),
                 )
             ],
         )
@@ -189,7 +189,7 @@ class SharedListeners:
         """
         if not self.grants_leases:
             return "unknown"
-        with self._gateway.notices.key_event(key) as event:
+        with self._gateway.bus.key_event(key) as event:
             try:
                 async with asyncio.timeout_at(until):
                     while True:

@@ -60,14 +60,14 @@ class SharedRuns:
         self._gateway = gateway
         self._pending = PendingDeletes(gateway, self._forget)
         self._tombstones = SharedTombstones(gateway, "past_runs")
-        gateway.notices.on_joined(self._retry_now)
+        gateway.bus.on_joined(self._retry_now)
 
-    def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
+    def on_message(self, act: Callable[[RunVerb, str], None]) -> None:
         """Call `act` when another process wants a run stopped or lost, or is reading one.
 
         With `lose` the name may be an owner's too: then all runs of that owner are meant.
         """
-        self._gateway.notices.on_run(act)
+        self._gateway.bus.on_run(act)
 
     async def announce(
         self, owner: str, name: str, chat: str | None, *, ttl_s: float, again: bool = False
@@ -161,14 +161,14 @@ class SharedRuns:
 
         With `end` the names are owners', all of whose runs are to be stopped.
         """
-        if sent := [self._notice(verb, name) for name in names]:
+        if sent := [self._message(verb, name) for name in names]:
             await self._gateway.execute(*sent)
 
-    def _notice(self, verb: RunVerb, name: str) -> Command:
+    def _message(self, verb: RunVerb, name: str) -> Command:
         return (
             "PUBLISH",
             self._gateway.channel,
-            self._gateway.notices.compose(verb, check_key(name)),
+            self._gateway.bus.compose(verb, check_key(name)),
         )
 
     def was_forgotten(self, owner: str, moment: int) -> bool:
@@ -195,12 +195,12 @@ class SharedRuns:
 
     async def _forget(self, owner: str, *, held: bool = False) -> bool:
         """Delete slice by slice within `forget_s`, so that no other call to Redis waits long."""
-        past = self._gateway.notices.compose("past_runs", owner)
+        past = self._gateway.bus.compose("past_runs", owner)
         a_slice = (
             *("EVAL", scripts.FORGET_RUNS, 1, _index_of(owner), _SLICE, _RUN, _ALIVE, "}"),
             *(self._gateway.channel, past, int(held)),
         )
-        replies = await self._gateway.execute(self._notice("lose", owner), a_slice)
+        replies = await self._gateway.execute(self._message("lose", owner), a_slice)
         before = inf
         try:
             async with asyncio.timeout(self._gateway.timing.forget_s):
@@ -227,7 +227,7 @@ class SharedRuns:
     async def _drop(self, owner: str, members: Sequence[Reply]) -> None:
         """Delete the runs over an owner's bound, and have the processes that write them lose them."""
         if members:
-            lose = [self._notice("lose", name) for name in _parse_names(members)]
+            lose = [self._message("lose", name) for name in _parse_names(members)]
             await self._gateway.execute(_deletion(_index_of(owner), members), *lose)
 
     async def _all_accepted(self, owner: str, replies: Sequence[Reply]) -> bool:

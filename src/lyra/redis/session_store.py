@@ -42,7 +42,7 @@ class SharedSessions:
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
         self._ended = Tombstones()  # names are random: one that was taken is never used again
-        gateway.notices.on_session_end(lambda name: self._ended.add(name, 1, held=True))
+        gateway.bus.on_session_end(lambda name: self._ended.add(name, 1, held=True))
 
     async def read(self, name: str) -> bytes | None:
         """Return the value of this name, and count that as use.
@@ -99,15 +99,15 @@ class SharedSessions:
 
     async def take(self, name: str) -> bytes | None:
         """Remove the value of this name and return it."""
-        door, ended = self._gateway, self._ended.cover(name, 1)
+        gateway, ended = self._gateway, self._ended.cover(name, 1)
         value, *_ = await self._execute(
             (
                 "EVAL",
                 scripts.TAKE,
                 1,
                 self._value_key(name),
-                door.channel,
-                door.notices.compose("out", name),
+                gateway.channel,
+                gateway.bus.compose("out", name),
             ),
             ("ZREM", self._index, name),
         )
@@ -123,7 +123,7 @@ class SharedSessions:
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
         """Hold the lock of this name across processes; wait for it without a limit."""
-        with self._gateway.notices.key_event(name) as event:
+        with self._gateway.bus.key_event(name) as event:
             while True:
                 event.clear()
                 lease = await self._acquire_lease(name)

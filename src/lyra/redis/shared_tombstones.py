@@ -21,8 +21,8 @@ class SharedTombstones:
         self._verb: PastVerb = verb
         self._tombstones = Tombstones()
         self._ahead: float | None = None  # Redis' clock before the loop's, in microseconds
-        gateway.notices.on_joined(self._learn_time)
-        gateway.notices.on_past(verb, self._on_forgotten)
+        gateway.bus.on_joined(self._learn_time)
+        gateway.bus.on_past(verb, self._on_forgotten)
 
     def cover(self, key: str, moment: int) -> bool:
         """Return whether what began at this moment has been forgotten since."""
@@ -56,7 +56,7 @@ class SharedTombstones:
         if moment is None:
             return
         self.add(key, moment, held=held)
-        past = f"{self._gateway.notices.compose(self._verb, key or '-')} {moment} {int(held)}"
+        past = f"{self._gateway.bus.compose(self._verb, key or '-')} {moment} {int(held)}"
         await self._gateway.execute(
             *(("PUBLISH", self._gateway.channel, each) for each in (past, *also))
         )

@@ -137,9 +137,9 @@ def _unpack(answer: RawResponse, limit: int) -> bytes:
     raise SpotifyFailure("truncated")
 
 
-def explain(wrong: OSError | aiohttp.ClientError) -> SpotifyFailure:
+def explain(error: OSError | aiohttp.ClientError) -> SpotifyFailure:
     """Return the failure that this error of the network or of aiohttp means."""
-    match wrong:
+    match error:
         case TimeoutError():
             return SpotifyFailure("timeout")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():

@@ -47,8 +47,8 @@ class RunReplicator:
         self._pollers: set[asyncio.Task[None]] = set()  # one for each run that is read
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """See SharedRuns.on_notice."""
-        self._shared.on_notice(act)
+        """See SharedRuns.on_message."""
+        self._shared.on_message(act)
 
     async def replicate(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
