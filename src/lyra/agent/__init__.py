@@ -80,7 +80,7 @@ async def cache_stats() -> dict[str, int]:
 def configure(settings: Settings) -> None:
     """Use these settings in place of the environment's, from the next call on.
 
-    What was held under other settings is forgotten.
+    Entries under other settings are forgotten.
 
     Raises:
         TypeError: These are not `lyra.settings.Settings`.

@@ -47,7 +47,7 @@ class BackgroundLoop:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._lock = asyncio.Lock()
-        self._instance: _Instance | None = None  # the loop's own, as is the door
+        self._instance: _Instance | None = None  # used on the loop alone, as the lock is
 
     def settings(self) -> Settings:
         """Return the settings in use; without any so far, the environment's, read once.

@@ -46,7 +46,7 @@ _FORGOTTEN = "Everything that was held is forgotten."
 
 
 class CacheEntry(TypedDict):
-    """What is held of one listener. Both times are in UTC; at `expires` it is no longer fresh."""
+    """The cached data of one listener. Both times are in UTC; it is fresh before `expires`."""
 
     data: Answer
     timestamp: datetime

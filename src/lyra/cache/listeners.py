@@ -260,7 +260,7 @@ class ListenerCache:
         }
 
     async def sweep_forever(self) -> None:
-        """Remove expired entries every `cache_sweep_s`, so that what nobody reads goes too."""
+        """Remove expired entries every `cache_sweep_s`, so that what is not read goes too."""
         while True:
             await asyncio.sleep(self._settings.cache_sweep_s)
             await self._memory.sweep()

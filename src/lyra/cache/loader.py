@@ -130,7 +130,7 @@ class Loader:
         lease = await shared.acquire_lease(flight.key, refresh=old is not None)
         for _ in range(_WAITS):
             if lease is not None or not shared.grants_leases:
-                break  # where no lease is taken, nobody else leads either
+                break  # where Redis grants no leases, no other process holds one
             standing, entry = await self._await_other_process(shared, flight, old, token, until)
             if entry is not None:
                 return entry

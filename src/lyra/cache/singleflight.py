@@ -101,7 +101,7 @@ class Flight:
             raise
 
     def start(self, fetch: Fetch, on_done: Callable[["Flight"], None]) -> None:
-        # A context of its own: the first caller's request id is not everybody's.
+        # A context of its own: the fetch must not log under the first caller's request id.
         self.task = asyncio.get_running_loop().create_task(
             fetch(self), context=contextvars.Context()
         )

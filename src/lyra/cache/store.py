@@ -1,4 +1,4 @@
-"""A bounded memory store on aiocache's memory backend: the one door to aiocache.
+"""A bounded memory store on aiocache's memory backend: the one module that knows aiocache.
 
 The stock backend (0.12.3) has no bound, checks expiry only by a timer per key, and leaves those
 timers armed on `clear`, so that they later delete newer values. Here there are no timers: expiry

@@ -99,7 +99,7 @@ async def fetch_listening(
                 fetcher.fetch("playlists", read_playlists, _list_held_playlists)
             )
             # Here and not at the block's end: there Python 3.11 leaves this task marked as cancelled
-            # when a child fails, and a later timeout would not be told from that.
+            # when a child fails, and a later timeout could not be told from a cancellation.
             await asyncio.wait((profile, artists, tracks, plays, playlists))
     except ExceptionGroup as ended:
         failure = _first_failure(ended)

@@ -131,8 +131,8 @@ class ChannelSubscription:
             if reply is None:
                 reply = await self._answer_to_ping()
         match reply:
-            case [b"message", _, bytes(notice)]:
-                return notice
+            case [b"message", _, bytes(message)]:
+                return message
             case _:
                 return None
 

@@ -97,7 +97,7 @@ class RedisGateway:
             self.calls.count("withheld")
             return None
         withheld: list[Reply] = [self._refusals.hold_back(command) for command in commands]
-        sent = [each for each, told in zip(commands, withheld, strict=True) if told is None]
+        sent = [each for each, held in zip(commands, withheld, strict=True) if held is None]
         if len(sent) < len(commands):
             self.calls.count("withheld")
         if not sent:
@@ -108,7 +108,7 @@ class RedisGateway:
         if self._refusals.reason is not None:
             self._start_checks()
         replies = iter(answers)
-        return [next(replies, None) if told is None else told for told in withheld]
+        return [next(replies, None) if held is None else held for held in withheld]
 
     async def _check_refusals(self) -> None:
         """Find out whether Redis takes writes, before a caller's command is refused."""

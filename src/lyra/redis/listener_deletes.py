@@ -1,4 +1,4 @@
-"""Forgetting listeners in every process, also while Redis cannot be told: then it is owed.
+"""Deletes of listeners in every process; while Redis cannot be told they stay pending.
 
 Invariant: between a forget that Redis has not taken and the moment when it has, this process reads
 and publishes nothing for that key there (see `settle`).
@@ -31,7 +31,7 @@ class ListenerDeletes:
         return self._tombstones.cover(key, moment)
 
     def parse_time(self, reply: Reply) -> int | None:
-        """Return the time that Redis has told, in microseconds; None if it is none."""
+        """Return the time in Redis' reply, in microseconds; None if there is none in it."""
         return self._tombstones.parse_time(reply)
 
     async def settle(self, key: str) -> bool:

@@ -20,7 +20,7 @@ from lyra.redis.protocol import Command, Refusal, Reply
 log = logging.getLogger(__name__)
 
 CLUSTER = "CLUSTER"
-_OF_DATA = "WRONGTYPE"  # about what strangers have put under one key, not about Redis
+_OF_DATA = "WRONGTYPE"  # about a value of a wrong type, not about Redis
 _OF_ONE_COMMAND = frozenset({"NOPERM", "ERR", "RUBBISH"})  # which must be taken itself
 _GREETING = "HELLO"  # not every server knows it, and nothing depends on it
 _NEVER_HELD_BACK = frozenset(
@@ -99,7 +99,7 @@ class Refusals:
 
     def _words(self) -> set[str]:
         if self._cluster:
-            return {CLUSTER}  # whatever it says of one key or another, that is why
+            return {CLUSTER}  # the reason for all other words
         return {held.code for held in self._held.values()}
 
     def _log_changes(self, before: set[str]) -> None:
