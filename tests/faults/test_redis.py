@@ -52,7 +52,7 @@ async def behind_a_network(
         others_served(start, **shared_through(network.port)) as service,
     ):
         assert service.services.lyra.redis is not None
-        while not service.services.lyra.redis.notices.subscribed:  # noqa: ASYNC110 - rings no bell
+        while not service.services.lyra.redis.bus.subscribed:  # noqa: ASYNC110 - rings no bell
             await asyncio.sleep(0.01)
         # What was fetched while it heard nothing may not be kept; this is.
         assert (await init(service, OTHER)).status == 200

@@ -25,12 +25,12 @@ from lyra.cli.redis_greeting import unfit
 from lyra.extras import how_to_install
 from lyra.redis.url import Address, parse_address
 from lyra.settings import ANTHROPIC_URL, SettingError, Settings, shown_address
+from lyra.spotify.endpoints import CALLS_PER_FETCH
 
 CLOCK_TOLERANCE_S = 60
 _NETWORK = "check the network and the address"
 _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401
-CALLS_PER_FETCH = 5
 _SPOTIFY_CLIENT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 

@@ -25,8 +25,8 @@ from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
-from lyra.spotify.endpoints import PATHS
-from lyra.spotify.prewarm import kept_warm
+from lyra.spotify.endpoints import CALLS_PER_FETCH
+from lyra.spotify.prewarm import keep_warm
 from lyra.tracing import Tracer
 from lyra.web.api.admin import admin_app
 from lyra.web.context import SERVICES, Persona, Services
@@ -73,7 +73,7 @@ async def serve_until_stopped(
             return 0
         async with _admin_port(app[SERVICES], settings, request_log) as admin:
             port = await _listen(runner, settings, inherited)
-            await stack.enter_async_context(kept_warm(app[SERVICES].lyra.spotify.pool))
+            await stack.enter_async_context(keep_warm(app[SERVICES].lyra.spotify.prewarmer))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
@@ -189,7 +189,7 @@ def within_file_limit(settings: Settings) -> Settings:
         return settings
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # At least half is for listeners; the rest for their streams' calls and for fetches.
-    upstream = settings.max_streams + len(PATHS) * settings.spotify_max_fetches + _SPARE_FILES
+    upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
 

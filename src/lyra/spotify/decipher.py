@@ -1,4 +1,4 @@
-"""From an answer of Spotify's to its body or its failure: the one place that reads a status."""
+"""Classify a response of Spotify: to its body or its failure. The one place that reads a status."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ _BY_TEXT: tuple[tuple[str, FailureCode], ...] = (
     ("subscription required for the owner", "owner_not_premium"),
 )
 # Spotify's gateway answers 400, not 401, to some tokens that it cannot read; nothing else of these
-# five requests depends on who asks (spotipy-dev/spotipy#429, #687).
+# five requests depends on the token (spotipy-dev/spotipy#429, #687).
 _BAD_TOKEN = ("bearer authentication", "access token", "invalid_token", "no token provided")
 
 
@@ -57,9 +57,9 @@ def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds to wait, from 0 to a day; None when the header is absent or rubbish."""
-    given = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    return pause(given, now)
+    """Return the seconds of Retry-After, from 0 to a day; None when it is absent or rubbish."""
+    header = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    return pause(header, now)
 
 
 def _code(status: int, body: bytes) -> FailureCode:
@@ -86,7 +86,7 @@ def _code_by_text(body: bytes, otherwise: FailureCode) -> FailureCode:
 
 
 def _text(body: bytes) -> str:
-    """What the body says, to be looked through for words."""
+    """Return the body's message, to be searched for words."""
     return (_error(body).message or body.decode(errors="replace")).casefold()
 
 

@@ -1,4 +1,4 @@
-"""One GET on the wire: sent, read in full within its limits, or explained."""
+"""The transport: one GET, read in full within its limits, or a failure."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import aiohttp
 
+from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
 from lyra.upstream import ERROR_BODY_S, error_body
 
@@ -38,7 +38,7 @@ class AttemptCounter:
 
 
 class RawResponse(NamedTuple):
-    """What has come, its body as it travelled: to unpack it is work that can wait its turn."""
+    """A response with its body still compressed: to unpack it is work that can wait its turn."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +46,7 @@ class RawResponse(NamedTuple):
 
 
 class Transport:
-    """Sends single requests to one base address; every fault comes out as a SpotifyFailure."""
+    """Sends single requests to one base address; every fault becomes a SpotifyFailure."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Transport:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many
-        # newcomers share one core: `connect` leaves room for them, or they would look like an outage.
         self._error_body_s = min(ERROR_BODY_S, 0.2 * timeout_s)
+        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many new
+        # connections share one core: `connect` leaves room for them, or they would look like an outage.
         self._timeout = aiohttp.ClientTimeout(
             total=0.8 * timeout_s,
             connect=0.4 * timeout_s,
@@ -72,10 +72,10 @@ class Transport:
     async def get(
         self, endpoint: Endpoint, token: Token, *, tally: AttemptCounter, deadline: float
     ) -> RawResponse:
-        """Return the answer, whole; `deadline` is a time of the running loop's clock.
+        """Return the whole response; `deadline` is a time of the running loop's clock.
 
         Raises:
-            SpotifyFailure: there is none, told without any trace of the request.
+            SpotifyFailure: there is none; it holds nothing of the request.
         """
         try:
             async with asyncio.timeout_at(deadline):
@@ -89,7 +89,7 @@ class Transport:
         """Return the body of a 200.
 
         Raises:
-            SpotifyFailure: it is too large, broken, or there is none since the status is another.
+            SpotifyFailure: the body is too large or broken, or the status is not 200.
         """
         limit = _limit(answer.status)
         body = _unpack(answer, limit)
@@ -125,7 +125,7 @@ class Transport:
 
 
 def _limit(status: int) -> int:
-    """How much of the body is read: of an error only the beginning."""
+    """Return how much of the body is read: of an error only the beginning."""
     return BODY_LIMIT if status == _OK else _ERROR_LIMIT
 
 
@@ -141,9 +141,9 @@ def _unpack(answer: RawResponse, limit: int) -> bytes:
     raise SpotifyFailure("truncated")
 
 
-def explain(wrong: OSError | aiohttp.ClientError) -> SpotifyFailure:
+def explain(error: OSError | aiohttp.ClientError) -> SpotifyFailure:
     """Return the failure that this error of the network or of aiohttp means."""
-    match wrong:
+    match error:
         case TimeoutError():
             return SpotifyFailure("timeout")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
