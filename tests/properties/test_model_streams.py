@@ -163,7 +163,7 @@ class Service:
         claude = AnthropicModel(http, URL("http://127.0.0.1:9/v1/messages"), settings)  # type: ignore[arg-type]
         self._metrics, self._settings, self._claude = metrics, settings, claude
 
-    def _speaker(self) -> AnswerGenerator:
+    def _generator(self) -> AnswerGenerator:
         guard = ModelCircuit(CircuitBreaker("the model", lambda: 0.0), self._metrics)
         return AnswerGenerator(
             self._settings, self._claude, self._metrics, Zero(), guard, self.budget, KeyMaker()
@@ -174,8 +174,8 @@ class Service:
         self.http.play(stream, rng)
         # Both bounds are one: whoever kept a place would keep the next question out.
         async with self.runs.running(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
-            visit = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-            self._speaker().start(self.runs, run, visit, TURNS, request_id="1")
+            lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+            self.runs.start(run, self._generator().generate(run, lookup, TURNS, request_id="1"))
             await run.finished()
             await run.wait_closed()
             parts = run.since(0)

@@ -6,7 +6,6 @@ The run's ending never depends on what is counted, measured or added: that comes
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -38,8 +37,7 @@ from lyra.chat.parts import (
 )
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn
-from lyra.chat.runs.registry import RunRegistry
-from lyra.chat.runs.run import LEFT, Run
+from lyra.chat.runs.run import LEFT, Producer, Run
 from lyra.chat.token_quota import Reservation, TokenQuota, cost_of
 from lyra.circuit_breaker import Call
 from lyra.errors import (
@@ -86,35 +84,29 @@ class AnswerGenerator:
             return told | {"state": "resting", "rests_s": round(rest_s)}
         return told | {"state": "ok"}
 
-    def start(
-        self,
-        runs: RunRegistry,
-        run: Run,
-        visit: Lookup,
-        turns: tuple[Turn, ...],
-        *,
-        request_id: str,
-    ) -> None:
-        """Begin to fill the run up to its ending, whatever happens."""
-        runs.fill(run, self.answer(run, visit, turns, request_id=request_id))
-
-    def answer(
-        self, run: Run, visit: Lookup, turns: tuple[Turn, ...], *, request_id: str
-    ) -> Coroutine[Any, Any, None]:
-        """The work that fills the run; cancelling it closes the model's call."""
-        answer = _Generation(self, run, visit, request_id)
-        run.closing, run.failing, run.counting = answer.closing, answer.failing, answer.count
-        return answer.make(turns)
+    def generate(
+        self, run: Run, lookup: Lookup, turns: tuple[Turn, ...], *, request_id: str
+    ) -> Producer:
+        """Return what fills the run with an answer to these turns, once the run is started."""
+        return _Generation(self, run, lookup, turns, request_id)
 
 
-class _Generation:
+class _Generation(Producer):
     """One answer being made: the clock of its parts and what its ending will say."""
 
-    def __init__(self, speaker: AnswerGenerator, run: Run, visit: Lookup, request_id: str) -> None:
-        self._speaker = speaker
-        self._settings = speaker.settings
+    def __init__(
+        self,
+        generator: AnswerGenerator,
+        run: Run,
+        lookup: Lookup,
+        turns: tuple[Turn, ...],
+        request_id: str,
+    ) -> None:
+        self._generator = generator
+        self._settings = generator.settings
         self._run = run
-        self._visit = visit
+        self._lookup = lookup
+        self._turns = turns
         self._request_id = request_id
         self._began = time.monotonic()
         self._first_token_s: float | None = None
@@ -128,92 +120,92 @@ class _Generation:
         self._longest_gap_s = 0.0
         self._reservation = Reservation()
 
-    async def make(self, turns: tuple[Turn, ...]) -> None:
+    async def produce(self) -> None:
         """Fill the run up to its ending."""
         # A reader sees nothing before the listener or the model has agreed, but never waits
         # longer than this for the first byte.
-        timer = asyncio.get_running_loop().call_later(self._settings.first_byte_s, self.begin)
+        timer = asyncio.get_running_loop().call_later(self._settings.first_byte_s, self._begin)
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
-                await self.generate(turns)
+                await self._generate()
         except LyraError as failure:
-            self.fail(failure)
+            self._fail(failure)
         except TimeoutError:
-            self.fail(LlmTimeoutError())
+            self._fail(LlmTimeoutError())
         except asyncio.CancelledError as ended:
             # The task keeps it, with every frame on its way, and they know the task: a cycle.
             raise ended.with_traceback(None) from None
         except Exception:
             log.exception("an answer broke: this is a fault in Lyra")
-            self.fail(LyraError())
+            self._fail(LyraError())
         finally:
             timer.cancel()
             # Cancelled: by a stop, which has ended the run, or because its reader has left. One
             # who comes back for the rest has to see that the rest was never made.
-            self.fail(LlmInterruptedError(LEFT), ending="left")
+            self._fail(LlmInterruptedError(LEFT), ending="left")
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Show the run to its reader."""
         cache = self._cache()
         with best_effort("the time of a look-up"):
-            cache["lookup_ms"] = self._visit.lookup_ms()
+            cache["lookup_ms"] = self._lookup.lookup_ms()
         about: dict[str, Any] = {
-            "model": self._speaker.model.name,
-            "offline": self._speaker.model.offline,
+            "model": self._generator.model.name,
+            "offline": self._generator.model.offline,
             "cache": cache,
         }
-        if self._speaker.demo:
+        if self._generator.demo:
             about["demo"] = True
         self._run.begin(Start(self._run.id, about))
 
-    async def generate(self, turns: tuple[Turn, ...]) -> None:
-        self._entry = self._visit.cached or await self._load()
+    async def _generate(self) -> None:
+        self._entry = self._lookup.cached or await self._load()
         if self._entry.account:
-            self._account = self._speaker.keys.account(self._entry.account)
-        await self._reserve(self._entry, turns)
+            self._account = self._generator.keys.account(self._entry.account)
+        await self._reserve(self._entry)
         self._run.add(status("thinking"))
-        await self._relay(self._entry, turns)
+        await self._relay(self._entry)
 
-    async def _reserve(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
+    async def _reserve(self, entry: Entry) -> None:
         """Hold what the answer may cost of its account's tokens of the day."""
-        if not self._speaker.model.offline:
-            prompt = make_prompt(entry, turns, self._settings.llm_context)
+        if not self._generator.model.offline:
+            prompt = make_prompt(entry, self._turns, self._settings.llm_context)
             cost = cost_of(prompt, self._settings.max_tokens)
-            self._reservation = await self._speaker.budget.reserve(self._account, cost)
+            self._reservation = await self._generator.budget.reserve(self._account, cost)
 
     async def _load(self) -> Entry:
         """The listener of a cold token, with a status for every section that arrives."""
         self._run.add(status("loading_listening"))
-        async with aclosing(self._visit.sections()) as sections:
+        async with aclosing(self._lookup.sections()) as sections:
             async for section in sections:
                 told = {"section": section.name, "status": section.status, "ms": section.ms}
                 self._run.add(status("loading_listening", **told))
                 if section.name == "profile" and section.status == "ok":
-                    self.begin()
-        return await self._visit.entry()
+                    self._begin()
+        return await self._lookup.entry()
 
-    async def _relay(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
+    async def _relay(self, entry: Entry) -> None:
         """Pass the model's words on; a call that fails before the first one is tried once more."""
         try:
-            await self._call(entry, turns)
+            await self._call(entry)
         except TryLaterError as failure:
             if self._first_token_s is not None or not self._worth_a_retry(failure):
                 raise
-            pause = _RETRY_JITTER_S * self._speaker.rng.random()
+            pause = _RETRY_JITTER_S * self._generator.rng.random()
             await asyncio.sleep((failure.retry_after_s or 0) + pause)
-            await self._call(entry, turns)
+            await self._call(entry)
 
-    async def _call(self, entry: Entry, turns: tuple[Turn, ...]) -> None:
-        with self._speaker.guard.call(self._account) as call, self._reservation.asking():
+    async def _call(self, entry: Entry) -> None:
+        with self._generator.guard.call(self._account) as call, self._reservation.asking():
             try:
                 async with (
                     IdleTimeout(self._settings.first_token_timeout_s) as patience,
                     # Held nowhere: one emoji in a title makes it 40 kB for as long as the answer.
-                    self._speaker.model.open(
-                        make_prompt(entry, turns, self._settings.llm_context)
+                    self._generator.model.open(
+                        make_prompt(entry, self._turns, self._settings.llm_context)
                     ) as voice,
                 ):
-                    self.begin()
+                    self._begin()
                     await voice.stream_to(partial(self._on_piece, call, patience))
                     if self._done is None:
                         raise LlmTruncatedError  # a cut answer never looks complete
@@ -248,7 +240,7 @@ class _Generation:
         if self._first_token_s is None:
             self._first_token_s = now - self._began
             with best_effort("the metrics of an answer"):
-                self._speaker.metrics.first_token_seconds.observe(self._first_token_s)
+                self._generator.metrics.first_token_seconds.observe(self._first_token_s)
         elif now - self._last_word_at > self._longest_gap_s:
             self._longest_gap_s = now - self._last_word_at
         self._last_word_at = now
@@ -284,7 +276,7 @@ class _Generation:
             told["notice"] = said
         self._run.end(Finish(done.reason, told))
         with best_effort("the trace of an answer"):
-            self._speaker.metrics.traces.annotate(
+            self._generator.metrics.traces.annotate(
                 {
                     "gen_ai.usage.input_tokens": done.usage.input_tokens,
                     "gen_ai.usage.output_tokens": done.usage.output_tokens,
@@ -292,23 +284,23 @@ class _Generation:
                 }
             )
 
-    def fail(self, failure: LyraError, *, ending: str | None = None) -> None:
+    def _fail(self, failure: LyraError, *, ending: str | None = None) -> None:
         """End with a failure: as parts if a reader sees the run, else for the caller to raise."""
         if self._run.begun and not self._run.ended and ending is None:
             log.warning("an answer failed: %s", failure.code)  # else the request's line tells it
         self._run.fail(failure, ending)
 
-    def failing(self, failure: LyraError, ending: str | None) -> tuple[Part, ...]:
+    def make_failure(self, failure: LyraError, ending: str | None, /) -> tuple[Part, ...]:
         """How the run ends with a failure, and what it has cost so far."""
         self._ending, self._usage = ending or failure.code, self._usage_so_far()
         parts = failure_parts(failure, self._request_id)
         return (*parts, Finish("error", self._measured(self._usage)))
 
-    def closing(self, reason: str) -> tuple[Part, ...]:
+    def make_abort(self, reason: str) -> tuple[Part, ...]:
         """How the run ends when it is stopped here and now, with what it has cost so far."""
         self._ending, self._usage = reason, self._usage_so_far()
         if reason == "stopped":
-            self.begin()  # who asked for the end is told of it, also before the first word
+            self._begin()  # who asked for the end is told of it, also before the first word
         # useChat passes `abort` over in silence; what it keeps of it is this.
         told = {**self._measured(self._usage), "aborted": reason}
         return MessageMetadata(told), Abort(reason)
@@ -324,7 +316,7 @@ class _Generation:
         with best_effort("the budget of an account"):
             self._reservation.settle(self._usage)
         with best_effort("the metrics of an answer"):
-            self._measure(self._speaker.metrics)
+            self._measure(self._generator.metrics)
 
     def _measure(self, metrics: Metrics) -> None:
         metrics.answers.labels(self._ending).inc()
@@ -333,7 +325,7 @@ class _Generation:
         for kind, tokens in msgspec.structs.asdict(self._usage).items():
             metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)
         if self._entry is not None:
-            metrics.data_age_seconds.observe(self._visit.describe()["age_s"])
+            metrics.data_age_seconds.observe(self._lookup.describe()["age_s"])
 
     def _measured(self, usage: Usage) -> dict[str, Any]:
         first = self._first_token_s
@@ -347,5 +339,5 @@ class _Generation:
     def _cache(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
         with best_effort("the state of the cache"):
-            told |= self._visit.describe()
+            told |= self._lookup.describe()
         return told

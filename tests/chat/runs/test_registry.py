@@ -7,6 +7,7 @@ from typing import Any
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
 from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.event_log import EventLog
 from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import Run
 from lyra.settings import Settings
@@ -28,6 +29,11 @@ async def keep(runs: RunRegistry, whose: Key, chat: str | None = None) -> Run:
         run.say("word")
         run.end(Finish("stop", {}))
     return run
+
+
+async def find(runs: RunRegistry, name: str) -> EventLog | None:
+    found = await runs.find(owner(0), TOKEN, name)
+    return None if found is None else found.log
 
 
 @asynccontextmanager
@@ -84,10 +90,10 @@ async def test_a_chat_means_its_newest_answer_until_that_is_forgotten() -> None:
     async with opened() as runs:
         old, new = [await keep(runs, owner(0), "chat") for _ in range(2)]
 
-        assert await runs.find(owner(0), TOKEN, "chat") is new
-        assert await runs.find(owner(0), TOKEN, old.id) is old
+        assert await find(runs, "chat") is new
+        assert await find(runs, old.id) is old
         await runs.forget(owner(0))
-        assert [await runs.find(owner(0), TOKEN, name) for name in ("chat", old.id)] == [None] * 2
+        assert [await find(runs, name) for name in ("chat", old.id)] == [None] * 2
 
 
 async def test_nothing_is_left_of_a_listener_whose_answers_have_gone() -> None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
-from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.event_log import READERS
+from lyra.chat.runs.remote_run import Opened, RemoteRun, opened_piece, sealed_piece
 from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import Chunk, RunSnapshot

@@ -5,7 +5,8 @@ from contextlib import ExitStack, aclosing
 
 import pytest
 
-from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.event_log import READERS
+from lyra.chat.runs.remote_run import RemoteRun
 from lyra.chat.runs.replication import RunReplicator
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import RunSnapshot

@@ -8,6 +8,7 @@ from lyra.chat.request_schema import ChatInput, Turn
 from lyra.chat.runs.registry import RunRegistry
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from tests.support.producers import Work
 
 KEYS = KeyMaker()
 ONE, TWO = KEYS.key(Token("a-token-of-one")), KEYS.key(Token("a-token-of-two"))
@@ -23,7 +24,7 @@ async def test_an_answer_that_was_stopped_before_its_work_began_is_never_made() 
 
     async with runs.running(ONE, TOKEN, ASKED) as run:
         runs.stop_all(ONE)
-        runs.fill(run, work())
+        runs.start(run, Work(work))
         await asyncio.sleep(0)
     await runs.close()
 
@@ -44,7 +45,7 @@ async def test_one_listeners_answers_are_stopped_and_lost_and_nobody_elses() -> 
         runs.running(TWO, TOKEN, ASKED) as other,
     ):
         for run in (first, second, other):
-            runs.fill(run, work())
+            runs.start(run, Work(work))
         runs.stop_all(ONE)
 
         assert [run.ended for run in (first, second, other)] == [True, True, False]

@@ -9,15 +9,17 @@ import hashlib
 import logging
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import NamedTuple
 
 from lyra.cache.keys import Key
 from lyra.chat.request_schema import ChatInput
-from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.event_log import EventLog
+from lyra.chat.runs.remote_run import RemoteRun
 from lyra.chat.runs.replication import RunReplicator
-from lyra.chat.runs.run import EventLog, Run
+from lyra.chat.runs.run import Producer, Run
 from lyra.chat.runs.run_table import RunTable
 from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
@@ -35,6 +37,17 @@ _PURGED_AT_ONCE = 500
 def run_name(owner: Key, name: str) -> str:
     """What a run is called in tables: nobody can guess it without the owner's token."""
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
+
+
+class FoundRun(NamedTuple):
+    """An answer that may be read: its log, and the block within which somebody reads it.
+
+    `read` raises TooManyRequestsError for one reader or one stream of this listener too many, and
+    for a run of another process also DrainingError and OverloadedError.
+    """
+
+    log: EventLog
+    read: Callable[[], AbstractContextManager[None]]
 
 
 class RunRegistry:
@@ -96,7 +109,7 @@ class RunRegistry:
         if self._elsewhere is not None and run.resumable:
             copying = self._elsewhere.replicate(run, owner, token, self._table.names(run))
             self._own(asyncio.get_running_loop().create_task(copying))
-        with self._reading(run):
+        with self._read(run):
             yield run
 
     def _own(self, copy: asyncio.Task[None]) -> None:
@@ -133,75 +146,58 @@ class RunRegistry:
             del self._by_owner[owner]
 
     @contextmanager
-    def _reading_elsewhere(self, owner: Key) -> Iterator[None]:
-        """Be one who reads another process's run; it counts as a stream."""
+    def _read_remote(self, replicator: RunReplicator, run: RemoteRun) -> Iterator[None]:
         if self.draining:
             raise DrainingError(retry_after_s=1)
-        self._count(owner)
+        self._count(run.owner)
         self._away += 1
         self._idle.clear()
         try:
-            yield
+            with replicator.reading(run):
+                yield
         finally:
             self._away -= 1
-            self._discount(owner)
+            self._discount(run.owner)
             self._rest()
 
     def _rest(self) -> None:
         if not (self._live or self._away):
             self._idle.set()
 
-    def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
-        """Begin the work that fills this run; the table ends it when nobody wants it any more.
+    def start(self, run: Run, producer: Producer) -> None:
+        """Start the task in which this producer fills the run; this registry owns the task.
 
-        One that was stopped before is not filled: nothing of it may be begun any more.
+        It is cancelled when nobody wants the run any more. A run that was stopped before gets no
+        task: nothing of it may begin any more.
         """
         if run.ended:
-            work.close()
             return
         if self._supervisor is not None:
             self._supervisor.watch(run)
-        run.fill(work, lambda: self._filled(run))
+        run.start(producer, lambda: self._on_done(run))
 
-    def _filled(self, run: Run) -> None:
+    def _on_done(self, run: Run) -> None:
         if self._supervisor is not None:
             self._supervisor.leave(run)
         self._retire(run)
 
-    @asynccontextmanager
-    async def reading(self, log: EventLog) -> AsyncIterator[None]:
-        """Read this log for the length of the block.
-
-        Raises:
-            TooManyRequestsError: it has as many readers as one run may, or this listener streams.
-            DrainingError: the process is going down, and another one makes it.
-            OverloadedError: this process has as many streams as it may.
-        """
-        if isinstance(log, RemoteRun) and self._elsewhere is not None:
-            with self._reading_elsewhere(log.owner), self._elsewhere.reading(log):
-                yield
-        elif isinstance(log, Run):
-            with self._reading(log):
-                yield
-
     @contextmanager
-    def _reading(self, run: Run) -> Iterator[None]:
-        if run.readers >= READERS:
-            raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        run.readers += 1
-        self._readers += 1
-        if grace := self._graces.pop(run, None):
-            grace.cancel()
+    def _read(self, run: Run) -> Iterator[None]:
         try:
-            yield
+            with run.read():
+                self._readers += 1
+                if grace := self._graces.pop(run, None):
+                    grace.cancel()
+                try:
+                    yield
+                finally:
+                    self._readers -= 1
         finally:
-            run.readers -= 1
-            self._readers -= 1
             if not run.readers:
                 self._unread(run)
 
     def _unread(self, run: Run) -> None:
-        if run.ended or not run.filled:
+        if run.ended or not run.started:
             self._retire(run)
         elif not run.resumable or self.draining:
             run.cancel()
@@ -266,26 +262,29 @@ class RunRegistry:
         self._kept_bytes -= size
         self._table.remove(run)
 
-    async def find(self, owner: Key, token: Token, name: str) -> EventLog | None:
-        """The answer with this run id, or the newest of this chat, if it is this listener's.
+    async def find(self, owner: Key, token: Token, name: str) -> FoundRun | None:
+        """Return the answer with this run id, or the newest of this chat, if this listener owns it.
 
         Raises:
-            TooManyRequestsError: another process makes it, and it has as many readers here as it may.
+            TooManyRequestsError: another process makes it, and it has too many readers here.
         """
-        as_run = run_name(owner, name)
-        run = self._table.find(as_run)
-        if run is not None and (run.filled or run.ended):
-            return run
+        key = run_name(owner, name)
+        run = self._table.find(key)
+        if run is not None and (run.started or run.ended):
+            return FoundRun(run, partial(self._read, run))
         if self._elsewhere is None:
             return None
         is_chat = not name.startswith(_PREFIX)
-        return await self._elsewhere.find(owner, token, as_run, is_chat=is_chat)
+        remote = await self._elsewhere.find(owner, token, key, is_chat=is_chat)
+        if remote is None:
+            return None
+        return FoundRun(remote, partial(self._read_remote, self._elsewhere, remote))
 
     async def stop(self, owner: Key, name: str) -> bool:
         """End this listener's running answer; whether there is one, as far as is known."""
         as_run = run_name(owner, name)
         run = self._table.find(as_run)
-        if run is not None and (run.filled or run.ended):
+        if run is not None and (run.started or run.ended):
             run.stop("stopped")
             return True
         if self._elsewhere is not None:
@@ -333,7 +332,6 @@ class RunRegistry:
         return bool(owned)
 
     def _lose(self, run: Run) -> None:
-        run.resumable = False
         run.discard()
         if run in self._kept:
             self._forget(run)

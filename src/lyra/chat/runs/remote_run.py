@@ -9,22 +9,20 @@ of one that was forgotten nothing is shown, whoever has put it back.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
-from lyra.chat.runs.run import ChangeEvent
-from lyra.errors import LlmInterruptedError, TooManyRequestsError
+from lyra.chat.runs.event_log import EventLog
+from lyra.errors import LlmInterruptedError
 from lyra.redis.run_store import Chunk, SharedRuns
 from lyra.redis.sealing import open_sealed, seal
 
 log = logging.getLogger(__name__)
 
-READERS = 4  # of one run: a page in two tabs, and one that has not noticed that it is gone
 _LOOK_S = 0.1
 _LONGEST_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
 _FIRST_S = 2.0  # longer than a stream may take for its first byte
@@ -61,7 +59,7 @@ def _place(name: str, position: int, *, last: bool) -> str:
     return f"{name} {position} {'last' if last else 'more'}"
 
 
-class RemoteRun:
+class RemoteRun(EventLog):
     """One run of another process, looked at while somebody reads: see Elsewhere.reading.
 
     `pause` is the shortest time between two looks as things are; `longest_s` without anything new
@@ -79,13 +77,10 @@ class RemoteRun:
         longest_s: float,
         pace_s: Callable[[], float],
     ) -> None:
-        self.id = ""
+        super().__init__("")
         self.owner = owner
         self.name = name
-        self.ended = False
-        self.delivered = False
-        self.readers = 0
-        self.poller: asyncio.Task[None] | None = None
+        self._poller: asyncio.Task[None] | None = None
         self._shared = shared
         self._unseal = unseal
         self._grace_s = grace_s
@@ -98,7 +93,6 @@ class RemoteRun:
         self._grown_at = self._told_at = 0.0  # moments of the loop's clock
         self._blind = 0  # looks in a row that were not answered
         self._warned = False
-        self._sleepers: set[ChangeEvent] = set()
 
     def lines(self, position: int) -> list[bytes]:
         """See Log.lines.
@@ -111,29 +105,6 @@ class RemoteRun:
             return self._cut[-_FAILURE:]
         return self._lines[position:] + self._cut
 
-    @contextmanager
-    def read(self) -> Iterator[None]:
-        """Count one more reader for the length of the block.
-
-        Raises:
-            TooManyRequestsError: it has as many as one run may.
-        """
-        if self.readers >= READERS:
-            raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        self.readers += 1
-        try:
-            yield
-        finally:
-            self.readers -= 1
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        """See Log.changes. Somebody has to `poll` meanwhile."""
-        with self._told() as sleeper:
-            while not self.ended:
-                yield
-                await sleeper.woken()
-        yield
-
     @property
     def forgotten(self) -> bool:
         """Whether this process knows that the answer was forgotten, though there may be some of it."""
@@ -142,23 +113,35 @@ class RemoteRun:
 
     async def begun(self) -> bool:
         """Whether there is anything to read, waited for while somebody makes it."""
-        with self._told() as sleeper:
+        with self.change_event() as change:
             try:
                 async with asyncio.timeout(_FIRST_S):
                     while not (self._lines or self.ended or self._blind):
-                        await sleeper.woken()
+                        await change.wait()
             except TimeoutError:
                 return False
         return bool(self._lines) and not self.forgotten
 
-    @contextmanager
-    def _told(self) -> Iterator[ChangeEvent]:
-        sleeper = ChangeEvent()
-        self._sleepers.add(sleeper)
-        try:
-            yield sleeper
-        finally:
-            self._sleepers.discard(sleeper)
+    def start_polling(self) -> "asyncio.Task[None] | None":
+        """Start to poll in a task, unless one does already or there is nothing to come."""
+        if self._poller is not None or self.ended:
+            return None
+        self._poller = asyncio.get_running_loop().create_task(self.poll())
+        self._poller.add_done_callback(self._on_poller_done)
+        return self._poller
+
+    def stop_polling(self) -> None:
+        """End the polling, as nobody reads any more."""
+        if self._poller is not None:
+            self._poller.cancel()
+            self._poller = None
+
+    def _on_poller_done(self, poller: "asyncio.Task[None]") -> None:
+        if self._poller is poller:
+            self._poller = None
+            self.break_off()  # nothing polls any more, and a reader must not wait for ever
+        if not poller.cancelled() and poller.exception() is not None:
+            log.error("reading an answer of another process broke: this is a fault in Lyra")
 
     async def poll(self) -> None:
         """Look until the ending, less often while nothing comes, and say that somebody reads."""
@@ -180,7 +163,7 @@ class RemoteRun:
         if self._blind > _BLIND_LOOKS or now - self._grown_at > self._longest_s:
             self.break_off()
         if grown or self.ended or self._blind:
-            self._wake()
+            self._notify()
         return grown
 
     async def _tell(self) -> None:
@@ -244,8 +227,4 @@ class RemoteRun:
             ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
             self._cut = [part.encode() for part in ending]
         self.ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for sleeper in self._sleepers:
-            sleeper.on_change()
+        self._notify()

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from functools import partial
 from weakref import WeakValueDictionary
 
 from lyra.cache.keys import Key
@@ -106,20 +105,14 @@ class RunReplicator:
             TooManyRequestsError: it has as many readers here as one run may.
         """
         with run.read():
-            if run.poller is None and not run.ended:
-                self._poll(run)
+            if (poller := run.start_polling()) is not None:
+                self._pollers.add(poller)
+                poller.add_done_callback(self._pollers.discard)
             try:
                 yield
             finally:
-                if run.readers == 1 and run.poller is not None:
-                    run.poller.cancel()
-                    run.poller = None
-
-    def _poll(self, run: RemoteRun) -> None:
-        poller = run.poller = asyncio.get_running_loop().create_task(run.poll())
-        self._pollers.add(poller)
-        poller.add_done_callback(self._pollers.discard)
-        poller.add_done_callback(partial(_polled, run))
+                if run.readers == 1:
+                    run.stop_polling()
 
     async def close(self) -> None:
         """End all polling; who still reads is told that the answer breaks off."""
@@ -127,14 +120,6 @@ class RunReplicator:
         for poller in pollers:
             poller.cancel()
         await asyncio.gather(*pollers, return_exceptions=True)
-
-
-def _polled(run: RemoteRun, poller: asyncio.Task[None]) -> None:
-    if run.poller is poller:
-        run.poller = None
-        run.break_off()  # nobody looks any more: whoever still reads must not wait for ever
-    if not poller.cancelled() and poller.exception() is not None:
-        log.error("reading an answer of another process broke: this is a fault in Lyra")
 
 
 class _Copying:
