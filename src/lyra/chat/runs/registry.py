@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
@@ -19,6 +19,7 @@ from lyra.chat.request_schema import ChatInput
 from lyra.chat.runs.event_log import EventLog
 from lyra.chat.runs.remote_run import RemoteRun
 from lyra.chat.runs.replication import RunReplicator
+from lyra.chat.runs.retention import RunRetention
 from lyra.chat.runs.run import Producer, Run
 from lyra.chat.runs.run_table import RunTable
 from lyra.chat.runs.supervisor import RunSupervisor
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "run_"
 _STOP_S = 1.0
-_PURGED_AT_ONCE = 500
 
 
 def run_name(owner: Key, name: str) -> str:
@@ -70,12 +70,10 @@ class RunRegistry:
         self._away = 0  # who reads another process's run
         self._readers = 0  # of this process's
         self._table = RunTable()  # by run id and by the client's own chat id
-        # Ended runs, oldest first: when each goes, and how many bytes it takes.
-        self._kept: OrderedDict[Run, tuple[float, int]] = OrderedDict()
-        self._kept_bytes = 0
-        self._purge: asyncio.TimerHandle | None = None
+        self._retention = RunRetention(
+            self._table, keep_s=settings.run_keep_s, max_bytes=settings.runs_max_bytes
+        )
         self._graces: dict[Run, asyncio.TimerHandle] = {}
-        self._copies: set[asyncio.Task[None]] = set()  # at most one for each run
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
@@ -89,8 +87,7 @@ class RunRegistry:
             "live": len(self._live),
             "unread": len(self._graces),
             "readers": self._readers + self._away,
-            "kept": len(self._kept),
-            "kept_bytes": self._kept_bytes,
+            **self._retention.stats(),
         }
 
     @asynccontextmanager
@@ -107,19 +104,9 @@ class RunRegistry:
         """
         run = self._admit(owner, question)
         if self._elsewhere is not None and run.resumable:
-            copying = self._elsewhere.replicate(run, owner, token, self._table.names(run))
-            self._own(asyncio.get_running_loop().create_task(copying))
+            self._elsewhere.start_replication(run, owner, token, self._table.names(run))
         with self._read(run):
             yield run
-
-    def _own(self, copy: asyncio.Task[None]) -> None:
-        self._copies.add(copy)
-        copy.add_done_callback(self._copied)
-
-    def _copied(self, copy: asyncio.Task[None]) -> None:
-        self._copies.discard(copy)
-        if not copy.cancelled() and copy.exception() is not None:
-            log.error("the copy of an answer broke: this is a fault in Lyra")
 
     def _admit(self, owner: Key, question: ChatInput) -> Run:
         if self.draining:
@@ -224,43 +211,15 @@ class RunRegistry:
         self._discount(self._live.pop(run))
         if grace := self._graces.pop(run, None):
             grace.cancel()
-        if run.begun and not run.discarded and self._settings.run_keep_s > 0:
-            self._keep(run)
+        if run.ended:
+            self._retention.keep(run)
         else:
-            self._forget(run)
+            self._forget(run)  # it was never started
         self._rest()
 
-    def _keep(self, run: Run) -> None:
-        size = run.pack()
-        goes_at = asyncio.get_running_loop().time() + self._settings.run_keep_s
-        self._kept[run] = (goes_at, size)
-        self._kept_bytes += size
-        self._purge_kept()
-
-    def _purge_kept(self) -> None:
-        """Forget ended runs whose time has come, and the oldest while they are too many bytes.
-
-        So many at once; the loop is free before the others.
-        """
-        loop = asyncio.get_running_loop()
-        for _ in range(min(len(self._kept), _PURGED_AT_ONCE)):
-            run, (goes_at, _) = next(iter(self._kept.items()))
-            if goes_at > loop.time() and self._kept_bytes <= self._settings.runs_max_bytes:
-                break
-            self._forget(run)
-        if self._purge is not None:
-            self._purge.cancel()
-            self._purge = None
-        if self._kept:
-            first, _ = next(iter(self._kept.values()))
-            self._purge = loop.call_at(first, self._purge_kept)
-
     def _forget(self, run: Run) -> None:
-        if not run.ended:
-            run.discard()  # it was never filled
-        _, size = self._kept.pop(run, (0.0, 0))
-        self._kept_bytes -= size
-        self._table.remove(run)
+        run.discard()
+        self._retention.remove(run)
 
     async def find(self, owner: Key, token: Token, name: str) -> FoundRun | None:
         """Return the answer with this run id, or the newest of this chat, if this listener owns it.
@@ -333,7 +292,7 @@ class RunRegistry:
 
     def _lose(self, run: Run) -> None:
         run.discard()
-        if run in self._kept:
+        if run in self._retention:
             self._forget(run)
         elif not run.readers:
             run.cancel()
@@ -359,7 +318,7 @@ class RunRegistry:
         for run in list(self._live):
             run.stop("draining")
         if self._elsewhere is not None:
-            await self._elsewhere.close()
+            await self._elsewhere.stop_polling()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
@@ -372,12 +331,7 @@ class RunRegistry:
             run.stop("draining")
         for run in list(self._live):
             await run.wait_closed()
-        for copy in list(self._copies):
-            copy.cancel()
-        await asyncio.gather(*self._copies, return_exceptions=True)
         if self._elsewhere is not None:
             await self._elsewhere.close()
-        if self._purge is not None:
-            self._purge.cancel()
-        self._kept.clear()
+        self._retention.close()
         self._table.clear()

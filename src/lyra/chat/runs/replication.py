@@ -44,18 +44,30 @@ class RunReplicator:
         # Kept by those who read, or are about to: so all of them share the copy and its poller.
         self._runs: WeakValueDictionary[str, RemoteRun] = WeakValueDictionary()
         self._pollers: set[asyncio.Task[None]] = set()  # one for each run that is read
+        self._copies: set[asyncio.Task[None]] = set()  # one for each run of this process
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
         """See SharedRuns.on_notice."""
         self._shared.on_notice(act)
 
-    async def replicate(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
-        """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
+    def start_replication(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
+        """Start the task that copies this run to Redis, up to its ending; this object owns it.
+
+        `names` are the run's own and its chat's.
+        """
 
         def sealed(position: int, opened: Opened, last: bool) -> bytes:
             return sealed_piece(self._secret, token.identity, names[0], position, opened, last=last)
 
-        await _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
+        copying = _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
+        task = asyncio.get_running_loop().create_task(copying)
+        self._copies.add(task)
+        task.add_done_callback(self._on_copy_done)
+
+    def _on_copy_done(self, task: asyncio.Task[None]) -> None:
+        self._copies.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the copy of an answer broke: this is a fault in Lyra")
 
     async def stop(self, name: str) -> None:
         """Have this run, or the newest of this chat, stopped by whichever process makes it."""
@@ -114,12 +126,21 @@ class RunReplicator:
                 if run.readers == 1:
                     run.stop_polling()
 
+    async def stop_polling(self) -> None:
+        """End all polling; its readers are told that the answer breaks off."""
+        await _cancel(self._pollers)
+
     async def close(self) -> None:
-        """End all polling; who still reads is told that the answer breaks off."""
-        pollers = list(self._pollers)
-        for poller in pollers:
-            poller.cancel()
-        await asyncio.gather(*pollers, return_exceptions=True)
+        """End all polling and all copying."""
+        await _cancel(self._copies)
+        await _cancel(self._pollers)
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 class _Copying:
