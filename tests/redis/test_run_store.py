@@ -152,7 +152,9 @@ async def test_an_answer_whose_process_has_died_does_not_look_complete(
                 reading = tasks.create_task(resume(second, "chat-1"))
                 await until(lambda: streams(second) == 1)
                 # What a dead process leaves behind: pieces without an end, and no sign of life.
-                first.services.runs._copies.pop().cancel()
+                replicator = first.services.runs._elsewhere
+                assert replicator is not None
+                replicator._copies.pop().cancel()
                 await admin.delete(*await admin.keys("lyra:v2:run-alive:*"))
             model.go_on.set()
 
