@@ -173,10 +173,10 @@ class Service:
         """The run of one question, and its parts."""
         self.http.play(stream, rng)
         # Both bounds are one: whoever kept a place would keep the next question out.
-        async with self.runs.running(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
+        async with self.runs.open_run(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
             lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
             self.runs.start(run, self._generator().generate(run, lookup, TURNS, request_id="1"))
-            await run.finished()
+            await run.wait_ended()
             await run.wait_closed()
             parts = run.since(0)
         return run, parts

@@ -15,10 +15,10 @@ from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.lookup import Lookup
 from lyra.chat.best_effort import best_effort
-from lyra.chat.ending_notices import notice
-from lyra.chat.evidence import facts
+from lyra.chat.ending_notices import ending_notice
+from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions import card, find_mentions
+from lyra.chat.mentions import find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import RESTING, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage
@@ -35,7 +35,7 @@ from lyra.chat.parts import (
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn
 from lyra.chat.runs.run import LEFT, Producer, Run
-from lyra.chat.token_quota import Reservation, TokenQuota, cost_of
+from lyra.chat.token_quota import Reservation, TokenQuota, estimate_cost
 from lyra.circuit_breaker import Call
 from lyra.errors import (
     LlmInterruptedError,
@@ -61,8 +61,8 @@ class AnswerGenerator:
     model: ChatModel
     metrics: Metrics
     rng: Random
-    guard: ModelCircuit
-    budget: TokenQuota
+    circuit: ModelCircuit
+    quota: TokenQuota
     keys: KeyMaker
     demo: bool = False
 
@@ -76,7 +76,7 @@ class AnswerGenerator:
         description: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
         if not self.ready:
             return description | {"state": "starting"}
-        if retry_in_s := self.guard.retry_in_s:
+        if retry_in_s := self.circuit.retry_in_s:
             return description | {"state": "resting", "rests_s": round(retry_in_s)}
         return description | {"state": "ok"}
 
@@ -161,8 +161,8 @@ class _Generation(Producer):
         """Hold what the answer may cost of its account's tokens of the day."""
         if not self._generator.model.offline:
             prompt = make_prompt(entry, self._turns, self._settings.llm_context)
-            cost = cost_of(prompt, self._settings.max_tokens)
-            self._reservation = await self._generator.budget.reserve(self._account, cost)
+            cost = estimate_cost(prompt, self._settings.max_tokens)
+            self._reservation = await self._generator.quota.reserve(self._account, cost)
 
     async def _load(self) -> Entry:
         """Wait for the data of a cold token, with a status for every section that arrives."""
@@ -187,7 +187,7 @@ class _Generation(Producer):
             await self._call(entry)
 
     async def _call(self, entry: Entry) -> None:
-        with self._generator.guard.call(self._account) as call, self._reservation.asking():
+        with self._generator.circuit.call(self._account) as call, self._reservation.send_prompt():
             try:
                 async with (
                     IdleTimeout(self._settings.first_token_timeout_s) as idle_timeout,
@@ -226,12 +226,12 @@ class _Generation(Producer):
         room = self._settings.answer_max_bytes - self._stats.bytes
         if text.isascii() and len(text) <= room:
             self._stats.add_bytes(len(text))
-            self._run.say(text)
+            self._run.add_text(text)
             return True
         encoded = text.encode("utf-8", "replace")
         self._stats.add_bytes(len(encoded))
         if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
-            self._run.say(fitting)
+            self._run.add_text(fitting)
         return len(encoded) <= room
 
     def _add_citations(self, text: str) -> None:
@@ -240,8 +240,8 @@ class _Generation(Producer):
         listening = self._entry.listening()
         mentions = find_mentions(text, listening)
         for mention in mentions:
-            self._run.add(card(mention))
-        if evidence := facts(listening, mentions):
+            self._run.add(make_card(mention))
+        if evidence := find_evidence(listening, mentions):
             self._run.add(Because({"facts": evidence}))
 
     def _finish(self, done: Done) -> None:
@@ -250,7 +250,7 @@ class _Generation(Producer):
             with best_effort("the cards of an answer"):
                 self._add_citations(text)
         metadata = self._close_stats(done.reason, done.usage)
-        if sentence := notice(done.reason, text):
+        if sentence := ending_notice(done.reason, text):
             metadata["notice"] = sentence
         self._run.end(Finish(done.reason, metadata))
         with best_effort("the trace of an answer"):

@@ -35,8 +35,8 @@ def breaks(*_: object, **__: object) -> None:
 
 BESIDE = (
     "lyra.chat.generation.find_mentions",
-    "lyra.chat.generation.card",
-    "lyra.chat.generation.facts",
+    "lyra.chat.generation.make_card",
+    "lyra.chat.generation.find_evidence",
     "lyra.chat.token_quota.Reservation.settle",
     "lyra.metrics.Times.observe",
     "lyra.tracing.Tracer.annotate",
@@ -95,7 +95,7 @@ async def test_a_reader_that_breaks_is_no_fault_of_the_answer() -> None:
     run = Run("run_1")
     with run.follow(Broken()), run.change_event() as other:
         run.begin(StartPart(run.id, {}))
-        run.say("Words.")
+        run.add_text("Words.")
         run.end(Finish("stop", {}))
         await other.wait()
 
@@ -199,7 +199,7 @@ OWNER = Key("owner")
 
 async def unread(runs: RunRegistry, work: Deaf) -> Run:
     """A run whose reader has left, and whose work does not mind."""
-    async with runs.running(OWNER, TOKEN, QUESTION) as run:
+    async with runs.open_run(OWNER, TOKEN, QUESTION) as run:
         runs.start(run, Work(work.listen))
         await asyncio.sleep(0)
     return run
@@ -248,9 +248,9 @@ async def test_a_run_that_is_over_is_watched_no_more() -> None:
     clock = Clock()
     supervisor = RunSupervisor(120, clock=clock)
     runs = RunRegistry(Settings(), None, supervisor)
-    async with runs.running(OWNER, TOKEN, QUESTION) as run:
+    async with runs.open_run(OWNER, TOKEN, QUESTION) as run:
         runs.start(run, Work(nothing))
-        await run.finished()
+        await run.wait_ended()
         await run.wait_closed()
     clock.now += OVERDUE_S
     supervisor.look()

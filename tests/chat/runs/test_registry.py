@@ -24,9 +24,9 @@ def owner(number: int) -> Key:
 async def keep(runs: RunRegistry, whose: Key, chat: str | None = None) -> Run:
     """An answer that has ended and is kept."""
     question = ChatInput((Turn("user", "x"),), chat_id=chat)
-    async with runs.running(whose, TOKEN, question) as run:
+    async with runs.open_run(whose, TOKEN, question) as run:
         run.begin(Start(run.id, {}))
-        run.say("word")
+        run.add_text("word")
         run.end(Finish("stop", {}))
     return run
 

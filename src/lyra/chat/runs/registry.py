@@ -34,7 +34,7 @@ _PREFIX = "run_"
 _STOP_S = 1.0
 
 
-def run_name(owner: Key, name: str) -> str:
+def make_run_key(owner: Key, name: str) -> str:
     """What a run is called in tables: nobody can guess it without the owner's token."""
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
@@ -56,19 +56,19 @@ class RunRegistry:
     def __init__(
         self,
         settings: Settings,
-        elsewhere: RunReplicator | None = None,
+        replicator: RunReplicator | None = None,
         supervisor: RunSupervisor | None = None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._elsewhere = elsewhere
-        if elsewhere is not None:
-            elsewhere.on_notice(self._noticed)
+        self._replicator = replicator
+        if replicator is not None:
+            replicator.on_notice(self._on_notice)
         self._live: dict[Run, Key] = {}
         # Streams by listener: live runs, and those who read another process's.
         self._by_owner: Counter[Key] = Counter()
-        self._away = 0  # who reads another process's run
-        self._readers = 0  # of this process's
+        self._remote_readers = 0  # who reads another process's run
+        self._local_readers = 0  # of this process's
         self._table = RunTable()  # by run id and by the client's own chat id
         self._retention = RunRetention(
             self._table, keep_s=settings.run_keep_s, max_bytes=settings.runs_max_bytes
@@ -86,12 +86,12 @@ class RunRegistry:
         return {
             "live": len(self._live),
             "unread": len(self._graces),
-            "readers": self._readers + self._away,
+            "readers": self._local_readers + self._remote_readers,
             **self._retention.stats(),
         }
 
     @asynccontextmanager
-    async def running(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
+    async def open_run(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
         """A new run of this listener with its first reader.
 
         When the last reader leaves, the run and the work that fills it end: at once, or after
@@ -103,8 +103,8 @@ class RunRegistry:
             OverloadedError: the process has.
         """
         run = self._admit(owner, question)
-        if self._elsewhere is not None and run.resumable:
-            self._elsewhere.start_replication(run, owner, token, self._table.names(run))
+        if self._replicator is not None and run.resumable:
+            self._replicator.start_replication(run, owner, token, self._table.names(run))
         with self._read(run):
             yield run
 
@@ -116,18 +116,18 @@ class RunRegistry:
         self._live[run] = owner
         self._idle.clear()
         names = (run.id,) if question.chat_id is None else (run.id, question.chat_id)
-        self._table.add(run, owner, [run_name(owner, name) for name in names])
+        self._table.add(run, owner, [make_run_key(owner, name) for name in names])
         return run
 
     def _count(self, owner: Key) -> None:
         """Count one more stream of this listener, until `_discount`; or refuse it."""
         if self._by_owner[owner] >= self._settings.streams_per_token:
             raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        if len(self._live) + self._away >= self._settings.max_streams:
+        if len(self._live) + self._remote_readers >= self._settings.max_streams:
             raise OverloadedError(retry_after_s=1)
         self._by_owner[owner] += 1
 
-    def _discount(self, owner: Key) -> None:
+    def _uncount(self, owner: Key) -> None:
         self._by_owner[owner] -= 1
         if not self._by_owner[owner]:
             del self._by_owner[owner]
@@ -137,18 +137,18 @@ class RunRegistry:
         if self.draining:
             raise DrainingError(retry_after_s=1)
         self._count(run.owner)
-        self._away += 1
+        self._remote_readers += 1
         self._idle.clear()
         try:
-            with replicator.reading(run):
+            with replicator.read(run):
                 yield
         finally:
-            self._away -= 1
-            self._discount(run.owner)
-            self._rest()
+            self._remote_readers -= 1
+            self._uncount(run.owner)
+            self._update_idle()
 
-    def _rest(self) -> None:
-        if not (self._live or self._away):
+    def _update_idle(self) -> None:
+        if not (self._live or self._remote_readers):
             self._idle.set()
 
     def start(self, run: Run, producer: Producer) -> None:
@@ -165,25 +165,25 @@ class RunRegistry:
 
     def _on_done(self, run: Run) -> None:
         if self._supervisor is not None:
-            self._supervisor.leave(run)
+            self._supervisor.unwatch(run)
         self._retire(run)
 
     @contextmanager
     def _read(self, run: Run) -> Iterator[None]:
         try:
             with run.read():
-                self._readers += 1
+                self._local_readers += 1
                 if grace := self._graces.pop(run, None):
                     grace.cancel()
                 try:
                     yield
                 finally:
-                    self._readers -= 1
+                    self._local_readers -= 1
         finally:
             if not run.readers:
-                self._unread(run)
+                self._on_unread(run)
 
-    def _unread(self, run: Run) -> None:
+    def _on_unread(self, run: Run) -> None:
         if run.ended or not run.started:
             self._retire(run)
         elif not run.resumable or self.draining:
@@ -193,8 +193,8 @@ class RunRegistry:
 
     def start_grace(self, run: Run) -> None:
         """Let a run without a reader go on for `resume_grace_s`, counted from now."""
-        if old := self._graces.pop(run, None):
-            old.cancel()
+        if previous := self._graces.pop(run, None):
+            previous.cancel()
         if not run.readers and run in self._live:
             loop = asyncio.get_running_loop()
             grace = loop.call_later(self._settings.resume_grace_s, self._abandon, run)
@@ -208,14 +208,14 @@ class RunRegistry:
         """Keep a run that is neither filled nor read any more; one that was never shown goes."""
         if run.busy or run not in self._live:
             return
-        self._discount(self._live.pop(run))
+        self._uncount(self._live.pop(run))
         if grace := self._graces.pop(run, None):
             grace.cancel()
         if run.ended:
             self._retention.keep(run)
         else:
             self._forget(run)  # it was never started
-        self._rest()
+        self._update_idle()
 
     def _forget(self, run: Run) -> None:
         run.discard()
@@ -227,35 +227,35 @@ class RunRegistry:
         Raises:
             TooManyRequestsError: another process makes it, and it has too many readers here.
         """
-        key = run_name(owner, name)
+        key = make_run_key(owner, name)
         run = self._table.find(key)
         if run is not None and (run.started or run.ended):
             return FoundRun(run, partial(self._read, run))
-        if self._elsewhere is None:
+        if self._replicator is None:
             return None
         is_chat = not name.startswith(_PREFIX)
-        remote = await self._elsewhere.find(owner, token, key, is_chat=is_chat)
+        remote = await self._replicator.find(owner, token, key, is_chat=is_chat)
         if remote is None:
             return None
-        return FoundRun(remote, partial(self._read_remote, self._elsewhere, remote))
+        return FoundRun(remote, partial(self._read_remote, self._replicator, remote))
 
     async def stop(self, owner: Key, name: str) -> bool:
         """End this listener's running answer; whether there is one, as far as is known."""
-        as_run = run_name(owner, name)
-        run = self._table.find(as_run)
+        key = make_run_key(owner, name)
+        run = self._table.find(key)
         if run is not None and (run.started or run.ended):
             run.stop("stopped")
             return True
-        if self._elsewhere is not None:
+        if self._replicator is not None:
             # Whoever makes it will hear of it; nobody but the owner can know its name.
-            await self._elsewhere.stop(as_run)
-        return self._elsewhere is not None
+            await self._replicator.stop(key)
+        return self._replicator is not None
 
     def stop_all(self, owner: Key) -> None:
         """End this listener's running answers in this process, at once and for good."""
-        for run in self._table.of(owner):
+        for run in self._table.owned_by(owner):
             run.stop("stopped")
-            self._lose(run)
+            self._discard(run)
 
     async def end(self, owner: Key) -> bool:
         """End this listener's running answers in every process, and forget all others.
@@ -264,33 +264,33 @@ class RunRegistry:
         """
         self.stop_all(owner)
         forgotten = await self.forget(owner)
-        if self._elsewhere is not None:
-            await self._elsewhere.end(owner)
+        if self._replicator is not None:
+            await self._replicator.end(owner)
         return forgotten
 
-    def _noticed(self, verb: RunVerb, name: str) -> None:
+    def _on_notice(self, verb: RunVerb, name: str) -> None:
         if verb == "end":
             self.stop_all(Key(name))
             return
         run = self._table.find(name)
         if run is None:
             if verb == "lose":
-                self._lose_all(Key(name))
+                self._discard_all(Key(name))
         elif verb == "stop":
             run.stop("stopped")
         elif verb == "lose":
-            self._lose(run)
+            self._discard(run)
         elif run.resumable:
             self.start_grace(run)
 
-    def _lose_all(self, owner: Key) -> bool:
+    def _discard_all(self, owner: Key) -> bool:
         """Lose this listener's runs; whether there are any."""
-        owned = self._table.of(owner)
+        owned = self._table.owned_by(owner)
         for run in owned:
-            self._lose(run)
+            self._discard(run)
         return bool(owned)
 
-    def _lose(self, run: Run) -> None:
+    def _discard(self, run: Run) -> None:
         run.discard()
         if run in self._retention:
             self._forget(run)
@@ -302,8 +302,8 @@ class RunRegistry:
 
         False when other processes may still have some: they forget them as soon as they can.
         """
-        held = self._lose_all(owner)
-        return self._elsewhere is None or await self._elsewhere.forget(owner, held=held)
+        had_any = self._discard_all(owner)
+        return self._replicator is None or await self._replicator.forget(owner, held=had_any)
 
     async def drain(self) -> None:
         """Admit no more; give the running ones `drain_s` to finish, then stop them."""
@@ -317,8 +317,8 @@ class RunRegistry:
     async def _stop_all(self) -> None:
         for run in list(self._live):
             run.stop("draining")
-        if self._elsewhere is not None:
-            await self._elsewhere.stop_polling()
+        if self._replicator is not None:
+            await self._replicator.stop_polling()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
@@ -331,7 +331,7 @@ class RunRegistry:
             run.stop("draining")
         for run in list(self._live):
             await run.wait_closed()
-        if self._elsewhere is not None:
-            await self._elsewhere.close()
+        if self._replicator is not None:
+            await self._replicator.close()
         self._retention.close()
         self._table.clear()

@@ -24,38 +24,38 @@ from lyra.redis.sealing import open_sealed, seal
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
-_LONGEST_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
-_FIRST_S = 2.0  # longer than a stream may take for its first byte
-_BLIND_LOOKS = 8  # some seconds
-_FAILURE = 3  # parts that tell of a failure
+_MAX_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
+_BEGIN_TIMEOUT_S = 2.0  # longer than a stream may take for its first byte
+_MAX_UNANSWERED = 8  # some seconds
+_FAILURE_PARTS = 3  # parts that tell of a failure
 
 
-class Opened(NamedTuple):
+class ChunkContent(NamedTuple):
     """What a piece holds: the moment of its run, by Redis' clock, and some lines."""
 
     moment: int
     lines: list[bytes]
 
 
-def sealed_piece(
-    secret: str, identity: str, name: str, position: int, opened: Opened, *, last: bool
+def seal_chunk(
+    secret: str, identity: str, name: str, position: int, content: ChunkContent, *, last: bool
 ) -> bytes:
     """These lines, sealed for this very place of this run of this moment."""
-    plain = b"\n".join([b"%d" % opened.moment, *opened.lines])
-    return seal(secret, identity, _place(name, position, last=last), plain)
+    plain = b"\n".join([b"%d" % content.moment, *content.lines])
+    return seal(secret, identity, _seal_context(name, position, last=last), plain)
 
 
-def opened_piece(secret: str, identity: str, name: str, piece: Chunk) -> Opened | None:
+def open_chunk(secret: str, identity: str, name: str, chunk: Chunk) -> ChunkContent | None:
     """What is in a piece; None for anything that was not sealed for just this place."""
-    place = _place(name, piece.position, last=piece.last)
-    plain = open_sealed(secret, identity, place, piece.sealed)
+    context = _seal_context(name, chunk.position, last=chunk.last)
+    plain = open_sealed(secret, identity, context, chunk.sealed)
     if plain is None:
         return None
     moment, *lines = plain.split(b"\n")
-    return Opened(int(moment), lines) if moment.isdigit() else None
+    return ChunkContent(int(moment), lines) if moment.isdigit() else None
 
 
-def _place(name: str, position: int, *, last: bool) -> str:
+def _seal_context(name: str, position: int, *, last: bool) -> str:
     return f"{name} {position} {'last' if last else 'more'}"
 
 
@@ -71,7 +71,7 @@ class RemoteRun(EventLog):
         shared: SharedRuns,
         owner: Key,
         name: str,
-        unseal: Callable[[Chunk], Opened | None],
+        opener: Callable[[Chunk], ChunkContent | None],
         *,
         grace_s: float,
         longest_s: float,
@@ -82,16 +82,16 @@ class RemoteRun(EventLog):
         self.name = name
         self._poller: asyncio.Task[None] | None = None
         self._shared = shared
-        self._unseal = unseal
+        self._open_chunk = opener
         self._grace_s = grace_s
         self._longest_s = longest_s
         self._pace_s = pace_s
         self._lines: list[bytes] = []
-        self._cut: list[bytes] = []  # how it ends, if not as its maker meant it to
+        self._cut_ending: list[bytes] = []  # how it ends, if not as its maker meant it to
         self._after = "-"
         self._moment: int | None = None  # of the run, once a piece has told it
-        self._grown_at = self._told_at = 0.0  # moments of the loop's clock
-        self._blind = 0  # looks in a row that were not answered
+        self._grown_at = self._reported_at = 0.0  # moments of the loop's clock
+        self._unanswered = 0  # looks in a row that were not answered
         self._warned = False
 
     def lines(self, position: int) -> list[bytes]:
@@ -102,8 +102,8 @@ class RemoteRun(EventLog):
         """
         if position > len(self._lines):
             # What is open to that reader is unknown here, so nothing is closed.
-            return self._cut[-_FAILURE:]
-        return self._lines[position:] + self._cut
+            return self._cut_ending[-_FAILURE_PARTS:]
+        return self._lines[position:] + self._cut_ending
 
     @property
     def forgotten(self) -> bool:
@@ -111,12 +111,12 @@ class RemoteRun(EventLog):
         moment = self._moment
         return moment is not None and self._shared.was_forgotten(self.owner, moment)
 
-    async def begun(self) -> bool:
+    async def wait_begun(self) -> bool:
         """Whether there is anything to read, waited for while somebody makes it."""
         with self.change_event() as change:
             try:
-                async with asyncio.timeout(_FIRST_S):
-                    while not (self._lines or self.ended or self._blind):
+                async with asyncio.timeout(_BEGIN_TIMEOUT_S):
+                    while not (self._lines or self.ended or self._unanswered):
                         await change.wait()
             except TimeoutError:
                 return False
@@ -146,68 +146,68 @@ class RemoteRun(EventLog):
     async def poll(self) -> None:
         """Look until the ending, less often while nothing comes, and say that somebody reads."""
         self._grown_at = asyncio.get_running_loop().time()
-        self._told_at = self._grown_at - self._grace_s
+        self._reported_at = self._grown_at - self._grace_s
         pause_s = _LOOK_S
         while not self.ended:
-            grown = await self._looked()
-            pause_s = _LOOK_S if grown else min(1.5 * pause_s, self._longest_pause_s)
-            await self._tell()
+            grew = await self._poll_once()
+            pause_s = _LOOK_S if grew else min(1.5 * pause_s, self._longest_pause_s)
+            await self._report_reader()
             await asyncio.sleep(max(pause_s, self._pace_s()))
 
-    async def _looked(self) -> bool:
+    async def _poll_once(self) -> bool:
         """Look once, and wake who waits for what it shows; whether there is more than before."""
         before = len(self._lines)
-        self._blind = 0 if await self.look() else self._blind + 1
-        now, grown = asyncio.get_running_loop().time(), len(self._lines) > before
-        self._grown_at = now if grown else self._grown_at
-        if self._blind > _BLIND_LOOKS or now - self._grown_at > self._longest_s:
+        self._unanswered = 0 if await self.look() else self._unanswered + 1
+        now, grew = asyncio.get_running_loop().time(), len(self._lines) > before
+        self._grown_at = now if grew else self._grown_at
+        if self._unanswered > _MAX_UNANSWERED or now - self._grown_at > self._longest_s:
             self.break_off()
-        if grown or self.ended or self._blind:
+        if grew or self.ended or self._unanswered:
             self._notify()
-        return grown
+        return grew
 
-    async def _tell(self) -> None:
+    async def _report_reader(self) -> None:
         """Say in time that somebody reads, once for all who do."""
         now = asyncio.get_running_loop().time()
-        if self._lines and not self.ended and now - self._told_at >= self._grace_s / 3:
-            self._told_at = now
+        if self._lines and not self.ended and now - self._reported_at >= self._grace_s / 3:
+            self._reported_at = now
             await self._shared.tell("read", [self.name])
 
     @property
     def _longest_pause_s(self) -> float:
         """Short enough for the maker to hear in time that somebody reads."""
-        return max(_LOOK_S, min(_LONGEST_PAUSE_S, self._grace_s / 3))
+        return max(_LOOK_S, min(_MAX_PAUSE_S, self._grace_s / 3))
 
     async def look(self) -> bool:
         """Take over what has come; whether Redis answered."""
         if self.forgotten:
             self.break_off()
             return True
-        glimpse = await self._shared.read(self.name, self._after)
-        if glimpse is None:
+        snapshot = await self._shared.read(self.name, self._after)
+        if snapshot is None:
             return False
-        for piece in glimpse.pieces:
-            self._take(piece)
-        if not (glimpse.alive or glimpse.pieces):
+        for chunk in snapshot.pieces:
+            self._take_chunk(chunk)
+        if not (snapshot.alive or snapshot.pieces):
             self.break_off()  # its process is gone, or the run is: forgotten, or evicted
         return True
 
-    def _take(self, piece: Chunk) -> None:
+    def _take_chunk(self, chunk: Chunk) -> None:
         if self.ended:
             return
-        opened = self._unseal(piece)
-        self._after = piece.at
-        if opened is None:
+        content = self._open_chunk(chunk)
+        self._after = chunk.at
+        if content is None:
             self._warn()
             return
-        self._moment, fresh = opened
+        self._moment, fresh = content
         if self.forgotten:
             self.break_off()
-        elif piece.position > len(self._lines):
+        elif chunk.position > len(self._lines):
             self.break_off()  # what is missing will not come any more
         else:
-            self._lines += fresh[len(self._lines) - piece.position :]
-            self.ended = piece.last
+            self._lines += fresh[len(self._lines) - chunk.position :]
+            self.ended = chunk.last
             if self._lines and not self.id:
                 self.id = str(orjson.loads(self._lines[0]).get("messageId", ""))
 
@@ -221,10 +221,10 @@ class RemoteRun(EventLog):
         if self.ended:
             return
         if self._lines:
-            told = b"".join(self._lines)
-            open_text = b'"type":"text-start"' in told and b'"type":"text-end"' not in told
-            ending: list[Part] = [TextEnd("t1")] if open_text else []
+            shown = b"".join(self._lines)
+            text_open = b'"type":"text-start"' in shown and b'"type":"text-end"' not in shown
+            ending: list[Part] = [TextEnd("t1")] if text_open else []
             ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
-            self._cut = [part.encode() for part in ending]
+            self._cut_ending = [part.encode() for part in ending]
         self.ended = True
         self._notify()

@@ -11,7 +11,7 @@ from contextlib import aclosing, contextmanager
 from weakref import WeakValueDictionary
 
 from lyra.cache.keys import Key
-from lyra.chat.runs.remote_run import Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.remote_run import ChunkContent, RemoteRun, open_chunk, seal_chunk
 from lyra.chat.runs.run import Run
 from lyra.redis.invalidation import RunVerb
 from lyra.redis.run_store import Kept, SharedRuns
@@ -19,12 +19,12 @@ from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)
 
-_COPY_S = 0.2  # words that are this old can be read elsewhere
-_SIGN_S = 1.0
-_TRIES_OF_THE_LAST = 5
-_LOOKS_A_SECOND = 500  # of this process, at all runs together
+_COPY_INTERVAL_S = 0.2  # words that are this old can be read elsewhere
+_LIFE_SIGN_S = 1.0
+_LAST_CHUNK_TRIES = 5
+_MAX_LOOKS_PER_S = 500  # of this process, at all runs together
 
-Sealed = Callable[[int, Opened, bool], bytes]
+SealLines = Callable[[int, ChunkContent, bool], bytes]
 
 
 class RunReplicator:
@@ -56,10 +56,10 @@ class RunReplicator:
         `names` are the run's own and its chat's.
         """
 
-        def sealed(position: int, opened: Opened, last: bool) -> bytes:
-            return sealed_piece(self._secret, token.identity, names[0], position, opened, last=last)
+        def seal_lines(position: int, content: ChunkContent, last: bool) -> bytes:
+            return seal_chunk(self._secret, token.identity, names[0], position, content, last=last)
 
-        copying = _Copying(self._shared, run, owner, names, self._ttl_s).go_on(sealed)
+        copying = _Copier(self._shared, run, owner, names, self._ttl_s).copy(seal_lines)
         task = asyncio.get_running_loop().create_task(copying)
         self._copies.add(task)
         task.add_done_callback(self._on_copy_done)
@@ -91,26 +91,26 @@ class RunReplicator:
         """
         if not await self._shared.settled(owner):
             return None
-        found = await self._shared.name_of(name) if is_chat else name
-        if found is None:
+        run_key = await self._shared.name_of(name) if is_chat else name
+        if run_key is None:
             return None
-        run = self._runs.get(found)
+        run = self._runs.get(run_key)
         if run is None:
-            run = self._runs[found] = RemoteRun(
+            run = self._runs[run_key] = RemoteRun(
                 self._shared,
                 owner,
-                found,
+                run_key,
                 # No partial: whoever prints one prints what it holds.
-                lambda piece: opened_piece(self._secret, token.identity, found, piece),
+                lambda piece: open_chunk(self._secret, token.identity, run_key, piece),
                 grace_s=self._grace_s,
                 longest_s=self._longest_s,
-                pace_s=lambda: len(self._pollers) / _LOOKS_A_SECOND,
+                pace_s=lambda: len(self._pollers) / _MAX_LOOKS_PER_S,
             )
-        with self.reading(run):
-            return run if await run.begun() else None
+        with self.read(run):
+            return run if await run.wait_begun() else None
 
     @contextmanager
-    def reading(self, run: RemoteRun) -> Iterator[None]:
+    def read(self, run: RemoteRun) -> Iterator[None]:
         """Read this run for the length of the block: the first begins to poll, the last ends it.
 
         Raises:
@@ -143,7 +143,7 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-class _Copying:
+class _Copier:
     """Shows one run to the other processes, up to its ending or until it is lost."""
 
     def __init__(
@@ -159,25 +159,25 @@ class _Copying:
         self._announced_at: float | None = None
         self._moment: int | None = None  # by Redis' clock, from before anything of it was there
 
-    async def go_on(self, sealed: Sealed) -> None:
+    async def copy(self, seal_lines: SealLines) -> None:
         """Tell what is new until there is nothing more to tell."""
-        tries = _TRIES_OF_THE_LAST
-        while tries and not self._run.discarded:
+        tries_left = _LAST_CHUNK_TRIES
+        while tries_left and not self._run.discarded:
             ended = self._run.ended
-            fate: Kept = "unknown"
-            if (moment := await self._announced()) is not None:
-                fate = await self._step(sealed, moment, ended=ended)
-            if fate == "gone" or (fate == "kept" and ended):
+            outcome: Kept = "unknown"
+            if (moment := await self._announce()) is not None:
+                outcome = await self._copy_new(seal_lines, moment, ended=ended)
+            if outcome == "gone" or (outcome == "kept" and ended):
                 break
-            tries -= ended
+            tries_left -= ended
             # A Redis that takes nothing is not asked oftener than for a sign of life.
             await _wait_for_growth(
-                self._run, self._position, _COPY_S if fate == "kept" else _SIGN_S
+                self._run, self._position, _COPY_INTERVAL_S if outcome == "kept" else _LIFE_SIGN_S
             )
         if self._run.discarded:
             await self._shared.withdraw(self._owner, self._name)
 
-    async def _announced(self) -> int | None:
+    async def _announce(self) -> int | None:
         """The run's moment once the others, and a forget, find it; made sure of while it lives."""
         now, at = asyncio.get_running_loop().time(), self._announced_at
         if at is None or now - at > self._ttl_s / 2:
@@ -189,27 +189,27 @@ class _Copying:
                 self._moment = announced if self._moment is None else self._moment
         return self._moment
 
-    async def _step(self, sealed: Sealed, moment: int, *, ended: bool) -> Kept:
+    async def _copy_new(self, seal_lines: SealLines, moment: int, *, ended: bool) -> Kept:
         lines = self._run.lines(self._position)
         if not (lines or ended):
             return await self._shared.live(self._name, ttl_s=self._ttl_s)
-        piece = sealed(self._position, Opened(moment, lines), ended)
-        fate = await self._shared.append(
-            self._name, self._position, piece, last=ended, ttl_s=self._ttl_s
+        chunk = seal_lines(self._position, ChunkContent(moment, lines), ended)
+        outcome = await self._shared.append(
+            self._name, self._position, chunk, last=ended, ttl_s=self._ttl_s
         )
         # What Redis did not surely take goes along with what comes next.
-        self._position += len(lines) if fate == "kept" else 0
-        return fate
+        self._position += len(lines) if outcome == "kept" else 0
+        return outcome
 
 
 async def _wait_for_growth(run: Run, position: int, pause_s: float) -> None:
     """Wait until the run has grown and a little longer, or until a sign of life is due."""
     try:
-        async with asyncio.timeout(_SIGN_S), aclosing(run.changes()) as changes:
+        async with asyncio.timeout(_LIFE_SIGN_S), aclosing(run.changes()) as changes:
             async for _ in changes:
                 if run.ended or run.discarded or run.lines(position):
                     break
-        if not run.discarded and not (run.ended and pause_s == _COPY_S):
+        if not run.discarded and not (run.ended and pause_s == _COPY_INTERVAL_S):
             await asyncio.sleep(pause_s)
     except TimeoutError:
         return

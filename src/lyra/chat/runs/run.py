@@ -80,7 +80,7 @@ class Run(EventLog):
         self._parts: list[Part] = []
         self._lines: list[bytes] = []
         self._packed: bytes | None = None
-        self._talking = False
+        self._text_open = False
 
     def begin(self, start: Start) -> None:
         """Make the run visible, with `start` as its first part."""
@@ -95,14 +95,14 @@ class Run(EventLog):
             self._parts.append(part)
             self._notify()
 
-    def say(self, words: str) -> None:
+    def add_text(self, text: str) -> None:
         """Append words of the answer."""
         if self.ended:
             return
-        if not self._talking:
-            self._talking = True
+        if not self._text_open:
+            self._text_open = True
             self._parts.append(TextStart(_TEXT_ID))
-        self._parts.append(TextDelta(_TEXT_ID, words))
+        self._parts.append(TextDelta(_TEXT_ID, text))
         for subscriber in self._subscribers:
             try:
                 subscriber.on_text()
@@ -113,8 +113,8 @@ class Run(EventLog):
         """Close the text and append the ending. Only the first ending counts."""
         if self.ended:
             return
-        talk = (TextEnd(_TEXT_ID),) if self._talking else ()
-        self._parts += (*talk, *ending)
+        text_end = (TextEnd(_TEXT_ID),) if self._text_open else ()
+        self._parts += (*text_end, *ending)
         self.failure = failure
         self.ended = True
         self._notify()
@@ -230,13 +230,13 @@ class Run(EventLog):
         self._parts, self._lines = [], []
         return len(self._packed) + _OVERHEAD
 
-    async def ready(self) -> None:
+    async def wait_begun(self) -> None:
         """Wait until the run has become visible, or has ended without."""
         with self.change_event() as change:
             while not (self.begun or self.ended):
                 await change.wait()
 
-    async def finished(self) -> None:
+    async def wait_ended(self) -> None:
         """Wait until the run has its ending."""
         with self.change_event() as change:
             while not self.ended:

@@ -31,7 +31,7 @@ class RunTable:
         """The names under which this run was added."""
         return self._held[run][1]
 
-    def of(self, owner: Key) -> tuple[Run, ...]:
+    def owned_by(self, owner: Key) -> tuple[Run, ...]:
         """The runs of this owner, the oldest first."""
         return tuple(self._owned.get(owner, ()))
 

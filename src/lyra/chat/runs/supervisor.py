@@ -43,7 +43,7 @@ class RunSupervisor:
         """Count this run's time from now."""
         self._began[run] = self._clock()
 
-    def leave(self, run: Run) -> None:
+    def unwatch(self, run: Run) -> None:
         """Watch a run no more whose work is over."""
         self._began.pop(run, None)
 
@@ -63,12 +63,12 @@ class RunSupervisor:
         self._ended += 1
         log.error("an answer was not over in time: this is a fault in Lyra")
         run.fail(LyraError())
-        if work := run.abandon():
-            self._stuck.add(work)
-            work.add_done_callback(self._stuck.discard)
+        if task := run.abandon():
+            self._stuck.add(task)
+            task.add_done_callback(self._stuck.discard)
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    async def supervise(self) -> AsyncIterator[None]:
         """Look every second for the length of the block."""
         async with background(self._watch()):
             yield

@@ -168,7 +168,7 @@ async def start_run(
     """
     services = request.app[SERVICES]
     owner: Key = services.lyra.listeners.key(token)
-    async with services.runs.running(owner, token, question) as run:
+    async with services.runs.open_run(owner, token, question) as run:
         visit = await look_up_listener(request, token)
         generate = services.speaker.generate
         services.runs.start(run, generate(run, visit, question.turns, request_id=request_id.get()))
@@ -180,7 +180,7 @@ async def stream_run(
     request: web.Request, run: Run, frames: UiMessageFrames | AdaptedFrames
 ) -> web.StreamResponse:
     """The run as a stream; a failure before its first part is raised."""
-    await run.ready()
+    await run.wait_begun()
     if not run.begun:
         raise run.failure or DrainingError(retry_after_s=1)
     return await _relayed(request, run, frames)
@@ -203,7 +203,7 @@ async def _relayed(
 
 async def wait_complete(run: Run) -> Finish:
     """How the run finished, waited for; a failure at any time is raised."""
-    await run.finished()
+    await run.wait_ended()
     if run.finish is not None and run.failure is None:
         return run.finish
     match run.since(0)[-2:]:
