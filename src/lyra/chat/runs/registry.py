@@ -1,7 +1,7 @@
-"""The answers of this process: how many there may be, who may come back to one, and how they end.
+"""The registry of runs: admit, start, find, stop, drain and forget the answers of this process.
 
-A run belongs to this table, not to the request that began it. It is live while it is being filled
-or read; then it is kept for a while, packed, for a reader who lost the connection.
+A run and the task that fills it belong to the registry, not to the request that began it. The run
+is live while it is being filled or read; then `RunRetention` keeps it for a while.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ _STOP_S = 1.0
 
 
 def make_run_key(owner: Key, name: str) -> str:
-    """What a run is called in tables: nobody can guess it without the owner's token."""
+    """Return the key of a run or a chat in tables; it cannot be guessed without the owner's token."""
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
 
 class FoundRun(NamedTuple):
-    """An answer that may be read: its log, and the block within which somebody reads it.
+    """An answer that may be read: its log, and the context manager to read it under.
 
     `read` raises TooManyRequestsError for one reader or one stream of this listener too many, and
     for a run of another process also DrainingError and OverloadedError.
@@ -51,7 +51,7 @@ class FoundRun(NamedTuple):
 
 
 class RunRegistry:
-    """The table of answers, bounded for the process and for every listener."""
+    """All runs of this process, bounded for the process and for every listener."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class RunRegistry:
         if replicator is not None:
             replicator.on_notice(self._on_notice)
         self._live: dict[Run, Key] = {}
-        # Streams by listener: live runs, and those who read another process's.
+        # Streams of each listener: its live runs, and its readers of runs of other processes.
         self._by_owner: Counter[Key] = Counter()
-        self._remote_readers = 0  # who reads another process's run
-        self._local_readers = 0  # of this process's
+        self._remote_readers = 0  # of runs of other processes
+        self._local_readers = 0  # of runs of this process
         self._table = RunTable()  # by run id and by the client's own chat id
         self._retention = RunRetention(
             self._table, keep_s=settings.run_keep_s, max_bytes=settings.runs_max_bytes
@@ -82,7 +82,7 @@ class RunRegistry:
         return len(self._live)
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment."""
+        """Return the sizes at this moment."""
         return {
             "live": len(self._live),
             "unread": len(self._graces),
@@ -92,15 +92,15 @@ class RunRegistry:
 
     @asynccontextmanager
     async def open_run(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
-        """A new run of this listener with its first reader.
+        """Provide a new run of this listener, which the block reads.
 
-        When the last reader leaves, the run and the work that fills it end: at once, or after
-        `resume_grace_s` if it is resumable.
+        When its last reader leaves, the run and its producer are cancelled: at once, or after
+        `resume_grace_s` if the run is resumable.
 
         Raises:
             DrainingError: the process is going down.
-            TooManyRequestsError: this listener has as many answers running as one may.
-            OverloadedError: the process has.
+            TooManyRequestsError: this listener has as many streams as one may have.
+            OverloadedError: this process has as many streams as it may have.
         """
         run = self._admit(owner, question)
         if self._replicator is not None and run.resumable:
@@ -120,7 +120,7 @@ class RunRegistry:
         return run
 
     def _count(self, owner: Key) -> None:
-        """Count one more stream of this listener, until `_discount`; or refuse it."""
+        """Count one more stream of this listener, until `_uncount`, or raise."""
         if self._by_owner[owner] >= self._settings.streams_per_token:
             raise TooManyRequestsError(retry_after_s=1, reason="streams")
         if len(self._live) + self._remote_readers >= self._settings.max_streams:
@@ -152,10 +152,10 @@ class RunRegistry:
             self._idle.set()
 
     def start(self, run: Run, producer: Producer) -> None:
-        """Start the task in which this producer fills the run; this registry owns the task.
+        """Start the task in which this producer fills the run. The registry owns the task.
 
-        It is cancelled when nobody wants the run any more. A run that was stopped before gets no
-        task: nothing of it may begin any more.
+        It is cancelled when nobody wants the run any more. If the run was stopped before, there is
+        no task: its producer never starts.
         """
         if run.ended:
             return
@@ -192,7 +192,7 @@ class RunRegistry:
             self.start_grace(run)
 
     def start_grace(self, run: Run) -> None:
-        """Let a run without a reader go on for `resume_grace_s`, counted from now."""
+        """Cancel a run without a reader in `resume_grace_s`, counted from now."""
         if previous := self._graces.pop(run, None):
             previous.cancel()
         if not run.readers and run in self._live:
@@ -205,7 +205,7 @@ class RunRegistry:
         run.cancel()
 
     def _retire(self, run: Run) -> None:
-        """Keep a run that is neither filled nor read any more; one that was never shown goes."""
+        """Move a run that is neither filled nor read any more from the live to the kept ones."""
         if run.busy or run not in self._live:
             return
         self._uncount(self._live.pop(run))
@@ -225,7 +225,7 @@ class RunRegistry:
         """Return the answer with this run id, or the newest of this chat, if this listener owns it.
 
         Raises:
-            TooManyRequestsError: another process makes it, and it has too many readers here.
+            TooManyRequestsError: the run is another process's, and has too many readers here.
         """
         key = make_run_key(owner, name)
         run = self._table.find(key)
@@ -240,14 +240,14 @@ class RunRegistry:
         return FoundRun(remote, partial(self._read_remote, self._replicator, remote))
 
     async def stop(self, owner: Key, name: str) -> bool:
-        """End this listener's running answer; whether there is one, as far as is known."""
+        """End this listener's running answer. Return whether there is one, as far as is known."""
         key = make_run_key(owner, name)
         run = self._table.find(key)
         if run is not None and (run.started or run.ended):
             run.stop("stopped")
             return True
         if self._replicator is not None:
-            # Whoever makes it will hear of it; nobody but the owner can know its name.
+            # The process that has it is notified; only its owner can know the key.
             await self._replicator.stop(key)
         return self._replicator is not None
 
@@ -258,9 +258,9 @@ class RunRegistry:
             self._discard(run)
 
     async def end(self, owner: Key) -> bool:
-        """End this listener's running answers in every process, and forget all others.
+        """End this listener's running answers in every process, and forget the others.
 
-        False as with `forget`.
+        Return False as `forget` does.
         """
         self.stop_all(owner)
         forgotten = await self.forget(owner)
@@ -284,7 +284,7 @@ class RunRegistry:
             self.start_grace(run)
 
     def _discard_all(self, owner: Key) -> bool:
-        """Lose this listener's runs; whether there are any."""
+        """Discard this listener's runs. Return whether there are any."""
         owned = self._table.owned_by(owner)
         for run in owned:
             self._discard(run)
@@ -298,15 +298,15 @@ class RunRegistry:
             run.cancel()
 
     async def forget(self, owner: Key) -> bool:
-        """Forget this listener's ended answers, and let the running ones be lost at their end.
+        """Forget this listener's ended answers now, and the running ones at their end.
 
-        False when other processes may still have some: they forget them as soon as they can.
+        Return False if other processes may still have some: they forget them as soon as they can.
         """
         had_any = self._discard_all(owner)
         return self._replicator is None or await self._replicator.forget(owner, held=had_any)
 
     async def drain(self) -> None:
-        """Admit no more; give the running ones `drain_s` to finish, then stop them."""
+        """Admit no more runs, let the live ones finish within `drain_s`, then stop them."""
         self.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_s):
@@ -323,10 +323,10 @@ class RunRegistry:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
         except TimeoutError:
-            return  # readers who do not read; their connections are cut with the server
+            return  # readers that do not read; their connections are cut with the server
 
     async def close(self) -> None:
-        """End all work that fills runs, and forget every run."""
+        """Stop all producers and all replication, and forget every run."""
         for run in list(self._live):
             run.stop("draining")
         for run in list(self._live):

@@ -1,10 +1,10 @@
-"""A run of another process, as Redis tells of it: one copy and one poller for all its readers here.
+"""A run of another process, polled from Redis: one copy and one poller for all its readers here.
 
-Invariant, hunted by tests/chat/runs/test_remote_run.py: what a reader is shown is a beginning of the answer
-as it was made, and it ends in an error unless it is the whole. Each piece names its place and
-whether it is the last inside of what is sealed, so that whoever may write to Redis can take pieces
-away, but cannot move one, cut one, or make one the last. The moment of the answer is in there too:
-of one that was forgotten nothing is shown, whoever has put it back.
+Invariant, hunted by tests/chat/runs/test_remote_run.py: what a reader is shown is a prefix of the
+answer as it was made, and it ends in an error unless it is the whole answer. The seal of each chunk
+covers its position and whether it is the last. So an attacker that can write to Redis can take
+chunks away, but cannot move one, cut one, or make one the last. The seal covers the moment of the
+answer too: an answer that was forgotten is not shown, even if somebody puts it back.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from lyra.redis.sealing import open_sealed, seal
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
-_MAX_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
+_MAX_PAUSE_S = 1.0  # between two reads while nothing comes; a sign of life lasts longer
 _BEGIN_TIMEOUT_S = 2.0  # longer than a stream may take for its first byte
 _MAX_UNANSWERED = 8  # some seconds
-_FAILURE_PARTS = 3  # parts that tell of a failure
+_FAILURE_PARTS = 3  # of the ending of an answer that was broken off
 
 
 class ChunkContent(NamedTuple):
-    """What a piece holds: the moment of its run, by Redis' clock, and some lines."""
+    """What a chunk holds: the moment of its run, by Redis' clock, and some lines."""
 
     moment: int
     lines: list[bytes]
@@ -40,13 +40,13 @@ class ChunkContent(NamedTuple):
 def seal_chunk(
     secret: str, identity: str, name: str, position: int, content: ChunkContent, *, last: bool
 ) -> bytes:
-    """These lines, sealed for this very place of this run of this moment."""
+    """Seal these lines for exactly this position of this run."""
     plain = b"\n".join([b"%d" % content.moment, *content.lines])
     return seal(secret, identity, _seal_context(name, position, last=last), plain)
 
 
 def open_chunk(secret: str, identity: str, name: str, chunk: Chunk) -> ChunkContent | None:
-    """What is in a piece; None for anything that was not sealed for just this place."""
+    """Return what a chunk holds, or None if it was not sealed for exactly its position."""
     context = _seal_context(name, chunk.position, last=chunk.last)
     plain = open_sealed(secret, identity, context, chunk.sealed)
     if plain is None:
@@ -60,10 +60,10 @@ def _seal_context(name: str, position: int, *, last: bool) -> str:
 
 
 class RemoteRun(EventLog):
-    """One run of another process, looked at while somebody reads: see Elsewhere.reading.
+    """One run of another process, polled while somebody reads it: see RunReplicator.read.
 
-    `pause` is the shortest time between two looks as things are; `longest_s` without anything new
-    is longer than any answer takes.
+    `pace_s` returns the shortest time between two reads at present. An answer that does not grow
+    for `longest_s`, which is longer than any answer takes, is broken off.
     """
 
     def __init__(
@@ -87,32 +87,32 @@ class RemoteRun(EventLog):
         self._longest_s = longest_s
         self._pace_s = pace_s
         self._lines: list[bytes] = []
-        self._cut_ending: list[bytes] = []  # how it ends, if not as its maker meant it to
+        self._cut_ending: list[bytes] = []  # the parts that end an answer that was broken off
         self._after = "-"
-        self._moment: int | None = None  # of the run, once a piece has told it
-        self._grown_at = self._reported_at = 0.0  # moments of the loop's clock
-        self._unanswered = 0  # looks in a row that were not answered
+        self._moment: int | None = None  # of the run, known from its first chunk on
+        self._grown_at = self._reported_at = 0.0  # by the event loop's clock
+        self._unanswered = 0  # reads in a row to which Redis gave no reply
         self._warned = False
 
     def lines(self, position: int) -> list[bytes]:
-        """See Log.lines.
+        """See EventLog.lines.
 
-        A reader may have had more from the maker than has come here. If the answer is broken off,
-        that reader is told so as well.
+        A reader may have had more lines from the process that makes the answer than have come
+        here. If the answer is broken off, that reader gets the failure all the same.
         """
         if position > len(self._lines):
-            # What is open to that reader is unknown here, so nothing is closed.
+            # Whether that reader has an open text is unknown here, so none is closed.
             return self._cut_ending[-_FAILURE_PARTS:]
         return self._lines[position:] + self._cut_ending
 
     @property
     def forgotten(self) -> bool:
-        """Whether this process knows that the answer was forgotten, though there may be some of it."""
+        """Whether the answer was forgotten, as far as this process knows."""
         moment = self._moment
         return moment is not None and self._shared.was_forgotten(self.owner, moment)
 
     async def wait_begun(self) -> bool:
-        """Whether there is anything to read, waited for while somebody makes it."""
+        """Wait a short time for the first lines. Return whether there are any."""
         with self.change_event() as change:
             try:
                 async with asyncio.timeout(_BEGIN_TIMEOUT_S):
@@ -123,7 +123,7 @@ class RemoteRun(EventLog):
         return bool(self._lines) and not self.forgotten
 
     def start_polling(self) -> "asyncio.Task[None] | None":
-        """Start to poll in a task, unless one does already or there is nothing to come."""
+        """Start a task that polls, and return it; None if there is one or the run has ended."""
         if self._poller is not None or self.ended:
             return None
         self._poller = asyncio.get_running_loop().create_task(self.poll())
@@ -131,7 +131,7 @@ class RemoteRun(EventLog):
         return self._poller
 
     def stop_polling(self) -> None:
-        """End the polling, as nobody reads any more."""
+        """Cancel the poller, as nobody reads any more."""
         if self._poller is not None:
             self._poller.cancel()
             self._poller = None
@@ -139,12 +139,12 @@ class RemoteRun(EventLog):
     def _on_poller_done(self, poller: "asyncio.Task[None]") -> None:
         if self._poller is poller:
             self._poller = None
-            self.break_off()  # nothing polls any more, and a reader must not wait for ever
+            self.break_off()  # without a poller a reader would wait for ever
         if not poller.cancelled() and poller.exception() is not None:
             log.error("reading an answer of another process broke: this is a fault in Lyra")
 
     async def poll(self) -> None:
-        """Look until the ending, less often while nothing comes, and say that somebody reads."""
+        """Poll up to the ending, less often while nothing comes, and report that somebody reads."""
         self._grown_at = asyncio.get_running_loop().time()
         self._reported_at = self._grown_at - self._grace_s
         pause_s = _LOOK_S
@@ -155,7 +155,7 @@ class RemoteRun(EventLog):
             await asyncio.sleep(max(pause_s, self._pace_s()))
 
     async def _poll_once(self) -> bool:
-        """Look once, and wake who waits for what it shows; whether there is more than before."""
+        """Read once and notify the subscribers. Return whether the run has grown."""
         before = len(self._lines)
         self._unanswered = 0 if await self.look() else self._unanswered + 1
         now, grew = asyncio.get_running_loop().time(), len(self._lines) > before
@@ -167,7 +167,7 @@ class RemoteRun(EventLog):
         return grew
 
     async def _report_reader(self) -> None:
-        """Say in time that somebody reads, once for all who do."""
+        """Tell the process that has the run that somebody reads, once for all readers."""
         now = asyncio.get_running_loop().time()
         if self._lines and not self.ended and now - self._reported_at >= self._grace_s / 3:
             self._reported_at = now
@@ -175,11 +175,11 @@ class RemoteRun(EventLog):
 
     @property
     def _longest_pause_s(self) -> float:
-        """Short enough for the maker to hear in time that somebody reads."""
+        """The longest pause that still reports a reader within the grace period."""
         return max(_LOOK_S, min(_MAX_PAUSE_S, self._grace_s / 3))
 
     async def look(self) -> bool:
-        """Take over what has come; whether Redis answered."""
+        """Take over the new chunks. Return whether Redis answered."""
         if self.forgotten:
             self.break_off()
             return True
@@ -204,7 +204,7 @@ class RemoteRun(EventLog):
         if self.forgotten:
             self.break_off()
         elif chunk.position > len(self._lines):
-            self.break_off()  # what is missing will not come any more
+            self.break_off()  # there is a gap, and what is missing will not come any more
         else:
             self._lines += fresh[len(self._lines) - chunk.position :]
             self.ended = chunk.last
@@ -217,7 +217,7 @@ class RemoteRun(EventLog):
             log.warning("a piece of an answer in Redis was not sealed by this service")
 
     def break_off(self) -> None:
-        """End what nobody makes any more: it must not look complete."""
+        """End an answer that nothing continues, with an error: it must not look complete."""
         if self.ended:
             return
         if self._lines:

@@ -1,7 +1,8 @@
-"""Answers that other processes make: shown to them as they grow, and read from them.
+"""Replication of runs between the processes of one service, over Redis.
 
-A resumable run is copied to Redis behind its own reader, a few times a second, sealed under its
-owner's token. Any process then reads on from there, stops it, or sees that its maker has died.
+A resumable run is copied to Redis a few times a second while it grows, sealed under its owner's
+token. Any other process can then read on from there, have the run stopped, and see when the process
+that makes it has died.
 """
 
 import asyncio
@@ -19,18 +20,18 @@ from lyra.spotify.token import Token
 
 log = logging.getLogger(__name__)
 
-_COPY_INTERVAL_S = 0.2  # words that are this old can be read elsewhere
+_COPY_INTERVAL_S = 0.2  # text that is this old can be read by other processes
 _LIFE_SIGN_S = 1.0
 _LAST_CHUNK_TRIES = 5
-_MAX_LOOKS_PER_S = 500  # of this process, at all runs together
+_MAX_LOOKS_PER_S = 500  # of this process, over all runs
 
 SealLines = Callable[[int, ChunkContent, bool], bytes]
 
 
 class RunReplicator:
-    """The answers that all processes of one service share. Never raises for want of Redis.
+    """Copies the runs of this process to Redis and finds those of others there.
 
-    `longest_s` is longer than any answer takes.
+    It never raises because Redis is away. `longest_s` is longer than any answer takes.
     """
 
     def __init__(
@@ -41,19 +42,19 @@ class RunReplicator:
         self._ttl_s = keep_s + grace_s
         self._grace_s = grace_s
         self._longest_s = longest_s
-        # Kept by those who read, or are about to: so all of them share the copy and its poller.
+        # Kept alive by their readers, so that all readers of one run share its copy and its poller.
         self._runs: WeakValueDictionary[str, RemoteRun] = WeakValueDictionary()
         self._pollers: set[asyncio.Task[None]] = set()  # one for each run that is read
         self._copies: set[asyncio.Task[None]] = set()  # one for each run of this process
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """See SharedRuns.on_notice."""
+        """Call `act` for every notice of another process; see SharedRuns.on_notice."""
         self._shared.on_notice(act)
 
     def start_replication(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
-        """Start the task that copies this run to Redis, up to its ending; this object owns it.
+        """Start the task that copies this run to Redis up to its ending. The replicator owns it.
 
-        `names` are the run's own and its chat's.
+        `names` are the keys of the run and of its chat.
         """
 
         def seal_lines(position: int, content: ChunkContent, last: bool) -> bytes:
@@ -70,7 +71,7 @@ class RunReplicator:
             log.error("the copy of an answer broke: this is a fault in Lyra")
 
     async def stop(self, name: str) -> None:
-        """Have this run, or the newest of this chat, stopped by whichever process makes it."""
+        """Tell the process that has this run, or the newest of this chat, to stop it."""
         await self._shared.tell("stop", [name])
 
     async def forget(self, owner: Key, *, held: bool) -> bool:
@@ -78,16 +79,16 @@ class RunReplicator:
         return await self._shared.forget(owner, held=held)
 
     async def end(self, owner: Key) -> None:
-        """Have this listener's running answers ended by whichever processes make them."""
+        """Tell all processes to end this listener's running answers."""
         await self._shared.tell("end", [owner])
 
     async def find(self, owner: Key, token: Token, name: str, *, is_chat: bool) -> RemoteRun | None:
-        """The run that another process makes or has made, if it is there.
+        """Return the run that another process makes or has made, if it can be read.
 
-        None too while Redis has not forgotten yet what this listener had forgotten.
+        Return None too while Redis still has runs that this listener had forgotten.
 
         Raises:
-            TooManyRequestsError: it has as many readers here as one run may.
+            TooManyRequestsError: it has as many readers here as one run may have.
         """
         if not await self._shared.settled(owner):
             return None
@@ -100,7 +101,7 @@ class RunReplicator:
                 self._shared,
                 owner,
                 run_key,
-                # No partial: whoever prints one prints what it holds.
+                # No partial: its repr would show the token.
                 lambda piece: open_chunk(self._secret, token.identity, run_key, piece),
                 grace_s=self._grace_s,
                 longest_s=self._longest_s,
@@ -111,10 +112,10 @@ class RunReplicator:
 
     @contextmanager
     def read(self, run: RemoteRun) -> Iterator[None]:
-        """Read this run for the length of the block: the first begins to poll, the last ends it.
+        """Read this run for the length of the block; it is polled as long as it has a reader.
 
         Raises:
-            TooManyRequestsError: it has as many readers here as one run may.
+            TooManyRequestsError: it has as many readers here as one run may have.
         """
         with run.read():
             if (poller := run.start_polling()) is not None:
@@ -127,11 +128,11 @@ class RunReplicator:
                     run.stop_polling()
 
     async def stop_polling(self) -> None:
-        """End all polling; its readers are told that the answer breaks off."""
+        """Cancel all pollers; for their readers the answers break off."""
         await _cancel(self._pollers)
 
     async def close(self) -> None:
-        """End all polling and all copying."""
+        """Cancel all copying and all polling."""
         await _cancel(self._copies)
         await _cancel(self._pollers)
 
@@ -144,7 +145,7 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
 
 
 class _Copier:
-    """Shows one run to the other processes, up to its ending or until it is lost."""
+    """Copies one run to Redis, up to its ending or until it is discarded."""
 
     def __init__(
         self, shared: SharedRuns, run: Run, owner: Key, names: Sequence[str], ttl_s: float
@@ -157,10 +158,10 @@ class _Copier:
         self._ttl_s = ttl_s
         self._position = 0
         self._announced_at: float | None = None
-        self._moment: int | None = None  # by Redis' clock, from before anything of it was there
+        self._moment: int | None = None  # of the run, by Redis' clock
 
     async def copy(self, seal_lines: SealLines) -> None:
-        """Tell what is new until there is nothing more to tell."""
+        """Copy new lines until the ending has been copied, or has been tried often enough."""
         tries_left = _LAST_CHUNK_TRIES
         while tries_left and not self._run.discarded:
             ended = self._run.ended
@@ -170,7 +171,7 @@ class _Copier:
             if outcome == "gone" or (outcome == "kept" and ended):
                 break
             tries_left -= ended
-            # A Redis that takes nothing is not asked oftener than for a sign of life.
+            # A Redis that takes nothing is tried no more often than a sign of life is due.
             await _wait_for_growth(
                 self._run, self._position, _COPY_INTERVAL_S if outcome == "kept" else _LIFE_SIGN_S
             )
@@ -178,7 +179,7 @@ class _Copier:
             await self._shared.withdraw(self._owner, self._name)
 
     async def _announce(self) -> int | None:
-        """The run's moment once the others, and a forget, find it; made sure of while it lives."""
+        """Announce the run to other processes, again while it lives; return its moment."""
         now, at = asyncio.get_running_loop().time(), self._announced_at
         if at is None or now - at > self._ttl_s / 2:
             announced = await self._shared.announce(
@@ -197,13 +198,13 @@ class _Copier:
         outcome = await self._shared.append(
             self._name, self._position, chunk, last=ended, ttl_s=self._ttl_s
         )
-        # What Redis did not surely take goes along with what comes next.
+        # Lines that Redis may not have taken are sent again with the next ones.
         self._position += len(lines) if outcome == "kept" else 0
         return outcome
 
 
 async def _wait_for_growth(run: Run, position: int, pause_s: float) -> None:
-    """Wait until the run has grown and a little longer, or until a sign of life is due."""
+    """Wait until the run has grown, plus the pause, or until a sign of life is due."""
     try:
         async with asyncio.timeout(_LIFE_SIGN_S), aclosing(run.changes()) as changes:
             async for _ in changes:

@@ -4,7 +4,8 @@ A producer fills the log, readers follow it; neither waits for the other. The lo
 because the answer is (`answer_max_bytes`), so a slow reader costs no more than that.
 
 Invariant: a run ends in one step in which nothing can fail, at the latest when its producer's task
-does. The producer's part in an ending (`Endings`) and the subscribers may fail: the run ends anyway.
+does. Both the producer's part in an ending (`Endings`) and a subscriber may fail: the run ends
+anyway.
 """
 
 import asyncio
@@ -32,20 +33,20 @@ log = logging.getLogger(__name__)
 LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
 _TEXT_ID = "t1"
 _CLOSE_S = 1.0  # for a producer that has been cancelled
-_OVERHEAD = 1024  # bytes of the objects themselves and of their places in the tables
+_OVERHEAD = 1024  # bytes of the objects themselves and of their entries in the tables
 
 Kind = TypeVar("Kind", bound=Part)
 
 
 class Endings:
-    """How a run ends where nothing is known of its answer: the least that a reader needs."""
+    """How a run without a producer ends: with the least that a reader needs."""
 
     def make_abort(self, reason: str) -> tuple[Part, ...]:
         """Return the parts of an ending on purpose: the run was stopped."""
         return (Abort(reason),)
 
     def make_failure(self, failure: LyraError, ending: str | None, /) -> tuple[Part, ...]:
-        """Return the parts of an ending by failure; `ending` is what metrics call it, else its code."""
+        """Return the parts of an ending by failure; metrics name it `ending`, else by its code."""
         del ending  # nothing is counted here
         return (*failure_parts(failure, "-"), Finish("error", {"usage": {}}))
 
@@ -54,7 +55,7 @@ class Endings:
 
 
 class Producer(Endings, ABC):
-    """Fills one run. It may know more of the endings and of the cost than the run does."""
+    """What fills one run. It may add to the endings what only it knows, such as the cost."""
 
     @abstractmethod
     async def produce(self) -> None:
@@ -90,13 +91,13 @@ class Run(EventLog):
             self._notify()
 
     def add(self, part: Part) -> None:
-        """Append a part that is no ending."""
+        """Append a part that does not end the answer."""
         if not self.ended:
             self._parts.append(part)
             self._notify()
 
     def add_text(self, text: str) -> None:
-        """Append words of the answer."""
+        """Append text of the answer, and push it to the subscribers at once."""
         if self.ended:
             return
         if not self._text_open:
@@ -122,7 +123,7 @@ class Run(EventLog):
             self._endings.count()
 
     def fail(self, failure: LyraError, ending: str | None = None) -> None:
-        """End the run with this failure; metrics call the ending by its code, or as it is named here."""
+        """End the run with this failure; metrics name it `ending`, else by its code."""
         if self.ended:
             return
         parts = _BARE.make_failure(failure, ending)
@@ -143,7 +144,7 @@ class Run(EventLog):
         self._task.add_done_callback(self._on_task_done)
 
     def _on_task_done(self, task: "asyncio.Task[None]") -> None:
-        if task.cancelled():  # perhaps before its first step: then it could end nothing
+        if task.cancelled():  # perhaps before its first step, in which case it ended nothing
             self.fail(LlmInterruptedError(LEFT), ending="left")
         elif failure := task.exception():
             log.error("an answer's work broke: this is a fault in Lyra", exc_info=failure)
@@ -196,11 +197,11 @@ class Run(EventLog):
             await asyncio.wait([self._task], timeout=_CLOSE_S)
 
     def text(self) -> str:
-        """All words so far."""
+        """Return all text so far."""
         return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
 
     def parts_of(self, kind: type[Kind]) -> list[Kind]:
-        """The parts of one kind, in order."""
+        """Return the parts of one kind, in order."""
         return [part for part in self._parts if isinstance(part, kind)]
 
     @property
@@ -210,11 +211,11 @@ class Run(EventLog):
         return last if isinstance(last, Finish) else None
 
     def since(self, position: int) -> list[Part]:
-        """The visible parts from `position` on, of a run that is not packed."""
+        """Return the visible parts from `position` on, of a run that is not packed."""
         return self._parts[position:] if self.begun else []
 
     def lines(self, position: int) -> list[bytes]:
-        """The visible parts from `position` on, each as one line of JSON, encoded only once."""
+        """See EventLog.lines; each part is encoded only once."""
         if self._packed is not None:
             return self._packed.split(b"\n")[position:]
         if not self.begun:
@@ -225,13 +226,13 @@ class Run(EventLog):
         return lines[position:]
 
     def pack(self) -> int:
-        """Keep an ended run as one piece of bytes; how many it takes."""
+        """Replace the parts of an ended run by its lines in one bytes object. Return its size."""
         self._packed = b"\n".join(self.lines(0))
         self._parts, self._lines = [], []
         return len(self._packed) + _OVERHEAD
 
     async def wait_begun(self) -> None:
-        """Wait until the run has become visible, or has ended without."""
+        """Wait until the run has become visible, or has ended unseen."""
         with self.change_event() as change:
             while not (self.begun or self.ended):
                 await change.wait()
