@@ -16,7 +16,7 @@ from faultbench.place import Place
 from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.expiry import Life
-from lyra.chat.evidence import facts
+from lyra.chat.evidence import find_evidence
 from lyra.chat.mentions import find_mentions
 from lyra.chat.model.offline import OfflineModel
 from lyra.chat.prompt import make_prompt
@@ -180,7 +180,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
         "context": lambda: listening_context(heard, "full"),
         "profile": lambda: orjson.dumps(profile_view(entry.listening())),
         "cards": lambda: find_mentions(said, heard),
-        "facts": lambda: facts(heard, named),
+        "facts": lambda: find_evidence(heard, named),
         "offline answer": lambda: _offline(entry),
     }
 

@@ -175,7 +175,7 @@ async def _open_runs(
     runs = RunRegistry(settings, elsewhere, supervisor)
     metrics.register_callback("lyra_runs", runs.stats)
     metrics.register_callback("lyra_overdue", supervisor.stats)
-    async with supervisor.watching():
+    async with supervisor.supervise():
         try:
             yield runs
         finally:

@@ -41,7 +41,7 @@ class Forgetful:
 
 async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
     metrics, keys = Metrics(), KeyMaker()
-    speaker = AnswerGenerator(
+    generator = AnswerGenerator(
         Settings(),
         Forgetful(),
         metrics,
@@ -51,8 +51,9 @@ async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
         keys,
     )
     run = Run("run_1")
-    visit = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-    await speaker.answer(run, visit, (Turn("user", "Half an answer"),), request_id="1")
+    lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+    turns = (Turn("user", "Half an answer"),)
+    await generator.generate(run, lookup, turns, request_id="1").produce()
 
     assert run.text() == "Half an answer"
     assert run.failure is not None

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.chat.evidence import facts
-from lyra.chat.mentions import MOST, card, find_mentions
+from lyra.chat.evidence import find_evidence
+from lyra.chat.mentions import MAX_MENTIONS, find_mentions, make_card
 from lyra.listening.models import (
     Artist,
     Genre,
@@ -76,8 +76,8 @@ def test_a_name_is_found_where_it_is_meant(text: str, found: list[str]) -> None:
 def test_a_card_holds_only_what_is_kept() -> None:
     [found] = find_mentions("On Soft Mornings you rest.", LISTENER)
 
-    assert card(found).id == "spotify:playlist:s"
-    assert card(found).data == {
+    assert make_card(found).id == "spotify:playlist:s"
+    assert make_card(found).data == {
         "uri": "spotify:playlist:s",
         "kind": "playlist",
         "name": "Soft Mornings",
@@ -86,7 +86,7 @@ def test_a_card_holds_only_what_is_kept() -> None:
 
 
 def test_facts_are_counted_from_the_data() -> None:
-    told = facts(LISTENER, find_mentions("Play “Home”, then Nightglass.", LISTENER))
+    told = find_evidence(LISTENER, find_mentions("Play “Home”, then Nightglass.", LISTENER))
 
     assert told == [
         "“Home” is number 3 of your 6 top tracks.",
@@ -111,5 +111,5 @@ def test_every_card_is_of_the_data_and_comes_once(
     known = {item.uri for item in items} | {play.track.uri for play in listening.recently_played}
     uris = [each.item.uri for each in found]
     assert set(uris) <= known
-    assert len(uris) == len(set(uris)) <= MOST
-    assert len(facts(listening, found)) <= 6
+    assert len(uris) == len(set(uris)) <= MAX_MENTIONS
+    assert len(find_evidence(listening, found)) <= 6

@@ -10,13 +10,13 @@ from hypothesis import given, settings, strategies as st
 from lyra.cache.keys import Key, KeyMaker
 from lyra.chat.model.port import Prompt, Usage
 from lyra.chat.request_schema import Turn
-from lyra.chat.token_quota import Cost, Reservation, TokenQuota, cost_of
+from lyra.chat.token_quota import Cost, Reservation, TokenQuota, estimate_cost
 from lyra.errors import LlmTimeoutError, LlmUnavailableError, LyraError, TooManyRequestsError
 
 KEYS = KeyMaker()
 ONE, TWO = KEYS.account("one"), KEYS.account("two")
 NOON = 1_000 * 86_400 + 43_200.0
-COST = Cost(most=600, prompt=250)
+COST = Cost(limit=600, prompt=250)
 
 
 class Clock:
@@ -99,7 +99,7 @@ async def test_who_leaves_before_the_model_has_counted_the_prompt_is_charged_its
     spending, _ = budget(1000)
     for _ in range(4):
         left = await spending.reserve(ONE, COST)
-        with pytest.raises(asyncio.CancelledError), left.asking():
+        with pytest.raises(asyncio.CancelledError), left.send_prompt():
             raise asyncio.CancelledError
         left.settle()
 
@@ -115,7 +115,7 @@ async def test_a_prompt_that_the_model_refuses_costs_nothing(
 ) -> None:
     spending, _ = budget(250)
     asked = await spending.reserve(ONE, COST)
-    with pytest.raises(type(failure)), asked.asking():
+    with pytest.raises(type(failure)), asked.send_prompt():
         raise failure
     asked.settle()
 
@@ -138,14 +138,14 @@ async def test_an_answer_over_midnight_counts_for_the_day_on_which_it_was_asked_
     asked.settle(Usage(output_tokens=5000))
 
     await spending.reserve(ONE, COST)
-    assert spending.stats() == {"accounts": 0, "held": COST.most, "owed": 0}
+    assert spending.stats() == {"accounts": 0, "held": COST.limit, "owed": 0}
 
 
 def test_what_may_be_used_is_held_of_every_part_of_the_prompt() -> None:
     turns = (Turn("user", "é" * 50), Turn("assistant", "x" * 100), Turn("user", "z"))
     prompt = Prompt("r" * 99, lambda: "日" * 100, turns, lambda: pytest.fail("not needed"))
 
-    assert cost_of(prompt, 1000) == Cost(most=1300, prompt=150)
+    assert estimate_cost(prompt, 1000) == Cost(limit=1300, prompt=150)
 
 
 class Day:
@@ -160,8 +160,8 @@ class Day:
     async def question(self) -> None:
         account = self.random.choice([ONE, TWO])
         await self.pause()
-        cost = Cost(most=self.random.randint(1, 900), prompt=self.random.randint(0, 400))
-        cost = Cost(cost.most, min(cost.prompt, cost.most))
+        cost = Cost(limit=self.random.randint(1, 900), prompt=self.random.randint(0, 400))
+        cost = Cost(cost.limit, min(cost.prompt, cost.limit))
         try:
             asked = await self.spending.reserve(account, cost)
         except TooManyRequestsError:
@@ -172,11 +172,11 @@ class Day:
 
     async def answered(self, asked: Reservation, cost: Cost) -> int:
         """Let an answer have any ending; what it costs."""
-        usage = Usage(output_tokens=self.random.randint(0, cost.most - cost.prompt))
+        usage = Usage(output_tokens=self.random.randint(0, cost.limit - cost.prompt))
         ending = self.random.choice(["whole", "left", "refused", "never sent"])
         await self.pause()
         if ending != "never sent":
-            with suppress(LlmUnavailableError), asked.asking():
+            with suppress(LlmUnavailableError), asked.send_prompt():
                 await self.called(refuses=ending == "refused")
         if ending == "whole":
             usage = Usage(input_tokens=cost.prompt, output_tokens=usage.output_tokens)

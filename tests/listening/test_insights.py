@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.chat.evidence import facts
+from lyra.chat.evidence import find_evidence
 from lyra.listening.insights import (
     busiest_span,
     busiest_window,
@@ -81,7 +81,7 @@ def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
     assert span == (at, (at + 1) % 24, 30)
     told = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
     listening = Listening(Profile(), (), recently_played=tuple(plays))
-    assert f"30 of your last 30 plays ended {told}." in facts(listening, [])
+    assert f"30 of your last 30 plays ended {told}." in find_evidence(listening, [])
     assert f"What did I play {told}?" in suggestions(listening)
 
 
@@ -101,5 +101,7 @@ def test_a_span_begins_and_ends_with_plays_and_holds_those_it_counts(minutes: li
 def test_plays_whose_time_is_not_known_are_in_no_span() -> None:
     listening = Listening(Profile(), (), recently_played=(*played(61, 62), play(None)))
 
-    assert "2 of your last 3 plays ended between 01:00 and 02:00 UTC." in facts(listening, [])
+    assert "2 of your last 3 plays ended between 01:00 and 02:00 UTC." in find_evidence(
+        listening, []
+    )
     assert busiest_span([0] * 24) is None

@@ -164,7 +164,7 @@ class Service:
         claude = AnthropicModel(http, URL("http://127.0.0.1:9/v1/messages"), settings)  # type: ignore[arg-type]
         self._metrics, self._settings, self._claude = metrics, settings, claude
 
-    def _speaker(self) -> AnswerGenerator:
+    def _generator(self) -> AnswerGenerator:
         guard = ModelCircuit(CircuitBreaker("the model", lambda: 0.0), self._metrics)
         return AnswerGenerator(
             self._settings, self._claude, self._metrics, Zero(), guard, self.budget, KeyMaker()
@@ -174,10 +174,10 @@ class Service:
         """The run of one question, and its parts."""
         self.http.play(stream, rng)
         # Both bounds are one: whoever kept a place would keep the next question out.
-        async with self.runs.running(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
-            visit = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-            self._speaker().start(self.runs, run, visit, TURNS, request_id="1")
-            await run.finished()
+        async with self.runs.open_run(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
+            lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
+            self.runs.start(run, self._generator().generate(run, lookup, TURNS, request_id="1"))
+            await run.wait_ended()
             await run.wait_closed()
             parts = run.since(0)
         return run, parts

@@ -17,7 +17,7 @@ from tests.support.redis_servers import RedisServer
 ACCOUNT = KeyMaker("one-secret-for-all-processes").account("one")
 NOON = 1_000 * 86_400 + 43_200.0
 USED = f"1000:{ACCOUNT}"
-COST = Cost(most=600, prompt=250)
+COST = Cost(limit=600, prompt=250)
 DAILY = 2000
 
 
@@ -72,7 +72,7 @@ async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_
             return
         for _ in range(random.randrange(20)):
             await asyncio.sleep(0)
-        used.append(random.randint(0, COST.most))
+        used.append(random.randint(0, COST.limit))
         asked.settle(Usage(output_tokens=used[-1]))
 
     for _ in range(30):
@@ -80,7 +80,7 @@ async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_
     for each in both:
         await each.close()
 
-    assert DAILY <= sum(used) < DAILY + COST.most
+    assert DAILY <= sum(used) < DAILY + COST.limit
     assert [each.stats()["held"] for each in both] == [0, 0]
 
 
@@ -202,7 +202,7 @@ async def test_what_is_owed_of_one_account_is_bounded_and_whole(
     join: Join, server: RedisServer
 ) -> None:
     (first,) = await budgets(join, many=1)
-    asked = [await first.reserve(ACCOUNT, Cost(most=1)) for _ in range(100)]
+    asked = [await first.reserve(ACCOUNT, Cost(limit=1)) for _ in range(100)]
     await server.kill()
     for each in asked:
         each.settle(Usage(output_tokens=3))

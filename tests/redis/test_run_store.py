@@ -152,7 +152,9 @@ async def test_an_answer_whose_process_has_died_does_not_look_complete(
                 reading = tasks.create_task(resume(second, "chat-1"))
                 await until(lambda: streams(second) == 1)
                 # What a dead process leaves behind: pieces without an end, and no sign of life.
-                first.services.runs._copies.pop().cancel()
+                replicator = first.services.runs._replicator
+                assert replicator is not None
+                replicator._copies.pop().cancel()
                 await admin.delete(*await admin.keys("lyra:v2:run-alive:*"))
             model.go_on.set()
 
@@ -395,7 +397,7 @@ async def test_the_days_tokens_are_counted_by_all_processes_together(
         for service in (first, second):
             await init(service, tokens[1])
         answered = await chat(first, tokens[0])
-        await first.services.speaker.budget.close()  # what it has to tell is told
+        await first.services.speaker.quota.close()  # what it has to tell is told
         refused = await chat(second, tokens[1])
 
     assert answered.status == 200

@@ -7,7 +7,7 @@ REFUSED = "The model refused to answer this. Ask in other words, or something el
 REFUSED_MORE = "The model refused to go on. What you see may be incomplete."
 
 
-def notice(reason: FinishReason, text: str) -> str | None:
+def ending_notice(reason: FinishReason, text: str) -> str | None:
     """The sentence for an answer that ended so; None for one that speaks for itself."""
     if text.strip():
         return REFUSED_MORE if reason == "content-filter" else None

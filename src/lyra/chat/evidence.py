@@ -2,49 +2,49 @@
 
 from collections.abc import Iterator
 
-from lyra.chat.mentions import Mentions
+from lyra.chat.mentions import Mention
 from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.sanitize import shorten
 
-MOST = 6
-_NAME = 80
+MAX_FACTS = 6
+_MAX_NAME = 80
 
 
-def facts(listening: Listening, named: list[Mentions]) -> list[str]:
+def find_evidence(listening: Listening, mentions: list[Mention]) -> list[str]:
     """At most six short sentences with their numbers, about what the answer names first."""
-    found = [fact for each in named for fact in _about(listening, each)]
-    if len(found) < MOST:
-        found += _in_general(listening)
-    return list(dict.fromkeys(found))[:MOST]
+    sentences = [fact for mention in mentions for fact in _facts_about(listening, mention)]
+    if len(sentences) < MAX_FACTS:
+        sentences += _general_facts(listening)
+    return list(dict.fromkeys(sentences))[:MAX_FACTS]
 
 
-def _about(listening: Listening, named: Mentions) -> Iterator[str]:
-    match named.item:
+def _facts_about(listening: Listening, mention: Mention) -> Iterator[str]:
+    match mention.item:
         case Track() as track:
-            yield from _about_track(listening, track)
+            yield from _facts_about_track(listening, track)
         case Artist() as artist:
-            yield from _about_artist(listening, artist)
+            yield from _facts_about_artist(listening, artist)
         case Playlist(total=int(total)) as playlist:
-            yield f"{_quoted(playlist.name)} is a playlist of {total} tracks."
+            yield f"{_quote(playlist.name)} is a playlist of {total} tracks."
         case _:
             return  # a playlist of which Spotify does not tell the length
 
 
-def _about_track(listening: Listening, track: Track) -> Iterator[str]:
-    name = _quoted(track.name)
+def _facts_about_track(listening: Listening, track: Track) -> Iterator[str]:
+    name = _quote(track.name)
     uris = [each.uri for each in listening.top_tracks]
     if track.uri in uris:
         yield f"{name} is number {uris.index(track.uri) + 1} of your {len(uris)} top tracks."
     plays = listening.recently_played
     count = sum(play.track.uri == track.uri for play in plays)
     if count:
-        yield f"{name} is among your last {len(plays)} plays {_times(count)}."
+        yield f"{name} is among your last {len(plays)} plays {_say_times(count)}."
 
 
-def _about_artist(listening: Listening, artist: Artist) -> Iterator[str]:
+def _facts_about_artist(listening: Listening, artist: Artist) -> Iterator[str]:
     uris = [each.uri for each in listening.top_artists]
-    name = shorten(artist.name, _NAME)
+    name = shorten(artist.name, _MAX_NAME)
     if artist.uri in uris:
         yield f"{name} is number {uris.index(artist.uri) + 1} of your {len(uris)} top artists."
     plays = listening.recently_played
@@ -55,7 +55,7 @@ def _about_artist(listening: Listening, artist: Artist) -> Iterator[str]:
         yield f"Spotify files {name} under {', '.join(artist.genres[:3])}."
 
 
-def _in_general(listening: Listening) -> Iterator[str]:
+def _general_facts(listening: Listening) -> Iterator[str]:
     genres = listening.genre_analysis
     for genre in genres.genres[:2]:
         yield (
@@ -71,9 +71,9 @@ def _in_general(listening: Listening) -> Iterator[str]:
             yield f"Not read from Spotify: {section.name.replace('_', ' ')}."
 
 
-def _quoted(name: str) -> str:
-    return f"\u201c{shorten(name, _NAME)}\u201d"
+def _quote(name: str) -> str:
+    return f"\u201c{shorten(name, _MAX_NAME)}\u201d"
 
 
-def _times(count: int) -> str:
+def _say_times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 SPACED = "\u2e80"  # scripts from here on write words without spaces between them
 _WORD = re.compile(rf"[^\W_{SPACED}-\U0010ffff]+|[{SPACED}-\U0010ffff]")
-_WORDS = 8  # of a name, among which the rarest is looked for
-_PLACES = 20  # of one name
-_TRIED = 1000  # of one name's word
-_LOOK = 100  # steps: what looking at one place takes, in the time of reading characters
+_MAX_WORDS = 8  # of a name, among which the rarest is looked for
+_MAX_PLACES = 20  # of one name
+_MAX_CANDIDATES = 1000  # of one name's word
+_STEPS_PER_PLACE = 100  # steps: what looking at one place takes, in the time of reading characters
 _BUDGET = 1_000_000
 
 
@@ -23,16 +23,16 @@ class Effort:
 
     def __init__(self) -> None:
         self.steps = 0
-        self._left = _BUDGET
+        self._remaining = _BUDGET
 
     def read(self, characters: int) -> None:
         """Count what is read in any case, once: the text and the names."""
         self.steps += characters
 
-    def look(self, characters: int = _LOOK) -> bool:
+    def allow(self, characters: int = _STEPS_PER_PLACE) -> bool:
         """Whether the budget allows one look more, which is then counted."""
-        self._left -= characters
-        if self._left < 0:
+        self._remaining -= characters
+        if self._remaining < 0:
             return False
         self.steps += characters
         return True
@@ -49,70 +49,72 @@ class NameSearch:
         self._plain = plain
         self._folded = folded
         self._effort = effort
-        self._words = {name: _words(name) for name in names if name}
+        self._words = {name: _split_words(name) for name in names if name}
         self._at: dict[str, list[int]] = {
             word: [] for words in self._words.values() for word, _ in words
         }
-        self._found: dict[tuple[str, bool], list[int]] = {}
+        self._cache: dict[tuple[str, bool], list[int]] = {}
         effort.read(len(folded) + sum(map(len, self._words)))
-        self._read()
+        self._index_text()
 
-    def _read(self) -> None:
+    def _index_text(self) -> None:
         wanted = dict(self._at)
-        for found in _WORD.finditer(self._folded) if wanted else ():
-            places = wanted.get(found[0])
+        for match in _WORD.finditer(self._folded) if wanted else ():
+            places = wanted.get(match[0])
             if places is not None:
-                places.append(found.start())
-                if len(places) == _TRIED:
-                    del wanted[found[0]]
+                places.append(match.start())
+                if len(places) == _MAX_CANDIDATES:
+                    del wanted[match[0]]
                     if not wanted:
                         break
 
-    def of(self, name: str, folded: str, *, exact: bool) -> list[int]:
+    def find(self, name: str, folded: str, *, exact: bool) -> list[int]:
         """Where the name stands whole: the first twenty places; `exact` where case matters."""
-        wanted = (name if exact else folded), exact
-        if wanted not in self._found:
-            places = self._tried(folded)
+        key = (name if exact else folded), exact
+        if key not in self._cache:
+            places = self._candidates(folded)
             text, sought = (self._plain, name) if exact else (self._folded, folded)
-            self._found[wanted] = self._standing(places, text, sought)
-        return self._found[wanted]
+            self._cache[key] = self._filter_whole(places, text, sought)
+        return self._cache[key]
 
-    def _tried(self, name: str) -> Iterable[int]:
+    def _candidates(self, name: str) -> Iterable[int]:
         """Where the name may begin: where its rarest word stands, or wherever it is at all."""
         words = self._words.get(name, ())
         if not words:
-            return self._anywhere(name)
+            return self._candidates_anywhere(name)
         word, offset = min(words, key=lambda each: len(self._at[each[0]]))
         return (at - offset for at in self._at[word])
 
-    def _anywhere(self, name: str) -> Iterable[int]:
+    def _candidates_anywhere(self, name: str) -> Iterable[int]:
         """The places of a name without a letter or digit."""
-        if not self._effort.look(len(self._folded)):
+        if not self._effort.allow(len(self._folded)):
             return
         at = self._folded.find(name)
-        for _ in range(_TRIED):
+        for _ in range(_MAX_CANDIDATES):
             if at < 0:
                 return
             yield at
             at = self._folded.find(name, at + 1)
 
-    def _standing(self, places: Iterable[int], text: str, name: str) -> list[int]:
+    def _filter_whole(self, places: Iterable[int], text: str, name: str) -> list[int]:
         standing: list[int] = []
         for at in places:
-            if len(standing) == _PLACES or not self._effort.look():
+            if len(standing) == _MAX_PLACES or not self._effort.allow():
                 break
-            if at >= 0 and text.startswith(name, at) and _whole(text, at, at + len(name)):
+            if at >= 0 and text.startswith(name, at) and _is_whole(text, at, at + len(name)):
                 standing.append(at)
         return standing
 
 
-def _words(name: str) -> tuple[tuple[str, int], ...]:
+def _split_words(name: str) -> tuple[tuple[str, int], ...]:
     """The first words of a name, and where in it each begins."""
-    found = _WORD.finditer(name)
-    return tuple((word[0], word.start()) for _, word in zip(range(_WORDS), found, strict=False))
+    matches = _WORD.finditer(name)
+    return tuple(
+        (word[0], word.start()) for _, word in zip(range(_MAX_WORDS), matches, strict=False)
+    )
 
 
-def _whole(text: str, at: int, end: int) -> bool:
+def _is_whole(text: str, at: int, end: int) -> bool:
     """Whether neither edge of the name is in the middle of a word."""
     before, after = text[at - 1 : at], text[end : end + 1]
     cut_before = before.isalnum() and text[at].isalnum() and text[at] < SPACED

@@ -77,8 +77,8 @@ class Finish(Part, frozen=True, tag="finish"):
     @property
     def notice(self) -> str | None:
         """What the listener is told where the model said nothing, or refused."""
-        said: str | None = self.message_metadata.get("notice")
-        return said
+        sentence: str | None = self.message_metadata.get("notice")
+        return sentence
 
 
 class MessageMetadata(Part, frozen=True, tag="message-metadata"):

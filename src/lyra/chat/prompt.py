@@ -32,7 +32,7 @@ def make_prompt(entry: Entry, turns: tuple[Turn, ...], level: Level = "full") ->
     from the listener's data, and a client sends it back with the rest of the talk.
     """
     if level != "full":
-        turns = _without_data(turns)
+        turns = _remove_data(turns)
     return Prompt(
         rules=RULES,
         context=lambda: f"<listening_data>{entry.context}</listening_data>",
@@ -41,7 +41,7 @@ def make_prompt(entry: Entry, turns: tuple[Turn, ...], level: Level = "full") ->
     )
 
 
-def _without_data(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+def _remove_data(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     kept: list[Turn] = []
     for turn in turns:
         text = turn.text

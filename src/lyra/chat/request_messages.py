@@ -20,8 +20,8 @@ MAX_PARTS = 500  # of one message
 Role = Literal[
     "user", "assistant", "system", "tool", "data", "developer", "function", "reasoning", "activity"
 ]
-Speaker = Literal["user", "assistant"]
-Heard = Iterator[tuple[Role, str]]
+TurnRole = Literal["user", "assistant"]
+SpokenMessages = Iterator[tuple[Role, str]]
 Decoded = TypeVar("Decoded")
 
 
@@ -39,61 +39,61 @@ class Message(msgspec.Struct, gc=False):
     content: msgspec.Raw | UnsetType = UNSET
     parts: msgspec.Raw | UnsetType = UNSET
 
-    def words(self, where: str) -> str:
+    def text(self, where: str) -> str:
         """The texts of the message; some kits send them as `content` and as `parts`.
 
         Raises:
             RequestError: it holds something else; the message names the path.
         """
-        content = _content(self.content, f"{where}.content")
-        pieces = _parts(self.parts, f"{where}.parts")
-        if not pieces and isinstance(content, list):
-            pieces = content
-        texts = [piece.text for piece in pieces if piece.type == "text" and piece.text]
+        content = _decode_content(self.content, f"{where}.content")
+        parts = _decode_parts(self.parts, f"{where}.parts")
+        if not parts and isinstance(content, list):
+            parts = content
+        texts = [part.text for part in parts if part.type == "text" and part.text]
         return "\n".join(texts) or (content if isinstance(content, str) else "")
 
 
-class _Few(Generic[Decoded]):
+class _BoundedArray(Generic[Decoded]):
     """Decodes arrays of at most so many objects; of a longer one no more than these are made."""
 
-    def __init__(self, kind: type[Decoded], most: int) -> None:
-        self._most = most
+    def __init__(self, kind: type[Decoded], limit: int) -> None:
+        self._limit = limit
         self._all: msgspec.json.Decoder[list[Decoded]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # a type that is an argument
         # An array read as a struct: what is behind the last field is passed over.
-        fields = [(f"at{number}", kind | UnsetType, UNSET) for number in range(most + 1)]
+        fields = [(f"at{number}", kind | UnsetType, UNSET) for number in range(limit + 1)]
         self._first = msgspec.json.Decoder(msgspec.defstruct("First", fields, array_like=True))
 
-    def decode(self, sent: bytes, where: str) -> list[Decoded]:
+    def decode(self, payload: bytes, where: str) -> list[Decoded]:
         """All of them.
 
         Raises:
             RequestError: they are too many, or no such objects; the message names the path.
         """
-        if sent.count(b"{") <= self._most:  # each has a brace
-            return typed(sent, self._all, where)
-        first = msgspec.structs.astuple(typed(sent, self._first, where))
+        if payload.count(b"{") <= self._limit:  # each has a brace
+            return decode_as(payload, self._all, where)
+        first = msgspec.structs.astuple(decode_as(payload, self._first, where))
         if first[-1] is not UNSET:
-            raise RequestError(f"{where}: expected `array` of length <= {self._most}.")
+            raise RequestError(f"{where}: expected `array` of length <= {self._limit}.")
         return [each for each in first if each is not UNSET]
 
 
-_MESSAGES = _Few(Message, MAX_MESSAGES)
-_PIECES = _Few(ContentPart, MAX_PARTS)
-_WORDS: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_MESSAGES = _BoundedArray(Message, MAX_MESSAGES)
+_CONTENT_PARTS = _BoundedArray(ContentPart, MAX_PARTS)
+_TEXT_OR_NULL: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 
 
-def _content(sent: msgspec.Raw | UnsetType, where: str) -> str | list[ContentPart] | None:
-    text = _bytes(sent)
-    if text.startswith(b"["):
-        return _PIECES.decode(text, where)
-    if text.startswith(b"{"):
+def _decode_content(member: msgspec.Raw | UnsetType, where: str) -> str | list[ContentPart] | None:
+    payload = _to_bytes(member)
+    if payload.startswith(b"["):
+        return _CONTENT_PARTS.decode(payload, where)
+    if payload.startswith(b"{"):
         return None  # what AG-UI's activity messages hold; it has no words
-    return typed(text, _WORDS, where)
+    return decode_as(payload, _TEXT_OR_NULL, where)
 
 
-def _parts(sent: msgspec.Raw | UnsetType, where: str) -> list[ContentPart]:
-    text = _bytes(sent)
-    return [] if text == b"null" else _PIECES.decode(text, where)
+def _decode_parts(member: msgspec.Raw | UnsetType, where: str) -> list[ContentPart]:
+    payload = _to_bytes(member)
+    return [] if payload == b"null" else _CONTENT_PARTS.decode(payload, where)
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -129,29 +129,29 @@ _OR_NULL = {"anyOf": [_DESCRIBED, _NULL]}
 MessagesOrNull = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_OR_NULL)]
 
 
-def left_out(member: msgspec.Raw | UnsetType) -> bool:
+def is_left_out(member: msgspec.Raw | UnsetType) -> bool:
     """Whether a member that is read undecoded is not there, or null."""
-    return _bytes(member) == b"null"
+    return _to_bytes(member) == b"null"
 
 
-def _bytes(member: msgspec.Raw | UnsetType) -> bytes:
+def _to_bytes(member: msgspec.Raw | UnsetType) -> bytes:
     return b"null" if member is UNSET else bytes(member)
 
 
-def heard(messages: msgspec.Raw | UnsetType, where: str) -> Heard:
+def iter_spoken(messages: msgspec.Raw | UnsetType, where: str) -> SpokenMessages:
     """What each has said, newest first; of others than user and assistant only the last counts.
 
     Raises:
         RequestError: they are too many, or of another shape; the message names the path.
     """
-    sent = [] if left_out(messages) else _MESSAGES.decode(_bytes(messages), where)
-    for number in reversed(range(len(sent))):
-        message = sent[number]
-        if message.role in get_args(Speaker) or number == len(sent) - 1:
-            yield message.role, message.words(f"{where}[{number}]")
+    decoded = [] if is_left_out(messages) else _MESSAGES.decode(_to_bytes(messages), where)
+    for number in reversed(range(len(decoded))):
+        message = decoded[number]
+        if message.role in get_args(TurnRole) or number == len(decoded) - 1:
+            yield message.role, message.text(f"{where}[{number}]")
 
 
-def typed(sent: bytes, decoder: msgspec.json.Decoder[Decoded], where: str = "$") -> Decoded:
+def decode_as(payload: bytes, decoder: msgspec.json.Decoder[Decoded], where: str = "$") -> Decoded:
     """These bytes in a decoder's shape.
 
     Raises:
@@ -159,16 +159,16 @@ def typed(sent: bytes, decoder: msgspec.json.Decoder[Decoded], where: str = "$")
         RequestError: they are JSON of another shape; the message names the path.
     """
     try:
-        return decoder.decode(sent)
-    except msgspec.ValidationError as wrong:
-        raise RequestError(_sentence(str(wrong), where)) from None
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise RequestError(_describe_error(str(error), where)) from None
     except msgspec.DecodeError:
         raise InvalidJsonError from None
 
 
-def _sentence(wrong: str, root: str) -> str:
+def _describe_error(error: str, root: str) -> str:
     """Msgspec's complaint as `<path>: <what is wrong>`, without any value of the caller's."""
-    what, _, where = wrong.partition(" - at `")
+    what, _, where = error.partition(" - at `")
     if what.startswith("Invalid enum value"):
         what = f"expected one of {', '.join(get_args(Role))}"
     path = where.rstrip("`").removeprefix("$")

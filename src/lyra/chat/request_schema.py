@@ -19,24 +19,24 @@ import orjson
 from msgspec import UNSET, UnsetType
 
 from lyra.chat.request_messages import (
-    Heard,
     Messages,
     MessagesOrNull,
-    Speaker,
-    heard,
-    left_out,
-    typed,
+    SpokenMessages,
+    TurnRole,
+    decode_as,
+    is_left_out,
+    iter_spoken,
 )
 from lyra.errors import InvalidJsonError, RequestError
 
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
-_CLEANED = 2 * KEPT_BYTES  # characters of all messages together: cleaning is slow
-_DEEP = 4096  # values of a body that nests deeper than msgspec goes: all of them are made
+_MAX_CLEANED = 2 * KEPT_BYTES  # characters of all messages together: cleaning is slow
+_MAX_VALUES = 4096  # values of a body that nests deeper than msgspec goes: all of them are made
 
 # Control characters but tab and line break, direction overrides, and tag characters, which can
 # carry a hidden sentence from a page that somebody pasted from.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]+")
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]+")
 
 Id = Annotated[str, msgspec.Meta(max_length=256)]
 
@@ -44,7 +44,7 @@ Id = Annotated[str, msgspec.Meta(max_length=256)]
 class Turn(msgspec.Struct, frozen=True):
     """One side's words in the conversation."""
 
-    role: Speaker
+    role: TurnRole
     text: str
 
 
@@ -57,7 +57,7 @@ class ChatInput(msgspec.Struct, frozen=True):
     resumable: bool = False
 
 
-_Said = tuple[Speaker, str]
+_Message = tuple[TurnRole, str]
 
 
 class WithMessages(Protocol):
@@ -70,7 +70,7 @@ Shape = TypeVar("Shape", bound=WithMessages)
 Result = TypeVar("Result")
 
 
-class _Wishes(msgspec.Struct, kw_only=True):
+class _Options(msgspec.Struct, kw_only=True):
     """What may be left out; kits that send null mean the same."""
 
     stream: bool | None = True
@@ -78,27 +78,27 @@ class _Wishes(msgspec.Struct, kw_only=True):
     resumable: bool | None = False
 
 
-class ChatRequest(_Wishes):
+class ChatRequest(_Options):
     """A message, and what was said before it."""
 
     message: str
     history: MessagesOrNull | UnsetType = UNSET
 
 
-class UiMessagesRequest(_Wishes):
+class UiMessagesRequest(_Options):
     """The whole conversation, as useChat and assistant-ui send it."""
 
     messages: Messages
 
 
-class _Either(_Wishes):
+class _EitherRequest(_Options):
     """A body of either shape. With a `message` it is the contract's, whatever else it has."""
 
     message: msgspec.Raw | UnsetType = UNSET
     messages: Messages | UnsetType = UNSET
 
 
-_EITHER = msgspec.json.Decoder(_Either)
+_EITHER = msgspec.json.Decoder(_EitherRequest)
 _CONTRACT = msgspec.json.Decoder(ChatRequest)
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 
@@ -110,18 +110,22 @@ def parse_question(body: bytes) -> ChatInput:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    return _read(body, {*_names(ChatRequest), *_names(UiMessagesRequest)}, _question)
+    return _parse_at_any_depth(
+        body, {*_field_names(ChatRequest), *_field_names(UiMessagesRequest)}, _parse_question
+    )
 
 
-def _question(body: bytes) -> ChatInput:
-    asked = _document(body, _EITHER)
-    if left_out(asked.message) and not left_out(asked.messages):
-        said = turns(heard(asked.messages, "$.messages"), "$.messages")
+def _parse_question(body: bytes) -> ChatInput:
+    request = _decode(body, _EITHER)
+    if is_left_out(request.message) and not is_left_out(request.messages):
+        turns = collect_turns(iter_spoken(request.messages, "$.messages"), "$.messages")
     else:
-        contract = _document(body, _CONTRACT)
-        last: Heard = iter([("user", contract.message)])
-        said = turns(chain(last, heard(contract.history, "$.history")), "$.message")
-    return ChatInput(said, asked.stream is not False, asked.id, bool(asked.resumable))
+        contract = _decode(body, _CONTRACT)
+        message: SpokenMessages = iter([("user", contract.message)])
+        turns = collect_turns(
+            chain(message, iter_spoken(contract.history, "$.history")), "$.message"
+        )
+    return ChatInput(turns, request.stream is not False, request.id, bool(request.resumable))
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
@@ -131,22 +135,24 @@ def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, 
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    return _read(body, _names(shape), partial(_messages, shape=shape))
+    return _parse_at_any_depth(body, _field_names(shape), partial(_parse_messages, shape=shape))
 
 
-def _messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
-    asked = _document(body, msgspec.json.Decoder(shape))
-    said = turns(heard(asked.messages, "$.messages"), "$.messages")
-    asked.messages = msgspec.Raw()  # it would keep the whole body
-    return asked, said
+def _parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
+    request = _decode(body, msgspec.json.Decoder(shape))
+    turns = collect_turns(iter_spoken(request.messages, "$.messages"), "$.messages")
+    request.messages = msgspec.Raw()  # it would keep the whole body
+    return request, turns
 
 
-def _names(shape: type[Any]) -> Collection[str]:
+def _field_names(shape: type[Any]) -> Collection[str]:
     names: tuple[str, ...] = shape.__struct_encode_fields__
     return names
 
 
-def _read(body: bytes, names: Collection[str], parse: Callable[[bytes], Result]) -> Result:
+def _parse_at_any_depth(
+    body: bytes, names: Collection[str], parse: Callable[[bytes], Result]
+) -> Result:
     """What is made of the body; where it nests very deep, of its members with these names."""
     try:
         body.decode()  # what msgspec passes over it does not look at so closely
@@ -154,16 +160,16 @@ def _read(body: bytes, names: Collection[str], parse: Callable[[bytes], Result])
     except UnicodeDecodeError:
         raise InvalidJsonError from None
     except RecursionError:
-        shallow = _shallow(body, names)
+        shallow = _keep_members(body, names)
     try:
         return parse(shallow)
     except RecursionError:
         raise InvalidJsonError from None
 
 
-def _shallow(body: bytes, names: Collection[str]) -> bytes:
+def _keep_members(body: bytes, names: Collection[str]) -> bytes:
     """These members alone: msgspec goes as deep as the interpreter allows, orjson 1,024 levels."""
-    if sum(body.count(sign) for sign in (b"[", b"{", b",")) > _DEEP:
+    if sum(body.count(sign) for sign in (b"[", b"{", b",")) > _MAX_VALUES:
         raise InvalidJsonError
     try:
         document = orjson.loads(body)
@@ -172,68 +178,68 @@ def _shallow(body: bytes, names: Collection[str]) -> bytes:
         raise InvalidJsonError from None
 
 
-def _document(body: bytes, decoder: msgspec.json.Decoder[Result]) -> Result:
+def _decode(body: bytes, decoder: msgspec.json.Decoder[Result]) -> Result:
     """The body in this shape. That it is no JSON is told before anything else that is wrong."""
     try:
-        return typed(body, decoder)
+        return decode_as(body, decoder)
     except InvalidJsonError:
         raise
     except RequestError:
-        typed(body, _ANYTHING)
+        decode_as(body, _ANYTHING)
         raise
 
 
-def turns(spoken: Heard, where: str) -> tuple[Turn, ...]:
+def collect_turns(spoken: SpokenMessages, where: str) -> tuple[Turn, ...]:
     """The newest turns within the bounds, beginning and ending with the user's."""
     # Of thousands of messages only these are looked at: the event loop waits meanwhile.
-    said = list(islice(_said(spoken, where), KEPT_MESSAGES))
-    if not said or said[0][0] != "user":
+    messages = list(islice(_clean(spoken, where), KEPT_MESSAGES))
+    if not messages or messages[0][0] != "user":
         raise RequestError(f"{where}: the last message has to be the user's, and not empty.")
-    if len(said[0][1].encode()) > KEPT_BYTES:
-        raise _too_long(where)
-    return tuple(_merged(_newest(said)))
+    if len(messages[0][1].encode()) > KEPT_BYTES:
+        raise _too_long_error(where)
+    return tuple(_merge_neighbours(_take_newest(messages)))
 
 
-def _too_long(where: str) -> RequestError:
+def _too_long_error(where: str) -> RequestError:
     return RequestError(f"{where}: the message is longer than {KEPT_BYTES} bytes. Shorten it.")
 
 
-def _said(spoken: Heard, where: str) -> Iterator[_Said]:
+def _clean(spoken: SpokenMessages, where: str) -> Iterator[_Message]:
     """What user and assistant have said, newest first, without what nobody can see in it."""
-    left = _CLEANED
-    for number, (role, words) in enumerate(spoken):
-        left -= len(words)
-        if left < 0:
+    room = _MAX_CLEANED
+    for number, (role, text) in enumerate(spoken):
+        room -= len(text)
+        if room < 0:
             if number == 0:
-                raise _too_long(where)
+                raise _too_long_error(where)
             return  # what is older is left out: it would not fit in, or only once it is cleaned
-        seen = _UNSEEN.sub("", words)
-        if number == 0 and not seen.strip():
+        visible = _INVISIBLE.sub("", text)
+        if number == 0 and not visible.strip():
             return  # nothing is asked
-        if seen.strip() and (role == "user" or role == "assistant"):  # noqa: PLR1714 - for mypy
-            yield role, seen
+        if visible.strip() and (role == "user" or role == "assistant"):  # noqa: PLR1714 - for mypy
+            yield role, visible
 
 
-def _newest(said: list[_Said]) -> list[_Said]:
+def _take_newest(messages: list[_Message]) -> list[_Message]:
     """As much of it as there is room for, oldest first."""
-    kept: list[_Said] = []
+    kept: list[_Message] = []
     room = KEPT_BYTES
-    for role, words in said:
-        room -= len(words.encode())
+    for role, text in messages:
+        room -= len(text.encode())
         if room < 0:
             break
-        kept.append((role, words))
+        kept.append((role, text))
     while kept[-1][0] != "user":  # the oldest kept; the newest is the user's, so this ends
         kept.pop()
     return kept[::-1]
 
 
-def _merged(said: list[_Said]) -> list[Turn]:
+def _merge_neighbours(messages: list[_Message]) -> list[Turn]:
     """Equal neighbours as one turn: the model's API wants the roles to alternate."""
-    merged: list[Turn] = []
-    for role, words in said:
-        if merged and merged[-1].role == role:
-            merged[-1] = Turn(role, f"{merged[-1].text}\n\n{words}")
+    turns: list[Turn] = []
+    for role, text in messages:
+        if turns and turns[-1].role == role:
+            turns[-1] = Turn(role, f"{turns[-1].text}\n\n{text}")
         else:
-            merged.append(Turn(role, words))
-    return merged
+            turns.append(Turn(role, text))
+    return turns

@@ -39,31 +39,35 @@ from lyra.redis.counters import SharedCounters
 log = logging.getLogger(__name__)
 
 _DAY_S = 86_400
-_CACHED_COUNTS = 10  # so many cached tokens as one
-_OWED_NAMES = 32  # of one account; more are told as one
-_AGAIN_S = 1.0  # what is held may be given back at any moment
-_USUAL_BYTES = 4  # of a token; what a prompt is charged when nobody has counted it
-_FEWEST_BYTES = 2  # of a token, on average, in text of any language: for what is held
+_CACHED_PER_TOKEN = 10  # so many cached tokens as one
+_MAX_OWED_NAMES = 32  # of one account; more are told as one
+_RETRY_HELD_S = 1.0  # what is held may be given back at any moment
+_USUAL_BYTES_PER_TOKEN = 4  # of a token; what a prompt is charged when nobody has counted it
+_MIN_BYTES_PER_TOKEN = 2  # of a token, on average, in text of any language: for what is held
 
 _UNKNOWN = Key("unknown")  # all whose account Spotify has not named
-_UNKNOWN_FOR_S = 60.0  # then a listener with a gap is read again
+_RETRY_UNKNOWN_S = 60.0  # then a listener with a gap is read again
 
 _NO_COST = Usage()
-_MAY_COST = (LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)  # the model had the prompt
+_COSTLY_FAILURES = (
+    LlmTimeoutError,
+    LlmInterruptedError,
+    LlmTruncatedError,
+)  # the model had the prompt
 
 
 class Cost(msgspec.Struct, frozen=True):
     """What an answer may cost at most, and its prompt alone as a rule, in tokens."""
 
-    most: int = 0
+    limit: int = 0
     prompt: int = 0
 
 
-def cost_of(prompt: Prompt, max_tokens: int) -> Cost:
+def estimate_cost(prompt: Prompt, max_tokens: int) -> Cost:
     """What an answer of `max_tokens` to this prompt may cost; about 50 microseconds."""
     size = len(prompt.rules) + len(prompt.context().encode("utf-8", "replace"))
     size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
-    return Cost(-(-size // _FEWEST_BYTES) + max_tokens, -(-size // _USUAL_BYTES))
+    return Cost(-(-size // _MIN_BYTES_PER_TOKEN) + max_tokens, -(-size // _USUAL_BYTES_PER_TOKEN))
 
 
 class Reservation:
@@ -75,13 +79,13 @@ class Reservation:
         self._sent = 0
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def send_prompt(self) -> Iterator[None]:
         """Within the block the model is given the prompt; one that it refuses costs nothing."""
         self._sent += 1
         try:
             yield
         except LyraError as failure:
-            if not isinstance(failure, _MAY_COST):
+            if not isinstance(failure, _COSTLY_FAILURES):
                 self._sent -= 1
             raise
 
@@ -94,7 +98,7 @@ class Reservation:
             return
         settle, self._settle = self._settle, None
         counted = usage.input_tokens or usage.cached_input_tokens or usage.cache_write_tokens
-        settle(_tokens(usage) + self._prompt * max(0, self._sent - bool(counted)))
+        settle(_count_tokens(usage) + self._prompt * max(0, self._sent - bool(counted)))
 
 
 class TokenQuota:
@@ -125,7 +129,7 @@ class TokenQuota:
         # none is counted twice; at most `entries` accounts, and so many names of one.
         self._owed: OrderedDict[tuple[int, Key], dict[str, int]] = OrderedDict()
         # At most one task for each reservation; by account, so that a question looks at its own.
-        self._telling: dict[Key, set[asyncio.Task[None]]] = {}
+        self._reports: dict[Key, set[asyncio.Task[None]]] = {}
 
     def stats(self) -> dict[str, int]:
         """Sizes at this moment."""
@@ -144,32 +148,32 @@ class TokenQuota:
         if not self._daily:
             return Reservation()
         account = account or _UNKNOWN
-        if telling := self._telling.get(account):
+        if reports := self._reports.get(account):
             await asyncio.wait(
-                tuple(telling)
+                tuple(reports)
             )  # else Redis would still count what has ended as held
-        day, name = self._today(), secrets.token_hex(8)
-        self._pass(account, self._used.get(account, 0), self._held[day, account], cost.most)
-        self._held[day, account] += cost.most
-        settled = partial(self._settled, day, account, name, cost.most)
-        reservation = Reservation(settled, cost.prompt)
+        day, name = self._current_day(), secrets.token_hex(8)
+        self._check(account, self._used.get(account, 0), self._held[day, account], cost.limit)
+        self._held[day, account] += cost.limit
+        settle = partial(self._settle, day, account, name, cost.limit)
+        reservation = Reservation(settle, cost.prompt)
         if self._shared is not None:
             try:
-                await self._reserve_for_all(self._shared, day, account, name, cost.most)
+                await self._reserve_shared(self._shared, day, account, name, cost.limit)
             except BaseException:  # refused, or the caller has left: Redis may hold it by now
                 reservation.settle()
                 raise
         return reservation
 
-    async def _reserve_for_all(
-        self, shared: SharedCounters, day: int, account: Key, name: str, most: int
+    async def _reserve_shared(
+        self, shared: SharedCounters, day: int, account: Key, name: str, limit: int
     ) -> None:
         owed = self._owed.pop((day, account), {})
         try:
-            standing = await shared.hold(
+            balance = await shared.hold(
                 f"{day}:{account}",
                 name,
-                most,
+                limit,
                 within=self._daily,
                 owed=owed,
                 held_s=self._longest_s,
@@ -178,14 +182,14 @@ class TokenQuota:
         except BaseException:
             self._owe(day, account, owed)
             raise
-        if standing is None:
+        if balance is None:
             self._owe(day, account, owed)
             return
-        self._note(day, account, max(standing.used, self._used.get(account, 0)))
-        if not standing.passes:
-            self._pass(account, standing.used, standing.held, most)
+        self._set_used(day, account, max(balance.used, self._used.get(account, 0)))
+        if not balance.passes:
+            self._check(account, balance.used, balance.held, limit)
 
-    def _pass(self, account: Key, used: int, held: int, most: int) -> None:
+    def _check(self, account: Key, used: int, held: int, limit: int) -> None:
         """Let a question pass by these figures.
 
         Raises:
@@ -195,7 +199,7 @@ class TokenQuota:
             raise TooManyRequestsError(
                 "Spotify does not say at the moment whose account this is, and the tokens of the "
                 "day for such listeners are used up. Ask again in a minute.",
-                retry_after_s=_UNKNOWN_FOR_S,
+                retry_after_s=_RETRY_UNKNOWN_S,
                 reason="daily_budget",
             )
         if used >= self._daily:
@@ -204,68 +208,68 @@ class TokenQuota:
                 retry_after_s=_DAY_S - self._wall_clock() % _DAY_S,
                 reason="daily_budget",
             )
-        if held and used + held + most > self._daily:
+        if held and used + held + limit > self._daily:
             raise TooManyRequestsError(
                 "What is left of the tokens of the day is held by answers under way. "
                 "Ask again when they have ended.",
-                retry_after_s=_AGAIN_S,
+                retry_after_s=_RETRY_HELD_S,
                 reason="daily_budget",
             )
 
-    def _settled(self, day: int, account: Key, name: str, held: int, used: int) -> None:
+    def _settle(self, day: int, account: Key, name: str, held: int, used: int) -> None:
         """Count what an answer has used in place of what it held."""
         self._held[day, account] -= held
         if self._held[day, account] <= 0:
             del self._held[day, account]
-        if day == self._today():
-            self._note(day, account, self._used.get(account, 0) + used)
+        if day == self._current_day():
+            self._set_used(day, account, self._used.get(account, 0) + used)
         if self._shared is not None:
-            telling = self._settle_for_all(self._shared, day, account, name, used)
-            task = asyncio.get_running_loop().create_task(telling)
-            self._telling.setdefault(account, set()).add(task)
-            task.add_done_callback(partial(self._told, account))
+            report = self._settle_shared(self._shared, day, account, name, used)
+            task = asyncio.get_running_loop().create_task(report)
+            self._reports.setdefault(account, set()).add(task)
+            task.add_done_callback(partial(self._on_reported, account))
 
-    def _told(self, account: Key, task: asyncio.Task[None]) -> None:
-        self._telling[account].discard(task)
-        if not self._telling[account]:
-            del self._telling[account]
+    def _on_reported(self, account: Key, task: asyncio.Task[None]) -> None:
+        self._reports[account].discard(task)
+        if not self._reports[account]:
+            del self._reports[account]
         if not task.cancelled() and task.exception() is not None:
             log.error("counting tokens broke: this is a fault in Lyra", exc_info=task.exception())
 
-    async def _settle_for_all(
+    async def _settle_shared(
         self, shared: SharedCounters, day: int, account: Key, name: str, used: int
     ) -> None:
-        told = {**self._owed.pop((day, account), {}), name: used}
+        amounts = {**self._owed.pop((day, account), {}), name: used}
         total = await shared.settle(
-            f"{day}:{account}", told, held_s=self._longest_s, ttl_s=2 * _DAY_S
+            f"{day}:{account}", amounts, held_s=self._longest_s, ttl_s=2 * _DAY_S
         )
         if total is None:
-            self._owe(day, account, told)
+            self._owe(day, account, amounts)
         else:
-            self._note(day, account, max(total, self._used.get(account, 0)))
+            self._set_used(day, account, max(total, self._used.get(account, 0)))
 
     async def close(self) -> None:
         """Wait for what is being told to the other processes."""
-        await asyncio.gather(*chain.from_iterable(self._telling.values()), return_exceptions=True)
+        await asyncio.gather(*chain.from_iterable(self._reports.values()), return_exceptions=True)
 
-    def _owe(self, day: int, account: Key, told: dict[str, int]) -> None:
-        owed = self._owed.get((day, account), {}) | {n: used for n, used in told.items() if used}
-        if len(owed) > _OWED_NAMES:
+    def _owe(self, day: int, account: Key, amounts: dict[str, int]) -> None:
+        owed = self._owed.get((day, account), {}) | {n: used for n, used in amounts.items() if used}
+        if len(owed) > _MAX_OWED_NAMES:
             owed = {secrets.token_hex(8): sum(owed.values())}
         if owed:
             self._owed[day, account] = owed
             if len(self._owed) > self._entries:
                 self._owed.popitem(last=False)
 
-    def _today(self) -> int:
+    def _current_day(self) -> int:
         day = int(self._wall_clock() // _DAY_S)
         if day != self._day:
             self._day = day
             self._used.clear()
         return day
 
-    def _note(self, day: int, account: Key, total: int) -> None:
-        if day != self._today():
+    def _set_used(self, day: int, account: Key, total: int) -> None:
+        if day != self._current_day():
             return
         self._used[account] = total
         self._used.move_to_end(account)
@@ -273,6 +277,6 @@ class TokenQuota:
             self._used.popitem(last=False)
 
 
-def _tokens(usage: Usage) -> int:
-    cached = usage.cached_input_tokens // _CACHED_COUNTS
+def _count_tokens(usage: Usage) -> int:
+    cached = usage.cached_input_tokens // _CACHED_PER_TOKEN
     return usage.input_tokens + usage.cache_write_tokens + usage.output_tokens + cached

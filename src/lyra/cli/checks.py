@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import http_parser
 from yarl import URL
 
-from lyra.chat.model.proxies import proxy_to
+from lyra.chat.model.proxies import find_proxy
 from lyra.cli.address import reachable_at
 from lyra.cli.environment import warnings, with_line, without
 from lyra.cli.redis_greeting import unfit
@@ -185,7 +185,7 @@ async def _model_url(
         told = f"{url} ends in /v1, which is added once more"
         return Finding("model server", "fault", told, "leave /v1 out of LYRA_LLM_BASE_URL")
     try:
-        proxy = proxy_to(URL(url))
+        proxy = find_proxy(URL(url))
     except SettingError as wrong:
         return Finding("model server", "fault", str(wrong), "mend the environment")
     answered = await _ask(http, f"{url}/v1/models", now, proxy)

@@ -275,7 +275,7 @@ async def test_the_proxy_that_the_environment_names_is_used(
 async def test_a_body_that_ends_after_its_last_event_leaves_the_connection_for_the_next_call(
     monkeypatch: pytest.MonkeyPatch, start: Start
 ) -> None:
-    monkeypatch.setattr("lyra.chat.model.anthropic_model._TAIL_S", LONG_S)
+    monkeypatch.setattr("lyra.chat.model.anthropic_model._BODY_END_S", LONG_S)
     answered, connections = asyncio.Event(), set()
 
     async def reply(request: web.Request) -> web.StreamResponse:

@@ -136,7 +136,7 @@ def test_a_question_is_sent_twice_at_most(loop: Loop, end: Step) -> None:
 def test_a_server_that_had_time_to_think_is_not_asked_again(
     loop: Loop, end: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lyra.chat.model.connection_pool._CLOSED_BEFORE_S", 0.0)
+    monkeypatch.setattr("lyra.chat.model.connection_pool._CLOSED_WITHIN_S", 0.0)
     answers, upstream = ask(loop, (ANSWER,), (end,), (ANSWER,), times=2)
 
     assert answers == [WORDS, FAILED]

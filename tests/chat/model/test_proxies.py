@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from lyra.chat.model.proxies import proxy_to
+from lyra.chat.model.proxies import find_proxy
 from lyra.settings import SettingError
 from tests.conftest import Start
 from tests.support.calls import chat
@@ -46,7 +46,7 @@ def test_no_proxy_stands_before_this_machine(
 ) -> None:
     monkeypatch.setenv(name, proxy)
 
-    assert proxy_to(URL(url)) is None
+    assert find_proxy(URL(url)) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_only_looks_like_this_machine_has_its_proxy(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "proxy.example:3128")
 
-    assert proxy_to(URL(url)) == "http://proxy.example:3128"
+    assert find_proxy(URL(url)) == "http://proxy.example:3128"
 
 
 @pytest.mark.parametrize("excepted", ["llm.example", ".example", "llm.example:8443", "*"])
@@ -65,7 +65,7 @@ def test_no_proxy_is_obeyed(monkeypatch: pytest.MonkeyPatch, excepted: str) -> N
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", excepted)
 
-    assert proxy_to(URL("https://llm.example:8443")) is None
+    assert find_proxy(URL("https://llm.example:8443")) is None
 
 
 @pytest.mark.parametrize("proxy", UNUSABLE)
@@ -74,7 +74,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(SettingError, match=r"^ALL_PROXY: .*NO_PROXY=llm\.example") as refused:
-        proxy_to(URL("https://llm.example"))
+        find_proxy(URL("https://llm.example"))
 
     assert "hush" not in str(refused.value)
 

@@ -1,7 +1,7 @@
 """An answer ends, and gives its place back, whatever is wrong beside it or with who makes it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,6 +17,7 @@ from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.conftest import Start, settle
 from tests.support.calls import chat, chatting, init, read_until
+from tests.support.producers import Work
 from tests.support.stream_grammar import read_body, read_stream
 from tests.support.visitors import Clock
 
@@ -34,8 +35,8 @@ def breaks(*_: object, **__: object) -> None:
 
 BESIDE = (
     "lyra.chat.generation.find_mentions",
-    "lyra.chat.generation.card",
-    "lyra.chat.generation.facts",
+    "lyra.chat.generation.make_card",
+    "lyra.chat.generation.find_evidence",
     "lyra.chat.token_quota.Reservation.settle",
     "lyra.metrics.Times.observe",
     "lyra.tracing.Tracer.annotate",
@@ -61,12 +62,22 @@ async def test_what_breaks_beside_an_answer_costs_neither_its_words_nor_its_endi
     assert service.services.runs.stats()["live"] == 0
 
 
+async def nothing() -> None:
+    """End at once, and say nothing."""
+
+
+class Ignorant(Work):
+    """A producer that cannot say how its answer ends."""
+
+    make_abort = breaks  # type: ignore[assignment]
+
+
 async def test_a_stop_is_an_ending_also_where_nothing_can_be_told_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     run = Run("run_1")
     run.begin(StartPart(run.id, {}))
-    run.closing = breaks  # type: ignore[assignment]
+    run.start(Ignorant(nothing), asyncio.Event().set)
     run.stop("stopped")
 
     assert run.ended
@@ -82,17 +93,13 @@ class Broken:
 
 async def test_a_reader_that_breaks_is_no_fault_of_the_answer() -> None:
     run = Run("run_1")
-    with run.subscribe(Broken()), run.followed() as other:
+    with run.follow(Broken()), run.change_event() as other:
         run.begin(StartPart(run.id, {}))
-        run.say("Words.")
+        run.add_text("Words.")
         run.end(Finish("stop", {}))
-        await other.woken()
+        await other.wait()
 
     assert (run.text(), run.ended, run.finish is not None) == ("Words.", True, True)
-
-
-async def nothing() -> None:
-    """End at once, and say nothing."""
 
 
 async def broken() -> None:
@@ -100,9 +107,11 @@ async def broken() -> None:
 
 
 @pytest.mark.parametrize("work", [nothing, broken])
-async def test_a_run_has_its_ending_when_its_work_is_over(work: object) -> None:
+async def test_a_run_has_its_ending_when_its_work_is_over(
+    work: Callable[[], Awaitable[None]],
+) -> None:
     run, over = Run("run_1"), asyncio.Event()
-    run.fill(work(), over.set)  # type: ignore[operator]
+    run.start(Work(work), over.set)
     await over.wait()
 
     assert run.ended
@@ -112,7 +121,7 @@ async def test_a_run_has_its_ending_when_its_work_is_over(work: object) -> None:
 
 async def test_work_that_is_cancelled_before_its_first_step_leaves_an_ending() -> None:
     run, over = Run("run_1"), asyncio.Event()
-    run.fill(nothing(), over.set)
+    run.start(Work(nothing), over.set)
     run.cancel()
     await over.wait()
 
@@ -190,8 +199,8 @@ OWNER = Key("owner")
 
 async def unread(runs: RunRegistry, work: Deaf) -> Run:
     """A run whose reader has left, and whose work does not mind."""
-    async with runs.running(OWNER, TOKEN, QUESTION) as run:
-        runs.fill(run, work.listen())
+    async with runs.open_run(OWNER, TOKEN, QUESTION) as run:
+        runs.start(run, Work(work.listen))
         await asyncio.sleep(0)
     return run
 
@@ -239,9 +248,9 @@ async def test_a_run_that_is_over_is_watched_no_more() -> None:
     clock = Clock()
     supervisor = RunSupervisor(120, clock=clock)
     runs = RunRegistry(Settings(), None, supervisor)
-    async with runs.running(OWNER, TOKEN, QUESTION) as run:
-        runs.fill(run, nothing())
-        await run.finished()
+    async with runs.open_run(OWNER, TOKEN, QUESTION) as run:
+        runs.start(run, Work(nothing))
+        await run.wait_ended()
         await run.wait_closed()
     clock.now += OVERDUE_S
     supervisor.look()

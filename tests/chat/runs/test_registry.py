@@ -7,6 +7,7 @@ from typing import Any
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
 from lyra.chat.request_schema import ChatInput, Turn
+from lyra.chat.runs.event_log import EventLog
 from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.run import Run
 from lyra.settings import Settings
@@ -23,11 +24,16 @@ def owner(number: int) -> Key:
 async def keep(runs: RunRegistry, whose: Key, chat: str | None = None) -> Run:
     """An answer that has ended and is kept."""
     question = ChatInput((Turn("user", "x"),), chat_id=chat)
-    async with runs.running(whose, TOKEN, question) as run:
+    async with runs.open_run(whose, TOKEN, question) as run:
         run.begin(Start(run.id, {}))
-        run.say("word")
+        run.add_text("word")
         run.end(Finish("stop", {}))
     return run
+
+
+async def find(runs: RunRegistry, name: str) -> EventLog | None:
+    found = await runs.find(owner(0), TOKEN, name)
+    return None if found is None else found.log
 
 
 @asynccontextmanager
@@ -84,10 +90,10 @@ async def test_a_chat_means_its_newest_answer_until_that_is_forgotten() -> None:
     async with opened() as runs:
         old, new = [await keep(runs, owner(0), "chat") for _ in range(2)]
 
-        assert await runs.find(owner(0), TOKEN, "chat") is new
-        assert await runs.find(owner(0), TOKEN, old.id) is old
+        assert await find(runs, "chat") is new
+        assert await find(runs, old.id) is old
         await runs.forget(owner(0))
-        assert [await runs.find(owner(0), TOKEN, name) for name in ("chat", old.id)] == [None] * 2
+        assert [await find(runs, name) for name in ("chat", old.id)] == [None] * 2
 
 
 async def test_nothing_is_left_of_a_listener_whose_answers_have_gone() -> None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Start
-from lyra.chat.runs.remote_run import READERS, Opened, RemoteRun, opened_piece, sealed_piece
+from lyra.chat.runs.event_log import READERS
+from lyra.chat.runs.remote_run import ChunkContent, RemoteRun, open_chunk, seal_chunk
 from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import Chunk, RunSnapshot
@@ -52,7 +53,7 @@ def answer() -> list[bytes]:
     run = Run("run_0123456789abcdef")
     run.begin(Start(run.id, {}))
     for word in WORDS:
-        run.say(word)
+        run.add_text(word)
     run.end(Finish("stop", {}))
     return run.lines(0)
 
@@ -67,8 +68,8 @@ def pieces(cuts: Iterable[int], name: str = NAME) -> list[Chunk]:
     begin = 0
     for end in ends:
         last = end == len(LINES)
-        opened = Opened(MOMENT, LINES[begin:end])
-        sealed = sealed_piece(SECRET, TOKEN, name, begin, opened, last=last)
+        opened = ChunkContent(MOMENT, LINES[begin:end])
+        sealed = seal_chunk(SECRET, TOKEN, name, begin, opened, last=last)
         made.append(Chunk(f"{len(made) + 1}-0", begin, sealed, last))
         begin = end
     return made
@@ -79,7 +80,7 @@ def remote(told: Told, longest_s: float = 60) -> RemoteRun:
         told,  # type: ignore[arg-type]
         OWNER,
         NAME,
-        partial(opened_piece, SECRET, TOKEN, NAME),
+        partial(open_chunk, SECRET, TOKEN, NAME),
         grace_s=15,
         longest_s=longest_s,
         pace_s=lambda: 0.0,
@@ -264,7 +265,7 @@ async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -
 
     assert await log.look()
     assert (log.lines(0), log.ended) == ([], True)
-    assert not await log.begun()
+    assert not await log.wait_begun()
 
 
 async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once() -> None:
@@ -277,4 +278,4 @@ async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once()
 
     check(log.lines(0))
     assert log.ended
-    assert not await log.begun()  # for whoever comes while another still reads
+    assert not await log.wait_begun()  # for whoever comes while another still reads

@@ -5,7 +5,8 @@ from contextlib import ExitStack, aclosing
 
 import pytest
 
-from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.event_log import READERS
+from lyra.chat.runs.remote_run import RemoteRun
 from lyra.chat.runs.replication import RunReplicator
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import RunSnapshot
@@ -65,7 +66,7 @@ async def looks_of(readers: int) -> int:
     with ExitStack() as stack:
         runs = [await find(place)]
         for _ in range(readers):
-            stack.enter_context(place.reading(runs[0]))
+            stack.enter_context(place.read(runs[0]))
             runs.append(await find(place) if readers < READERS else runs[0])
         told.whole = True
         assert await asyncio.gather(*map(read, runs)) == [LINES] * len(runs)
@@ -83,8 +84,8 @@ async def test_a_fifth_reader_is_refused_and_so_is_who_looks_for_it() -> None:
     run = await find(place)
     with ExitStack() as stack:
         for _ in range(READERS):
-            stack.enter_context(place.reading(run))
-        with pytest.raises(TooManyRequestsError), place.reading(run):
+            stack.enter_context(place.read(run))
+        with pytest.raises(TooManyRequestsError), place.read(run):
             raise AssertionError("a fifth reader")
         with pytest.raises(TooManyRequestsError):
             await find(place)
@@ -97,8 +98,8 @@ async def test_polling_begins_with_the_first_reader_and_ends_with_the_last() -> 
     run = await find(place)
     await settle()
     before = asyncio.all_tasks()
-    with place.reading(run):
-        with place.reading(run):
+    with place.read(run):
+        with place.read(run):
             polling = asyncio.all_tasks() - before
             assert len(polling) == 1
         told.looking.clear()
@@ -112,7 +113,7 @@ async def test_who_still_reads_when_polling_ends_for_good_is_told() -> None:
     place = elsewhere(Growing())
     run = await find(place)
     async with asyncio.TaskGroup() as tasks:
-        with place.reading(run):
+        with place.read(run):
             reading = tasks.create_task(read(run))
             await settle()
             await place.close()

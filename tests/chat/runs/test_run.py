@@ -35,7 +35,7 @@ STEPS: dict[str, Step] = {
     **ENDINGS,
     "begin": lambda run: run.begin(Start(run.id, {})),
     "status": lambda run: run.add(status("thinking")),
-    "say": lambda run: run.say("word "),
+    "say": lambda run: run.add_text("word "),
 }
 
 
@@ -72,7 +72,7 @@ def test_nothing_is_added_after_the_first_ending(steps: list[str], first: str) -
 def test_what_was_done_before_the_beginning_is_shown_after_it() -> None:
     run = Run("run_1")
     run.add(status("loading_listening"))
-    run.say("word")
+    run.add_text("word")
     assert run.since(0) == []
 
     run.begin(Start(run.id, {}))
@@ -96,7 +96,8 @@ async def test_whoever_waits_for_an_ending_is_woken_by_each_kind() -> None:
         run = Run("run_1")
         async with asyncio.TaskGroup() as tasks:
             waiting = [
-                tasks.create_task(wait) for wait in (run.ready(), run.finished(), read_through(run))
+                tasks.create_task(wait)
+                for wait in (run.wait_begun(), run.wait_ended(), read_through(run))
             ]
             await asyncio.sleep(0)
             assert not any(task.done() for task in waiting)

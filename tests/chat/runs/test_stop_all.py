@@ -8,6 +8,7 @@ from lyra.chat.request_schema import ChatInput, Turn
 from lyra.chat.runs.registry import RunRegistry
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from tests.support.producers import Work
 
 KEYS = KeyMaker()
 ONE, TWO = KEYS.key(Token("a-token-of-one")), KEYS.key(Token("a-token-of-two"))
@@ -21,9 +22,9 @@ async def test_an_answer_that_was_stopped_before_its_work_began_is_never_made() 
     async def work() -> None:
         begun.set()
 
-    async with runs.running(ONE, TOKEN, ASKED) as run:
+    async with runs.open_run(ONE, TOKEN, ASKED) as run:
         runs.stop_all(ONE)
-        runs.fill(run, work())
+        runs.start(run, Work(work))
         await asyncio.sleep(0)
     await runs.close()
 
@@ -39,12 +40,12 @@ async def test_one_listeners_answers_are_stopped_and_lost_and_nobody_elses() -> 
         await held.wait()
 
     async with (
-        runs.running(ONE, TOKEN, ASKED) as first,
-        runs.running(ONE, TOKEN, ASKED) as second,
-        runs.running(TWO, TOKEN, ASKED) as other,
+        runs.open_run(ONE, TOKEN, ASKED) as first,
+        runs.open_run(ONE, TOKEN, ASKED) as second,
+        runs.open_run(TWO, TOKEN, ASKED) as other,
     ):
         for run in (first, second, other):
-            runs.fill(run, work())
+            runs.start(run, Work(work))
         runs.stop_all(ONE)
 
         assert [run.ended for run in (first, second, other)] == [True, True, False]

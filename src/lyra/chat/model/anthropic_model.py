@@ -25,10 +25,10 @@ from lyra.chat.model.body_reader import push_body
 from lyra.chat.model.connection_pool import Client, open_pool
 from lyra.chat.model.model_circuit import CREDENTIALS, SPEND_LIMIT
 from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
-from lyra.chat.model.proxies import proxy_to
+from lyra.chat.model.proxies import find_proxy
 from lyra.chat.model.sse_decoder import BYTE_ORDER_MARK, SSEDecoder
 from lyra.chat.model.stream_accumulator import StreamAccumulator
-from lyra.chat.model.vendor_error import vendors_type
+from lyra.chat.model.vendor_error import parse_error_type
 from lyra.errors import (
     ConversationTooLongError,
     LlmInterruptedError,
@@ -46,9 +46,9 @@ log = logging.getLogger(__name__)
 
 _SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
-_TAIL_S = 0.5
+_BODY_END_S = 0.5
 _ERROR_BYTES = 65_536
-_GOOD = range(200, 300)
+_SUCCESS = range(200, 300)
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
@@ -70,14 +70,14 @@ class _Wire(NamedTuple):
 async def open_anthropic(settings: Settings) -> AsyncIterator["AnthropicModel"]:
     """A client for one process, closed at the end of the block."""
     # Making it imports more, and reads certificates: not on the event loop.
-    wire = await asyncio.to_thread(_wire, settings)
+    wire = await asyncio.to_thread(_make_wire, settings)
     # aiohttp's own limit of a hundred would make the streams above it wait, and then fail.
-    most = settings.max_streams + _SPARE_CONNECTIONS
-    async with open_pool(most, wire.certificates, wire.headers, wire.proxy) as connections:
+    limit = settings.max_streams + _SPARE_CONNECTIONS
+    async with open_pool(limit, wire.certificates, wire.headers, wire.proxy) as connections:
         yield AnthropicModel(connections, wire.url, settings)
 
 
-def _wire(settings: Settings) -> _Wire:
+def _make_wire(settings: Settings) -> _Wire:
     base = settings.llm_base_url or ANTHROPIC_URL
     url = URL(f"{base.rstrip('/')}/v1/messages")
     certificates = httpx2.create_ssl_context()
@@ -93,7 +93,7 @@ def _wire(settings: Settings) -> _Wire:
         # The last are about the SDK's own requests, and those are not made.
         if isinstance(text, str) and not name.lower().startswith("x-stainless-")
     }
-    return _Wire(url, headers, certificates, proxy_to(url))
+    return _Wire(url, headers, certificates, find_proxy(url))
 
 
 class AnthropicModel:
@@ -104,7 +104,7 @@ class AnthropicModel:
     def __init__(self, http: Client, url: URL, settings: Settings) -> None:
         self._http = http
         self._url = url
-        self._asked = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
+        self._request = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
         self._max_tokens = settings.max_tokens
         self._error_body_s = min(ERROR_BODY_S, settings.first_token_timeout_s / 2)
         # Words come sooner without thinking; other servers may not know the parameter.
@@ -116,44 +116,46 @@ class AnthropicModel:
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open; entered when the answer's headers have come."""
         try:
-            response = await self._sent(prompt)
+            response = await self._post(prompt)
             del prompt  # its context is large, and not needed while the answer comes
             async with response:
                 await self._check(response)
-                spoken = _AnthropicStream(response)
-                yield spoken
-                if spoken.whole:
-                    await _ended(response)
+                stream = _AnthropicStream(response)
+                yield stream
+                if stream.complete:
+                    await _wait_body_end(response)
         except LyraError:
             raise
         except Exception as failure:  # noqa: BLE001 - the vendors raise many unrelated kinds here
             raise classify(failure) from None
 
-    async def _sent(self, prompt: Prompt) -> aiohttp.ClientResponse:
+    async def _post(self, prompt: Prompt) -> aiohttp.ClientResponse:
         """The answer's status and headers, the body still to come."""
-        body = self._body(prompt)
+        body = self._make_body(prompt)
         try:
             return await self._http.post(self._url, data=body)
         except TimeoutError as failure:
-            raise anthropic.APITimeoutError(self._asked) from failure
+            raise anthropic.APITimeoutError(self._request) from failure
         except Exception as failure:
             # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
-            raise anthropic.APIConnectionError(request=self._asked) from failure
+            raise anthropic.APIConnectionError(request=self._request) from failure
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         """Raise what an answer with an error's status says, read in the SDK's terms."""
-        if response.status in _GOOD:
+        if response.status in _SUCCESS:
             return
-        said = await error_body(response, most=_ERROR_BYTES, within_s=self._error_body_s)
+        payload = await error_body(response, most=_ERROR_BYTES, within_s=self._error_body_s)
         body = None
         with suppress(orjson.JSONDecodeError):
-            body = orjson.loads(said)
+            body = orjson.loads(payload)
         # The bytes as they came: of text the SDK's client takes ASCII alone.
         raw = list(response.raw_headers)
-        answer = httpx2.Response(response.status, headers=raw, request=self._asked)
-        raise _refused(anthropic.APIStatusError("the model refused", response=answer, body=body))
+        answer = httpx2.Response(response.status, headers=raw, request=self._request)
+        raise _classify_status(
+            anthropic.APIStatusError("the model refused", response=answer, body=body)
+        )
 
-    def _body(self, prompt: Prompt) -> bytes:
+    def _make_body(self, prompt: Prompt) -> bytes:
         cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
         return orjson.dumps(
             {
@@ -172,34 +174,34 @@ class _AnthropicStream:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._events = SSEDecoder()
+        self._decoder = SSEDecoder()
         self._accumulator = StreamAccumulator()
-        self._begin = bytearray()  # of a body, as long as it may be none of events
-        self._enough = False
+        self._beginning = bytearray()  # of a body, as long as it may be none of events
+        self._stopped = False
 
-    async def stream_to(self, take: OnPiece) -> None:
+    async def stream_to(self, on_piece: OnPiece) -> None:
         """See Voice.tell; the words of one read are handed over as one piece.
 
         Raises:
             LlmTruncatedError: the stream ended cleanly without its end mark.
             LyraError: the server reported an error in the middle.
         """
-        self._take = take
+        self._on_piece = on_piece
         try:
             await push_body(self._response, self._feed)
         finally:
-            if not self._enough and (words := self._accumulator.rest()):
-                self._enough = take(words)
-        if self._enough:
+            if not self._stopped and (text := self._accumulator.take_rest()):
+                self._stopped = on_piece(text)
+        if self._stopped:
             return
-        ending = self._ending()
+        ending = self._read_ending()
         if isinstance(ending, LyraError):
             raise ending
-        take(ending)
+        on_piece(ending)
 
-    def _ending(self) -> Done | LyraError:
-        body = bytes(self._begin).removeprefix(BYTE_ORDER_MARK)
-        if not self._events.any and body.lstrip().startswith(b"{"):
+    def _read_ending(self) -> Done | LyraError:
+        body = bytes(self._beginning).removeprefix(BYTE_ORDER_MARK)
+        if not self._decoder.any_event and body.lstrip().startswith(b"{"):
             self._accumulator.feed(body)  # some servers report an error as plain JSON
         ending = self._accumulator.ending or LlmTruncatedError()
         if isinstance(ending, LlmMisconfiguredError):
@@ -207,24 +209,24 @@ class _AnthropicStream:
         return ending
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether the end mark has come."""
         return isinstance(self._accumulator.ending, Done)
 
-    def _feed(self, read: bytes) -> bool:
-        told = self._accumulator
-        for data in self._events.feed(read):
-            told.feed(data)
-        if not self._events.any and len(self._begin) < _ERROR_BYTES:
-            self._begin += read
-        if told.has_usage:
-            self._take(told.take_usage())
-        if words := told.take_text():
-            self._enough = self._take(words)
-        return self._enough or told.ending is not None
+    def _feed(self, data: bytes) -> bool:
+        accumulator = self._accumulator
+        for event in self._decoder.feed(data):
+            accumulator.feed(event)
+        if not self._decoder.any_event and len(self._beginning) < _ERROR_BYTES:
+            self._beginning += data
+        if accumulator.has_usage:
+            self._on_piece(accumulator.take_usage())
+        if text := accumulator.take_text():
+            self._stopped = self._on_piece(text)
+        return self._stopped or accumulator.ending is not None
 
 
-async def _ended(response: aiohttp.ClientResponse) -> None:
+async def _wait_body_end(response: aiohttp.ClientResponse) -> None:
     """Wait a moment for what ends the body after its last event.
 
     Many servers send it by itself. A connection that is left before is lost, and the next question
@@ -232,7 +234,7 @@ async def _ended(response: aiohttp.ClientResponse) -> None:
     """
     if not response.content.is_eof() and response.content.exception() is None:
         with suppress(TimeoutError, aiohttp.ClientError):
-            async with asyncio.timeout(_TAIL_S):
+            async with asyncio.timeout(_BODY_END_S):
                 await response.content.wait_eof()
 
 
@@ -240,7 +242,7 @@ def classify(failure: Exception) -> LyraError:
     """The SDK's, aiohttp's and the decoder's errors as ours; the vendor's words stay here."""
     match failure:
         case anthropic.APIStatusError():
-            return _refused(failure)
+            return _classify_status(failure)
         case anthropic.APITimeoutError() | TimeoutError():
             return LlmTimeoutError()
         case anthropic.APIConnectionError():
@@ -263,31 +265,31 @@ def classify(failure: Exception) -> LyraError:
             return LlmInterruptedError()
 
 
-def _refused(failure: anthropic.APIStatusError) -> LyraError:
+def _classify_status(failure: anthropic.APIStatusError) -> LyraError:
     status = failure.status_code
     # The status first: compatible servers often send no error type, or their own.
     if status == _TOO_MANY:
         spent = failure.error_code == "enforced_spend_limit_reached"
-        pause = _MAX_RETRY_AFTER_S if spent else _retry_after(failure.response)
+        pause = _MAX_RETRY_AFTER_S if spent else _parse_retry_after(failure.response)
         return LlmRateLimitedError(retry_after_s=pause, reason=SPEND_LIMIT if spent else None)
     if status >= _SERVER_FAULT or status in _BUSY:
-        return LlmUnavailableError(retry_after_s=_retry_after(failure.response))
-    if status == _TOO_LARGE or _too_long(failure):
+        return LlmUnavailableError(retry_after_s=_parse_retry_after(failure.response))
+    if status == _TOO_LARGE or _is_too_long(failure):
         return ConversationTooLongError()
     log.error("the model refused the request: status %d, type %s", status, failure.type)
     # Whoever stands before the model answers 403 to words that it does not like, and 401 or 402 on
     # its own account; only the vendor's own word is about the key.
-    barred = status in _BARRED and vendors_type(failure.body) in _ABOUT_THE_KEY
+    barred = status in _BARRED and parse_error_type(failure.body) in _ABOUT_THE_KEY
     return LlmMisconfiguredError(reason=CREDENTIALS if barred else None)
 
 
-def _too_long(failure: anthropic.APIStatusError) -> bool:
+def _is_too_long(failure: anthropic.APIStatusError) -> bool:
     """Whether the prompt did not fit: Anthropic says so in words, llama.cpp by a type."""
-    said = f"{failure.type} {failure.api_message}".lower()
-    return "exceed_context_size" in said or "prompt is too long" in said
+    message = f"{failure.type} {failure.api_message}".lower()
+    return "exceed_context_size" in message or "prompt is too long" in message
 
 
-def _retry_after(response: httpx2.Response) -> float | None:
+def _parse_retry_after(response: httpx2.Response) -> float | None:
     """Seconds to wait, from 0.5 to a minute; None when the server does not say, or nonsense."""
     headers = response.headers
     seconds = pause(headers.get("retry-after", ""), epoch(headers.get("date", "")))

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import aiohttp
 
-Hear = Callable[[bytes], bool]
+OnData = Callable[[bytes], bool]
 
-_MOST = 8_192  # bytes in one turn of the loop: a thousand events, of which none says much
-_HELD_BACK = 16_384  # bytes in one reading, from which on aiohttp may hold more of them back
+_MAX_STEP_BYTES = 8_192  # bytes in one turn of the loop: a thousand events, of which none says much
+_HELD_BACK_BYTES = 16_384  # bytes in one reading, from which on aiohttp may hold more of them back
 
 
-async def push_body(response: aiohttp.ClientResponse, hear: Hear) -> None:
+async def push_body(response: aiohttp.ClientResponse, on_data: OnData) -> None:
     """Call `hear` with all of the body as it arrives, until it has ended or `hear` says enough.
 
     What comes faster than it is heard waits: first here, then with who sends it.
@@ -24,13 +24,13 @@ async def push_body(response: aiohttp.ClientResponse, hear: Hear) -> None:
         aiohttp.ClientError: the body broke off.
         Exception: what `hear` has raised.
     """
-    tap = _ProtocolProxy(response, hear)
+    proxy = _ProtocolProxy(response, on_data)
     try:
-        await tap.over
+        await proxy.done
     finally:
-        tap.remove()
-    if tap.failure is not None:
-        raise tap.failure
+        proxy.remove()
+    if proxy.failure is not None:
+        raise proxy.failure
 
 
 class _ProtocolProxy(asyncio.Protocol):
@@ -40,15 +40,15 @@ class _ProtocolProxy(asyncio.Protocol):
     here, and what ends the body comes after all of it has been heard.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, hear: Hear) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, on_data: OnData) -> None:
         self._loop = asyncio.get_running_loop()
-        self.over: asyncio.Future[None] = self._loop.create_future()
+        self.done: asyncio.Future[None] = self._loop.create_future()
         self.failure: Exception | None = None
         self._content = response.content
-        self._hear = hear
-        self._read = b""
-        self._heard = 0  # bytes of that reading
-        self._more = False  # whether the next turn of the loop will go on
+        self._on_data = on_data
+        self._data = b""
+        self._delivered = 0  # bytes of that reading
+        self._deferred = False  # whether the next turn of the loop will go on
         self._paused = False
         self._lost = False
         self._transport: asyncio.Transport | None = None
@@ -90,23 +90,23 @@ class _ProtocolProxy(asyncio.Protocol):
 
     def _deliver(self) -> None:
         """Hand over what has come, unless the next turn of the loop will do so."""
-        if not (self._more or self.over.done()):
-            self._go_on()
+        if not (self._deferred or self.done.done()):
+            self._deliver_step()
 
-    def _go_on(self) -> None:
+    def _deliver_step(self) -> None:
         """Hand over as much as one turn of the loop has time for."""
-        self._more = False
-        if self.over.done():
+        self._deferred = False
+        if self.done.done():
             return
         try:
-            enough = self._hear_some()
+            enough = self._deliver_some()
         except Exception as failure:  # noqa: BLE001 - it is for the task that waits, not for the loop
             self._end(failure)
             return
         if enough:
             self._end()
-        elif self._heard < len(self._read) or len(self._read) >= _HELD_BACK:
-            self._wait_a_turn()
+        elif self._delivered < len(self._data) or len(self._data) >= _HELD_BACK_BYTES:
+            self._defer()
         elif self._content.at_eof():
             self._end()
         elif self._lost:  # aiohttp has seen neither end nor fault
@@ -114,19 +114,21 @@ class _ProtocolProxy(asyncio.Protocol):
         elif self._transport is not None:
             self._resume(self._transport)
 
-    def _hear_some(self) -> bool:
-        if self._heard >= len(self._read):
-            self._read, self._heard = self._content.read_nowait(), 0
-        some = self._read[self._heard : self._heard + _MOST] if self._read else b""
-        self._heard += len(some)
-        return self._hear(some) if some else False
+    def _deliver_some(self) -> bool:
+        if self._delivered >= len(self._data):
+            self._data, self._delivered = self._content.read_nowait(), 0
+        some_data = (
+            self._data[self._delivered : self._delivered + _MAX_STEP_BYTES] if self._data else b""
+        )
+        self._delivered += len(some_data)
+        return self._on_data(some_data) if some_data else False
 
-    def _wait_a_turn(self) -> None:
-        self._more = True
+    def _defer(self) -> None:
+        self._deferred = True
         if self._transport is not None and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self._loop.call_soon(self._go_on)
+        self._loop.call_soon(self._deliver_step)
 
     def _resume(self, transport: asyncio.Transport) -> None:
         if self._paused:
@@ -134,6 +136,6 @@ class _ProtocolProxy(asyncio.Protocol):
             transport.resume_reading()
 
     def _end(self, failure: Exception | None = None) -> None:
-        if not self.over.done():
+        if not self.done.done():
             self.failure = failure
-            self.over.set_result(None)
+            self.done.set_result(None)

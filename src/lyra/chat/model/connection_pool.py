@@ -28,7 +28,7 @@ from yarl import URL
 
 _CONNECT_S = 5.0
 _IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
-_CLOSED_BEFORE_S = 1.0
+_CLOSED_WITHIN_S = 1.0
 
 
 class Client(Protocol):
@@ -41,28 +41,28 @@ class Client(Protocol):
 
 @asynccontextmanager
 async def open_pool(
-    most: int, certificates: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
+    limit: int, certificates: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
 ) -> AsyncIterator["ConnectionPool"]:
     """Connections for one process, at most so many at once, closed at the end of the block."""
     # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
     # whole answer bound the silence.
     timeout = aiohttp.ClientTimeout(connect=_CONNECT_S, sock_connect=_CONNECT_S)
-    connector = partial(aiohttp.TCPConnector, limit=most, ssl=certificates)
+    connector = partial(aiohttp.TCPConnector, limit=limit, ssl=certificates)
     session = partial(
         aiohttp.ClientSession,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=headers,
         proxy=proxy,
-        response_class=_Answer,
+        response_class=_WatchedResponse,
         timeout=timeout,
     )
-    reuse = aiohttp.TraceConfig()
-    reuse.on_connection_reuseconn.append(_note_reuse)
+    trace_config = aiohttp.TraceConfig()
+    trace_config.on_connection_reuseconn.append(_note_reuse)
     async with AsyncExitStack() as stack:
-        kept = session(connector=connector(keepalive_timeout=_IDLE_S), trace_configs=[reuse])
+        kept = session(connector=connector(keepalive_timeout=_IDLE_S), trace_configs=[trace_config])
         fresh = session(connector=connector(force_close=True))
-        for each in (kept, fresh):
-            await stack.enter_async_context(each)
+        for client in (kept, fresh):
+            await stack.enter_async_context(client)
         yield ConnectionPool(kept, fresh)
 
 
@@ -80,21 +80,21 @@ class ConnectionPool:
             aiohttp.ClientError: there is no answer.
             TimeoutError: there was no connection in time.
         """
-        sent = _Sent()
+        trace = _PostTrace()
         try:
             return await self._kept.post(
-                url, data=data, allow_redirects=False, trace_request_ctx=sent
+                url, data=data, allow_redirects=False, trace_request_ctx=trace
             )
         except TimeoutError:  # some are connection errors as well
             raise
         except aiohttp.ClientConnectionError:
-            if sent.reused_at is None or _now() - sent.reused_at >= _CLOSED_BEFORE_S:
+            if trace.reused_at is None or _now() - trace.reused_at >= _CLOSED_WITHIN_S:
                 raise
         return await self._fresh.post(url, data=data, allow_redirects=False)
 
 
 @dataclass
-class _Sent:
+class _PostTrace:
     """What is known of a question's connection: when it was found among the kept ones, if it was."""
 
     reused_at: float | None = None
@@ -104,7 +104,7 @@ class _BrokenHeadError(aiohttp.ClientError):
     """The connection broke after the first byte of an answer: the server has read the question."""
 
 
-class _Answer(aiohttp.ClientResponse):
+class _WatchedResponse(aiohttp.ClientResponse):
     """An answer that tells whether any of it had come when its connection broke."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
@@ -113,22 +113,22 @@ class _Answer(aiohttp.ClientResponse):
         Raises:
             _BrokenHeadError: the connection broke after a byte had come.
         """
-        watch = _Watch(connection)
+        watch = _ByteWatch(connection)
         try:
             return await super().start(connection)
         except aiohttp.ClientConnectionError as failure:
-            if watch.any:
+            if watch.any_byte:
                 raise _BrokenHeadError from failure
             raise
         finally:
             watch.remove()
 
 
-class _Watch(asyncio.Protocol):
+class _ByteWatch(asyncio.Protocol):
     """Stands between a connection and aiohttp's protocol, and sees whether a byte comes."""
 
     def __init__(self, connection: Connection) -> None:
-        self.any = False
+        self.any_byte = False
         self._transport: asyncio.Transport | None = None
         if connection.protocol is not None and connection.transport is not None:
             self._protocol = connection.protocol
@@ -141,7 +141,7 @@ class _Watch(asyncio.Protocol):
             self._transport.set_protocol(self._protocol)
 
     def data_received(self, data: bytes) -> None:
-        self.any = True
+        self.any_byte = True
         self._protocol.data_received(data)
 
     def eof_received(self) -> None:

@@ -17,25 +17,25 @@ class IdleTimeout:
         self._clock = self._loop.time
         self._timeout = asyncio.timeout(None)
         self._due = self._clock() + seconds
-        self._looks_at = self._due
-        self._look = self._loop.call_at(self._due, self._looked)
+        self._timer_at = self._due
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
     def reset(self, seconds: float) -> None:
         """Wait for so long from now."""
         self._due = self._clock() + seconds
-        if self._due < self._looks_at:
-            self._look.cancel()
-            self._look_again()
+        if self._due < self._timer_at:
+            self._timer.cancel()
+            self._set_timer()
 
-    def _looked(self) -> None:
+    def _on_timer(self) -> None:
         if self._clock() >= self._due:
             self._timeout.reschedule(self._due)
         else:
-            self._look_again()
+            self._set_timer()
 
-    def _look_again(self) -> None:
-        self._looks_at = self._due
-        self._look = self._loop.call_at(self._due, self._looked)
+    def _set_timer(self) -> None:
+        self._timer_at = self._due
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
@@ -47,5 +47,5 @@ class IdleTimeout:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._look.cancel()
+        self._timer.cancel()
         await self._timeout.__aexit__(kind, failure, trace)

@@ -63,8 +63,8 @@ class ModelCircuit:
                 self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
 
     def _span(self) -> AbstractContextManager[Span]:
-        told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
-        return self._metrics.traces.span(f"chat {self._model}", told, kind="client")
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
+        return self._metrics.traces.span(f"chat {self._model}", attributes, kind="client")
 
     @property
     def retry_in_s(self) -> float:

@@ -12,7 +12,7 @@ from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
 from lyra.listening.models import Listening, Section, Track
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
-_LISTED = 5
+_MAX_LISTED = 5
 
 _Reply = Callable[[Listening], str]
 
@@ -26,7 +26,7 @@ class OfflineModel:
     @asynccontextmanager
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open."""
-        reply = _reply_to(prompt.turns[-1].text)
+        reply = _choose_reply(prompt.turns[-1].text)
         yield _OfflineStream(NOTICE + reply(prompt.listening()))
 
 
@@ -36,91 +36,97 @@ class _OfflineStream:
     def __init__(self, text: str) -> None:
         self._words = re.findall(r"\s*\S+|\s+$", text)
 
-    async def stream_to(self, take: OnPiece) -> None:
+    async def stream_to(self, on_piece: OnPiece) -> None:
         """See Voice.tell."""
-        if not any(map(take, self._words)):
-            take(Done("stop"))
+        if not any(map(on_piece, self._words)):
+            on_piece(Done("stop"))
 
 
-def _reply_to(question: str) -> _Reply:
-    asked = question.casefold()
+def _choose_reply(question: str) -> _Reply:
+    folded = question.casefold()
     for keywords, reply in _REPLIES:
-        if any(keyword in asked for keyword in keywords):
+        if any(keyword in folded for keyword in keywords):
             return reply
     return _help
 
 
-def _artists(listening: Listening) -> str:
-    names = [artist.name for artist in listening.top_artists[:_LISTED]]
-    return _list(listening, "top_artists", "Your top artists of about six months, in order", names)
+def _list_artists(listening: Listening) -> str:
+    names = [artist.name for artist in listening.top_artists[:_MAX_LISTED]]
+    return _make_list(
+        listening, "top_artists", "Your top artists of about six months, in order", names
+    )
 
 
-def _tracks(listening: Listening) -> str:
-    names = [_titled(track) for track in listening.top_tracks[:_LISTED]]
-    return _list(listening, "top_tracks", "Your top tracks of about six months, in order", names)
+def _list_tracks(listening: Listening) -> str:
+    names = [_format_track(track) for track in listening.top_tracks[:_MAX_LISTED]]
+    return _make_list(
+        listening, "top_tracks", "Your top tracks of about six months, in order", names
+    )
 
 
-def _recent(listening: Listening) -> str:
-    names = [_titled(play.track) for play in listening.recently_played[:_LISTED]]
-    return _list(listening, "recently_played", "Your latest plays, newest first", names)
+def _list_recent(listening: Listening) -> str:
+    names = [_format_track(play.track) for play in listening.recently_played[:_MAX_LISTED]]
+    return _make_list(listening, "recently_played", "Your latest plays, newest first", names)
 
 
-def _playlists(listening: Listening) -> str:
-    names = [playlist.name for playlist in listening.playlists[:_LISTED]]
-    return _list(
+def _list_playlists(listening: Listening) -> str:
+    names = [playlist.name for playlist in listening.playlists[:_MAX_LISTED]]
+    return _make_list(
         listening, "playlists", f"The first of your {len(listening.playlists)} playlists", names
     )
 
 
-def _genres(listening: Listening) -> str:
-    found = listening.genre_analysis
-    if not found.genres:
+def _list_genres(listening: Listening) -> str:
+    analysis = listening.genre_analysis
+    if not analysis.genres:
         return "Spotify sent no genres for your artists, so I cannot say which you prefer."
-    told = [f"{genre.name} ({genre.share:.0%})" for genre in found.genres[:_LISTED]]
-    known = f"{found.artists_known} of {found.artists_considered} artists have one"
-    return f"Your genres, by share ({known}):\n" + _bullets(told)
+    shares = [f"{genre.name} ({genre.share:.0%})" for genre in analysis.genres[:_MAX_LISTED]]
+    known = f"{analysis.artists_known} of {analysis.artists_considered} artists have one"
+    return f"Your genres, by share ({known}):\n" + _join_bullets(shares)
 
 
 def _recommend(listening: Listening) -> str:
     """Old favourites: top tracks that are not among the latest plays."""
-    lately = {(play.track.name, play.track.artists) for play in listening.recently_played}
-    rested = [track for track in listening.top_tracks if (track.name, track.artists) not in lately]
-    names = [_titled(track) for track in rested[:_LISTED]]
-    return _list(
+    recent = {(play.track.name, play.track.artists) for play in listening.recently_played}
+    forgotten = [
+        track for track in listening.top_tracks if (track.name, track.artists) not in recent
+    ]
+    names = [_format_track(track) for track in forgotten[:_MAX_LISTED]]
+    return _make_list(
         listening, "top_tracks", "Among your favourites, but not in your latest plays", names
     )
 
 
 def _help(listening: Listening) -> str:
-    can = "Ask me about your artists, tracks, genres, recent plays, playlists or what to play."
-    return f"{listening.summary}\n\n{can}"
+    hint = "Ask me about your artists, tracks, genres, recent plays, playlists or what to play."
+    return f"{listening.summary}\n\n{hint}"
 
 
 _REPLIES: tuple[tuple[tuple[str, ...], _Reply], ...] = (
     (("recommend", "suggest", "should i play", "what to play", "forgotten"), _recommend),
-    (("genre", "style", "kind of music"), _genres),
-    (("recent", "lately", "last ", "latest", "today"), _recent),
-    (("playlist",), _playlists),
-    (("artist", "band", "singer", "who "), _artists),
-    (("track", "song", "title"), _tracks),
+    (("genre", "style", "kind of music"), _list_genres),
+    (("recent", "lately", "last ", "latest", "today"), _list_recent),
+    (("playlist",), _list_playlists),
+    (("artist", "band", "singer", "who "), _list_artists),
+    (("track", "song", "title"), _list_tracks),
 )
 
 
-def _titled(track: Track) -> str:
+def _format_track(track: Track) -> str:
     return f"{track.name} by {', '.join(track.artists)}" if track.artists else track.name
 
 
-def _list(listening: Listening, section: str, heading: str, names: list[str]) -> str:
+def _make_list(listening: Listening, section: str, heading: str, names: list[str]) -> str:
     if names:
-        return f"{heading}:\n{_bullets(names)}"
-    return _why_empty(next((s for s in listening.sections if s.name == section), None))
+        return f"{heading}:\n{_join_bullets(names)}"
+    return _explain_empty(next((s for s in listening.sections if s.name == section), None))
 
 
-def _why_empty(section: Section | None) -> str:
+def _explain_empty(section: Section | None) -> str:
     if section is None or section.status == "ok":
         return "Spotify has nothing to tell about that for your account yet."
     return f"I could not read that from Spotify. {section.message or ''}".strip()
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def _join_bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)

@@ -15,7 +15,7 @@ from lyra.chat.request_schema import Turn
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
-MOST_TOKENS = 1_000_000_000  # of one kind in one answer; a server that counts more is not believed
+MAX_TOKENS = 1_000_000_000  # of one kind in one answer; a server that counts more is not believed
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ OnPiece = Callable[[Piece], bool]
 class ModelStream(Protocol):
     """One call that the model has accepted."""
 
-    async def stream_to(self, take: OnPiece) -> None:
+    async def stream_to(self, on_piece: OnPiece) -> None:
         """Hand over words as they are made, then one `Done`; return early once `take` has enough.
 
         `take` is called in the very turn of the loop in which something comes, and says whether it
@@ -84,36 +84,36 @@ class LazyModel:
     def __init__(self, name: str, make: Callable[[], Coroutine[Any, Any, ChatModel]]) -> None:
         self.name = name
         self._make = make
-        self._arrival: asyncio.Task[ChatModel] | None = None
+        self._loading: asyncio.Task[ChatModel] | None = None
 
     @property
     def loaded(self) -> ChatModel | None:
         """The model itself, if nobody has to wait for it."""
-        done = self._arrival is not None and self._arrival.done()
-        return self._arrival.result() if self._arrival is not None and done else None
+        done = self._loading is not None and self._loading.done()
+        return self._loading.result() if self._loading is not None and done else None
 
     async def wait_loaded(self) -> ChatModel:
         """Return the model itself; the first who waits here sets its making off."""
-        if self._arrival is None:
-            self._arrival = asyncio.get_running_loop().create_task(self._make())
-        return await asyncio.shield(self._arrival)
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().create_task(self._make())
+        return await asyncio.shield(self._loading)
 
     def open(self, prompt: Prompt) -> AbstractAsyncContextManager[ModelStream]:
         """See ChatModel.open."""
-        here = self.loaded
-        return self._later(prompt) if here is None else here.open(prompt)
+        model = self.loaded
+        return self._open_when_loaded(prompt) if model is None else model.open(prompt)
 
     @asynccontextmanager
-    async def _later(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
+    async def _open_when_loaded(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         model = await self.wait_loaded()
-        async with model.open(prompt) as voice:
-            yield voice
+        async with model.open(prompt) as stream:
+            yield stream
 
     async def close(self) -> None:
         """End the making, if it still goes on."""
-        if self._arrival is not None:
-            self._arrival.cancel()
-            await asyncio.wait([self._arrival])
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
 
 
 @asynccontextmanager
@@ -124,15 +124,15 @@ async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
         yield offline.OfflineModel()
         return
     async with AsyncExitStack() as stack:
-        model = LazyModel(settings.model, partial(_arrive, settings, stack))
+        model = LazyModel(settings.model, partial(_load, settings, stack))
         try:
             yield model
         finally:
             await model.close()
 
 
-async def _arrive(settings: Settings, stack: AsyncExitStack) -> ChatModel:
+async def _load(settings: Settings, stack: AsyncExitStack) -> ChatModel:
     # The SDK takes about a second to import: neither on the event loop nor for `--help`.
-    claude = await to_thread(importlib.import_module, "lyra.chat.model.anthropic_model")
-    model: ChatModel = await stack.enter_async_context(claude.open_anthropic(settings))
+    module = await to_thread(importlib.import_module, "lyra.chat.model.anthropic_model")
+    model: ChatModel = await stack.enter_async_context(module.open_anthropic(settings))
     return model

@@ -7,10 +7,10 @@ from yarl import URL
 
 from lyra.settings import SettingError
 
-_SPOKEN = ("http", "https")
+_SCHEMES = ("http", "https")
 
 
-def proxy_to(url: URL) -> str | None:
+def find_proxy(url: URL) -> str | None:
     """The proxy that the environment names for this address, as every program there obeys it.
 
     What is on this machine is reached without one: no proxy elsewhere could reach it.
@@ -19,24 +19,24 @@ def proxy_to(url: URL) -> str | None:
         SettingError: the environment names one that cannot be used.
     """
     host = url.host or ""
-    if _on_this_machine(host) or proxy_bypass(host) or proxy_bypass(f"{host}:{url.port}"):
+    if _is_local(host) or proxy_bypass(host) or proxy_bypass(f"{host}:{url.port}"):
         return None
     proxies = getproxies()
-    named = proxies.get(url.scheme) or proxies.get("all")
-    if not named:
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy:
         return None
-    named = named if "://" in named else f"http://{named}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
     variable = f"{url.scheme.upper()}_PROXY" if proxies.get(url.scheme) else "ALL_PROXY"
-    if not _usable(named):
+    if not _is_usable(proxy):
         # Its address may hold a password, so it is not repeated.
         raise SettingError(
             f"{variable}: the model is reached through a proxy with http:// or https:// only. Set "
             f"such a one, or NO_PROXY={host} to do without."
         )
-    return named
+    return proxy
 
 
-def _on_this_machine(host: str) -> bool:
+def _is_local(host: str) -> bool:
     name = host.lower().rstrip(".")
     try:
         address = ip_address(name)
@@ -46,9 +46,9 @@ def _on_this_machine(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _usable(named: str) -> bool:
+def _is_usable(address: str) -> bool:
     try:
-        proxy = URL(named)
-        return proxy.scheme in _SPOKEN and bool(proxy.host) and bool(proxy.port)
+        proxy = URL(address)
+        return proxy.scheme in _SCHEMES and bool(proxy.host) and bool(proxy.port)
     except ValueError:
         return False

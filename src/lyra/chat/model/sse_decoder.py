@@ -8,7 +8,7 @@ Every byte is looked at a bounded number of times, however the stream is cut int
 import re
 
 MAX_EVENT_BYTES = 4_194_304  # read as JSON in ten milliseconds
-_USUAL = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
+_ONE_EVENT = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
 _BREAK = re.compile(rb"\r\n|\r|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -22,37 +22,37 @@ class SSEDecoder:
         self._size = 0  # of that event
         self._first = True  # whether no line has ended yet
         self._after_cr = False  # whether a line feed would belong to the line break before it
-        self._at_rest = True  # whether the next piece begins an event
-        self.any = False  # whether there has been an event
+        self._between_events = True  # whether the next piece begins an event
+        self.any_event = False  # whether there has been an event
 
-    def feed(self, piece: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that this piece completes.
 
         Raises:
             ValueError: the event before this piece is longer than any sensible one already.
         """
         # Nearly every read is one whole event, and taking it apart costs five times as much.
-        if self._at_rest and (usual := _USUAL.fullmatch(piece)):
-            self._first, self.any = False, True
-            return [usual[1]]
+        if self._between_events and (match := _ONE_EVENT.fullmatch(chunk)):
+            self._first, self.any_event = False, True
+            return [match[1]]
         if self._size + len(self._line) > MAX_EVENT_BYTES:
             raise ValueError("an event without an end")
-        events = self._split(piece)
-        self._at_rest = not (self._line or self._data or self._after_cr)
-        self.any = self.any or bool(events)
+        events = self._split(chunk)
+        self._between_events = not (self._line or self._data or self._after_cr)
+        self.any_event = self.any_event or bool(events)
         return events
 
-    def _split(self, piece: bytes) -> list[bytes]:
-        if self._after_cr and piece:
-            piece = piece.removeprefix(b"\n")
-        if piece:
-            self._after_cr = piece.endswith(b"\r")
-        *lines, rest = _BREAK.split(piece)
-        events = [data for line in lines if (data := self._ended(line))]
+    def _split(self, chunk: bytes) -> list[bytes]:
+        if self._after_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+        *lines, rest = _BREAK.split(chunk)
+        events = [data for line in lines if (data := self._end_line(line))]
         self._line += rest
         return events
 
-    def _ended(self, line: bytes) -> bytes:
+    def _end_line(self, line: bytes) -> bytes:
         """The data of the event that the end of this line completes; none for most lines."""
         if self._line:
             line = bytes(self._line + line)
@@ -61,13 +61,13 @@ class SSEDecoder:
             self._first = False
             line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
-            return self._completed()
+            return self._end_event()
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             self._size += len(line)
         return b""
 
-    def _completed(self) -> bytes:
+    def _end_event(self) -> bytes:
         data = b"\n".join(self._data)
         self._data = []
         self._size = 0

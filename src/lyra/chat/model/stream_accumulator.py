@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Raw
 
-from lyra.chat.model.json_text import TextDecoder, string_bytes, without_halves
-from lyra.chat.model.port import MOST_TOKENS, Done, Usage
+from lyra.chat.model.json_text import TextDecoder, decode_string, replace_lone_surrogates
+from lyra.chat.model.port import MAX_TOKENS, Done, Usage
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
     LlmInterruptedError,
@@ -39,21 +39,23 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "not_found_error": LlmMisconfiguredError,
     "invalid_request_error": LlmMisconfiguredError,
 }
-_MENDED_BYTES = 131_072  # an event that has to be mended letter by letter is no longer than this
+_MAX_REPAIRED_BYTES = (
+    131_072  # an event that has to be mended letter by letter is no longer than this
+)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ABSENT = Raw(b"null")
 
 Value = TypeVar("Value")
 
 
-class _Words(msgspec.Struct, gc=False):
+class _TextDelta(msgspec.Struct, gc=False):
     type: Literal["text_delta"]  # not a tag: that may be missing
     text: str
 
 
-class _MoreWords(msgspec.Struct, gc=False):
+class _TextEvent(msgspec.Struct, gc=False):
     type: Literal["content_block_delta"]
-    delta: _Words
+    delta: _TextDelta
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -83,12 +85,12 @@ class _Counts(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Raw = _ABSENT
 
 
-_more_words = msgspec.json.Decoder(_MoreWords).decode
+_text_event = msgspec.json.Decoder(_TextEvent).decode
 _event = msgspec.json.Decoder(_Event)
 _inner = msgspec.json.Decoder(_Inner)
 _counts = msgspec.json.Decoder(_Counts)
 _string = msgspec.json.Decoder(str)
-_tokens = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)])
+_tokens = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)])
 _anything = msgspec.json.Decoder(Raw)
 
 
@@ -98,8 +100,8 @@ class StreamAccumulator:
     def __init__(self) -> None:
         self.ending: Done | LyraError | None = None
         self.has_usage = False  # whether more has been counted than `counted` has told
-        self._words: list[str] = []
-        self._characters = TextDecoder()
+        self._texts: list[str] = []
+        self._decoder = TextDecoder()
         self._reason = ""
         self._usage = Usage()
 
@@ -107,65 +109,65 @@ class StreamAccumulator:
         """Take one event's data. Nothing counts after the end."""
         if self.ending is not None:
             return
-        if b'"text_delta"' in data and self._characters.whole:
+        if b'"text_delta"' in data and self._decoder.complete:
             try:
-                self._words.append(_more_words(data).delta.text)
+                self._texts.append(_text_event(data).delta.text)
             except _UNREADABLE:
-                self._take_any(data)
+                self._feed_any(data)
         else:
-            self._take_any(data)
+            self._feed_any(data)
 
-    def _take_any(self, data: bytes) -> None:
+    def _feed_any(self, data: bytes) -> None:
         try:
-            event = _read(data)
+            event = _parse_event(data)
         except _UNREADABLE:
             self.ending = LlmInterruptedError()  # what was said before it is kept
         else:
-            self._heed(event)
+            self._apply(event)
 
-    def _heed(self, event: _Event) -> None:
-        match _kind(event):
+    def _apply(self, event: _Event) -> None:
+        match _event_type(event):
             case "content_block_delta":
-                self._say(event.delta, "text_delta")
+                self._add_text(event.delta, "text_delta")
             case "content_block_start":
-                self._say(event.content_block, "text")  # some gateways begin with words
+                self._add_text(event.content_block, "text")  # some gateways begin with words
             case "message_start":
-                self._count(_within(event.message).usage)
+                self._update_usage(_decode_inner(event.message).usage)
             case "message_delta":
                 # Gateways tell the counts again in an event of its own, without a reason.
-                reason = _as(_string, _within(event.delta).stop_reason)
+                reason = _decode(_string, _decode_inner(event.delta).stop_reason)
                 self._reason = reason or self._reason
-                self._count(event.usage)
+                self._update_usage(event.usage)
             case "message_stop":
                 self.ending = Done(_FINISH.get(self._reason, "other"), self._usage)
             case "error":
-                self.ending = _reported(event.error)
+                self.ending = _make_error(event.error)
             case _:
                 pass  # pings, thinking, and whatever is added to the API later
 
-    def _say(self, block: Raw, kind: str) -> None:
+    def _add_text(self, block: Raw, kind: str) -> None:
         """Say the words of a block of this kind; anything else says nothing."""
-        inner = _within(block)
-        if _as(_string, inner.type) != kind:
+        inner = _decode_inner(block)
+        if _decode(_string, inner.type) != kind:
             return
-        literal, text = bytes(inner.text), _as(_string, inner.text)
+        literal, text = bytes(inner.text), _decode(_string, inner.text)
         if text is not None:
-            self._words.append(self._characters.feed(text.encode()))
+            self._texts.append(self._decoder.feed(text.encode()))
         elif not literal.startswith(b'"'):
             return
-        elif len(literal) > _MENDED_BYTES:
+        elif len(literal) > _MAX_REPAIRED_BYTES:
             self.ending = LlmInterruptedError()
         else:
-            self._words.append(self._characters.feed(string_bytes(literal)))
+            self._texts.append(self._decoder.feed(decode_string(literal)))
 
-    def _count(self, usage: Raw) -> None:
+    def _update_usage(self, usage: Raw) -> None:
         """Take over the counts that are some; the others stay as they are."""
-        told, before = _as(_counts, usage) or _Counts(), self._usage
+        counts, before = _decode(_counts, usage) or _Counts(), self._usage
         self._usage = Usage(
-            _known(told.input_tokens, before.input_tokens),
-            _known(told.output_tokens, before.output_tokens),
-            _known(told.cache_read_input_tokens, before.cached_input_tokens),
-            _known(told.cache_creation_input_tokens, before.cache_write_tokens),
+            _decode_count(counts.input_tokens, before.input_tokens),
+            _decode_count(counts.output_tokens, before.output_tokens),
+            _decode_count(counts.cache_read_input_tokens, before.cached_input_tokens),
+            _decode_count(counts.cache_creation_input_tokens, before.cache_write_tokens),
         )
         self.has_usage = True
 
@@ -176,16 +178,16 @@ class StreamAccumulator:
 
     def take_text(self) -> str:
         """The words since the last call."""
-        words, self._words = self._words, []
-        return "".join(words)
+        texts, self._texts = self._texts, []
+        return "".join(texts)
 
-    def rest(self) -> str:
+    def take_rest(self) -> str:
         """The words since the last call, and what stands for half a character at the end."""
-        self._words.append(self._characters.end())
+        self._texts.append(self._decoder.end())
         return self.take_text()
 
 
-def _read(data: bytes) -> _Event:
+def _parse_event(data: bytes) -> _Event:
     """The event of this JSON; one without fields, where it is JSON but no object.
 
     Raises:
@@ -193,14 +195,14 @@ def _read(data: bytes) -> _Event:
         RecursionError: it is nested more deeply than anything sensible.
     """
     try:
-        return _parsed(data)
+        return _decode_event(data)
     except msgspec.DecodeError:
-        if len(data) > _MENDED_BYTES:
+        if len(data) > _MAX_REPAIRED_BYTES:
             raise
-        return _parsed(without_halves(data))
+        return _decode_event(replace_lone_surrogates(data))
 
 
-def _parsed(data: bytes) -> _Event:
+def _decode_event(data: bytes) -> _Event:
     try:
         return _event.decode(data)
     except msgspec.ValidationError:
@@ -208,7 +210,7 @@ def _parsed(data: bytes) -> _Event:
         return _Event()
 
 
-def _as(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
+def _decode(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
     """The value, if it is of the decoder's type."""
     try:
         return decoder.decode(raw)
@@ -216,23 +218,23 @@ def _as(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
         return None
 
 
-def _kind(event: _Event) -> str | None:
+def _event_type(event: _Event) -> str | None:
     """The event's type; servers of other protocols report an error without one."""
-    kind = _as(_string, event.type)
-    failed = kind is None and _as(_inner, event.error) is not None
+    kind = _decode(_string, event.type)
+    failed = kind is None and _decode(_inner, event.error) is not None
     return "error" if failed else kind
 
 
-def _within(raw: Raw) -> _Inner:
-    return _as(_inner, raw) or _Inner()
+def _decode_inner(raw: Raw) -> _Inner:
+    return _decode(_inner, raw) or _Inner()
 
 
-def _known(told: Raw, before: int) -> int:
-    count = _as(_tokens, told)
+def _decode_count(raw: Raw, before: int) -> int:
+    count = _decode(_tokens, raw)
     return before if count is None else count
 
 
-def _reported(error: Raw) -> LyraError:
+def _make_error(error: Raw) -> LyraError:
     """An error's type as our error; it comes with HTTP status 200."""
-    kind = _as(_string, _within(error).type)
+    kind = _decode(_string, _decode_inner(error).type)
     return _BY_TYPE.get(kind or "", LlmUnavailableError)()

@@ -18,7 +18,7 @@ class _Body(msgspec.Struct):
     error: _Error
 
 
-def vendors_type(body: object) -> str:
+def parse_error_type(body: object) -> str:
     """The error's type in this body, decoded from JSON; empty if that is not the vendor's."""
     try:
         return msgspec.convert(body, _Body).error.type

@@ -1,23 +1,26 @@
-"""The answers of this process: how many there may be, who may come back to one, and how they end.
+"""The registry of runs: admit, start, find, stop, drain and forget the answers of this process.
 
-A run belongs to this table, not to the request that began it. It is live while it is being filled
-or read; then it is kept for a while, packed, for a reader who lost the connection.
+A run and the task that fills it belong to the registry, not to the request that began it. The run
+is live while it is being filled or read; then `RunRetention` keeps it for a while.
 """
 
 import asyncio
 import hashlib
 import logging
 import secrets
-from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
+from typing import NamedTuple
 
 from lyra.cache.keys import Key
 from lyra.chat.request_schema import ChatInput
-from lyra.chat.runs.remote_run import READERS, RemoteRun
+from lyra.chat.runs.event_log import EventLog
+from lyra.chat.runs.remote_run import RemoteRun
 from lyra.chat.runs.replication import RunReplicator
-from lyra.chat.runs.run import EventLog, Run
+from lyra.chat.runs.retention import RunRetention
+from lyra.chat.runs.run import Producer, Run
 from lyra.chat.runs.run_table import RunTable
 from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.errors import DrainingError, OverloadedError, TooManyRequestsError
@@ -29,40 +32,48 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "run_"
 _STOP_S = 1.0
-_PURGED_AT_ONCE = 500
 
 
-def run_name(owner: Key, name: str) -> str:
-    """What a run is called in tables: nobody can guess it without the owner's token."""
+def make_run_key(owner: Key, name: str) -> str:
+    """Return the key of a run or a chat in tables; it cannot be guessed without the owner's token."""
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
 
+class FoundRun(NamedTuple):
+    """An answer that may be read: its log, and the context manager to read it under.
+
+    `read` raises TooManyRequestsError for one reader or one stream of this listener too many, and
+    for a run of another process also DrainingError and OverloadedError.
+    """
+
+    log: EventLog
+    read: Callable[[], AbstractContextManager[None]]
+
+
 class RunRegistry:
-    """The table of answers, bounded for the process and for every listener."""
+    """All runs of this process, bounded for the process and for every listener."""
 
     def __init__(
         self,
         settings: Settings,
-        elsewhere: RunReplicator | None = None,
+        replicator: RunReplicator | None = None,
         supervisor: RunSupervisor | None = None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor
-        self._elsewhere = elsewhere
-        if elsewhere is not None:
-            elsewhere.on_notice(self._noticed)
+        self._replicator = replicator
+        if replicator is not None:
+            replicator.on_notice(self._on_notice)
         self._live: dict[Run, Key] = {}
-        # Streams by listener: live runs, and those who read another process's.
+        # Streams of each listener: its live runs, and its readers of runs of other processes.
         self._by_owner: Counter[Key] = Counter()
-        self._away = 0  # who reads another process's run
-        self._readers = 0  # of this process's
+        self._remote_readers = 0  # of runs of other processes
+        self._local_readers = 0  # of runs of this process
         self._table = RunTable()  # by run id and by the client's own chat id
-        # Ended runs, oldest first: when each goes, and how many bytes it takes.
-        self._kept: OrderedDict[Run, tuple[float, int]] = OrderedDict()
-        self._kept_bytes = 0
-        self._purge: asyncio.TimerHandle | None = None
+        self._retention = RunRetention(
+            self._table, keep_s=settings.run_keep_s, max_bytes=settings.runs_max_bytes
+        )
         self._graces: dict[Run, asyncio.TimerHandle] = {}
-        self._copies: set[asyncio.Task[None]] = set()  # at most one for each run
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
@@ -71,42 +82,31 @@ class RunRegistry:
         return len(self._live)
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment."""
+        """Return the sizes at this moment."""
         return {
             "live": len(self._live),
             "unread": len(self._graces),
-            "readers": self._readers + self._away,
-            "kept": len(self._kept),
-            "kept_bytes": self._kept_bytes,
+            "readers": self._local_readers + self._remote_readers,
+            **self._retention.stats(),
         }
 
     @asynccontextmanager
-    async def running(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
-        """A new run of this listener with its first reader.
+    async def open_run(self, owner: Key, token: Token, question: ChatInput) -> AsyncIterator[Run]:
+        """Provide a new run of this listener, which the block reads.
 
-        When the last reader leaves, the run and the work that fills it end: at once, or after
-        `resume_grace_s` if it is resumable.
+        When its last reader leaves, the run and its producer are cancelled: at once, or after
+        `resume_grace_s` if the run is resumable.
 
         Raises:
             DrainingError: the process is going down.
-            TooManyRequestsError: this listener has as many answers running as one may.
-            OverloadedError: the process has.
+            TooManyRequestsError: this listener has as many streams as one may have.
+            OverloadedError: this process has as many streams as it may have.
         """
         run = self._admit(owner, question)
-        if self._elsewhere is not None and run.resumable:
-            copying = self._elsewhere.replicate(run, owner, token, self._table.names(run))
-            self._own(asyncio.get_running_loop().create_task(copying))
-        with self._reading(run):
+        if self._replicator is not None and run.resumable:
+            self._replicator.start_replication(run, owner, token, self._table.names(run))
+        with self._read(run):
             yield run
-
-    def _own(self, copy: asyncio.Task[None]) -> None:
-        self._copies.add(copy)
-        copy.add_done_callback(self._copied)
-
-    def _copied(self, copy: asyncio.Task[None]) -> None:
-        self._copies.discard(copy)
-        if not copy.cancelled() and copy.exception() is not None:
-            log.error("the copy of an answer broke: this is a fault in Lyra")
 
     def _admit(self, owner: Key, question: ChatInput) -> Run:
         if self.draining:
@@ -116,92 +116,75 @@ class RunRegistry:
         self._live[run] = owner
         self._idle.clear()
         names = (run.id,) if question.chat_id is None else (run.id, question.chat_id)
-        self._table.add(run, owner, [run_name(owner, name) for name in names])
+        self._table.add(run, owner, [make_run_key(owner, name) for name in names])
         return run
 
     def _count(self, owner: Key) -> None:
-        """Count one more stream of this listener, until `_discount`; or refuse it."""
+        """Count one more stream of this listener, until `_uncount`, or raise."""
         if self._by_owner[owner] >= self._settings.streams_per_token:
             raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        if len(self._live) + self._away >= self._settings.max_streams:
+        if len(self._live) + self._remote_readers >= self._settings.max_streams:
             raise OverloadedError(retry_after_s=1)
         self._by_owner[owner] += 1
 
-    def _discount(self, owner: Key) -> None:
+    def _uncount(self, owner: Key) -> None:
         self._by_owner[owner] -= 1
         if not self._by_owner[owner]:
             del self._by_owner[owner]
 
     @contextmanager
-    def _reading_elsewhere(self, owner: Key) -> Iterator[None]:
-        """Be one who reads another process's run; it counts as a stream."""
+    def _read_remote(self, replicator: RunReplicator, run: RemoteRun) -> Iterator[None]:
         if self.draining:
             raise DrainingError(retry_after_s=1)
-        self._count(owner)
-        self._away += 1
+        self._count(run.owner)
+        self._remote_readers += 1
         self._idle.clear()
         try:
-            yield
+            with replicator.read(run):
+                yield
         finally:
-            self._away -= 1
-            self._discount(owner)
-            self._rest()
+            self._remote_readers -= 1
+            self._uncount(run.owner)
+            self._update_idle()
 
-    def _rest(self) -> None:
-        if not (self._live or self._away):
+    def _update_idle(self) -> None:
+        if not (self._live or self._remote_readers):
             self._idle.set()
 
-    def fill(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
-        """Begin the work that fills this run; the table ends it when nobody wants it any more.
+    def start(self, run: Run, producer: Producer) -> None:
+        """Start the task in which this producer fills the run. The registry owns the task.
 
-        One that was stopped before is not filled: nothing of it may be begun any more.
+        It is cancelled when nobody wants the run any more. If the run was stopped before, there is
+        no task: its producer never starts.
         """
         if run.ended:
-            work.close()
             return
         if self._supervisor is not None:
             self._supervisor.watch(run)
-        run.fill(work, lambda: self._filled(run))
+        run.start(producer, lambda: self._on_done(run))
 
-    def _filled(self, run: Run) -> None:
+    def _on_done(self, run: Run) -> None:
         if self._supervisor is not None:
-            self._supervisor.leave(run)
+            self._supervisor.unwatch(run)
         self._retire(run)
 
-    @asynccontextmanager
-    async def reading(self, log: EventLog) -> AsyncIterator[None]:
-        """Read this log for the length of the block.
-
-        Raises:
-            TooManyRequestsError: it has as many readers as one run may, or this listener streams.
-            DrainingError: the process is going down, and another one makes it.
-            OverloadedError: this process has as many streams as it may.
-        """
-        if isinstance(log, RemoteRun) and self._elsewhere is not None:
-            with self._reading_elsewhere(log.owner), self._elsewhere.reading(log):
-                yield
-        elif isinstance(log, Run):
-            with self._reading(log):
-                yield
-
     @contextmanager
-    def _reading(self, run: Run) -> Iterator[None]:
-        if run.readers >= READERS:
-            raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        run.readers += 1
-        self._readers += 1
-        if grace := self._graces.pop(run, None):
-            grace.cancel()
+    def _read(self, run: Run) -> Iterator[None]:
         try:
-            yield
+            with run.read():
+                self._local_readers += 1
+                if grace := self._graces.pop(run, None):
+                    grace.cancel()
+                try:
+                    yield
+                finally:
+                    self._local_readers -= 1
         finally:
-            run.readers -= 1
-            self._readers -= 1
             if not run.readers:
-                self._unread(run)
+                self._on_unread(run)
 
-    def _unread(self, run: Run) -> None:
-        if run.ended or not run.filled:
+    def _on_unread(self, run: Run) -> None:
+        if run.ended or not run.started:
             self._retire(run)
         elif not run.resumable or self.draining:
             run.cancel()
@@ -209,9 +192,9 @@ class RunRegistry:
             self.start_grace(run)
 
     def start_grace(self, run: Run) -> None:
-        """Let a run without a reader go on for `resume_grace_s`, counted from now."""
-        if old := self._graces.pop(run, None):
-            old.cancel()
+        """Cancel a run without a reader in `resume_grace_s`, counted from now."""
+        if previous := self._graces.pop(run, None):
+            previous.cancel()
         if not run.readers and run in self._live:
             loop = asyncio.get_running_loop()
             grace = loop.call_later(self._settings.resume_grace_s, self._abandon, run)
@@ -222,134 +205,108 @@ class RunRegistry:
         run.cancel()
 
     def _retire(self, run: Run) -> None:
-        """Keep a run that is neither filled nor read any more; one that was never shown goes."""
+        """Move a run that is neither filled nor read any more from the live to the kept ones."""
         if run.busy or run not in self._live:
             return
-        self._discount(self._live.pop(run))
+        self._uncount(self._live.pop(run))
         if grace := self._graces.pop(run, None):
             grace.cancel()
-        if run.begun and not run.discarded and self._settings.run_keep_s > 0:
-            self._keep(run)
+        if run.ended:
+            self._retention.keep(run)
         else:
-            self._forget(run)
-        self._rest()
-
-    def _keep(self, run: Run) -> None:
-        size = run.pack()
-        goes_at = asyncio.get_running_loop().time() + self._settings.run_keep_s
-        self._kept[run] = (goes_at, size)
-        self._kept_bytes += size
-        self._purge_kept()
-
-    def _purge_kept(self) -> None:
-        """Forget ended runs whose time has come, and the oldest while they are too many bytes.
-
-        So many at once; the loop is free before the others.
-        """
-        loop = asyncio.get_running_loop()
-        for _ in range(min(len(self._kept), _PURGED_AT_ONCE)):
-            run, (goes_at, _) = next(iter(self._kept.items()))
-            if goes_at > loop.time() and self._kept_bytes <= self._settings.runs_max_bytes:
-                break
-            self._forget(run)
-        if self._purge is not None:
-            self._purge.cancel()
-            self._purge = None
-        if self._kept:
-            first, _ = next(iter(self._kept.values()))
-            self._purge = loop.call_at(first, self._purge_kept)
+            self._forget(run)  # it was never started
+        self._update_idle()
 
     def _forget(self, run: Run) -> None:
-        if not run.ended:
-            run.discard()  # it was never filled
-        _, size = self._kept.pop(run, (0.0, 0))
-        self._kept_bytes -= size
-        self._table.remove(run)
+        run.discard()
+        self._retention.remove(run)
 
-    async def find(self, owner: Key, token: Token, name: str) -> EventLog | None:
-        """The answer with this run id, or the newest of this chat, if it is this listener's.
+    async def find(self, owner: Key, token: Token, name: str) -> FoundRun | None:
+        """Return the answer with this run id, or the newest of this chat, if this listener owns it.
 
         Raises:
-            TooManyRequestsError: another process makes it, and it has as many readers here as it may.
+            TooManyRequestsError: the run is another process's, and has too many readers here.
         """
-        as_run = run_name(owner, name)
-        run = self._table.find(as_run)
-        if run is not None and (run.filled or run.ended):
-            return run
-        if self._elsewhere is None:
+        key = make_run_key(owner, name)
+        run = self._table.find(key)
+        if run is not None and (run.started or run.ended):
+            return FoundRun(run, partial(self._read, run))
+        if self._replicator is None:
             return None
         is_chat = not name.startswith(_PREFIX)
-        return await self._elsewhere.find(owner, token, as_run, is_chat=is_chat)
+        remote = await self._replicator.find(owner, token, key, is_chat=is_chat)
+        if remote is None:
+            return None
+        return FoundRun(remote, partial(self._read_remote, self._replicator, remote))
 
     async def stop(self, owner: Key, name: str) -> bool:
-        """End this listener's running answer; whether there is one, as far as is known."""
-        as_run = run_name(owner, name)
-        run = self._table.find(as_run)
-        if run is not None and (run.filled or run.ended):
+        """End this listener's running answer. Return whether there is one, as far as is known."""
+        key = make_run_key(owner, name)
+        run = self._table.find(key)
+        if run is not None and (run.started or run.ended):
             run.stop("stopped")
             return True
-        if self._elsewhere is not None:
-            # Whoever makes it will hear of it; nobody but the owner can know its name.
-            await self._elsewhere.stop(as_run)
-        return self._elsewhere is not None
+        if self._replicator is not None:
+            # The process that has it is notified; only its owner can know the key.
+            await self._replicator.stop(key)
+        return self._replicator is not None
 
     def stop_all(self, owner: Key) -> None:
         """End this listener's running answers in this process, at once and for good."""
-        for run in self._table.of(owner):
+        for run in self._table.owned_by(owner):
             run.stop("stopped")
-            self._lose(run)
+            self._discard(run)
 
     async def end(self, owner: Key) -> bool:
-        """End this listener's running answers in every process, and forget all others.
+        """End this listener's running answers in every process, and forget the others.
 
-        False as with `forget`.
+        Return False as `forget` does.
         """
         self.stop_all(owner)
         forgotten = await self.forget(owner)
-        if self._elsewhere is not None:
-            await self._elsewhere.end(owner)
+        if self._replicator is not None:
+            await self._replicator.end(owner)
         return forgotten
 
-    def _noticed(self, verb: RunVerb, name: str) -> None:
+    def _on_notice(self, verb: RunVerb, name: str) -> None:
         if verb == "end":
             self.stop_all(Key(name))
             return
         run = self._table.find(name)
         if run is None:
             if verb == "lose":
-                self._lose_all(Key(name))
+                self._discard_all(Key(name))
         elif verb == "stop":
             run.stop("stopped")
         elif verb == "lose":
-            self._lose(run)
+            self._discard(run)
         elif run.resumable:
             self.start_grace(run)
 
-    def _lose_all(self, owner: Key) -> bool:
-        """Lose this listener's runs; whether there are any."""
-        owned = self._table.of(owner)
+    def _discard_all(self, owner: Key) -> bool:
+        """Discard this listener's runs. Return whether there are any."""
+        owned = self._table.owned_by(owner)
         for run in owned:
-            self._lose(run)
+            self._discard(run)
         return bool(owned)
 
-    def _lose(self, run: Run) -> None:
-        run.resumable = False
+    def _discard(self, run: Run) -> None:
         run.discard()
-        if run in self._kept:
+        if run in self._retention:
             self._forget(run)
         elif not run.readers:
             run.cancel()
 
     async def forget(self, owner: Key) -> bool:
-        """Forget this listener's ended answers, and let the running ones be lost at their end.
+        """Forget this listener's ended answers now, and the running ones at their end.
 
-        False when other processes may still have some: they forget them as soon as they can.
+        Return False if other processes may still have some: they forget them as soon as they can.
         """
-        held = self._lose_all(owner)
-        return self._elsewhere is None or await self._elsewhere.forget(owner, held=held)
+        had_any = self._discard_all(owner)
+        return self._replicator is None or await self._replicator.forget(owner, held=had_any)
 
     async def drain(self) -> None:
-        """Admit no more; give the running ones `drain_s` to finish, then stop them."""
+        """Admit no more runs, let the live ones finish within `drain_s`, then stop them."""
         self.draining = True
         try:
             async with asyncio.timeout(self._settings.drain_s):
@@ -360,26 +317,21 @@ class RunRegistry:
     async def _stop_all(self) -> None:
         for run in list(self._live):
             run.stop("draining")
-        if self._elsewhere is not None:
-            await self._elsewhere.close()
+        if self._replicator is not None:
+            await self._replicator.stop_polling()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._idle.wait()
         except TimeoutError:
-            return  # readers who do not read; their connections are cut with the server
+            return  # readers that do not read; their connections are cut with the server
 
     async def close(self) -> None:
-        """End all work that fills runs, and forget every run."""
+        """Stop all producers and all replication, and forget every run."""
         for run in list(self._live):
             run.stop("draining")
         for run in list(self._live):
             await run.wait_closed()
-        for copy in list(self._copies):
-            copy.cancel()
-        await asyncio.gather(*self._copies, return_exceptions=True)
-        if self._elsewhere is not None:
-            await self._elsewhere.close()
-        if self._purge is not None:
-            self._purge.cancel()
-        self._kept.clear()
+        if self._replicator is not None:
+            await self._replicator.close()
+        self._retention.close()
         self._table.clear()

@@ -1,71 +1,69 @@
-"""A run of another process, as Redis tells of it: one copy and one poller for all its readers here.
+"""A run of another process, polled from Redis: one copy and one poller for all its readers here.
 
-Invariant, hunted by tests/chat/runs/test_remote_run.py: what a reader is shown is a beginning of the answer
-as it was made, and it ends in an error unless it is the whole. Each piece names its place and
-whether it is the last inside of what is sealed, so that whoever may write to Redis can take pieces
-away, but cannot move one, cut one, or make one the last. The moment of the answer is in there too:
-of one that was forgotten nothing is shown, whoever has put it back.
+Invariant, hunted by tests/chat/runs/test_remote_run.py: what a reader is shown is a prefix of the
+answer as it was made, and it ends in an error unless it is the whole answer. The seal of each chunk
+covers its position and whether it is the last. So an attacker that can write to Redis can take
+chunks away, but cannot move one, cut one, or make one the last. The seal covers the moment of the
+answer too: an answer that was forgotten is not shown, even if somebody puts it back.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
 
 from lyra.cache.keys import Key
 from lyra.chat.parts import Finish, Part, TextEnd, failure_parts
-from lyra.chat.runs.run import ChangeEvent
-from lyra.errors import LlmInterruptedError, TooManyRequestsError
+from lyra.chat.runs.event_log import EventLog
+from lyra.errors import LlmInterruptedError
 from lyra.redis.run_store import Chunk, SharedRuns
 from lyra.redis.sealing import open_sealed, seal
 
 log = logging.getLogger(__name__)
 
-READERS = 4  # of one run: a page in two tabs, and one that has not noticed that it is gone
 _LOOK_S = 0.1
-_LONGEST_PAUSE_S = 1.0  # between looks while nothing comes; a sign of life lasts longer
-_FIRST_S = 2.0  # longer than a stream may take for its first byte
-_BLIND_LOOKS = 8  # some seconds
-_FAILURE = 3  # parts that tell of a failure
+_MAX_PAUSE_S = 1.0  # between two reads while nothing comes; a sign of life lasts longer
+_BEGIN_TIMEOUT_S = 2.0  # longer than a stream may take for its first byte
+_MAX_UNANSWERED = 8  # some seconds
+_FAILURE_PARTS = 3  # of the ending of an answer that was broken off
 
 
-class Opened(NamedTuple):
-    """What a piece holds: the moment of its run, by Redis' clock, and some lines."""
+class ChunkContent(NamedTuple):
+    """What a chunk holds: the moment of its run, by Redis' clock, and some lines."""
 
     moment: int
     lines: list[bytes]
 
 
-def sealed_piece(
-    secret: str, identity: str, name: str, position: int, opened: Opened, *, last: bool
+def seal_chunk(
+    secret: str, identity: str, name: str, position: int, content: ChunkContent, *, last: bool
 ) -> bytes:
-    """These lines, sealed for this very place of this run of this moment."""
-    plain = b"\n".join([b"%d" % opened.moment, *opened.lines])
-    return seal(secret, identity, _place(name, position, last=last), plain)
+    """Seal these lines for exactly this position of this run."""
+    plain = b"\n".join([b"%d" % content.moment, *content.lines])
+    return seal(secret, identity, _seal_context(name, position, last=last), plain)
 
 
-def opened_piece(secret: str, identity: str, name: str, piece: Chunk) -> Opened | None:
-    """What is in a piece; None for anything that was not sealed for just this place."""
-    place = _place(name, piece.position, last=piece.last)
-    plain = open_sealed(secret, identity, place, piece.sealed)
+def open_chunk(secret: str, identity: str, name: str, chunk: Chunk) -> ChunkContent | None:
+    """Return what a chunk holds, or None if it was not sealed for exactly its position."""
+    context = _seal_context(name, chunk.position, last=chunk.last)
+    plain = open_sealed(secret, identity, context, chunk.sealed)
     if plain is None:
         return None
     moment, *lines = plain.split(b"\n")
-    return Opened(int(moment), lines) if moment.isdigit() else None
+    return ChunkContent(int(moment), lines) if moment.isdigit() else None
 
 
-def _place(name: str, position: int, *, last: bool) -> str:
+def _seal_context(name: str, position: int, *, last: bool) -> str:
     return f"{name} {position} {'last' if last else 'more'}"
 
 
-class RemoteRun:
-    """One run of another process, looked at while somebody reads: see Elsewhere.reading.
+class RemoteRun(EventLog):
+    """One run of another process, polled while somebody reads it: see RunReplicator.read.
 
-    `pause` is the shortest time between two looks as things are; `longest_s` without anything new
-    is longer than any answer takes.
+    `pace_s` returns the shortest time between two reads at present. An answer that does not grow
+    for `longest_s`, which is longer than any answer takes, is broken off.
     """
 
     def __init__(
@@ -73,158 +71,143 @@ class RemoteRun:
         shared: SharedRuns,
         owner: Key,
         name: str,
-        unseal: Callable[[Chunk], Opened | None],
+        opener: Callable[[Chunk], ChunkContent | None],
         *,
         grace_s: float,
         longest_s: float,
         pace_s: Callable[[], float],
     ) -> None:
-        self.id = ""
+        super().__init__("")
         self.owner = owner
         self.name = name
-        self.ended = False
-        self.delivered = False
-        self.readers = 0
-        self.poller: asyncio.Task[None] | None = None
+        self._poller: asyncio.Task[None] | None = None
         self._shared = shared
-        self._unseal = unseal
+        self._open_chunk = opener
         self._grace_s = grace_s
         self._longest_s = longest_s
         self._pace_s = pace_s
         self._lines: list[bytes] = []
-        self._cut: list[bytes] = []  # how it ends, if not as its maker meant it to
+        self._cut_ending: list[bytes] = []  # the parts that end an answer that was broken off
         self._after = "-"
-        self._moment: int | None = None  # of the run, once a piece has told it
-        self._grown_at = self._told_at = 0.0  # moments of the loop's clock
-        self._blind = 0  # looks in a row that were not answered
+        self._moment: int | None = None  # of the run, known from its first chunk on
+        self._grown_at = self._reported_at = 0.0  # by the event loop's clock
+        self._unanswered = 0  # reads in a row to which Redis gave no reply
         self._warned = False
-        self._sleepers: set[ChangeEvent] = set()
 
     def lines(self, position: int) -> list[bytes]:
-        """See Log.lines.
+        """See EventLog.lines.
 
-        A reader may have had more from the maker than has come here. If the answer is broken off,
-        that reader is told so as well.
+        A reader may have had more lines from the process that makes the answer than have come
+        here. If the answer is broken off, that reader gets the failure all the same.
         """
         if position > len(self._lines):
-            # What is open to that reader is unknown here, so nothing is closed.
-            return self._cut[-_FAILURE:]
-        return self._lines[position:] + self._cut
-
-    @contextmanager
-    def read(self) -> Iterator[None]:
-        """Count one more reader for the length of the block.
-
-        Raises:
-            TooManyRequestsError: it has as many as one run may.
-        """
-        if self.readers >= READERS:
-            raise TooManyRequestsError(retry_after_s=1, reason="streams")
-        self.readers += 1
-        try:
-            yield
-        finally:
-            self.readers -= 1
-
-    async def changes(self) -> AsyncGenerator[None, None]:
-        """See Log.changes. Somebody has to `poll` meanwhile."""
-        with self._told() as sleeper:
-            while not self.ended:
-                yield
-                await sleeper.woken()
-        yield
+            # Whether that reader has an open text is unknown here, so none is closed.
+            return self._cut_ending[-_FAILURE_PARTS:]
+        return self._lines[position:] + self._cut_ending
 
     @property
     def forgotten(self) -> bool:
-        """Whether this process knows that the answer was forgotten, though there may be some of it."""
+        """Whether the answer was forgotten, as far as this process knows."""
         moment = self._moment
         return moment is not None and self._shared.was_forgotten(self.owner, moment)
 
-    async def begun(self) -> bool:
-        """Whether there is anything to read, waited for while somebody makes it."""
-        with self._told() as sleeper:
+    async def wait_begun(self) -> bool:
+        """Wait a short time for the first lines. Return whether there are any."""
+        with self.change_event() as change:
             try:
-                async with asyncio.timeout(_FIRST_S):
-                    while not (self._lines or self.ended or self._blind):
-                        await sleeper.woken()
+                async with asyncio.timeout(_BEGIN_TIMEOUT_S):
+                    while not (self._lines or self.ended or self._unanswered):
+                        await change.wait()
             except TimeoutError:
                 return False
         return bool(self._lines) and not self.forgotten
 
-    @contextmanager
-    def _told(self) -> Iterator[ChangeEvent]:
-        sleeper = ChangeEvent()
-        self._sleepers.add(sleeper)
-        try:
-            yield sleeper
-        finally:
-            self._sleepers.discard(sleeper)
+    def start_polling(self) -> "asyncio.Task[None] | None":
+        """Start a task that polls, and return it; None if there is one or the run has ended."""
+        if self._poller is not None or self.ended:
+            return None
+        self._poller = asyncio.get_running_loop().create_task(self.poll())
+        self._poller.add_done_callback(self._on_poller_done)
+        return self._poller
+
+    def stop_polling(self) -> None:
+        """Cancel the poller, as nobody reads any more."""
+        if self._poller is not None:
+            self._poller.cancel()
+            self._poller = None
+
+    def _on_poller_done(self, poller: "asyncio.Task[None]") -> None:
+        if self._poller is poller:
+            self._poller = None
+            self.break_off()  # without a poller a reader would wait for ever
+        if not poller.cancelled() and poller.exception() is not None:
+            log.error("reading an answer of another process broke: this is a fault in Lyra")
 
     async def poll(self) -> None:
-        """Look until the ending, less often while nothing comes, and say that somebody reads."""
+        """Poll up to the ending, less often while nothing comes, and report that somebody reads."""
         self._grown_at = asyncio.get_running_loop().time()
-        self._told_at = self._grown_at - self._grace_s
+        self._reported_at = self._grown_at - self._grace_s
         pause_s = _LOOK_S
         while not self.ended:
-            grown = await self._looked()
-            pause_s = _LOOK_S if grown else min(1.5 * pause_s, self._longest_pause_s)
-            await self._tell()
+            grew = await self._poll_once()
+            pause_s = _LOOK_S if grew else min(1.5 * pause_s, self._longest_pause_s)
+            await self._report_reader()
             await asyncio.sleep(max(pause_s, self._pace_s()))
 
-    async def _looked(self) -> bool:
-        """Look once, and wake who waits for what it shows; whether there is more than before."""
+    async def _poll_once(self) -> bool:
+        """Read once and notify the subscribers. Return whether the run has grown."""
         before = len(self._lines)
-        self._blind = 0 if await self.look() else self._blind + 1
-        now, grown = asyncio.get_running_loop().time(), len(self._lines) > before
-        self._grown_at = now if grown else self._grown_at
-        if self._blind > _BLIND_LOOKS or now - self._grown_at > self._longest_s:
+        self._unanswered = 0 if await self.look() else self._unanswered + 1
+        now, grew = asyncio.get_running_loop().time(), len(self._lines) > before
+        self._grown_at = now if grew else self._grown_at
+        if self._unanswered > _MAX_UNANSWERED or now - self._grown_at > self._longest_s:
             self.break_off()
-        if grown or self.ended or self._blind:
-            self._wake()
-        return grown
+        if grew or self.ended or self._unanswered:
+            self._notify()
+        return grew
 
-    async def _tell(self) -> None:
-        """Say in time that somebody reads, once for all who do."""
+    async def _report_reader(self) -> None:
+        """Tell the process that has the run that somebody reads, once for all readers."""
         now = asyncio.get_running_loop().time()
-        if self._lines and not self.ended and now - self._told_at >= self._grace_s / 3:
-            self._told_at = now
+        if self._lines and not self.ended and now - self._reported_at >= self._grace_s / 3:
+            self._reported_at = now
             await self._shared.tell("read", [self.name])
 
     @property
     def _longest_pause_s(self) -> float:
-        """Short enough for the maker to hear in time that somebody reads."""
-        return max(_LOOK_S, min(_LONGEST_PAUSE_S, self._grace_s / 3))
+        """The longest pause that still reports a reader within the grace period."""
+        return max(_LOOK_S, min(_MAX_PAUSE_S, self._grace_s / 3))
 
     async def look(self) -> bool:
-        """Take over what has come; whether Redis answered."""
+        """Take over the new chunks. Return whether Redis answered."""
         if self.forgotten:
             self.break_off()
             return True
-        glimpse = await self._shared.read(self.name, self._after)
-        if glimpse is None:
+        snapshot = await self._shared.read(self.name, self._after)
+        if snapshot is None:
             return False
-        for piece in glimpse.pieces:
-            self._take(piece)
-        if not (glimpse.alive or glimpse.pieces):
+        for chunk in snapshot.pieces:
+            self._take_chunk(chunk)
+        if not (snapshot.alive or snapshot.pieces):
             self.break_off()  # its process is gone, or the run is: forgotten, or evicted
         return True
 
-    def _take(self, piece: Chunk) -> None:
+    def _take_chunk(self, chunk: Chunk) -> None:
         if self.ended:
             return
-        opened = self._unseal(piece)
-        self._after = piece.at
-        if opened is None:
+        content = self._open_chunk(chunk)
+        self._after = chunk.at
+        if content is None:
             self._warn()
             return
-        self._moment, fresh = opened
+        self._moment, fresh = content
         if self.forgotten:
             self.break_off()
-        elif piece.position > len(self._lines):
-            self.break_off()  # what is missing will not come any more
+        elif chunk.position > len(self._lines):
+            self.break_off()  # there is a gap, and what is missing will not come any more
         else:
-            self._lines += fresh[len(self._lines) - piece.position :]
-            self.ended = piece.last
+            self._lines += fresh[len(self._lines) - chunk.position :]
+            self.ended = chunk.last
             if self._lines and not self.id:
                 self.id = str(orjson.loads(self._lines[0]).get("messageId", ""))
 
@@ -234,18 +217,14 @@ class RemoteRun:
             log.warning("a piece of an answer in Redis was not sealed by this service")
 
     def break_off(self) -> None:
-        """End what nobody makes any more: it must not look complete."""
+        """End an answer that nothing continues, with an error: it must not look complete."""
         if self.ended:
             return
         if self._lines:
-            told = b"".join(self._lines)
-            open_text = b'"type":"text-start"' in told and b'"type":"text-end"' not in told
-            ending: list[Part] = [TextEnd("t1")] if open_text else []
+            shown = b"".join(self._lines)
+            text_open = b'"type":"text-start"' in shown and b'"type":"text-end"' not in shown
+            ending: list[Part] = [TextEnd("t1")] if text_open else []
             ending += [*failure_parts(LlmInterruptedError(), "-"), Finish("error", {})]
-            self._cut = [part.encode() for part in ending]
+            self._cut_ending = [part.encode() for part in ending]
         self.ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for sleeper in self._sleepers:
-            sleeper.on_change()
+        self._notify()

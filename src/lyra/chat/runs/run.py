@@ -3,16 +3,16 @@
 A producer fills the log, readers follow it; neither waits for the other. The log is bounded
 because the answer is (`answer_max_bytes`), so a slow reader costs no more than that.
 
-Invariant: a run ends in one step, which nothing can fail in; and at the latest when its work does.
-Whatever has to be asked before (`closing`, `failing`) or told after (`counting`, followers) may fail
-alone.
+Invariant: a run ends in one step in which nothing can fail, at the latest when its producer's task
+does. Both the producer's part in an ending (`Endings`) and a subscriber may fail: the run ends
+anyway.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
 
 from lyra.chat.best_effort import best_effort
 from lyra.chat.parts import (
@@ -25,127 +25,88 @@ from lyra.chat.parts import (
     TextStart,
     failure_parts,
 )
+from lyra.chat.runs.event_log import EventLog
 from lyra.errors import LlmInterruptedError, LyraError
 
 log = logging.getLogger(__name__)
 
 LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
 _TEXT_ID = "t1"
-_LET_GO_S = 1.0  # for work that has been cancelled
-_OVERHEAD = 1024  # bytes of the objects themselves and of their places in the tables
+_CLOSE_S = 1.0  # for a producer that has been cancelled
+_OVERHEAD = 1024  # bytes of the objects themselves and of their entries in the tables
 
 Kind = TypeVar("Kind", bound=Part)
-Closing = Callable[[str], tuple[Part, ...]]
-Failing = Callable[[LyraError, str | None], tuple[Part, ...]]
 
 
-class EventLog(Protocol):
-    """What a reader follows: this process's run, or another's as Redis tells of it."""
+class Endings:
+    """How a run without a producer ends: with the least that a reader needs."""
 
-    id: str
-    ended: bool
-    delivered: bool  # whether a reader of this process has been given the ending
+    def make_abort(self, reason: str) -> tuple[Part, ...]:
+        """Return the parts of an ending on purpose: the run was stopped."""
+        return (Abort(reason),)
 
-    def lines(self, position: int) -> list[bytes]:
-        """The parts from `position` on, each as one line of JSON."""
-        ...
+    def make_failure(self, failure: LyraError, ending: str | None, /) -> tuple[Part, ...]:
+        """Return the parts of an ending by failure; metrics name it `ending`, else by its code."""
+        del ending  # nothing is counted here
+        return (*failure_parts(failure, "-"), Finish("error", {"usage": {}}))
 
-    def changes(self) -> AsyncGenerator[None, None]:
-        """Yields at once, then whenever there may be more, and a last time after the ending."""
-        ...
-
-
-class Subscriber(Protocol):
-    """Who is told of every change of a run."""
-
-    def on_change(self) -> None:
-        """Something has changed; called often, so to be done in no time."""
-        ...
-
-    def on_text(self) -> None:
-        """Words have come: to be passed on in this very turn of the loop."""
-        ...
+    def count(self) -> None:
+        """Count the answer, once it has ended."""
 
 
-class ChangeEvent:
-    """A follower that sleeps until the run has changed."""
+class Producer(Endings, ABC):
+    """What fills one run. It may add to the endings what only it knows, such as the cost."""
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def on_change(self) -> None:
-        self._event.set()
-
-    on_text = on_change
-
-    async def woken(self) -> None:
-        """Return at the next change, or at once after one that was not waited for."""
-        await self._event.wait()
-        self._event.clear()
+    @abstractmethod
+    async def produce(self) -> None:
+        """Fill the run up to its ending. Cancelling this closes the model's call."""
 
 
-def _cut(reason: str) -> tuple[Part, ...]:
-    return (Abort(reason),)
+_BARE = Endings()
 
 
-def _broken(failure: LyraError, _: str | None) -> tuple[Part, ...]:
-    return (*failure_parts(failure, "-"), Finish("error", {"usage": {}}))
-
-
-def _uncounted() -> None:
-    """Count nothing."""
-
-
-class Run:
+class Run(EventLog):
     """The log of one answer. Nothing is visible before `begin`; nothing is added after `end`."""
 
     def __init__(self, run_id: str, *, resumable: bool = False) -> None:
-        self.id = run_id
+        super().__init__(run_id)
         self.resumable = resumable
         self.failure: LyraError | None = None
         self.begun = False
-        self.ended = False
-        self.delivered = False  # whether a reader has been given the ending
         self.discarded = False  # whether nobody may come back to it
-        self.readers = 0
-        # How an ending on purpose looks, and a failure (with the ending's name, if it is not the
-        # failure's code); whoever fills the run knows more than the run does.
-        self.closing: Closing = _cut
-        self.failing: Failing = _broken
-        self.counting = _uncounted  # called once, after the ending
-        self.filled = False  # whether the work that fills this run has been begun
-        self._producer: asyncio.Task[None] | None = None
-        self._done: Callable[[], None] | None = None
+        self.started = False  # whether it has been given a producer
+        self._endings = _BARE  # the producer, as long as it works
+        self._task: asyncio.Task[None] | None = None
+        self._on_done: Callable[[], None] | None = None
         self._parts: list[Part] = []
         self._lines: list[bytes] = []
         self._packed: bytes | None = None
-        self._talking = False
-        self._followers: set[Subscriber] = set()
+        self._text_open = False
 
     def begin(self, start: Start) -> None:
         """Make the run visible, with `start` as its first part."""
         if not (self.begun or self.ended):
             self.begun = True
             self._parts.insert(0, start)
-            self._wake()
+            self._notify()
 
     def add(self, part: Part) -> None:
-        """Append a part that is no ending."""
+        """Append a part that does not end the answer."""
         if not self.ended:
             self._parts.append(part)
-            self._wake()
+            self._notify()
 
-    def say(self, words: str) -> None:
-        """Append words of the answer."""
+    def add_text(self, text: str) -> None:
+        """Append text of the answer, and push it to the subscribers at once."""
         if self.ended:
             return
-        if not self._talking:
-            self._talking = True
+        if not self._text_open:
+            self._text_open = True
             self._parts.append(TextStart(_TEXT_ID))
-        self._parts.append(TextDelta(_TEXT_ID, words))
-        for follower in self._followers:
+        self._parts.append(TextDelta(_TEXT_ID, text))
+        for subscriber in self._subscribers:
             try:
-                follower.on_text()
+                subscriber.on_text()
             except Exception:
                 log.exception("a reader broke: this is a fault in Lyra")
 
@@ -153,92 +114,94 @@ class Run:
         """Close the text and append the ending. Only the first ending counts."""
         if self.ended:
             return
-        talk = (TextEnd(_TEXT_ID),) if self._talking else ()
-        self._parts += (*talk, *ending)
+        text_end = (TextEnd(_TEXT_ID),) if self._text_open else ()
+        self._parts += (*text_end, *ending)
         self.failure = failure
         self.ended = True
-        self._wake()
+        self._notify()
         with best_effort("the count of an answer"):
-            self.counting()
+            self._endings.count()
 
     def fail(self, failure: LyraError, ending: str | None = None) -> None:
-        """End the run with this failure; metrics call the ending by its code, or by `ending`."""
+        """End the run with this failure; metrics name it `ending`, else by its code."""
         if self.ended:
             return
-        parts = _broken(failure, ending)
+        parts = _BARE.make_failure(failure, ending)
         with best_effort("the ending of an answer"):
-            parts = self.failing(failure, ending)
+            parts = self._endings.make_failure(failure, ending)
         self.end(*parts, failure=failure)
 
-    def fill(self, work: Coroutine[Any, Any, None], done: Callable[[], None]) -> None:
-        """Begin the work that fills this run; `done` is called when it has let go of the model.
+    def start(self, producer: Producer, on_done: Callable[[], None]) -> None:
+        """Start the task in which this producer fills the run.
 
-        Or when nobody waits for that any more: see `abandon`.
+        `on_done` is called once: when the task has ended, or when nobody waits for that any more
+        (see `abandon`).
         """
-        self.filled = True
-        self._done = done
-        self._producer = asyncio.get_running_loop().create_task(work)
-        self._producer.add_done_callback(self._over)
+        self.started = True
+        self._endings = producer
+        self._on_done = on_done
+        self._task = asyncio.get_running_loop().create_task(producer.produce())
+        self._task.add_done_callback(self._on_task_done)
 
-    def _over(self, work: "asyncio.Task[None]") -> None:
-        if work.cancelled():  # perhaps before its first step: then it could end nothing
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled():  # perhaps before its first step, in which case it ended nothing
             self.fail(LlmInterruptedError(LEFT), ending="left")
-        elif broken := work.exception():
-            log.error("an answer's work broke: this is a fault in Lyra", exc_info=broken)
+        elif failure := task.exception():
+            log.error("an answer's work broke: this is a fault in Lyra", exc_info=failure)
         self.fail(LyraError())
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
-        done, self._done = self._done, None
-        # The work holds the run: what held the work in turn would wait for the garbage collector.
-        self._producer, self.counting = None, _uncounted
-        self.closing, self.failing = _cut, _broken
-        if done is not None:
-            done()
+    def _release(self) -> None:
+        on_done, self._on_done = self._on_done, None
+        # The producer holds the run: a run that kept its producer would need the garbage collector.
+        self._task, self._endings = None, _BARE
+        if on_done is not None:
+            on_done()
 
     def abandon(self) -> "asyncio.Task[None] | None":
-        """End the work that fills this run without waiting for it; that work, if there is any."""
-        work = self._producer
-        if work is not None:
-            work.cancel()
-            self._let_go()
-        return work
+        """Cancel the producer's task without waiting for its end; return it, if there is one."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+            self._release()
+        return task
 
     @property
     def busy(self) -> bool:
-        """Whether that work is still going on, or somebody reads."""
-        return self._producer is not None or self.readers > 0
+        """Whether the producer still works, or somebody reads."""
+        return self._task is not None or self.readers > 0
 
     def stop(self, reason: str) -> None:
-        """End the run now with `abort`, and the work that fills it."""
+        """End the run now with `abort`, and cancel its producer."""
         if not self.ended:
-            parts = _cut(reason)
+            parts = _BARE.make_abort(reason)
             with best_effort("the ending of an answer"):
-                parts = self.closing(reason)
+                parts = self._endings.make_abort(reason)
             self.end(*parts)
         self.cancel()
 
     def discard(self) -> None:
-        """Let nobody find this run any more, here or elsewhere."""
+        """Let nobody find this run any more, here or in another process."""
         self.discarded = True
-        self._wake()
+        self.resumable = False
+        self._notify()
 
     def cancel(self) -> None:
-        """End the work that fills this run, which then closes the model's call."""
-        if self._producer is not None:
-            self._producer.cancel()
+        """Cancel the producer, which then closes the model's call."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until the work that fills this run has let go of the model, as it has to at once."""
-        if self._producer is not None:
-            await asyncio.wait([self._producer], timeout=_LET_GO_S)
+        """Wait until the producer has closed the model's call, which has to be soon."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=_CLOSE_S)
 
     def text(self) -> str:
-        """All words so far."""
+        """Return all text so far."""
         return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
 
     def parts_of(self, kind: type[Kind]) -> list[Kind]:
-        """The parts of one kind, in order."""
+        """Return the parts of one kind, in order."""
         return [part for part in self._parts if isinstance(part, kind)]
 
     @property
@@ -248,11 +211,11 @@ class Run:
         return last if isinstance(last, Finish) else None
 
     def since(self, position: int) -> list[Part]:
-        """The visible parts from `position` on, of a run that is not packed."""
+        """Return the visible parts from `position` on, of a run that is not packed."""
         return self._parts[position:] if self.begun else []
 
     def lines(self, position: int) -> list[bytes]:
-        """The visible parts from `position` on, each as one line of JSON, encoded only once."""
+        """See EventLog.lines; each part is encoded only once."""
         if self._packed is not None:
             return self._packed.split(b"\n")[position:]
         if not self.begun:
@@ -263,50 +226,19 @@ class Run:
         return lines[position:]
 
     def pack(self) -> int:
-        """Keep an ended run as one piece of bytes; how many it takes."""
+        """Replace the parts of an ended run by its lines in one bytes object. Return its size."""
         self._packed = b"\n".join(self.lines(0))
         self._parts, self._lines = [], []
         return len(self._packed) + _OVERHEAD
 
-    @contextmanager
-    def subscribe(self, follower: Subscriber) -> Iterator[None]:
-        """Wake this follower whenever the run has changed, for the length of the block."""
-        self._followers.add(follower)
-        try:
-            yield
-        finally:
-            self._followers.discard(follower)
-
-    @contextmanager
-    def followed(self) -> Iterator[ChangeEvent]:
-        """One who sleeps until the run has changed."""
-        sleeper = ChangeEvent()
-        with self.subscribe(sleeper):
-            yield sleeper
-
-    async def ready(self) -> None:
-        """Wait until the run has become visible, or has ended without."""
-        with self.followed() as follower:
+    async def wait_begun(self) -> None:
+        """Wait until the run has become visible, or has ended unseen."""
+        with self.change_event() as change:
             while not (self.begun or self.ended):
-                await follower.woken()
+                await change.wait()
 
-    async def changes(self) -> AsyncGenerator[None, None]:
-        """See Log.changes; to be read under `aclosing`."""
-        with self.followed() as follower:
-            while not self.ended:
-                yield
-                await follower.woken()
-        yield
-
-    async def finished(self) -> None:
+    async def wait_ended(self) -> None:
         """Wait until the run has its ending."""
-        with self.followed() as follower:
+        with self.change_event() as change:
             while not self.ended:
-                await follower.woken()
-
-    def _wake(self) -> None:
-        for follower in self._followers:
-            try:
-                follower.on_change()
-            except Exception:
-                log.exception("a reader broke: this is a fault in Lyra")
+                await change.wait()

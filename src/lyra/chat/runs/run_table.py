@@ -1,4 +1,4 @@
-"""The runs that can be found in this process: by their names, and by their owner."""
+"""The index of the runs of this process, by key and by owner."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from lyra.chat.runs.run import Run
 
 
 class RunTable:
-    """As many entries as there are live and kept runs. A chat's name means its newest run.
+    """Has an entry for each live and each kept run. The key of a chat finds its newest run.
 
-    Whatever is done for one owner looks at that owner's runs alone, however many the others have.
+    What is done for one owner looks at that owner's runs alone, however many the others have.
     """
 
     def __init__(self) -> None:
@@ -18,21 +18,21 @@ class RunTable:
         self._owned: dict[Key, dict[Run, None]] = {}
 
     def add(self, run: Run, owner: Key, names: Iterable[str]) -> None:
-        """Let this run be found under these names and by its owner."""
+        """Let this run be found by these keys and by its owner."""
         self._held[run] = owner, tuple(names)
         self._owned.setdefault(owner, {})[run] = None
         self._named.update(dict.fromkeys(self._held[run][1], run))
 
     def find(self, name: str) -> Run | None:
-        """The run of this name."""
+        """Return the run of this key."""
         return self._named.get(name)
 
     def names(self, run: Run) -> tuple[str, ...]:
-        """The names under which this run was added."""
+        """Return the keys under which this run was added."""
         return self._held[run][1]
 
-    def of(self, owner: Key) -> tuple[Run, ...]:
-        """The runs of this owner, the oldest first."""
+    def owned_by(self, owner: Key) -> tuple[Run, ...]:
+        """Return the runs of this owner, the oldest first."""
         return tuple(self._owned.get(owner, ()))
 
     def remove(self, run: Run) -> None:

@@ -1,8 +1,8 @@
-"""Ends the answers that do not end by themselves, whatever it is that holds them up.
+"""A watchdog that ends the answers that do not end by themselves.
 
-An answer has a deadline of its own. This is for the work that does not keep it: it swallows its
-cancellation, or waits for what nobody bounds. Invariant: no run is being filled for longer than
-the limit and one look; then it has its ending, and nothing that its work does keeps its place.
+An answer has a deadline of its own. This is for a producer that does not keep it: it swallows its
+cancellation, or waits for something without a timeout. Invariant: no run is being filled for longer
+than the limit and one look; then it has its ending, and its producer no longer counts as a stream.
 """
 
 import asyncio
@@ -30,25 +30,25 @@ class RunSupervisor:
     def __init__(self, answer_timeout_s: float, *, clock: Callable[[], float]) -> None:
         self._limit_s = answer_timeout_s + _MARGIN_S
         self._clock = clock
-        # When each began, oldest first; as many as there are places.
+        # When each began, oldest first; at most as many as there may be streams.
         self._began: OrderedDict[Run, float] = OrderedDict()
-        self._stuck: set[asyncio.Task[Any]] = set()  # what was told to end and has not
+        self._stuck: set[asyncio.Task[Any]] = set()  # what was cancelled and has not ended
         self._ended = 0
 
     def stats(self) -> dict[str, int]:
-        """How many answers had to be ended, and how much of their work has not ended yet."""
+        """Return how many answers had to be ended, and how many of their tasks still run."""
         return {"answers_total": self._ended, "stuck": len(self._stuck)}
 
     def watch(self, run: Run) -> None:
-        """Count this run's time from now."""
+        """Watch this run from now on."""
         self._began[run] = self._clock()
 
-    def leave(self, run: Run) -> None:
-        """Watch a run no more whose work is over."""
+    def unwatch(self, run: Run) -> None:
+        """Stop watching a run whose producer has ended."""
         self._began.pop(run, None)
 
     def look(self) -> bool:
-        """End the runs that are over their time, some of them at once; whether to look again."""
+        """End some of the runs that are overdue. Return whether there may be more."""
         due = self._clock() - self._limit_s
         for _ in range(_AT_ONCE):
             run, began = next(iter(self._began.items()), (None, 0.0))
@@ -63,13 +63,13 @@ class RunSupervisor:
         self._ended += 1
         log.error("an answer was not over in time: this is a fault in Lyra")
         run.fail(LyraError())
-        if work := run.abandon():
-            self._stuck.add(work)
-            work.add_done_callback(self._stuck.discard)
+        if task := run.abandon():
+            self._stuck.add(task)
+            task.add_done_callback(self._stuck.discard)
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Look every second for the length of the block."""
+    async def supervise(self) -> AsyncIterator[None]:
+        """Look for overdue runs every second, for the length of the block."""
         async with background(self._watch()):
             yield
 

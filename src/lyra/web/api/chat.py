@@ -11,7 +11,9 @@ from lyra.cache.keys import Key
 from lyra.cache.lookup import Lookup
 from lyra.chat.parts import Abort, Finish, MessageMetadata, TrackCard
 from lyra.chat.request_schema import ChatInput, parse_question
-from lyra.chat.runs.run import EventLog, Run
+from lyra.chat.runs.event_log import EventLog
+from lyra.chat.runs.registry import FoundRun
+from lyra.chat.runs.run import Run
 from lyra.errors import AnswerGoneError, DrainingError, NotFoundError
 from lyra.spotify.token import Token
 from lyra.web.api.listener import look_up_listener
@@ -28,7 +30,7 @@ _PLACE = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 class _Rest(NamedTuple):
     """Of an answer that was begun, what is behind this position."""
 
-    log: EventLog
+    run: FoundRun
     position: int
 
 
@@ -36,7 +38,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     """Answer in the AI SDK UI message stream, or as JSON where that is asked for."""
     token, question = await asked_by(request, parse_question, lost=_lost)
     if isinstance(question, _Rest):
-        return await _resumed(request, question.log, question.position)
+        return await _resumed(request, question.run, question.position)
     async with start_run(request, token, question) as (run, visit):
         if question.stream and not wants_json(request):
             return await stream_run(request, run, UiMessageFrames(run))
@@ -101,9 +103,10 @@ async def resume(request: web.Request) -> web.StreamResponse:
     """The rest of an answer after `Last-Event-ID`, else all of it; 204 when there is nothing."""
     token = await authenticate(request, reads_spotify=False)
     name = request.match_info["run"]
-    log = await _found(request, token, name)
-    if log is None:
+    run = await _found(request, token, name)
+    if run is None:
         return web.Response(status=204)
+    log = run.log
     run_id, position = _last_event_id(request) or ("", 0)
     if run_id != log.id:
         position = 0
@@ -111,7 +114,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
             return web.Response(status=204)  # a chat that nothing was lost of
     if log.ended and not log.lines(position):
         return web.Response(status=204)
-    return await _resumed(request, log, position)
+    return await _resumed(request, run, position)
 
 
 def _last_event_id(request: web.Request) -> tuple[str, int] | None:
@@ -120,7 +123,7 @@ def _last_event_id(request: web.Request) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-async def _found(request: web.Request, token: Token, name: str) -> EventLog | None:
+async def _found(request: web.Request, token: Token, name: str) -> FoundRun | None:
     """The answer of this name, if it is this listener's.
 
     Raises:
@@ -141,18 +144,17 @@ async def _lost(request: web.Request, token: Token) -> _Rest | None:
     if not request.headers.get("Last-Event-ID"):
         return None
     place = _last_event_id(request)
-    log = await _found(request, token, place[0]) if place is not None else None
-    if place is None or log is None:
+    run = await _found(request, token, place[0]) if place is not None else None
+    if place is None or run is None:
         raise AnswerGoneError
-    return _Rest(log, place[1])
+    return _Rest(run, place[1])
 
 
-async def _resumed(request: web.Request, log: EventLog, position: int) -> web.StreamResponse:
+async def _resumed(request: web.Request, run: FoundRun, position: int) -> web.StreamResponse:
     request.app[SERVICES].metrics.resumes.inc()
-    runs = request.app[SERVICES].runs
     release_slot(request)
-    async with runs.reading(log):
-        return await _relayed(request, log, UiMessageFrames(log, position))
+    with run.read():
+        return await _relayed(request, run.log, UiMessageFrames(run.log, position))
 
 
 @asynccontextmanager
@@ -166,11 +168,10 @@ async def start_run(
     """
     services = request.app[SERVICES]
     owner: Key = services.lyra.listeners.key(token)
-    async with services.runs.running(owner, token, question) as run:
+    async with services.runs.open_run(owner, token, question) as run:
         visit = await look_up_listener(request, token)
-        services.speaker.start(
-            services.runs, run, visit, question.turns, request_id=request_id.get()
-        )
+        generate = services.speaker.generate
+        services.runs.start(run, generate(run, visit, question.turns, request_id=request_id.get()))
         release_slot(request)
         yield run, visit
 
@@ -179,7 +180,7 @@ async def stream_run(
     request: web.Request, run: Run, frames: UiMessageFrames | AdaptedFrames
 ) -> web.StreamResponse:
     """The run as a stream; a failure before its first part is raised."""
-    await run.ready()
+    await run.wait_begun()
     if not run.begun:
         raise run.failure or DrainingError(retry_after_s=1)
     return await _relayed(request, run, frames)
@@ -194,7 +195,7 @@ async def _relayed(
         async with EventStream(request, services.ticker, services.outbox) as stream:
             await stream.open(frames.headers)
             answer = await stream.relay(log, frames)
-            log.delivered = True
+            log.mark_delivered()
             return answer
     finally:
         services.metrics.streams.dec()
@@ -202,7 +203,7 @@ async def _relayed(
 
 async def wait_complete(run: Run) -> Finish:
     """How the run finished, waited for; a failure at any time is raised."""
-    await run.finished()
+    await run.wait_ended()
     if run.finish is not None and run.failure is None:
         return run.finish
     match run.since(0)[-2:]:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Protocol, Self
 
 from aiohttp import web
 
 from lyra.chat.parts import Part
-from lyra.chat.runs.run import EventLog, Run
+from lyra.chat.runs.event_log import EventLog
+from lyra.chat.runs.run import Run
 from lyra.errors import MethodNotAllowedError
 from lyra.settings import Settings
 from lyra.web.http.write_coalescer import WriteCoalescer
@@ -163,31 +163,22 @@ class EventStream:
         self, log: EventLog, frames: UiMessageFrames | AdaptedFrames
     ) -> web.StreamResponse:
         """Send the log as it grows, up to its ending."""
-        if isinstance(log, Run):
-            return await self._follow(log, frames)
-        async with aclosing(log.changes()) as changes:
-            async for _ in changes:
-                more = frames.more()
-                if log.ended:
-                    return await self.close(more + frames.last)
-                if more:
-                    await self._write(more)
-        raise AssertionError("a log ends")
+        if not log.ended:
+            await self._write(frames.more())
+            # Where there was nothing yet that the headers could go with, they go alone.
+            self._request.writer.send_headers()
+            await self._follow(log, frames)
+        return await self.close(frames.more() + frames.last)
 
-    async def _follow(
-        self, run: Run, frames: UiMessageFrames | AdaptedFrames
-    ) -> web.StreamResponse:
-        await self._write(frames.more())
-        self._request.writer.send_headers()  # where there was nothing yet that they could go with
-        pump = _Pump(self, run, frames)
-        with run.subscribe(pump):
+    async def _follow(self, log: EventLog, frames: UiMessageFrames | AdaptedFrames) -> None:
+        pump = _Pump(self, log, frames)
+        with log.follow(pump):
             pump.pump()
-            while not run.ended:
+            while not log.ended:
                 await pump.stuck.wait()
                 pump.stuck.clear()
                 await self._drain()
                 pump.pump()
-        return await self.close(frames.more() + frames.last)
 
     def push(self, data: bytes) -> bool:
         """Write without waiting; whether the reader keeps up. What could not leave stays queued."""
@@ -240,7 +231,7 @@ class EventStream:
 
 
 class _Pump:
-    """Writes what is new of a run in the same turn of the loop in which it was made.
+    """Writes what is new of a log in the same turn of the loop in which it was made.
 
     Waking a task for each token costs more than the token. What several events of one read add
     leaves in one write. The stream's own task is woken only when its reader does not keep up, and
@@ -248,17 +239,17 @@ class _Pump:
     """
 
     def __init__(
-        self, stream: EventStream, run: Run, frames: UiMessageFrames | AdaptedFrames
+        self, stream: EventStream, log: EventLog, frames: UiMessageFrames | AdaptedFrames
     ) -> None:
         self.stuck = asyncio.Event()
         self._stream = stream
-        self._run = run
+        self._log = log
         self._frames = frames
         self._soon = asyncio.get_running_loop().call_soon
         self._due = False
 
     def on_change(self) -> None:
-        """See Follower.wake."""
+        """See Subscriber.on_change."""
         if not self._due:
             self._due = True
             self._soon(self._woken)
@@ -268,8 +259,8 @@ class _Pump:
         self.pump()
 
     def pump(self) -> None:
-        """Write what is new, if the reader keeps up; see Follower.hear."""
-        if self._run.ended or self._stream.writing or not self._stream.push(self._frames.more()):
+        """Write what is new, if the reader keeps up; see Subscriber.on_text."""
+        if self._log.ended or self._stream.writing or not self._stream.push(self._frames.more()):
             self.stuck.set()
 
     on_text = pump
