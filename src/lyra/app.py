@@ -32,9 +32,9 @@ from lyra.web.gateway.requests import MAX_BODY_BYTES
 from lyra.web.http.access_log import RequestLog, log_request
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import trusted_networks
-from lyra.web.http.event_stream import StreamMonitor
 from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
+from lyra.web.http.stream_monitor import StreamMonitor
 from lyra.web.http.watchdog import Watchdog
 from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.open_logins import open_logins

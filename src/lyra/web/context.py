@@ -14,10 +14,10 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import Network
-from lyra.web.http.event_stream import StreamMonitor
 from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.http.static_files import Assets
+from lyra.web.http.stream_monitor import StreamMonitor
 from lyra.web.http.watchdog import Watchdog
 from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.login_service import LoginService

@@ -15,8 +15,9 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, 
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError
-from lyra.web.api.chat import asked_by, start_run, stream_run
-from lyra.web.http.event_stream import AdaptedFrames, frame
+from lyra.web.api.chat_session import read_question, start_run, stream_run
+from lyra.web.api.wire_formats import AdaptedFrames
+from lyra.web.http.event_stream import frame
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -31,9 +32,11 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 
 async def agui(request: web.Request) -> web.StreamResponse:
     """The answer as a stream of AG-UI events."""
-    token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=RunAgentInput))
+    token, (body, turns) = await read_question(
+        request, partial(parse_messages, shape=RunAgentInput)
+    )
     async with start_run(request, token, ChatInput(turns)) as (run, _):
-        events = AguiFrames(asked.thread_id, asked.run_id, run.id)
+        events = AguiFrames(body.thread_id, body.run_id, run.id)
         return await stream_run(request, run, AdaptedFrames(run, events))
 
 

@@ -12,13 +12,12 @@ from lyra.cache.lookup import Lookup
 from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
-from lyra.spotify.token import Token
+from lyra.web.api.listener_lookup import look_up_listener
 from lyra.web.context import SERVICES
 from lyra.web.gateway.cookies import session_id
 from lyra.web.gateway.prebuilt_response import prebuilt_json, respond_prebuilt
 from lyra.web.gateway.requests import authenticate, refuse_nobody, wants_stream
 from lyra.web.http.client_ip import client_ip
-from lyra.web.http.concurrency_limit import release_slot
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import json_answer, request_id
 
@@ -41,23 +40,6 @@ async def init(request: web.Request) -> web.StreamResponse:
 def init_body(entry: Entry, visit: Lookup) -> bytes:
     """The answer to `POST /lyra/init`, as JSON."""
     return b'{"success":true,%b}' % _init_members(entry, visit)
-
-
-async def look_up_listener(request: web.Request, token: Token) -> Lookup:
-    """The look-up of this listener; one that waits for Spotify gives its place to others.
-
-    Raises:
-        TooManyRequestsError: too many unknown tokens come from this address.
-    """
-    services = request.app[SERVICES]
-
-    def newcomer() -> None:
-        services.newcomers.spend(client_ip(request, services.trusted))
-
-    visit = await services.lyra.listeners.lookup(token, newcomer)
-    if visit.cached is None:
-        release_slot(request)
-    return visit
 
 
 def _init_members(entry: Entry, visit: Lookup) -> bytes:

@@ -17,8 +17,9 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError, NotFoundError
-from lyra.web.api.chat import asked_by, start_run, stream_run, wait_complete
-from lyra.web.http.event_stream import DONE, AdaptedFrames, frame
+from lyra.web.api.chat_session import read_question, start_run, stream_run, wait_complete
+from lyra.web.api.wire_formats import AdaptedFrames
+from lyra.web.http.event_stream import DONE, frame
 from lyra.web.http.responses import json_answer, request_id
 
 MODEL = "lyra"
@@ -60,13 +61,13 @@ async def model(request: web.Request) -> web.StreamResponse:
 
 async def completions(request: web.Request) -> web.StreamResponse:
     """The answer as a chat completion, whole or in chunks."""
-    token, (asked, turns) = await asked_by(
+    token, (body, turns) = await read_question(
         request, partial(parse_messages, shape=CompletionRequest)
     )
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
     async with start_run(request, token, ChatInput(turns)) as (run, _):
-        if asked.stream:
-            usage = asked.stream_options is not None and asked.stream_options.include_usage
+        if body.stream:
+            usage = body.stream_options is not None and body.stream_options.include_usage
             chunks = CompletionFrames(run.id, created, include_usage=bool(usage))
             return await stream_run(request, run, AdaptedFrames(run, chunks))
         finish = await wait_complete(run)
