@@ -27,7 +27,8 @@ from lyra.web.context import SERVICES
 from lyra.web.gateway.middleware import Middleware
 from lyra.web.gateway.prebuilt_response import prebuilt_bytes
 from lyra.web.gateway.requests import bearer
-from lyra.web.gateway.server import MAX_HEAD_BYTES, Runner
+from lyra.web.gateway.server import Runner
+from lyra.web.gateway.timed_protocol import MAX_HEAD_BYTES
 from lyra.web.http.framing import Framing
 
 TIMES, REPEATS = 2_000, 15

@@ -80,7 +80,7 @@ class PrebuiltResponse(web.StreamResponse):
         self._last = not request.keep_alive or services.shutting_down.is_set()
         data = prebuilt_bytes(services.static_head, body, request_id.get(), last=self._last)
         # What comes behind it on this connection may be written without the box.
-        if together and not self._last and getattr(request.protocol, "nothing_behind", False):
+        if together and not self._last and getattr(request.protocol, "nothing_queued", False):
             services.outbox.put(transport, data)
         else:
             transport.write(data)
