@@ -9,7 +9,7 @@ import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.gateway.requests import BODY_ROUTES
-from lyra.web.openapi.operations import OPERATIONS
+from lyra.web.openapi.route import OPERATIONS
 from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
 from tests.support.visitors import Visitor

@@ -8,7 +8,7 @@ import orjson
 
 from lyra import __version__
 from lyra.chat.parts import Part
-from lyra.web.openapi.operations import JSON, OPERATIONS, Events, Operation
+from lyra.web.openapi.route import JSON, OPERATIONS, Events, Operation
 from lyra.web.schemas import (
     AbortMetadata,
     ErrorAnswer,

@@ -4,9 +4,10 @@ from typing import Any, Literal, NamedTuple
 
 from lyra.chat.parts import Part
 from lyra.chat.request_schema import ChatRequest, UiMessagesRequest
-from lyra.web import face_schemas as faces, schemas as answers
+from lyra.web import schemas as answers
 from lyra.web.api.agui import RunAgentInput
 from lyra.web.api.openai_compat import CompletionRequest
+from lyra.web.openapi import protocol_schemas as protocols
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -141,7 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/lyra/agui",
         "agui",
         "Answer as AG-UI events.",
-        {EVENTS: Events((faces.AguiEvent,), ends_with_done=False)},
+        {EVENTS: Events((protocols.AguiEvent,), ends_with_done=False)},
         "chat",
         errors=_CHAT,
         bodies=(RunAgentInput,),
@@ -154,8 +155,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "completions",
         "Answer as an OpenAI chat completion; in chunks where `stream` is true.",
         {
-            JSON: faces.CompletionAnswer,
-            EVENTS: Events((faces.CompletionChunk, faces.ChunkError)),
+            JSON: protocols.CompletionAnswer,
+            EVENTS: Events((protocols.CompletionChunk, protocols.ChunkError)),
         },
         "chat",
         errors=_CHAT,
@@ -168,7 +169,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/models",
         "models",
         "List the one model, for OpenAI's clients.",
-        {JSON: faces.ModelList},
+        {JSON: protocols.ModelList},
         "chat",
     ),
     Operation(
@@ -176,7 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "/v1/models/{name}",
         "model",
         "Give the one model by its name, for OpenAI's clients.",
-        {JSON: faces.ModelEntry},
+        {JSON: protocols.ModelEntry},
         "chat",
         errors=(*_ANY, 404),
     ),
