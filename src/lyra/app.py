@@ -25,7 +25,7 @@ from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
 from lyra.settings import Settings
 from lyra.tracing import Tracer
-from lyra.web.context import SERVICES, Persona, Services
+from lyra.web.context import SERVICES, Files, Persona, Services
 from lyra.web.gateway.middleware import Middleware, add_default_headers
 from lyra.web.gateway.prebuilt_response import prebuilt_head
 from lyra.web.gateway.requests import MAX_BODY_BYTES
@@ -39,7 +39,7 @@ from lyra.web.http.watchdog import Watchdog
 from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.open_logins import open_logins
 from lyra.web.pages.handlers import read_files
-from lyra.web.routes import ROUTES
+from lyra.web.routes import ROUTES, describe_routes
 
 _CHATS_OF_AN_ADDRESS = 5  # times what one token may
 _NEW_TOKENS_OF_AN_ADDRESS = 20
@@ -114,7 +114,7 @@ def create_app(
                 trusted=trusted_networks(settings.trusted_proxies),
                 static_head=prebuilt_head(settings),
                 outbox=WriteCoalescer(asyncio.get_running_loop()),
-                files=await asyncio.to_thread(read_files, settings.public_path),
+                files=await asyncio.to_thread(_read_files, settings),
                 logins=logins,
                 personas=tuple(personas),
             )
@@ -126,8 +126,12 @@ def create_app(
     app.cleanup_ctx.append(services)
     app.on_response_prepare.append(add_default_headers)
     app.on_shutdown.append(_drain)
-    app.add_routes(ROUTES)
+    app.add_routes(route.definition() for route in ROUTES)
     return app
+
+
+def _read_files(settings: Settings) -> Files:
+    return read_files(describe_routes(settings.public_path))
 
 
 def _terms(settings: Settings, model: ChatModel) -> str:

@@ -6,6 +6,7 @@ from aiohttp import web
 from lyra.sandbox import sandbox_token
 from lyra.web.context import SERVICES
 from lyra.web.http.event_stream import EventStream
+from lyra.web.openapi.route import Route
 from lyra.web.routes import ROUTES
 from tests.conftest import Service, Start
 from tests.support.calls import chatting, connected, read_answer, read_until, request_bytes
@@ -14,7 +15,7 @@ from tests.web.gateway.test_requests import auth
 PLACES = {"{run}": "talk", "{version}": "1", "{name}": "main.js"}
 
 
-def path_of(route: web.RouteDef) -> str:
+def path_of(route: Route) -> str:
     path = route.path
     for place, value in PLACES.items():
         path = path.replace(place, value)
@@ -56,7 +57,8 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
             await stream.open()
             return await stream.close()
 
-    monkeypatch.setattr("lyra.app.ROUTES", (*ROUTES, web.get("/stream", streaming)))
+    route = Route("GET", "/stream", streaming, "Stream.", {}, "service")
+    monkeypatch.setattr("lyra.app.ROUTES", (*ROUTES, route))
 
     assert await head_of(await start(), "/stream") == 405
 

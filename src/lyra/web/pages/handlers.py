@@ -1,4 +1,4 @@
-"""The routes about the service itself: alive, ready, its pages and its description."""
+"""The pages, the files that they load, and the description of the routes."""
 
 import gzip
 from functools import cache
@@ -11,11 +11,9 @@ from aiohttp import web
 from lyra.errors import NotFoundError
 from lyra.web.api.login import redirect_to_loopback
 from lyra.web.context import SERVICES, Files, Services
-from lyra.web.gateway.prebuilt_response import prebuilt_json
-from lyra.web.http.responses import json_answer, json_bytes
+from lyra.web.http.responses import json_bytes
 from lyra.web.http.static_files import read_assets
 from lyra.web.login.login_service import TROUBLES
-from lyra.web.openapi.document import api_description
 from lyra.web.pages.demo_covers import cover
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
@@ -33,27 +31,6 @@ _ISOLATION = {
     "Cross-Origin-Embedder-Policy": "credentialless",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-
-
-async def healthz(request: web.Request) -> web.StreamResponse:
-    """The process is alive."""
-    return prebuilt_json(request, b'{"alive":true}')
-
-
-async def readyz(request: web.Request) -> web.StreamResponse:
-    """Whether new listeners are welcome, with the state of each dependency."""
-    services = request.app[SERVICES]
-    going = services.shutting_down.is_set() or services.runs.draining
-    well = services.watchdog.well and not services.memory.under_pressure
-    ready = not going and well and services.speaker.ready
-    dependencies = {
-        "spotify": services.lyra.spotify.describe(),
-        "model": services.speaker.describe(),
-    }
-    if services.lyra.redis is not None:
-        dependencies["redis"] = services.lyra.redis.describe()
-    told = {"ready": ready, "demo": services.demo, "dependencies": dependencies}
-    return json_answer(told, 200 if ready else 503)
 
 
 async def page(request: web.Request) -> web.StreamResponse:
@@ -119,7 +96,7 @@ async def docs(request: web.Request) -> web.StreamResponse:
     return _html(request, html)
 
 
-async def asset(request: web.Request) -> web.StreamResponse:
+async def style(request: web.Request) -> web.StreamResponse:
     """A style sheet or picture of the pages."""
     return request.app[SERVICES].files.assets.answer(request, request.match_info["name"])
 
@@ -145,14 +122,17 @@ async def openapi(request: web.Request) -> web.StreamResponse:
 
 
 @cache
-def read_files(public_path: str = "") -> Files:
-    """What the pages need, read from the package or made once for all services of the process."""
+def read_files(description: bytes) -> Files:
+    """Return what the pages need, read once for all services of the process.
+
+    `description` is the OpenAPI document. Reads and compresses: not on the event loop.
+    """
     static = files("lyra.web") / "static"
     return Files(
         page=Template((static / "index.html").read_text("utf-8")),
         docs=Template((static / "docs.html").read_text("utf-8")),
         assets=read_assets(),
-        description=api_description(public_path),
+        description=description,
     )
 
 
