@@ -7,6 +7,7 @@ The page's first module holds all that it imports: one request in place of seven
 
 import gzip
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +18,6 @@ import rjsmin
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web.http.one_script import one_script
 
 _KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -25,6 +25,9 @@ _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
     ".css": ("text/css", rcssmin.cssmin),
     ".svg": ("image/svg+xml", str.strip),
 }
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,30 @@ def read_assets() -> Assets:
     """Every file of `static` that is no page. Reads and compresses: not on the event loop."""
     written = dict(_walk(files("lyra.web") / "static", ""))
     modules = {_stem(name): text for name, text in written.items() if name.startswith("js/")}
-    written["js/main.js"] = one_script(modules, "main")
+    written["js/main.js"] = bundle(modules, "main")
     found = {name: _asset(name, text) for name, text in written.items()}
     digest = hashlib.sha256()
     for name, asset in sorted(found.items()):
         digest.update(name.encode() + b"\0" + asset.plain)
     return Assets(digest.hexdigest()[:12], found)
+
+
+def bundle(modules: dict[str, str], first: str) -> str:
+    """Return the module `first` and all that it imports as one script; every top name is there once."""
+    order: dict[str, str] = {}
+
+    def visit(name: str) -> None:
+        text = modules[name]
+        order[name] = ""
+        for needed in _IMPORT.findall(text):
+            if needed not in order:
+                visit(needed)
+        # Behind what it needs: classes and constants exist only from their line on.
+        del order[name]
+        order[name] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    visit(first)
+    return "\n".join(order.values())
 
 
 def _stem(name: str) -> str:

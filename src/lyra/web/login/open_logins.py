@@ -13,8 +13,7 @@ from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.login.login_service import LoginService
-from lyra.web.login.session_store import Pending, Session, SessionStore
-from lyra.web.login.session_table import MemoryTable, Table
+from lyra.web.login.session_store import MemoryTable, Pending, Session, SessionStore, Table
 
 _SESSIONS_EACH = 10  # browsers of one account
 _PENDING_SHARE = 10  # of all log-ins that have begun, one address may have this part
