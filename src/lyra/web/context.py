@@ -54,22 +54,22 @@ class Services:
     settings: Settings
     metrics: Metrics
     lyra: Lyra
-    speaker: AnswerGenerator
+    generator: AnswerGenerator
     runs: RunRegistry
-    chats: RateLimit
-    addresses: RateLimit
-    newcomers: RateLimit
-    resumes: RateLimit
-    endings: RateLimit
-    bodies_there: BodyLimit
-    bodies_awaited: BodyLimit
+    chat_limit: RateLimit
+    address_limit: RateLimit
+    new_token_limit: RateLimit
+    resume_limit: RateLimit
+    ending_limit: RateLimit
+    arrived_bodies: BodyLimit
+    awaited_bodies: BodyLimit
     trusted: tuple[Network, ...]
-    ticker: StreamMonitor
+    stream_monitor: StreamMonitor
     watchdog: Watchdog
-    memory: MemoryGuard
+    memory_guard: MemoryGuard
     files: Files
     static_head: bytes
-    outbox: WriteCoalescer
+    write_coalescer: WriteCoalescer
     logins: LoginService | None
     personas: tuple[Persona, ...]
     shutting_down: asyncio.Event = field(default_factory=asyncio.Event)

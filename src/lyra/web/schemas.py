@@ -25,10 +25,10 @@ from lyra.listening.models import (
 
 def error_kinds(root: type[LyraError] = LyraError) -> dict[str, type[LyraError]]:
     """Every error that a caller can tell apart, by code; of several with one code the widest."""
-    found = {root.code: root}
+    kinds = {root.code: root}
     for kind in root.__subclasses__():
-        found = {**error_kinds(kind), **found}
-    return found
+        kinds = {**error_kinds(kind), **kinds}
+    return kinds
 
 
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]

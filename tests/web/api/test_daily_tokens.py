@@ -42,7 +42,7 @@ async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
     assert (refused.status, refused.json["error"]["reason"]) == (429, "daily_budget")
     assert int(refused.headers["Retry-After"]) > 1
     assert sandbox.stats.model_calls == 1
-    assert service.services.speaker.budget.stats()["held"] == 0
+    assert service.services.generator.budget.stats()["held"] == 0
 
 
 async def test_tokens_whose_account_spotify_does_not_name_share_the_tokens_of_one_account(

@@ -183,8 +183,8 @@ async def test_a_body_that_the_route_does_not_read_counts_while_it_is_there(
 
 async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None:
     service = await start(max_memory_bytes=64 * MIB, trusted_proxies=("127.0.0.1",))
-    service.services.memory.resident = lambda: 0
-    await service.services.memory.look()
+    service.services.memory_guard.resident = lambda: 0
+    await service.services.memory_guard.check()
     async with slow(service) as clients:
         for number in range(8):
             await clients.begin(f"Content-Length: {MIB}", address=f"10.0.0.{number}")

@@ -172,6 +172,6 @@ async def test_what_is_on_its_way_when_the_process_leaves_is_answered(
                 assert (await read_answer(reader)).headers.get("Connection") != "close"
             writer.write(before)
             asking = tasks.create_task(ask(reader, writer))
-            await runner.leave()
+            await runner.begin_shutdown()
             await runner.cleanup()
             assert await asking == b""

@@ -53,7 +53,9 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
 ) -> None:
     async def streaming(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
-        async with EventStream(request, services.ticker, services.outbox) as stream:
+        async with EventStream(
+            request, services.stream_monitor, services.write_coalescer
+        ) as stream:
             await stream.open()
             return await stream.close()
 

@@ -19,9 +19,9 @@ BOUND = 100 * GIB
 
 async def full(service: Service, part: float) -> None:
     """Let the process seem to have this part of its bound."""
-    memory = service.services.memory
+    memory = service.services.memory_guard
     memory.resident = lambda: int(part * BOUND)
-    await memory.look()
+    await memory.check()
 
 
 async def test_x9_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
@@ -80,7 +80,7 @@ async def test_without_a_bound_memory_is_not_looked_at(start: Start) -> None:
     service = await start()
 
     assert (await init(service)).status == 200
-    assert service.services.memory.stats()["bound_bytes"] == 0
+    assert service.services.memory_guard.stats()["bound_bytes"] == 0
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ async def test_x7_after_a_stall_of_a_second_the_process_is_not_ready(
     before = await call(service, "GET", "/readyz")
     with caplog.at_level(logging.CRITICAL):
         await stall(1.3)
-        while service.services.watchdog.well:
+        while service.services.watchdog.healthy:
             await call(service, "GET", "/healthz")
         after = await call(service, "GET", "/readyz")
 

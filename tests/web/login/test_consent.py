@@ -86,7 +86,7 @@ async def test_of_who_has_not_agreed_the_id_alone_is_kept(start: Start) -> None:
         await anna.log_in(ANNA)
         logins = service.services.logins
         assert logins is not None
-        kept = await logins.session(anna.session_id or "")
+        kept = await logins.find_session(anna.session_id or "")
         assert kept is not None
         assert kept.name is None
         before = await anna.session()

@@ -276,10 +276,10 @@ async def test_no_secret_of_a_log_in_is_told(
     logins = anna.service.services.logins
     assert logins is not None
     await anna.ready()
-    first = await logins.session(anna.session_id or "")
+    first = await logins.find_session(anna.session_id or "")
     pass_time(clock, sandbox, HOUR)
     told = [await anna.init(), await anna.chat(), await anna.go("GET", "/auth/session")]
-    second = await logins.session(anna.session_id or "")
+    second = await logins.find_session(anna.session_id or "")
     told.append(await anna.go("GET", f"/auth/callback?code={anna.seen[1]}&state={anna.seen[0]}"))
     told.append(await anna.go("GET", "/"))
     assert first is not None

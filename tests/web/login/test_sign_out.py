@@ -153,7 +153,7 @@ async def test_who_was_let_in_before_it_and_looks_afterwards_reads_nothing(
         services = anna.service.services
         assert services.logins is not None
         token = await services.logins.token(
-            anna.session_id or "", reads_spotify=True, waiting=lambda: None
+            anna.session_id or "", reads_spotify=True, on_wait=lambda: None
         )
         assert (await anna.go(*how, headers=OWN)).status == 204
         before = sandbox.stats.total

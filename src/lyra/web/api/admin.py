@@ -15,20 +15,22 @@ from lyra.web.context import SERVICES, Services
 from lyra.web.gateway.middleware import Middleware, host_name
 from lyra.web.gateway.requests import equal_in_constant_time, handle_expect
 from lyra.web.http.access_log import RequestLog
-from lyra.web.http.responses import add_security_headers, json_answer, request_id
+from lyra.web.http.responses import add_security_headers, json_response, request_id
 
 _OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
     """Everything counted and timed, as Prometheus text."""
-    body = _opened(request).metrics.render()
+    body = _authorize_operator(request).metrics.render()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def cache_stats(request: web.Request) -> web.StreamResponse:
     """The cache's counters and sizes."""
-    return json_answer({"success": True, "cache": _opened(request).lyra.listeners.stats()})
+    return json_response(
+        {"success": True, "cache": _authorize_operator(request).lyra.listeners.stats()}
+    )
 
 
 async def clear_cache(request: web.Request) -> web.StreamResponse:
@@ -37,7 +39,7 @@ async def clear_cache(request: web.Request) -> web.StreamResponse:
     Raises:
         NotForgottenError: Redis does not take it; it is told again as soon as it answers.
     """
-    if not await _opened(request).lyra.listeners.clear():
+    if not await _authorize_operator(request).lyra.listeners.clear():
         raise NotForgottenError(retry_after_s=1)
     return web.Response(status=204)
 
@@ -69,12 +71,12 @@ class OwnPort(Middleware):
             raise CrossSiteError("No page of another site may come to the operator's port.")
 
 
-def admin_app(services: Services, tell: RequestLog) -> web.Application:
+def admin_app(services: Services, log_request: RequestLog) -> web.Application:
     """The operator's routes for a port of their own on this machine: there no token is asked for."""
-    edge = OwnPort(services.settings, services.metrics.requests, tell)
-    app = web.Application(middlewares=[edge.middleware])
+    own_port = OwnPort(services.settings, services.metrics.requests, log_request)
+    app = web.Application(middlewares=[own_port.middleware])
     app[SERVICES], app[OPEN] = services, True
-    app.on_response_prepare.append(_dress)
+    app.on_response_prepare.append(_add_headers)
     for method, path, handler in (
         ("GET", "/metrics", metrics),
         ("GET", "/admin/cache", cache_stats),
@@ -84,9 +86,9 @@ def admin_app(services: Services, tell: RequestLog) -> web.Application:
     return app
 
 
-async def _dress(_: web.Request, answer: web.StreamResponse) -> None:
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """An on_response_prepare signal. No other origin may read here, whichever are listed."""
-    add_security_headers(answer, request_id.get())
+    add_security_headers(response, request_id.get())
 
 
 def _is_loopback(host: str) -> bool:
@@ -97,13 +99,17 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _opened(request: web.Request) -> Services:
+def _authorize_operator(request: web.Request) -> Services:
     """The services, for whoever holds the admin token, or came by the operator's own port."""
     services = request.app[SERVICES]
     if request.app.get(OPEN):
         return services
-    wanted = services.settings.admin_token
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if wanted is None or scheme.lower() != "bearer" or not equal_in_constant_time(given, wanted):
+    expected = services.settings.admin_token
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if (
+        expected is None
+        or scheme.lower() != "bearer"
+        or not equal_in_constant_time(secret, expected)
+    ):
         raise NotFoundError
     return services

@@ -70,27 +70,27 @@ class AguiFrames:
             case TextEnd():
                 yield {"type": "TEXT_MESSAGE_END", **self._message}
             case FailureData() | Abort() | Finish():
-                yield from self._ending(part)
+                yield from self._ending_events(part)
             case _:
                 return
 
-    def _ending(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
+    def _ending_events(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
         match part:
             case FailureData(data=told):
                 yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
             case Abort(reason="stopped"):
                 yield {"type": "RUN_FINISHED", **self._ids}
             case Abort():
-                ended = DrainingError
-                yield {"type": "RUN_ERROR", "message": ended.default_message, "code": ended.code}
+                error = DrainingError
+                yield {"type": "RUN_ERROR", "message": error.default_message, "code": error.code}
             case Finish() if part.finish_reason != "error":
                 if part.notice is not None:
-                    yield from self._noticed(part.notice)
+                    yield from self._notice_events(part.notice)
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:
                 return  # the failure has been told already
 
-    def _noticed(self, notice: str) -> Iterator[dict[str, Any]]:
+    def _notice_events(self, notice: str) -> Iterator[dict[str, Any]]:
         """Tell programs; and people, where they would see nothing at all."""
         yield {"type": "CUSTOM", "name": "lyra.notice", "value": notice}
         if self._blank:

@@ -19,10 +19,10 @@ from lyra.web.api.chat_session import (
 )
 from lyra.web.api.wire_formats import UiMessageFrames
 from lyra.web.context import SERVICES
-from lyra.web.gateway.requests import authenticate, refuse_nobody, wants_json
+from lyra.web.gateway.requests import authenticate, require_credentials, wants_json
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.concurrency_limit import release_slot
-from lyra.web.http.responses import json_answer
+from lyra.web.http.responses import json_response
 
 _EVENT_ID = re.compile(r"(run_[0-9a-f]{16})\.(\d{1,9})", re.ASCII)
 
@@ -47,19 +47,19 @@ async def chat(request: web.Request) -> web.StreamResponse:
             "success": True,
             "response": run.text() if run.text().strip() else finish.notice or "",
             "tracks": [part.data for part in run.parts_of(TrackCard)],
-            "model": request.app[SERVICES].speaker.model.name,
+            "model": request.app[SERVICES].generator.model.name,
             "usage": finish.message_metadata["usage"],
             "finish_reason": finish.finish_reason,
             "cache": lookup.describe(),
         }
-        return json_answer(payload | ({"notice": finish.notice} if finish.notice else {}))
+        return json_response(payload | ({"notice": finish.notice} if finish.notice else {}))
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
     """End a running answer of this listener, in whatever phase it is."""
-    refuse_nobody(request)
+    require_credentials(request)
     services = request.app[SERVICES]
-    services.endings.spend(client_ip(request, services.trusted))
+    services.ending_limit.spend(client_ip(request, services.trusted))
     owner = services.lyra.listeners.key(await authenticate(request, reads_spotify=False))
     if not await services.runs.stop(owner, request.match_info["run"]):
         raise NotFoundError("There is no such answer of this listener.")
@@ -97,7 +97,7 @@ async def _find_log(request: web.Request, token: Token, name: str) -> EventLog |
     """
     services = request.app[SERVICES]
     owner = services.lyra.listeners.key(token)
-    services.resumes.spend(owner)
+    services.resume_limit.spend(owner)
     return await services.runs.find(owner, token, name)
 
 

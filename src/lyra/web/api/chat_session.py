@@ -16,7 +16,7 @@ from lyra.web.api.listener_lookup import look_up_listener
 from lyra.web.api.run_relay import relay
 from lyra.web.api.wire_formats import RunFrames
 from lyra.web.context import SERVICES
-from lyra.web.gateway.requests import authenticate, json_body, refuse_nobody
+from lyra.web.gateway.requests import authenticate, read_json_body, require_credentials
 from lyra.web.http.concurrency_limit import release_slot
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import request_id
@@ -44,13 +44,13 @@ async def read_question(
     Raises:
         LyraError: the caller is unknown, asks too often, or the body cannot be read.
     """
-    refuse_nobody(request)
+    require_credentials(request)
     services = request.app[SERVICES]
-    async with json_body(request) as body:
+    async with read_json_body(request) as body:
         token = await authenticate(request)
         if (recovered := await recover(request, token)) is not None:
             return token, recovered
-        services.chats.spend(services.lyra.listeners.key(token))
+        services.chat_limit.spend(services.lyra.listeners.key(token))
         return token, parse(body)
 
 
@@ -67,7 +67,7 @@ async def start_run(
     owner = services.lyra.listeners.key(token)
     async with services.runs.running(owner, token, question) as run:
         lookup = await look_up_listener(request, token)
-        services.speaker.start(
+        services.generator.start(
             services.runs, run, lookup, question.turns, request_id=request_id.get()
         )
         release_slot(request)
@@ -87,7 +87,9 @@ async def send_stream(request: web.Request, log: EventLog, frames: RunFrames) ->
     services = request.app[SERVICES]
     services.metrics.streams.inc()
     try:
-        async with EventStream(request, services.ticker, services.outbox) as stream:
+        async with EventStream(
+            request, services.stream_monitor, services.write_coalescer
+        ) as stream:
             await stream.open(frames.headers)
             response = await relay(stream, log, frames)
             log.delivered = True

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from lyra.web.context import SERVICES
 from lyra.web.gateway.prebuilt_response import prebuilt_json
-from lyra.web.http.responses import json_answer
+from lyra.web.http.responses import json_response
 
 
 async def healthz(request: web.Request) -> web.StreamResponse:
@@ -16,13 +16,13 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     """Answer whether new listeners are welcome, with the state of each dependency."""
     services = request.app[SERVICES]
     shutting_down = services.shutting_down.is_set() or services.runs.draining
-    healthy = services.watchdog.well and not services.memory.under_pressure
-    ready = not shutting_down and healthy and services.speaker.ready
+    healthy = services.watchdog.healthy and not services.memory_guard.under_pressure
+    ready = not shutting_down and healthy and services.generator.ready
     dependencies = {
         "spotify": services.lyra.spotify.describe(),
-        "model": services.speaker.describe(),
+        "model": services.generator.describe(),
     }
     if services.lyra.redis is not None:
         dependencies["redis"] = services.lyra.redis.describe()
     payload = {"ready": ready, "demo": services.demo, "dependencies": dependencies}
-    return json_answer(payload, 200 if ready else 503)
+    return json_response(payload, 200 if ready else 503)

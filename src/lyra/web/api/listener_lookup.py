@@ -18,7 +18,7 @@ async def look_up_listener(request: web.Request, token: Token) -> Lookup:
     services = request.app[SERVICES]
 
     def on_miss() -> None:
-        services.newcomers.spend(client_ip(request, services.trusted))
+        services.new_token_limit.spend(client_ip(request, services.trusted))
 
     lookup = await services.lyra.listeners.lookup(token, on_miss)
     if lookup.cached is None:

@@ -24,22 +24,22 @@ from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.tracing import Span, Told, Tracer
 from lyra.web.context import SERVICES, Services
-from lyra.web.gateway.requests import unread_body
+from lyra.web.gateway.requests import count_unread_body
 from lyra.web.http.access_log import AccessRecord, RequestLog
-from lyra.web.http.concurrency_limit import PLACE, ConcurrencyLimiter
+from lyra.web.http.concurrency_limit import SLOT, ConcurrencyLimiter
 from lyra.web.http.responses import (
     add_cors_headers,
     add_hsts,
     add_security_headers,
-    error_answer,
+    error_response,
     request_id,
 )
 
 log = logging.getLogger(__name__)
 
 _FAULT = 500
-_LEFT = 499  # what the log says of a reader who left before an answer
-_SHORT_S = 5  # what is going on has to end first
+_CLIENT_CLOSED = 499  # what the log says of a reader who left before an answer
+_RETRY_AFTER_S = 5  # what is going on has to end first
 _STOP = "/lyra/chat/{run}/stop"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_STATUS: dict[int, type[RequestError]] = {
@@ -69,14 +69,14 @@ class Middleware:
         self,
         settings: Settings,
         requests: Requests,
-        tell: RequestLog,
+        log_request: RequestLog,
         traces: Tracer | None = None,
     ) -> None:
-        self.places = ConcurrencyLimiter(settings)
+        self.limiter = ConcurrencyLimiter(settings)
         self._traces = traces or Tracer()
         self._settings = settings
         self._requests = requests
-        self._tell = tell
+        self._log_request = log_request
         # Apart from other processes by chance, from each other by number: no random bytes a request.
         self._process, self._numbers = secrets.token_hex(4), count(secrets.randbelow(2**16))
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -85,22 +85,22 @@ class Middleware:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request, whatever the handler does."""
-        rid = self.id_for(request.headers)
+        rid = self.request_id_for(request.headers)
         request_id.set(rid)
         if self._traces.collected and request.path not in _PROBES:
             with self._traces.span(_span_name(request), kind="server") as span:
-                return await self._observed(request, handler, rid, span)
-        return await self._observed(request, handler, rid)
+                return await self._observe(request, handler, rid, span)
+        return await self._observe(request, handler, rid)
 
-    async def _observed(
+    async def _observe(
         self, request: web.Request, handler: Handler, rid: str, span: Span | None = None
     ) -> web.StreamResponse:
         """Answer, and tell the log, the metrics and the trace how it went."""
         began = time.monotonic()
-        status = _LEFT
+        status = _CLIENT_CLOSED
         try:
-            answer = await self._answer(request, handler, rid)
-            status = answer.status
+            response = await self._respond(request, handler, rid)
+            status = response.status
         except asyncio.CancelledError as left:
             # aiohttp's task keeps it, with every frame on its way, and they know the task: a cycle.
             raise left.with_traceback(None) from None
@@ -108,31 +108,35 @@ class Middleware:
             self.record(request.method, _route(request), status, time.monotonic() - began, rid)
             if span is not None:
                 span.set_attributes(_span_attributes(request, status, rid))
-        return answer
+        return response
 
-    async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
-        place = None
+    async def _respond(
+        self, request: web.Request, handler: Handler, rid: str
+    ) -> web.StreamResponse:
+        slot = None
         try:
             self.admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
             if request.path not in _PROBES:
-                place = request[PLACE] = self.places.take_free() or await self.places.take()
-            with unread_body(request, _route(request)):
+                slot = request[SLOT] = (
+                    self.limiter.try_take_slot() or await self.limiter.take_slot()
+                )
+            with count_unread_body(request, _route(request)):
                 return await handler(request)
         except LyraError as error:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
-            return _refusal(request, error, rid)
+            return _error_response(request, error, rid)
         except web.HTTPException as error:
-            return _translated(request, error, rid)
+            return _convert(request, error, rid)
         except ConnectionError:
             return _ClientGone()
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
-            return _refusal(request, LyraError(), rid)
+            return _error_response(request, LyraError(), rid)
         finally:
-            if place is not None:
-                place.release()
+            if slot is not None:
+                slot.release()
 
     def admit(self, request: web.Request) -> None:
         """Refuse what is not for this service, or more than there is room for.
@@ -147,8 +151,8 @@ class Middleware:
             self._is_own_host(request.headers.get("Host", "")) and self._is_own_host(request.host)
         ):
             raise MisdirectedRequestError
-        if request.app[SERVICES].memory.under_pressure and not _costs_nothing(request):
-            raise OverloadedError(retry_after_s=_SHORT_S)
+        if request.app[SERVICES].memory_guard.under_pressure and not _is_cheap(request):
+            raise OverloadedError(retry_after_s=_RETRY_AFTER_S)
 
     def _is_own_host(self, host: str) -> bool:
         return host in self._hosts or host_name(host) in self._hosts
@@ -158,15 +162,15 @@ class Middleware:
 
         None of them does anything here unless the service knows it.
         """
-        answer = web.Response(status=204)
+        response = web.Response(status=204)
         if request.headers["Origin"] in self._settings.cors_origins:
-            answer.headers.update(_PREFLIGHT)
-            asked = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
-            if _FIELD_NAMES.fullmatch(asked):
-                answer.headers["Access-Control-Allow-Headers"] = asked
-        return answer
+            response.headers.update(_PREFLIGHT)
+            requested = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
+            if _FIELD_NAMES.fullmatch(requested):
+                response.headers["Access-Control-Allow-Headers"] = requested
+        return response
 
-    def id_for(self, headers: Mapping[str, str]) -> str:
+    def request_id_for(self, headers: Mapping[str, str]) -> str:
         """The request's id: its sender's, if there is a fit one, else a new one."""
         sent = headers.get("X-Request-Id")
         if sent is not None and _CLIENT_ID.fullmatch(sent):
@@ -176,7 +180,7 @@ class Middleware:
     def record(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
         """Tell the metrics and the log how a request of this route (its template) ended."""
         self._requests.answered(route, status, seconds)
-        self._tell(AccessRecord(method, route, status, seconds * 1000, rid))
+        self._log_request(AccessRecord(method, route, status, seconds * 1000, rid))
 
 
 class _ClientGone(web.StreamResponse):
@@ -186,22 +190,22 @@ class _ClientGone(web.StreamResponse):
     """
 
     def __init__(self) -> None:
-        super().__init__(status=_LEFT)
+        super().__init__(status=_CLIENT_CLOSED)
 
     async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002 - aiohttp's signature
         """Tell that nobody is there."""
         raise ConnectionResetError("the reader has left")
 
 
-async def add_default_headers(request: web.Request, answer: web.StreamResponse) -> None:
+async def add_default_headers(request: web.Request, response: web.StreamResponse) -> None:
     """An on_response_prepare signal: headers for streams and ordinary answers alike."""
     services: Services = request.app[SERVICES]
-    add_security_headers(answer, request_id.get())
-    add_hsts(answer, services.settings)
-    add_cors_headers(answer, request.headers.get("Origin"), services.settings)
+    add_security_headers(response, request_id.get())
+    add_hsts(response, services.settings)
+    add_cors_headers(response, request.headers.get("Origin"), services.settings)
     if services.shutting_down.is_set():
-        answer.force_close()
-        answer.headers["Connection"] = "close"
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def _route(request: web.Request) -> str:
@@ -215,16 +219,16 @@ def _span_name(request: web.Request) -> str:
 
 
 def _span_attributes(request: web.Request, status: int, rid: str) -> Told:
-    told: dict[str, str | int | float] = {
+    attributes: dict[str, str | int | float] = {
         "http.request.method": request.method,
         "http.route": _route(request),
         "http.response.status_code": status,
         "lyra.request_id": rid,
     }
-    return told | {"error.type": str(status)} if status >= _FAULT else told
+    return attributes | {"error.type": str(status)} if status >= _FAULT else attributes
 
 
-def _costs_nothing(request: web.Request) -> bool:
+def _is_cheap(request: web.Request) -> bool:
     """Whether the request takes no memory to speak of, or frees some."""
     return request.path in _PROBES or request.method == "DELETE" or _route(request) == _STOP
 
@@ -235,25 +239,25 @@ def host_name(host: str) -> str:
     return (name if port.isdigit() and name else host).lower()
 
 
-def _refusal(request: web.Request, error: LyraError, rid: str) -> web.StreamResponse:
+def _error_response(request: web.Request, error: LyraError, rid: str) -> web.StreamResponse:
     """The error's own answer; where another one has begun, that one is cut instead."""
     if request.writer.output_size > 0:
         # A second answer inside the first would leave its reader waiting for the end.
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer had already begun")
-    return error_answer(error, rid)
+    return error_response(error, rid)
 
 
-def _translated(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
+def _convert(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
     """Aiohttp's own refusals in our shape."""
     if error.status < 400:  # noqa: PLR2004 - redirects are no errors
         raise error
     if request.path in _OPERATORS:
-        return error_answer(
+        return error_response(
             NotFoundError(), rid
         )  # which methods it knows would tell that it exists
-    answer = error_answer(_BY_STATUS.get(error.status, RequestError)(), rid)
+    response = error_response(_BY_STATUS.get(error.status, RequestError)(), rid)
     if isinstance(error, web.HTTPMethodNotAllowed):
-        answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-    return answer
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response

@@ -18,19 +18,19 @@ _LAST = "Connection: close\r\n"
 
 def prebuilt_head(settings: Settings) -> bytes:
     """Status line and headers, up to the values that differ from answer to answer."""
-    answer = web.StreamResponse(headers={**API_HEADERS, "Content-Type": _TYPE})
-    add_hsts(answer, settings)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+    response = web.StreamResponse(headers={**API_HEADERS, "Content-Type": _TYPE})
+    add_hsts(response, settings)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     return f"HTTP/1.1 200 OK\r\n{lines}".encode()
 
 
 def prebuilt_json(request: web.Request, body: bytes) -> web.StreamResponse:
     """A 200 with this JSON."""
-    answer = respond_prebuilt(request)
-    if answer is None:
+    response = respond_prebuilt(request)
+    if response is None:
         return json_bytes(body)
-    answer.send(body, together=True)
-    return answer
+    response.send(body, coalesce=True)
+    return response
 
 
 def respond_prebuilt(request: web.Request) -> "PrebuiltResponse | None":
@@ -38,12 +38,12 @@ def respond_prebuilt(request: web.Request) -> "PrebuiltResponse | None":
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
-        and same_head_for_all(request.app[SERVICES])
+        and shares_static_head(request.app[SERVICES])
     )
     return PrebuiltResponse(request) if usual else None
 
 
-def same_head_for_all(services: Services) -> bool:
+def shares_static_head(services: Services) -> bool:
     """Whether `services.head` begins every answer, whoever asks."""
     return not services.settings.cors_origins
 
@@ -63,7 +63,7 @@ class PrebuiltResponse(web.StreamResponse):
     def __init__(self, request: web.Request) -> None:
         super().__init__()
         self.sent = False  # whether it is on its way
-        self._asked = request
+        self._answered_request = request
         self._last = False
 
     @property
@@ -71,17 +71,17 @@ class PrebuiltResponse(web.StreamResponse):
         """Whether the connection stays open after it."""
         return not self._last
 
-    def send(self, body: bytes, *, together: bool = False) -> None:
+    def send(self, body: bytes, *, coalesce: bool = False) -> None:
         """Write all of it, if the reader is still there; `together` with others of this turn."""
-        request, services = self._asked, self._asked.app[SERVICES]
+        request, services = self._answered_request, self._answered_request.app[SERVICES]
         transport = request.transport
         if transport is None or transport.is_closing():
             return
         self._last = not request.keep_alive or services.shutting_down.is_set()
         data = prebuilt_bytes(services.static_head, body, request_id.get(), last=self._last)
         # What comes behind it on this connection may be written without the box.
-        if together and not self._last and getattr(request.protocol, "nothing_queued", False):
-            services.outbox.put(transport, data)
+        if coalesce and not self._last and getattr(request.protocol, "nothing_queued", False):
+            services.write_coalescer.put(transport, data)
         else:
             transport.write(data)
         request.writer.output_size += len(data)

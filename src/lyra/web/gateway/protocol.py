@@ -19,10 +19,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from lyra.errors import LyraError, RequestError
 from lyra.settings import Settings
-from lyra.web.http.client_ip import Network, client_of, trusted_networks
+from lyra.web.http.client_ip import Network, identify_peer, trusted_networks
 from lyra.web.http.connection_limit import Connection, ConnectionTable
 from lyra.web.http.deadlines import Limits
-from lyra.web.http.responses import add_security_headers, error_answer
+from lyra.web.http.responses import add_security_headers, error_response
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Gate:
     def admit(self, connection: Connection, transport: asyncio.Transport) -> bool:
         """Return whether there is room for this new connection."""
         peer = transport.get_extra_info("peername")
-        address, trusted = client_of(peer[0] if peer else "", self._trusted)
+        address, trusted = identify_peer(peer[0] if peer else "", self._trusted)
         return self.connections.admit(connection, address, trusted=trusted)
 
 
@@ -96,10 +96,10 @@ class PlainProtocol(web.RequestHandler):
             self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._gate.connections.leave(self)
+        self._gate.connections.remove(self)
         super().connection_lost(exc)
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         """End the connection now, without waiting for a peer that reads nothing."""
         if self.transport is not None and self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -107,7 +107,7 @@ class PlainProtocol(web.RequestHandler):
 
     def begin_request(self, request: web.Request) -> None:  # noqa: ARG002 - see TimedProtocol
         """Take note that the application begins to handle a request."""
-        self._gate.connections.works(self)
+        self._gate.connections.mark_working(self)
 
     def handle_error(
         self,
@@ -134,7 +134,7 @@ def refusal(error: LyraError) -> web.Response:
     """Return the answer to a request that never reaches the application; it is the connection's last."""
     # The context still holds the id of the connection's previous request, if any.
     rid = secrets.token_hex(8)
-    response = error_answer(error, rid)
+    response = error_response(error, rid)
     add_security_headers(response, rid)
     response.force_close()
     return response

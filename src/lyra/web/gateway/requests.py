@@ -16,18 +16,18 @@ from lyra.errors import (
 )
 from lyra.spotify.token import Token
 from lyra.web.context import SERVICES
-from lyra.web.gateway.cookies import refuse_cross_site, session_id
+from lyra.web.gateway.cookies import read_session_id, refuse_cross_site
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.concurrency_limit import reacquire_slot, release_slot
-from lyra.web.http.responses import error_answer, request_id
+from lyra.web.http.responses import error_response, request_id
 
 MAX_BODY_BYTES = 1_048_576
-_BUFFERED = 262_144  # what the connection may hold of a body that nobody reads
+_MAX_BUFFERED_BYTES = 262_144  # what the connection may hold of a body that nobody reads
 # A test holds that these are the routes that read one.
 BODY_ROUTES = frozenset({"/lyra/chat", "/lyra/agui", "/v1/chat/completions", "/auth/consent"})
 
 
-def bearer(headers: MultiMapping[str]) -> Token:
+def read_bearer(headers: MultiMapping[str]) -> Token:
     """The Spotify token of the Authorization header; no other place is looked at.
 
     Raises:
@@ -57,17 +57,17 @@ async def authenticate(request: web.Request, *, reads_spotify: bool = True) -> T
     """
     logins = request.app[SERVICES].logins
     if logins is None or "Authorization" in request.headers:
-        return bearer(request.headers)
-    given = session_id(request)
-    if given is None:
-        return bearer(request.headers)
+        return read_bearer(request.headers)
+    session_id = read_session_id(request)
+    if session_id is None:
+        return read_bearer(request.headers)
     refuse_cross_site(request)
     return await logins.token(
-        given, reads_spotify=reads_spotify, waiting=lambda: release_slot(request)
+        session_id, reads_spotify=reads_spotify, on_wait=lambda: release_slot(request)
     )
 
 
-def refuse_nobody(request: web.Request) -> None:
+def require_credentials(request: web.Request) -> None:
     """Refuse, without any look-up, who has neither a token nor a log-in to show.
 
     Raises:
@@ -75,15 +75,15 @@ def refuse_nobody(request: web.Request) -> None:
         CrossSiteError: the log-in is used from elsewhere.
     """
     if request.app[SERVICES].logins is None or "Authorization" in request.headers:
-        bearer(request.headers)
-    elif session_id(request) is None:
+        read_bearer(request.headers)
+    elif read_session_id(request) is None:
         raise MissingTokenError
     else:
         refuse_cross_site(request)
 
 
 @asynccontextmanager
-async def json_body(request: web.Request) -> AsyncIterator[bytes]:
+async def read_json_body(request: web.Request) -> AsyncIterator[bytes]:
     """The body as sent, at most 1 MiB, held for the length of the block.
 
     Each costs a unit of its address' rate before it is read. While it is waited for the request has
@@ -98,7 +98,7 @@ async def json_body(request: web.Request) -> AsyncIterator[bytes]:
     """
     services = request.app[SERVICES]
     address = client_ip(request, services.trusted)
-    services.addresses.spend(address)
+    services.address_limit.spend(address)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         # Inflating a stranger's body can freeze the event loop for seconds.
         raise UnsupportedMediaTypeError
@@ -107,14 +107,14 @@ async def json_body(request: web.Request) -> AsyncIterator[bytes]:
         raise BodyTooLargeError
     # What came with its head, as nearly every question does, is no matter of those that do not come.
     there = request.content.is_eof()
-    with (services.bodies_there if there else services.bodies_awaited).counted(address, size):
-        body = await (_read_body(request) if there else _awaited(request))
+    with (services.arrived_bodies if there else services.awaited_bodies).reserve(address, size):
+        body = await (_read_body(request) if there else _await_body(request))
         if body and not _is_json(request):
             raise UnsupportedMediaTypeError
         yield body
 
 
-def unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
+def count_unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
     """What of a body that this route does not read may stay with the connection meanwhile.
 
     Raises, on entering:
@@ -129,20 +129,20 @@ def unread_body(request: web.Request, route: str) -> AbstractContextManager[None
     services = request.app[SERVICES]
     size = MAX_BODY_BYTES if request.content_length is None else request.content_length
     address = client_ip(request, services.trusted)
-    return services.bodies_awaited.counted(address, min(size, _BUFFERED))
+    return services.awaited_bodies.reserve(address, min(size, _MAX_BUFFERED_BYTES))
 
 
 def _is_json(request: web.Request) -> bool:
     # aiohttp's own `content_type` keeps what it has parsed with the request, in half a kilobyte.
-    said = request.headers.get("Content-Type", "")
-    return said.partition(";")[0].strip().lower() == "application/json"
+    content_type = request.headers.get("Content-Type", "")
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-async def _awaited(request: web.Request) -> bytes:
+async def _await_body(request: web.Request) -> bytes:
     """The body once it has come; until then others are worked on."""
     services = request.app[SERVICES]
     release_slot(request)
-    async with services.bodies_awaited.waiting(services.settings.body_timeout_s):
+    async with services.awaited_bodies.body_deadline(services.settings.body_timeout_s):
         body = await _read_body(request)
     await reacquire_slot(request)
     return body
@@ -166,9 +166,9 @@ async def handle_expect(request: web.Request) -> web.StreamResponse | None:
     rid = secrets.token_hex(8)
     request_id.set(rid)  # the edge, which gives requests their ids, comes after this
     if (request.content_length or 0) > MAX_BODY_BYTES:
-        answer = error_answer(BodyTooLargeError(), rid)
-        answer.force_close()
-        return answer
+        response = error_response(BodyTooLargeError(), rid)
+        response.force_close()
+        return response
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # What was written is no part of the answer's own size.
     request.writer.output_size = 0
@@ -186,7 +186,7 @@ def wants_json(request: web.Request) -> bool:
     return "application/json" in accept and "text/event-stream" not in accept
 
 
-def equal_in_constant_time(given: str, wanted: str) -> bool:
+def equal_in_constant_time(secret: str, expected: str) -> bool:
     """Whether two secrets are equal, in a time that does not tell how nearly."""
     # aiohttp decodes header bytes that are no UTF-8 to surrogates, which plain encode refuses.
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+    return hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), expected.encode())

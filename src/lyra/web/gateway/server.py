@@ -62,7 +62,7 @@ class Runner(web.AppRunner):
         """The factory of protocols that aiohttp gives to each site; it asks for nothing else."""
         return self._gate
 
-    async def leave(self) -> None:
+    async def begin_shutdown(self) -> None:
         """Begin the shutdown: accept no more connections, and let the open ones finish.
 
         The service is not ready any more, and each answer is its connection's last.

@@ -15,7 +15,7 @@ from lyra.errors import HeadTooLargeError
 from lyra.web.gateway.protocol import Gate, PlainProtocol
 from lyra.web.http.deadlines import Deadlines, Phase
 from lyra.web.http.framing import Framing
-from lyra.web.http.responses import last_words
+from lyra.web.http.responses import raw_error_response
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +77,14 @@ class TimedProtocol(PlainProtocol):
         """Take what came; aiohttp calls it with no bytes to have the parser go on."""
         if self._discarding:
             return
-        if self._framing.alone(data):  # as nearly every request comes
-            self._deadlines.head_whole(self._event_loop.time())
+        if self._framing.take_single_head(data):  # as nearly every request comes
+            self._deadlines.end_head(self._event_loop.time())
             self._update_table()
             self._arm_timer()
             super().data_received(data)
             return
         if data:
-            self._framing.take(data)
+            self._framing.feed(data)
         else:
             self._feed_piece(data)
         self._feed_parser()
@@ -94,8 +94,8 @@ class TimedProtocol(PlainProtocol):
         content = request.content
         length = 0 if content.is_eof() else request.content_length
         self._body = content if length is None else None
-        self._framing.begun(length)
-        self._deadlines.begun()
+        self._framing.begin_request(length)
+        self._deadlines.begin_request()
         if length != 0 or self._framing.held:
             self._feed_parser()
 
@@ -108,7 +108,7 @@ class TimedProtocol(PlainProtocol):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the rest of the answer within its time; then the next request may be parsed."""
-        self._deadlines.answering(self._event_loop.time())
+        self._deadlines.begin_response(self._event_loop.time())
         self._arm_timer()
         try:
             return await super().finish_response(request, resp, start_time)
@@ -116,11 +116,11 @@ class TimedProtocol(PlainProtocol):
             self._end_response()
 
     def _end_response(self) -> None:
-        self._framing.answered()
-        self._deadlines.answered(
+        self._framing.end_response()
+        self._deadlines.end_response(
             self._event_loop.time(),
             body_due=self._framing.body_due,
-            part_of_head=self._framing.no_body > 0,
+            part_of_head=self._framing.head_bytes > 0,
         )
         if self._deadlines.phase is not Phase.IDLE or self._reading_stopped:
             self._feed_parser()
@@ -131,7 +131,7 @@ class TimedProtocol(PlainProtocol):
     def _feed_parser(self) -> None:
         """Feed the parser what it may have now, and act on what it makes of it."""
         for _ in range(_PIECES):
-            if self._discarding or not (piece := self._framing.piece()):
+            if self._discarding or not (piece := self._framing.next_piece()):
                 break
             self._feed_piece(piece)
         else:
@@ -146,9 +146,9 @@ class TimedProtocol(PlainProtocol):
             return
         if body.is_eof():
             self._body = None
-            self._framing.body_over()
+            self._framing.end_body()
         elif body.total_bytes > before:
-            self._framing.grew()
+            self._framing.note_body_progress()
 
     def _update(self) -> None:
         """Bring deadlines, table and reading up to date with what has just happened."""
@@ -158,7 +158,7 @@ class TimedProtocol(PlainProtocol):
             self._reject_head()
         else:
             self._update_deadlines()
-            self._gate.connections.holds(self, self._framing.no_body)
+            self._gate.connections.set_head_bytes(self, self._framing.head_bytes)
         self._update_table()
         self._throttle_reading()
         self._arm_timer()
@@ -167,11 +167,11 @@ class TimedProtocol(PlainProtocol):
         """Report to the deadlines how far the head and the body are."""
         framing, now = self._framing, self._event_loop.time()
         if self._deadlines.phase is Phase.LINGERING and not framing.body_due:
-            self._deadlines.body_whole(now, part_of_head=framing.no_body > 0)
+            self._deadlines.end_body(now, part_of_head=framing.head_bytes > 0)
         if framing.waits:
-            self._deadlines.head_whole(now)
-        elif framing.head_due and framing.no_body:
-            self._deadlines.part_of_head(now)
+            self._deadlines.end_head(now)
+        elif framing.head_due and framing.head_bytes:
+            self._deadlines.begin_head(now)
 
     def _update_table(self) -> None:
         """Report to the table whether a request is under way."""
@@ -180,11 +180,11 @@ class TimedProtocol(PlainProtocol):
         if phase is reported or {phase, reported} <= _WORKING:
             return
         if phase is Phase.IDLE:
-            self._gate.connections.rests(self)
+            self._gate.connections.mark_idle(self)
         elif phase in _WORKING:
-            self._gate.connections.works(self)
+            self._gate.connections.mark_working(self)
         else:
-            self._gate.connections.waits(self)
+            self._gate.connections.mark_waiting(self)
 
     def _throttle_reading(self) -> None:
         """Stop reading while much waits behind a request; while little does, a FIN is still seen."""
@@ -204,13 +204,13 @@ class TimedProtocol(PlainProtocol):
         polite = self._framing.head_due
         self._discarding = True
         self._framing.clear()
-        self._gate.connections.holds(self, 0)
+        self._gate.connections.set_head_bytes(self, 0)
         if not polite or self.transport is None:
-            self.let_go()
+            self.disconnect()
             return
-        self.transport.write(last_words(HeadTooLargeError()))
+        self.transport.write(raw_error_response(HeadTooLargeError()))
         self.transport.write_eof()
-        self._deadlines.refused(self._event_loop.time())
+        self._deadlines.refuse(self._event_loop.time())
 
     def _arm_timer(self) -> None:
         at = self._deadlines.at
@@ -225,13 +225,13 @@ class TimedProtocol(PlainProtocol):
         if self.transport is None:
             return
         now, unsent = self._event_loop.time(), self.transport.get_write_buffer_size()
-        passed = self._deadlines.passed(now, progress=unsent < self._unsent)
+        passed = self._deadlines.has_passed(now, progress=unsent < self._unsent)
         self._unsent = unsent
         if not passed:
             self._final_check = False
             self._arm_timer()
         elif self._final_check:
-            self.let_go()
+            self.disconnect()
         else:
             self._final_check = True
             self._timer_at = now + _FINAL_CHECK_S

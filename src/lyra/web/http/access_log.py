@@ -30,10 +30,10 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 RequestLog = Callable[[AccessRecord], None]
 
 
-def log_request(answered: AccessRecord) -> None:
+def log_request(record: AccessRecord) -> None:
     """Hand the line to the standard library's logging, for whoever runs Lyra in their own process.
 
     `lyra serve` has a cheaper way, see `lyra.cli.logs`: a log record costs as much as a look-up.
     """
-    if log.isEnabledFor(answered.level):
-        log.log(answered.level, "%s", answered.line())
+    if log.isEnabledFor(record.level):
+        log.log(record.level, "%s", record.line())

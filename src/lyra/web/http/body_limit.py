@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 from lyra.errors import OverloadedError, RequestTimeoutError, TooManyRequestsError
 from lyra.settings import Settings
 
-_LEAST = 65_536  # what a request that waits for its body costs at least, however short that is
+_MIN_BYTES = 65_536  # what a request that waits for its body costs at least, however short that is
 _SHARES = 8  # one address has this part of the whole
 _OF_MEMORY = 8  # and the whole is at most this part of the process's memory
-_BUSY_S, _SHORT_S = 1, 5
+_BUSY_S, _NO_MEMORY_S = 1, 5
 
 
 class BodyLimit:
@@ -23,7 +23,7 @@ class BodyLimit:
 
     def __init__(self, settings: Settings) -> None:
         of_memory = settings.max_memory_bytes // _OF_MEMORY or settings.bodies_max_bytes
-        self._most = min(settings.bodies_max_bytes, of_memory)
+        self._max_bytes = min(settings.bodies_max_bytes, of_memory)
         self._bytes = 0
         self._by_address: dict[str, int] = {}  # of those who have some under way, and no others
         self._deadlines: set[asyncio.Timeout] = set()  # one for each body that is waited for
@@ -39,18 +39,18 @@ class BodyLimit:
         }
 
     @contextmanager
-    def counted(self, address: str, size: int) -> Iterator[None]:
+    def reserve(self, address: str, size: int) -> Iterator[None]:
         """Count a body of this size for the length of the block.
 
         Raises:
             TooManyRequestsError: this address has its share under way.
             OverloadedError: there is no room for anybody's.
         """
-        size = max(size, _LEAST)
+        size = max(size, _MIN_BYTES)
         before = self._by_address.get(address, 0)
-        if before and before + size > self._most // _SHARES:
+        if before and before + size > self._max_bytes // _SHARES:
             raise TooManyRequestsError(retry_after_s=_BUSY_S, reason="bodies")
-        if self._bytes and self._bytes + size > self._most:
+        if self._bytes and self._bytes + size > self._max_bytes:
             raise OverloadedError(retry_after_s=_BUSY_S)
         self._add(address, size)
         try:
@@ -60,13 +60,13 @@ class BodyLimit:
 
     def _add(self, address: str, size: int) -> None:
         self._bytes += size
-        if left := self._by_address.get(address, 0) + size:
-            self._by_address[address] = left
+        if total := self._by_address.get(address, 0) + size:
+            self._by_address[address] = total
         else:
             del self._by_address[address]
 
     @asynccontextmanager
-    async def waiting(self, seconds: float) -> AsyncIterator[None]:
+    async def body_deadline(self, seconds: float) -> AsyncIterator[None]:
         """Wait for a body in the block, for so long at most, and while there is memory.
 
         Raises:
@@ -81,7 +81,7 @@ class BodyLimit:
         except TimeoutError:
             if deadline in self._deadlines:
                 raise RequestTimeoutError from None
-            raise OverloadedError(retry_after_s=_SHORT_S) from None
+            raise OverloadedError(retry_after_s=_NO_MEMORY_S) from None
         finally:
             self._deadlines.discard(deadline)
 

@@ -14,30 +14,30 @@ _BUSY_S = 1
 class Slot:
     """One request's place, which it may give back and take again."""
 
-    __slots__ = ("_held", "_places")
+    __slots__ = ("_held", "_limiter")
 
-    def __init__(self, places: "ConcurrencyLimiter") -> None:
-        self._places = places
+    def __init__(self, limiter: "ConcurrencyLimiter") -> None:
+        self._limiter = limiter
         self._held = True
 
     def release(self) -> None:
         """Give the place back: the request only waits now, or only sends what others make."""
         if self._held:
             self._held = False
-            self._places.give()
+            self._limiter.release()
 
-    async def retake(self) -> None:
+    async def reacquire(self) -> None:
         """Take a place again, waited for in turn if need be.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
         """
         if not self._held:
-            await self._places.acquire()
+            await self._limiter.acquire()
             self._held = True
 
 
-PLACE: web.RequestKey[Slot] = web.RequestKey("place", Slot)
+SLOT: web.RequestKey[Slot] = web.RequestKey("slot", Slot)
 
 
 class ConcurrencyLimiter:
@@ -50,7 +50,7 @@ class ConcurrencyLimiter:
 
     def __init__(self, settings: Settings) -> None:
         self._free = settings.max_in_flight
-        self._most_waiting = settings.max_waiting
+        self._max_waiting = settings.max_waiting
         self._waiting_s = settings.waiting_s
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
 
@@ -63,14 +63,14 @@ class ConcurrencyLimiter:
         """How many can be had at once: none while somebody waits for one."""
         return 0 if self._waiting else self._free
 
-    def take_free(self) -> Slot | None:
+    def try_take_slot(self) -> Slot | None:
         """A place, if one is free and nobody waits for it."""
         if self.free <= 0:
             return None
         self._free -= 1
         return Slot(self)
 
-    async def take(self) -> Slot:
+    async def take_slot(self) -> Slot:
         """A place, waited for in turn if need be.
 
         Raises:
@@ -88,49 +88,49 @@ class ConcurrencyLimiter:
         if self.free > 0:
             self._free -= 1
             return
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self._max_waiting:
             raise OverloadedError(retry_after_s=_BUSY_S)
-        if not await self._served():
+        if not await self._wait_in_queue():
             raise OverloadedError(retry_after_s=_BUSY_S)
 
-    async def _served(self) -> bool:
+    async def _wait_in_queue(self) -> bool:
         """Whether a place was free in time."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[bool] = loop.create_future()
-        self._waiting[turn] = None
-        deadline = loop.call_later(self._waiting_s, _settle, turn, False)
+        ticket: asyncio.Future[bool] = loop.create_future()
+        self._waiting[ticket] = None
+        deadline = loop.call_later(self._waiting_s, _resolve, ticket, False)
         try:
-            return await turn
+            return await ticket
         except asyncio.CancelledError:
             # Whoever leaves in the very moment of being served passes the place on.
-            if turn.done() and not turn.cancelled() and turn.result():
-                self.give()
+            if ticket.done() and not ticket.cancelled() and ticket.result():
+                self.release()
             raise
         finally:
             deadline.cancel()
-            self._waiting.pop(turn, None)
+            self._waiting.pop(ticket, None)
 
-    def give(self) -> None:
+    def release(self) -> None:
         """Give a place back: to the one who has waited longest, if there is one."""
         while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if _settle(turn, True):
+            ticket, _ = self._waiting.popitem(last=False)
+            if _resolve(ticket, True):
                 return
         self._free += 1
 
 
-def _settle(turn: asyncio.Future[bool], served: bool) -> bool:
+def _resolve(ticket: asyncio.Future[bool], served: bool) -> bool:
     """Tell who waits how it went; False where that is settled already."""
-    if turn.done():
+    if ticket.done():
         return False
-    turn.set_result(served)
+    ticket.set_result(served)
     return True
 
 
 def release_slot(request: web.Request) -> None:
     """Let another request be worked on: this one waits for a fetch or a model, or streams."""
-    if (place := request.get(PLACE)) is not None:
-        place.release()
+    if (slot := request.get(SLOT)) is not None:
+        slot.release()
 
 
 async def reacquire_slot(request: web.Request) -> None:
@@ -139,5 +139,5 @@ async def reacquire_slot(request: web.Request) -> None:
     Raises:
         OverloadedError: there is none now.
     """
-    if (place := request.get(PLACE)) is not None:
-        await place.retake()
+    if (slot := request.get(SLOT)) is not None:
+        await slot.reacquire()

@@ -28,19 +28,19 @@ _BATCH = 100  # one of so many parts is closed at once: looking for them takes a
 class Connection(Protocol):
     """What is known of one here."""
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         """End it now. It leaves the table before this is called."""
         ...
 
 
 class _Client:
-    __slots__ = ("address", "heads", "of_heads", "open", "resting", "trusted", "waiting")
+    __slots__ = ("address", "head_bytes", "heads", "open", "resting", "trusted", "waiting")
 
     def __init__(self, address: str, *, trusted: bool) -> None:
         self.address = address
         self.trusted = trusted
         self.open = 0
-        self.of_heads = 0  # bytes
+        self.head_bytes = 0  # bytes
         self.resting: dict[Connection, None] = {}  # the longest at rest first
         self.waiting: dict[Connection, None] = {}  # for a head; the longest first
         self.heads: dict[Connection, None] = {}  # with bytes of one; the first begun first
@@ -50,161 +50,162 @@ class _Client:
         return next(iter(self.resting or self.waiting), None)
 
 
-class _Seat:
-    __slots__ = ("client", "of_head", "works")
+class _Entry:
+    __slots__ = ("client", "head_bytes", "works")
 
     def __init__(self, client: _Client) -> None:
         self.client = client
-        self.of_head = 0
+        self.head_bytes = 0
         self.works = False
 
 
 class ConnectionTable:
     """The table. `most`: connections; `heads`: bytes of what has come of unfinished heads."""
 
-    def __init__(self, most: int, heads: int) -> None:
-        self._most, self._share = most, max(1, most // _SHARE)
-        self._heads_most, self._heads_share = heads, heads // _SHARE
-        self._seats: dict[Connection, _Seat] = {}
+    def __init__(self, max_connections: int, max_head_bytes: int) -> None:
+        self._max_connections, self._share = max_connections, max(1, max_connections // _SHARE)
+        self._max_head_bytes, self._heads_share = max_head_bytes, max_head_bytes // _SHARE
+        self._entries: dict[Connection, _Entry] = {}
         self._clients: dict[str, _Client] = {}
         self._heads: dict[Connection, None] = {}  # of waiting ones; the first begun first
-        self._of_heads = 0
+        self._head_bytes = 0
         self._refused = self._closed = self._cut = 0
 
     def stats(self) -> Mapping[str, int]:
         """Counters (names in `_total`) and sizes."""
         return {
-            "open": len(self._seats),
+            "open": len(self._entries),
             "refused_total": self._refused,
             "closed_for_others_total": self._closed,
-            "head_bytes": self._of_heads,
+            "head_bytes": self._head_bytes,
             "heads_cut_total": self._cut,
         }
 
-    def admit(self, one: Connection, address: str, *, trusted: bool) -> bool:
+    def admit(self, connection: Connection, address: str, *, trusted: bool) -> bool:
         """Whether there is room for this newcomer, be it for somebody who waits."""
         if self._has_share(address) and not trusted:
             self._close(self._clients[address].longest())
-        if len(self._seats) >= self._most:
+        if len(self._entries) >= self._max_connections:
             self._make_room()
-        if (self._has_share(address) and not trusted) or len(self._seats) >= self._most:
+        over_share = self._has_share(address) and not trusted
+        if over_share or len(self._entries) >= self._max_connections:
             self._refused += 1
             return False
         client = self._clients.get(address)
         if client is None:
             client = self._clients[address] = _Client(address, trusted=trusted)
         client.open += 1
-        client.waiting[one] = None
-        self._seats[one] = _Seat(client)
+        client.waiting[connection] = None
+        self._entries[connection] = _Entry(client)
         return True
 
-    def leave(self, one: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Its connection is gone; twice is once."""
-        seat = self._seats.pop(one, None)
-        if seat is None:
+        entry = self._entries.pop(connection, None)
+        if entry is None:
             return
-        self._unhold(one, seat)
-        client = seat.client
-        client.resting.pop(one, None)
-        client.waiting.pop(one, None)
+        self._drop_head_bytes(connection, entry)
+        client = entry.client
+        client.resting.pop(connection, None)
+        client.waiting.pop(connection, None)
         client.open -= 1
         if not client.open:
             del self._clients[client.address]
 
-    def rests(self, one: Connection) -> None:
+    def mark_idle(self, connection: Connection) -> None:
         """It has had its answer, and asks nothing."""
-        self._moves(one, rests=True)
+        self._move(connection, rests=True)
 
-    def waits(self, one: Connection) -> None:
+    def mark_waiting(self, connection: Connection) -> None:
         """It has begun a head, or its last words are on their way."""
-        self._moves(one, waits=True)
+        self._move(connection, waits=True)
 
-    def works(self, one: Connection) -> None:
+    def mark_working(self, connection: Connection) -> None:
         """A request of it is under way."""
-        self._moves(one)
+        self._move(connection)
 
-    def holds(self, one: Connection, of_head: int) -> None:
+    def set_head_bytes(self, connection: Connection, head_bytes: int) -> None:
         """So many bytes of it belong to unfinished heads. Those in excess are let go, itself too."""
-        seat = self._seats.get(one)
-        if seat is None or seat.of_head == of_head:
+        entry = self._entries.get(connection)
+        if entry is None or entry.head_bytes == head_bytes:
             return
-        more = of_head - seat.of_head
-        seat.of_head = of_head
-        seat.client.of_heads += more
-        self._of_heads += more
-        self._queue(one, seat)
-        while self._too_much_of(seat.client) and one in self._seats:
-            self._cut_head(one if seat.works else next(iter(seat.client.heads)))
-        while self._of_heads > self._heads_most and one in self._seats:
-            self._cut_head(one if seat.works else next(iter(self._heads)))
+        more = head_bytes - entry.head_bytes
+        entry.head_bytes = head_bytes
+        entry.client.head_bytes += more
+        self._head_bytes += more
+        self._queue_head(connection, entry)
+        while self._too_much_of(entry.client) and connection in self._entries:
+            self._cut_head(connection if entry.works else next(iter(entry.client.heads)))
+        while self._head_bytes > self._max_head_bytes and connection in self._entries:
+            self._cut_head(connection if entry.works else next(iter(self._heads)))
 
     def _has_share(self, address: str) -> bool:
         client = self._clients.get(address)
         return client is not None and client.open >= self._share
 
     def _too_much_of(self, client: _Client) -> bool:
-        return client.of_heads > self._heads_share and not client.trusted
+        return client.head_bytes > self._heads_share and not client.trusted
 
-    def _moves(self, one: Connection, *, rests: bool = False, waits: bool = False) -> None:
-        seat = self._seats.get(one)
-        if seat is None:
+    def _move(self, connection: Connection, *, rests: bool = False, waits: bool = False) -> None:
+        entry = self._entries.get(connection)
+        if entry is None:
             return
-        client, seat.works = seat.client, not (rests or waits)
+        client, entry.works = entry.client, not (rests or waits)
         if rests:
-            client.resting[one] = None
+            client.resting[connection] = None
         else:
-            client.resting.pop(one, None)
+            client.resting.pop(connection, None)
         if waits:
-            client.waiting[one] = None
+            client.waiting[connection] = None
         else:
-            client.waiting.pop(one, None)
-        if seat.of_head:
-            self._queue(one, seat)
+            client.waiting.pop(connection, None)
+        if entry.head_bytes:
+            self._queue_head(connection, entry)
 
-    def _queue(self, one: Connection, seat: _Seat) -> None:
+    def _queue_head(self, connection: Connection, entry: _Entry) -> None:
         """See to it that it is among the heads exactly if it has begun one and waits."""
-        if seat.of_head and not seat.works:
-            self._heads[one] = seat.client.heads[one] = None
+        if entry.head_bytes and not entry.works:
+            self._heads[connection] = entry.client.heads[connection] = None
         else:
-            self._heads.pop(one, None)
-            seat.client.heads.pop(one, None)
+            self._heads.pop(connection, None)
+            entry.client.heads.pop(connection, None)
 
-    def _unhold(self, one: Connection, seat: _Seat) -> None:
-        seat.client.of_heads -= seat.of_head
-        self._of_heads -= seat.of_head
-        seat.of_head = 0
-        self._queue(one, seat)
+    def _drop_head_bytes(self, connection: Connection, entry: _Entry) -> None:
+        entry.client.head_bytes -= entry.head_bytes
+        self._head_bytes -= entry.head_bytes
+        entry.head_bytes = 0
+        self._queue_head(connection, entry)
 
-    def _cut_head(self, one: Connection) -> None:
+    def _cut_head(self, connection: Connection) -> None:
         self._cut += 1
-        self.leave(one)
-        one.let_go()
+        self.remove(connection)
+        connection.disconnect()
 
-    def _close(self, one: Connection | None) -> None:
-        if one is not None:
+    def _close(self, connection: Connection | None) -> None:
+        if connection is not None:
             self._closed += 1
-            self.leave(one)
-            one.let_go()
+            self.remove(connection)
+            connection.disconnect()
 
     def _make_room(self) -> None:
-        for one in list(self._who_goes(max(1, self._most // _BATCH))):
-            self._close(one)
+        for connection in list(self._pick_victims(max(1, self._max_connections // _BATCH))):
+            self._close(connection)
 
-    def _who_goes(self, many: int) -> Iterator[Connection]:
+    def _pick_victims(self, wanted: int) -> Iterator[Connection]:
         """So many who wait, each of the client that has the most when the ones before are gone."""
-        number = count()
+        numbers = count()
         ranked = [
-            (client.trusted, -client.open, next(number), iter([*client.resting, *client.waiting]))
+            (client.trusted, -client.open, next(numbers), iter([*client.resting, *client.waiting]))
             for client in self._clients.values()
             if client.resting or client.waiting
         ]
         heapify(ranked)
-        while ranked and many:
-            trusted, minus_open, place, ones = ranked[0]
-            one = next(ones, None)
-            if one is None:
+        while ranked and wanted:
+            trusted, minus_open, order, connections = ranked[0]
+            connection = next(connections, None)
+            if connection is None:
                 heappop(ranked)
             else:
-                many -= 1
-                heapreplace(ranked, (trusted, minus_open + 1, place, ones))
-                yield one
+                wanted -= 1
+                heapreplace(ranked, (trusted, minus_open + 1, order, connections))
+                yield connection

@@ -55,51 +55,51 @@ class Deadlines:
         self.phase = Phase.AWAITING_HEAD
         self.at: float | None = now + limits.head_s
 
-    def part_of_head(self, now: float) -> None:
+    def begin_head(self, now: float) -> None:
         """Some of a head is here, and not all."""
         if self.phase is Phase.IDLE:
-            self._to(Phase.AWAITING_HEAD, now + self._limits.head_s)
+            self._enter(Phase.AWAITING_HEAD, now + self._limits.head_s)
 
-    def head_whole(self, now: float) -> None:
+    def end_head(self, now: float) -> None:
         """A head is whole; the server will take the request up."""
         if self.phase in (Phase.AWAITING_HEAD, Phase.IDLE):
-            self._to(Phase.BEGINNING, now + self._limits.head_s)
+            self._enter(Phase.BEGINNING, now + self._limits.head_s)
 
-    def begun(self) -> None:
+    def begin_request(self) -> None:
         """The server works on the request."""
-        self._to(Phase.UNDER_WAY, None)
+        self._enter(Phase.UNDER_WAY, None)
 
-    def answering(self, now: float) -> None:
+    def begin_response(self, now: float) -> None:
         """The answer is ready; what of it has not left yet is being sent."""
-        self._to(Phase.ANSWERING, now + self._limits.write_s)
+        self._enter(Phase.ANSWERING, now + self._limits.write_s)
 
-    def answered(self, now: float, *, body_due: bool, part_of_head: bool) -> None:
+    def end_response(self, now: float, *, body_due: bool, part_of_head: bool) -> None:
         """The answer has left; the body that nobody has read may still be on its way."""
         if body_due:
-            self._to(Phase.LINGERING, now + self._limits.linger_s)
+            self._enter(Phase.LINGERING, now + self._limits.linger_s)
         else:
-            self._rest(now, part_of_head=part_of_head)
+            self._begin_idle(now, part_of_head=part_of_head)
 
-    def body_whole(self, now: float, *, part_of_head: bool) -> None:
+    def end_body(self, now: float, *, part_of_head: bool) -> None:
         """The body's last byte is here."""
         if self.phase is Phase.LINGERING:
-            self._rest(now, part_of_head=part_of_head)
+            self._begin_idle(now, part_of_head=part_of_head)
 
-    def refused(self, now: float) -> None:
+    def refuse(self, now: float) -> None:
         """The connection has had its last words, and hears no more."""
-        self._to(Phase.LINGERING, now + self._limits.linger_s)
+        self._enter(Phase.LINGERING, now + self._limits.linger_s)
 
-    def passed(self, now: float, *, progress: bool) -> bool:
+    def has_passed(self, now: float, *, progress: bool) -> bool:
         """Whether it has to end now. `progress`: its reader has taken something since last asked."""
         if self.phase is Phase.ANSWERING and progress:
             self.at = max(self.at or now, now + self._limits.write_s)
         return self.at is not None and now >= self.at
 
-    def _rest(self, now: float, *, part_of_head: bool) -> None:
+    def _begin_idle(self, now: float, *, part_of_head: bool) -> None:
         if part_of_head:
-            self._to(Phase.AWAITING_HEAD, now + self._limits.head_s)
+            self._enter(Phase.AWAITING_HEAD, now + self._limits.head_s)
         else:
-            self._to(Phase.IDLE, now + self._limits.idle_s)
+            self._enter(Phase.IDLE, now + self._limits.idle_s)
 
-    def _to(self, phase: Phase, at: float | None) -> None:
+    def _enter(self, phase: Phase, at: float | None) -> None:
         self.phase, self.at = phase, at

@@ -127,6 +127,6 @@ class EventStream:
         self.writing = False
 
     def _begin_write(self) -> None:
-        self._coalescer.send()  # what was pushed comes first
+        self._coalescer.flush()  # what was pushed comes first
         self.writing = True
         self.active_at = self._clock()

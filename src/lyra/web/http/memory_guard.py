@@ -28,15 +28,15 @@ class MemoryGuard:
     """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
 
     def __init__(
-        self, bound: int, forget: Callable[[], Awaitable[None]], drop: Callable[[], None]
+        self, bound: int, evict: Callable[[], Awaitable[None]], drop: Callable[[], None]
     ) -> None:
         self.resident = resident_bytes
         self._bound = bound if sys.platform == "linux" else 0
-        self._forget = forget
+        self._evict = evict
         self._drop = drop
         self._level = 0  # 1: short, 2: nearly full
         self._looks = 0  # since the level changed
-        self._forgotten = 0
+        self._evictions = 0
 
     @property
     def under_pressure(self) -> bool:
@@ -48,7 +48,7 @@ class MemoryGuard:
         return {
             "bound_bytes": self._bound,
             "short": int(self.under_pressure),
-            "forgotten_total": self._forgotten,
+            "forgotten_total": self._evictions,
         }
 
     @asynccontextmanager
@@ -57,16 +57,16 @@ class MemoryGuard:
         if not self._bound:
             yield
             return
-        await self.look()
-        async with background(self._look_on()):
+        await self.check()
+        async with background(self._keep_checking()):
             yield
 
-    async def _look_on(self) -> None:
+    async def _keep_checking(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            await self.look()
+            await self.check()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """See how much there is, and act on it."""
         part = self.resident() / self._bound
         before, self._level = self._level, (part >= _SHORT) + (part >= _FULL)
@@ -80,8 +80,8 @@ class MemoryGuard:
         self._looks = self._looks + 1 if self._level == before else 0
         if self.under_pressure and self._looks % _AGAIN == 0:
             if self._level > 1:
-                self._forgotten += 1
-                await self._forget()
+                self._evictions += 1
+                await self._evict()
             await asyncio.to_thread(_trim)
 
 

@@ -44,19 +44,19 @@ class Assets:
     """All files by their names, and the version that their addresses hold."""
 
     version: str
-    found: dict[str, Asset]
+    by_name: dict[str, Asset]
 
-    def below(self, public_path: str) -> str:
+    def base_path(self, public_path: str) -> str:
         """What the addresses of this version begin with, for a browser."""
         return f"{public_path}/static/{self.version}"
 
-    def answer(self, request: web.Request, name: str) -> web.Response:
+    def respond(self, request: web.Request, name: str) -> web.Response:
         """The file of this name, compressed if its reader can have it so.
 
         Raises:
             NotFoundError: there is no such file.
         """
-        asset = self.found.get(name)
+        asset = self.by_name.get(name)
         if asset is None:
             raise NotFoundError
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
@@ -71,14 +71,14 @@ class Assets:
 
 def read_assets() -> Assets:
     """Every file of `static` that is no page. Reads and compresses: not on the event loop."""
-    written = dict(_walk(files("lyra.web") / "static", ""))
-    modules = {_stem(name): text for name, text in written.items() if name.startswith("js/")}
-    written["js/main.js"] = bundle(modules, "main")
-    found = {name: _asset(name, text) for name, text in written.items()}
+    texts = dict(_read_folder(files("lyra.web") / "static", ""))
+    modules = {_stem(name): text for name, text in texts.items() if name.startswith("js/")}
+    texts["js/main.js"] = bundle(modules, "main")
+    assets = {name: _make_asset(name, text) for name, text in texts.items()}
     digest = hashlib.sha256()
-    for name, asset in sorted(found.items()):
+    for name, asset in sorted(assets.items()):
         digest.update(name.encode() + b"\0" + asset.plain)
-    return Assets(digest.hexdigest()[:12], found)
+    return Assets(digest.hexdigest()[:12], assets)
 
 
 def bundle(modules: dict[str, str], first: str) -> str:
@@ -103,18 +103,18 @@ def _stem(name: str) -> str:
     return name.removeprefix("js/").removesuffix(".js")
 
 
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for each in folder.iterdir():
-        name = f"{prefix}{each.name}"
-        if each.is_dir():
-            found += _walk(each, f"{name}/")
+def _read_folder(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    texts: list[tuple[str, str]] = []
+    for entry in folder.iterdir():
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            texts += _read_folder(entry, f"{name}/")
         elif not name.endswith(".html"):
-            found.append((name, each.read_text("utf-8")))
-    return found
+            texts.append((name, entry.read_text("utf-8")))
+    return texts
 
 
-def _asset(name: str, text: str) -> Asset:
+def _make_asset(name: str, text: str) -> Asset:
     media, shorter = _KINDS[name[name.rfind(".") :]]
     plain = shorter(text).encode()
     return Asset(media, plain, gzip.compress(plain, 9, mtime=0))

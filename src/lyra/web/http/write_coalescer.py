@@ -17,10 +17,10 @@ class WriteCoalescer:
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write this soon: after all that is in the box already, before anything that comes later."""
         if not self._waiting:
-            self._soon(self.send)
+            self._soon(self.flush)
         self._waiting.append((transport, data))
 
-    def send(self) -> None:
+    def flush(self) -> None:
         """Write all of it now."""
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:

@@ -34,9 +34,9 @@ from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session,
 from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
 
 _VERIFIER_BYTES = 64
-_PASSING = frozenset({"server_error", "temporarily_unavailable"})
+_TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
 
-Trouble = Literal[
+FailureReason = Literal[
     "denied",
     "expired",
     "refused",
@@ -48,7 +48,7 @@ Trouble = Literal[
     "busy",
     "address",
 ]
-TROUBLES: dict[str, str] = {
+FAILURE_MESSAGES: dict[str, str] = {
     "denied": "You cancelled at Spotify. Nothing was read.",
     "expired": "That log-in was too old, or used already. Connect once more.",
     "refused": "Spotify did not accept that log-in. Connect once more.",
@@ -60,12 +60,12 @@ TROUBLES: dict[str, str] = {
     "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
     "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
 }
-_BY_GRANT: dict[str, Trouble] = {
+_BY_GRANT: dict[str, FailureReason] = {
     "refused": "refused",
     "misconfigured": "misconfigured",
     "unavailable": "unavailable",
 }
-_BY_FAILURE: dict[str, Trouble] = {
+_BY_FAILURE: dict[str, FailureReason] = {
     "not_registered": "not_listed",
     "owner_not_premium": "owner",
     "forbidden": "forbidden",
@@ -76,9 +76,9 @@ _BY_FAILURE: dict[str, Trouble] = {
 class LoginError(Exception):
     """Nobody has been logged in; `trouble` says why, TROUBLES says it to people."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
+    def __init__(self, reason: FailureReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class LoginService:
@@ -122,7 +122,7 @@ class LoginService:
 
     def stats(self) -> dict[str, int]:
         """Counters (names in `_total`), and how many tokens are being renewed."""
-        renewals = {"renewed_total": self._renewals.done, "renewing": len(self._renewals)}
+        renewals = {"renewed_total": self._renewals.renewed_total, "renewing": len(self._renewals)}
         return {**self._counts, **renewals}
 
     async def begin(self, redirect_uri: str, address: str) -> tuple[str, str]:
@@ -164,25 +164,27 @@ class LoginService:
         if pending is None:
             raise LoginError("expired")
         if error or not code:
-            raise LoginError(_trouble_of(error))
+            raise LoginError(_classify_error(error))
         self._by_address.spend(address)
         grant = await self._exchange(code, pending)
-        session = self._open(grant, await self._who(GrantedToken(grant.access_token)))
+        session = self._make_session(
+            grant, await self._read_profile(GrantedToken(grant.access_token))
+        )
         self._by_account.spend(session.owner)
-        given = await self._sessions.add(session)
+        session_id = await self._sessions.add(session)
         self._listeners.clear_negative(session.token(self._wall_clock()))
         if replaces is not None:
-            await self._to_its_end(self._replace(replaces, session))
+            await self._run_to_end(self._replace(replaces, session))
         self._counts["done_total"] += 1
-        return given
+        return session_id
 
-    async def _replace(self, given: str, session: Session) -> None:
+    async def _replace(self, session_id: str, session: Session) -> None:
         """Let a browser's old session be over; if it was somebody else's, what is held of them too."""
-        old = await self._sessions.find(given)
+        old = await self._sessions.find(session_id)
         if old is not None and old.identity == session.identity:
-            await self._sessions.take(given)
+            await self._sessions.take(session_id)
         else:
-            await self._take(given)
+            await self._end_session(session_id)
 
     async def _exchange(self, code: str, pending: Pending) -> Grant:
         try:
@@ -192,7 +194,7 @@ class LoginService:
         except GrantError as failure:
             raise LoginError(_BY_GRANT[failure.kind]) from None
 
-    async def _who(self, token: Token) -> Profile:
+    async def _read_profile(self, token: Token) -> Profile:
         """Whose token this is, as Spotify itself says under it."""
         try:
             parsed = await self._spotify.reader(token).get("profile", parse_profile)
@@ -200,7 +202,7 @@ class LoginService:
             raise LoginError(_BY_FAILURE.get(failure.code, "unavailable")) from None
         return parsed.items[0]
 
-    def _open(self, grant: Grant, profile: Profile) -> Session:
+    def _make_session(self, grant: Grant, profile: Profile) -> Session:
         now, scopes = self._wall_clock(), grant.scopes
         access_until = now + grant.expires_in
         account = self._accounts.client_id, profile.id, profile.account_id or ""
@@ -218,15 +220,15 @@ class LoginService:
             until=now + SESSION_S if grant.refresh_token else access_until,
         )
 
-    async def session(self, given: str) -> Session | None:
+    async def find_session(self, session_id: str) -> Session | None:
         """The session of this id, if there is one.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        return await self._sessions.find(given)
+        return await self._sessions.find(session_id)
 
-    async def consent(self, given: str) -> None:
+    async def consent(self, session_id: str) -> None:
         """Take note that this listener agrees to the terms as they are now.
 
         Raises:
@@ -234,12 +236,12 @@ class LoginService:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
         if (
-            await self._sessions.change(given, lambda kept: replace(kept, agreed=self.terms))
+            await self._sessions.change(session_id, lambda kept: replace(kept, agreed=self.terms))
             is None
         ):
             raise SessionEndedError
 
-    async def end(self, given: str) -> None:
+    async def end(self, session_id: str) -> None:
         """Forget this session, and what is held of its listener; end what is under way for them.
 
         Afterwards nothing is read with its token, whatever had begun before, and no answer of its
@@ -248,9 +250,9 @@ class LoginService:
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        await self._to_its_end(self._take(given))
+        await self._run_to_end(self._end_session(session_id))
 
-    async def forget(self, given: str) -> None:
+    async def forget(self, session_id: str) -> None:
         """Do the same but for the session, which stays: what is asked from now on is read anew.
 
         Raises:
@@ -258,32 +260,32 @@ class LoginService:
             SessionsUnavailableError: log-ins cannot be looked up now.
             NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
         """
-        await self._to_its_end(self._empty(given))
+        await self._run_to_end(self._forget_data(session_id))
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run_to_end(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         await asyncio.wait([task])  # a caller who leaves here leaves the work alone
         task.result()
 
-    async def _take(self, given: str) -> None:
+    async def _end_session(self, session_id: str) -> None:
         # Looked up before: Redis may carry out what removes it, and its reply be lost.
-        session = await self._sessions.find(given)
+        session = await self._sessions.find(session_id)
         try:
-            await self._sessions.take(given)
+            await self._sessions.take(session_id)
         finally:
             if session is not None:
-                await self._over(session)
+                await self._forget_listener(session)
 
-    async def _over(self, session: Session) -> None:
+    async def _forget_listener(self, session: Session) -> None:
         self._counts["ended_total"] += 1
         # What Redis does not take now is owed: the session is gone, so nobody could ask again.
         await self._forget(session.token(self._wall_clock()))
 
-    async def _empty(self, given: str) -> None:
+    async def _forget_data(self, session_id: str) -> None:
         session = await self._sessions.change(
-            given, lambda kept: replace(kept, forgotten=kept.forgotten + 1)
+            session_id, lambda kept: replace(kept, forgotten=kept.forgotten + 1)
         )
         if session is None:
             raise SessionEndedError
@@ -291,7 +293,7 @@ class LoginService:
             raise NotForgottenError(retry_after_s=1)
 
     async def token(
-        self, given: str, *, reads_spotify: bool, waiting: Callable[[], None]
+        self, session_id: str, *, reads_spotify: bool, on_wait: Callable[[], None]
     ) -> LoginToken:
         """The token of this session's listener; a good one, if Spotify is to be read.
 
@@ -302,21 +304,21 @@ class LoginService:
             ConsentRequiredError: nothing may be read before the listener agrees.
             TryLaterError: the session is there, but cannot be looked up or renewed now.
         """
-        session = await self._sessions.find(given)
+        session = await self._sessions.find(session_id)
         if session is None:
             raise SessionEndedError
         if reads_spotify:
             if session.agreed != self.terms:
                 raise ConsentRequiredError
             if await self._renewals.is_due(session):
-                waiting()
-                session = await self._renewals.renew(given, session)
-        confirm = partial(self._confirm, given, session.forgotten)
+                on_wait()
+                session = await self._renewals.renew(session_id, session)
+        confirm = partial(self._confirm, session_id, session.forgotten)
         return session.token(self._wall_clock(), confirm=confirm)
 
-    async def _confirm(self, given: str, forgotten: int) -> None:
+    async def _confirm(self, session_id: str, forgotten: int) -> None:
         """See Token.confirm. In one process nothing comes between the look and what follows."""
-        session = await self._sessions.find(given)
+        session = await self._sessions.find(session_id)
         if session is None:
             raise SessionEndedError
         if session.forgotten != forgotten:
@@ -328,8 +330,8 @@ class LoginService:
         await asyncio.gather(*self._endings, return_exceptions=True)
 
 
-def _trouble_of(error: str) -> Trouble:
+def _classify_error(error: str) -> FailureReason:
     """What an error that Spotify has sent a browser back with means (RFC 6749, 4.1.2.1)."""
     if error == "access_denied":
         return "denied"
-    return "unavailable" if error in _PASSING else "misconfigured"
+    return "unavailable" if error in _TRANSIENT else "misconfigured"

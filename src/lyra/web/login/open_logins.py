@@ -32,12 +32,12 @@ async def open_logins(
         cleared = await lyra.listeners.clear(token)
         return await runs.end(owner) and cleared
 
-    def table(kind: Literal["session", "login"], most_each: int) -> Table:
-        most = settings.max_sessions
+    def table(kind: Literal["session", "login"], max_per_owner: int) -> Table:
+        max_entries = settings.max_sessions
         if lyra.redis is None:
-            return MemoryTable(most, lyra.wall_clock, most_each=most_each)
+            return MemoryTable(max_entries, lyra.wall_clock, max_per_owner=max_per_owner)
         return SharedSessions(
-            lyra.redis, kind, most=most, most_each=most_each, wall_clock=lyra.wall_clock
+            lyra.redis, kind, most=max_entries, most_each=max_per_owner, wall_clock=lyra.wall_clock
         )
 
     def limit(times: int, reason: str) -> RateLimit:

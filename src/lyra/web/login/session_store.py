@@ -19,7 +19,7 @@ from lyra.spotify.token import LoginToken
 SESSION_S = 30 * 86_400.0
 PENDING_S = 600.0
 _ID_BYTES = 32
-_LONGEST_ID = 128
+_MAX_ID = 128
 _TRIES = 8
 
 
@@ -49,7 +49,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     def __repr__(self) -> str:
         return "Session(***)"
 
-    def renewed(self, grant: Grant, now: float) -> "Session":
+    def with_grant(self, grant: Grant, now: float) -> "Session":
         """This session with new tokens; the old refresh token stays where none came."""
         return replace(
             self,
@@ -107,7 +107,7 @@ class Table(Protocol):
     def lock(self, name: str) -> AbstractAsyncContextManager[None]: ...
 
 
-class _Held(NamedTuple):
+class _Entry(NamedTuple):
     value: bytes
     until: float
     owner: str
@@ -120,43 +120,43 @@ class MemoryTable:
     that nobody pushes out what is another's by having ever more.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float], *, most_each: int) -> None:
-        self._most = most
-        self._most_each = most_each
+    def __init__(self, max_entries: int, clock: Callable[[], float], *, max_per_owner: int) -> None:
+        self._max_entries = max_entries
+        self._max_per_owner = max_per_owner
         self._clock = clock
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._owned: dict[str, dict[str, None]] = {}  # names by owner, oldest first; as in _held
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     async def read(self, name: str) -> bytes | None:
         """The value of this name, which is recently used from now on."""
-        held = self._held.get(name)
-        if held is None:
+        entry = self._entries.get(name)
+        if entry is None:
             return None
-        if held.until <= self._clock():
+        if entry.until <= self._clock():
             self._drop(name)
             return None
-        self._held.move_to_end(name)
-        return held.value
+        self._entries.move_to_end(name)
+        return entry.value
 
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
-        self._held[name] = _Held(value, self._clock() + ttl_s, owner)
+        self._entries[name] = _Entry(value, self._clock() + ttl_s, owner)
         if owner:
             names = self._owned.setdefault(owner, {})
             names[name] = None
-            while len(names) > self._most_each:
+            while len(names) > self._max_per_owner:
                 self._drop(next(iter(names)))
-        while len(self._held) > self._most:
-            self._drop(next(iter(self._held)))
+        while len(self._entries) > self._max_entries:
+            self._drop(next(iter(self._entries)))
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
         """Put the new value in the place of exactly the old one; False when that has changed."""
         if await self.read(name) != old:
             return False
-        self._held[name] = _Held(new, self._clock() + ttl_s, self._held[name].owner)
+        self._entries[name] = _Entry(new, self._clock() + ttl_s, self._entries[name].owner)
         return True
 
     async def take(self, name: str) -> bytes | None:
@@ -174,12 +174,12 @@ class MemoryTable:
         yield
 
     def _drop(self, name: str) -> None:
-        held = self._held.pop(name, None)
-        if held is not None and held.owner:
-            names = self._owned[held.owner]
+        entry = self._entries.pop(name, None)
+        if entry is not None and entry.owner:
+            names = self._owned[entry.owner]
             del names[name]
             if not names:
-                del self._owned[held.owner]
+                del self._owned[entry.owner]
 
 
 class SessionStore(Generic[Kept]):
@@ -211,69 +211,69 @@ class SessionStore(Generic[Kept]):
 
     async def add(self, value: Kept) -> str:
         """Keep a value; its id is 256 random bits."""
-        given = secrets.token_urlsafe(_ID_BYTES)
-        with _reaching():
-            name, packed = name_of(given), self._packed(given, value)
-            await self.table.keep(name, packed, self._left_s(value), owner=value.owner)
-        return given
+        secret_id = secrets.token_urlsafe(_ID_BYTES)
+        with _translate_outage():
+            name, packed = name_of(secret_id), self._pack(secret_id, value)
+            await self.table.keep(name, packed, self._ttl_s(value), owner=value.owner)
+        return secret_id
 
-    async def find(self, given: str) -> Kept | None:
+    async def find(self, secret_id: str) -> Kept | None:
         """What is kept under this id, if anything is."""
-        found = await self._read(given)
-        return found[1] if found else None
+        kept = await self._read(secret_id)
+        return kept[1] if kept else None
 
-    async def take(self, given: str) -> Kept | None:
+    async def take(self, secret_id: str) -> Kept | None:
         """What was kept under this id, for one caller and once."""
-        if not _plausible(given):
+        if not _is_plausible(secret_id):
             return None
-        with _reaching():
-            packed = await self.table.take(name_of(given))
-            value = self._unpacked(given, packed)
+        with _translate_outage():
+            packed = await self.table.take(name_of(secret_id))
+            value = self._unpack(secret_id, packed)
         if value is not None:
             # What was taken is the caller's, though the count of its owner stay one too high.
             with suppress(UnansweredError):
-                await self.table.leave(value.owner, name_of(given))
+                await self.table.leave(value.owner, name_of(secret_id))
         return value
 
-    async def change(self, given: str, how: Callable[[Kept], Kept]) -> Kept | None:
+    async def change(self, secret_id: str, update: Callable[[Kept], Kept]) -> Kept | None:
         """Put another value in a value's place, whoever else changes it; None if it is gone."""
         for _ in range(_TRIES):
-            found = await self._read(given)
-            if found is None:
+            kept = await self._read(secret_id)
+            if kept is None:
                 return None
-            packed, value = found
-            value = how(value)
-            with _reaching():
-                new = self._packed(given, value)
-                if await self.table.swap(name_of(given), packed, new, self._left_s(value)):
+            packed, value = kept
+            value = update(value)
+            with _translate_outage():
+                new = self._pack(secret_id, value)
+                if await self.table.swap(name_of(secret_id), packed, new, self._ttl_s(value)):
                     return value
         raise SessionsUnavailableError(retry_after_s=1)
 
     @asynccontextmanager
-    async def lock(self, given: str) -> AsyncIterator[None]:
+    async def lock(self, secret_id: str) -> AsyncIterator[None]:
         """Be the only process in such a block for this id."""
-        with _reaching():
-            async with self.table.lock(name_of(given)):
+        with _translate_outage():
+            async with self.table.lock(name_of(secret_id)):
                 yield
 
-    async def _read(self, given: str) -> tuple[bytes, Kept] | None:
-        if not _plausible(given):
+    async def _read(self, secret_id: str) -> tuple[bytes, Kept] | None:
+        if not _is_plausible(secret_id):
             return None
-        with _reaching():
-            packed = await self.table.read(name_of(given))
-        value = self._unpacked(given, packed)
+        with _translate_outage():
+            packed = await self.table.read(name_of(secret_id))
+        value = self._unpack(secret_id, packed)
         return (packed, value) if packed is not None and value is not None else None
 
-    def _left_s(self, value: Kept) -> float:
+    def _ttl_s(self, value: Kept) -> float:
         return max(1.0, value.until - self._wall_clock())
 
-    def _packed(self, given: str, value: Kept) -> bytes:
+    def _pack(self, secret_id: str, value: Kept) -> bytes:
         plain = msgspec.msgpack.encode(value)
-        return seal(self._secret, given, name_of(given), plain) if self._secret else plain
+        return seal(self._secret, secret_id, name_of(secret_id), plain) if self._secret else plain
 
-    def _unpacked(self, given: str, packed: bytes | None) -> Kept | None:
+    def _unpack(self, secret_id: str, packed: bytes | None) -> Kept | None:
         if packed is not None and self._secret:
-            packed = open_sealed(self._secret, given, name_of(given), packed)
+            packed = open_sealed(self._secret, secret_id, name_of(secret_id), packed)
         try:
             value = msgspec.msgpack.decode(packed or b"", type=self._kind)
         except ValueError:
@@ -282,7 +282,7 @@ class SessionStore(Generic[Kept]):
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _translate_outage() -> Iterator[None]:
     """Turn a Redis that does not answer into an error for people."""
     try:
         yield
@@ -290,10 +290,10 @@ def _reaching() -> Iterator[None]:
         raise SessionsUnavailableError(retry_after_s=1) from None
 
 
-def name_of(given: str) -> str:
+def name_of(secret_id: str) -> str:
     """Under which name an id's value is kept. The id is random, so the hash needs no key."""
-    return blake2b(given.encode(), digest_size=20, person=b"lyra-session").hexdigest()
+    return blake2b(secret_id.encode(), digest_size=20, person=b"lyra-session").hexdigest()
 
 
-def _plausible(given: str) -> bool:
-    return 0 < len(given) <= _LONGEST_ID and given.isascii()
+def _is_plausible(secret_id: str) -> bool:
+    return 0 < len(secret_id) <= _MAX_ID and secret_id.isascii()

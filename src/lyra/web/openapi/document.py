@@ -49,14 +49,16 @@ def api_description(routes: Sequence[Route], public_path: str = "") -> bytes:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": public_path or "/"}],
-        "paths": _paths(routes, schemas),
+        "paths": _describe_paths(routes, schemas),
         "components": {
             "schemas": schemas.components,
-            "responses": {f"Error{status}": _error(status) for status in _codes_by_status()},
+            "responses": {
+                f"Error{status}": _describe_error(status) for status in _codes_by_status()
+            },
             "headers": _HEADERS,
             "securitySchemes": {
-                "listener": _bearer("The listener's Spotify access token."),
-                "operator": _bearer("The operator's LYRA_ADMIN_TOKEN."),
+                "listener": _describe_bearer("The listener's Spotify access token."),
+                "operator": _describe_bearer("The operator's LYRA_ADMIN_TOKEN."),
             },
         },
     }
@@ -67,7 +69,7 @@ class _Schemas:
     """The schemas of all types that these routes name."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        types = list(dict.fromkeys(_types(routes)))
+        types = list(dict.fromkeys(_collect_types(routes)))
         schemas, self.components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/{name}"
         )
@@ -80,7 +82,7 @@ class _Schemas:
             "anyOf": parts,
         }
 
-    def of(self, *types: Any) -> dict[str, Any]:
+    def schema_of(self, *types: Any) -> dict[str, Any]:
         """Return the schema of a value that is of one of these types."""
         schemas = [self._schema(kind) for kind in types]
         return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
@@ -92,7 +94,7 @@ class _Schemas:
         return schema
 
 
-def _types(routes: Sequence[Route]) -> Iterator[Any]:
+def _collect_types(routes: Sequence[Route]) -> Iterator[Any]:
     yield ErrorAnswer
     yield from _REFINED.values()
     yield from Part.__subclasses__()
@@ -103,32 +105,32 @@ def _types(routes: Sequence[Route]) -> Iterator[Any]:
             yield from (kind for kind in kinds if kind not in (None, Part))
 
 
-def _paths(routes: Sequence[Route], schemas: _Schemas) -> dict[str, Any]:
+def _describe_paths(routes: Sequence[Route], schemas: _Schemas) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+        paths.setdefault(route.path, {})[route.method.lower()] = _describe_route(route, schemas)
     return paths
 
 
-def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+def _describe_route(route: Route, schemas: _Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.group],
-        "responses": _responses(route, schemas),
+        "responses": _describe_responses(route, schemas),
     }
     if route.caller is not None:
         operation["security"] = [{route.caller: []}]
     if parameters := [_PARAMETERS[name] for name in _PARAMETERS if name in route.path]:
         operation["parameters"] = parameters
     if route.bodies:
-        content = {"schema": schemas.of(*route.bodies), "example": route.example}
+        content = {"schema": schemas.schema_of(*route.bodies), "example": route.example}
         operation["requestBody"] = {"required": True, "content": {JSON: content}}
     return operation
 
 
-def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    content = {media: _content(answer, schemas) for media, answer in route.answers.items()}
+def _describe_responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    content = {media: _describe_content(answer, schemas) for media, answer in route.answers.items()}
     done: dict[str, Any] = {
         "description": "Done." if route.status == _NO_CONTENT else "The answer.",
         "headers": _header_refs("X-Request-Id"),
@@ -145,24 +147,24 @@ def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
         }
     if route.unready is not None:
         responses[str(_UNREADY)] = {
-            **_error(_UNREADY),
-            "content": {JSON: {"schema": schemas.of(route.unready, ErrorAnswer)}},
+            **_describe_error(_UNREADY),
+            "content": {JSON: {"schema": schemas.schema_of(route.unready, ErrorAnswer)}},
         }
     return responses
 
 
-def _content(answer: Any, schemas: _Schemas) -> dict[str, Any]:
+def _describe_content(answer: Any, schemas: _Schemas) -> dict[str, Any]:
     if answer is None:
         return {"schema": {"type": "string"}}
     if not isinstance(answer, Events):
-        return {"schema": schemas.of(answer)}
+        return {"schema": schemas.schema_of(answer)}
     last = " The last frame is `data: [DONE]`." if answer.ends_with_done else ""
     about = f"Frames `data: <one line of JSON>`; comments fill silence.{last}"
     # OpenAPI 3.1 has no word for the frames of a stream; 3.2 calls this itemSchema. No type for the
     # whole: some tools hold it against the text, others against each event.
     return {
         "schema": {"description": about},
-        "x-item-schema": schemas.of(*answer.frames),
+        "x-item-schema": schemas.schema_of(*answer.frames),
     }
 
 
@@ -173,7 +175,7 @@ def _codes_by_status() -> dict[int, list[str]]:
     return dict(sorted(codes.items()))
 
 
-def _error(status: int) -> dict[str, Any]:
+def _describe_error(status: int) -> dict[str, Any]:
     codes = ", ".join(f"`{code}`" for code in _codes_by_status()[status])
     headers = ["X-Request-Id"]
     headers += ["Retry-After"] * (status in _RETRY_STATUSES)
@@ -232,5 +234,5 @@ _HEADERS: dict[str, Any] = {
 }
 
 
-def _bearer(about: str) -> dict[str, Any]:
+def _describe_bearer(about: str) -> dict[str, Any]:
     return {"type": "http", "scheme": "bearer", "description": about}
