@@ -1,4 +1,4 @@
-"""How many bytes of bodies may be under way at once, of one client's address and of all together."""
+"""Limit the bytes of request bodies under way, of one client's address and of all together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,23 +14,23 @@ _BUSY_S, _NO_MEMORY_S = 1, 5
 
 
 class BodyLimit:
-    """Counts bodies by the bytes that they say they will have, before any of them comes.
+    """Count bodies by the bytes that they announce, before any of them comes.
 
-    So what is admitted has its room, and what has none is refused at once. A body counts 64 KiB at
-    least, which bounds how many there are. Whoever has none under way may begin one, if there is
-    room for it in the whole; the very first is always admitted.
+    So an admitted body has its room, and one that has none is refused at once. A body counts 64 KiB
+    at least, which bounds how many there are. An address that has none under way may begin one, if
+    there is room for it in the whole; the very first is always admitted.
     """
 
     def __init__(self, settings: Settings) -> None:
         of_memory = settings.max_memory_bytes // _OF_MEMORY or settings.bodies_max_bytes
         self._max_bytes = min(settings.bodies_max_bytes, of_memory)
         self._bytes = 0
-        self._by_address: dict[str, int] = {}  # of those who have some under way, and no others
+        self._by_address: dict[str, int] = {}  # of those that have some under way, and no others
         self._deadlines: set[asyncio.Timeout] = set()  # one for each body that is waited for
         self._dropped = 0
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment, and how many were given up to save memory."""
+        """Sizes at this moment, and how many bodies were dropped to save memory."""
         return {
             "bytes": self._bytes,
             "addresses": len(self._by_address),
@@ -44,7 +44,7 @@ class BodyLimit:
 
         Raises:
             TooManyRequestsError: this address has its share under way.
-            OverloadedError: there is no room for anybody's.
+            OverloadedError: there is no room for any address.
         """
         size = max(size, _MIN_BYTES)
         before = self._by_address.get(address, 0)
@@ -67,11 +67,11 @@ class BodyLimit:
 
     @asynccontextmanager
     async def body_deadline(self, seconds: float) -> AsyncIterator[None]:
-        """Wait for a body in the block, for so long at most, and while there is memory.
+        """Bound the block's wait for a body, by this time and by the memory there is.
 
         Raises:
             RequestTimeoutError: it did not come in time.
-            OverloadedError: it was given up to save memory.
+            OverloadedError: it was dropped to save memory.
         """
         deadline = asyncio.timeout(seconds)
         self._deadlines.add(deadline)
@@ -86,7 +86,7 @@ class BodyLimit:
             self._deadlines.discard(deadline)
 
     def drop(self) -> None:
-        """Give up every body that is waited for."""
+        """Drop every body that is waited for."""
         now = asyncio.get_running_loop().time()
         due, self._deadlines = self._deadlines, set()
         self._dropped += len(due)

@@ -1,4 +1,4 @@
-"""Whose address a request comes from, as far as it can be believed."""
+"""The address of the client behind a request or a connection, as far as proxies can be believed."""
 
 import re
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from aiohttp import web
 from lyra.settings import SettingError
 
 Network = IPv4Network | IPv6Network
-_IPV6_PREFIX = 64  # bits of an IPv6 address: one subscriber has all addresses behind them
-# Some proxies tell the client's port too, and then an IPv6 address is in brackets.
+_IPV6_PREFIX = 64  # bits: one subscriber has all IPv6 addresses behind them
+# Some proxies send the client's port too; then an IPv6 address is in brackets.
 _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]+)\])(?::[0-9]+)?", re.ASCII)
 
 
 def trusted_networks(names: Sequence[str]) -> tuple[Network, ...]:
-    """The networks of LYRA_TRUSTED_PROXIES.
+    """Return the networks of LYRA_TRUSTED_PROXIES.
 
     Raises:
         SettingError: one of them is none.
@@ -27,9 +27,9 @@ def trusted_networks(names: Sequence[str]) -> tuple[Network, ...]:
 
 
 def client_ip(request: web.Request, trusted: tuple[Network, ...]) -> str:
-    """The client's address: the peer's, or what trusted proxies say of who came to them.
+    """Return the client's address: the peer's, or the one that trusted proxies have written.
 
-    Of X-Forwarded-For only the right end counts, which one's own proxies have written.
+    Of X-Forwarded-For only the right end counts, which the service's own proxies have written.
     """
     address = request.remote or ""
     if trusted and _is_within(address, trusted):
@@ -43,24 +43,24 @@ def client_ip(request: web.Request, trusted: tuple[Network, ...]) -> str:
 
 
 def _read_hops(request: web.Request) -> list[str]:
-    """All hops: some proxies add to the client's line, others add a line behind it."""
+    """Return all hops: some proxies extend the client's line, others add a line behind it."""
     return ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
 
 
 def identify_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
-    """Whom a connection from this address counts for, and whether that is one of the own proxies."""
+    """Return the client that a connection from this address counts for, and whether it is a proxy."""
     return _group_address(peer), bool(trusted) and _is_within(peer, trusted)
 
 
 def _strip_port(hop: str) -> str | None:
-    """The address of a hop; None where it has none: what is left of it nobody vouches for."""
+    """Return the address of a hop; None if it has none: then nothing vouches for the hops before it."""
     match = _WITH_PORT.fullmatch(hop)
     address = (match[1] or match[2]) if match else hop
     return address if _parse_ip(address) else None
 
 
 def _parse_ip(text: str) -> IPv4Address | IPv6Address | None:
-    """The address; one of IPv4 too where a socket for both protocols has written it as IPv6."""
+    """Return the address; as IPv4 also where a socket for both protocols has written it as IPv6."""
     try:
         ip = ip_address(text)
     except ValueError:

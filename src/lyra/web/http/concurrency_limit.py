@@ -1,4 +1,4 @@
-"""How many requests may be worked on at once, and how many may wait for that."""
+"""Concurrency limit and load shedding: how many requests are handled at once, and how many wait."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,7 +12,7 @@ _BUSY_S = 1
 
 
 class Slot:
-    """One request's place, which it may give back and take again."""
+    """One request's slot, which it may release and take again."""
 
     __slots__ = ("_held", "_limiter")
 
@@ -21,13 +21,13 @@ class Slot:
         self._held = True
 
     def release(self) -> None:
-        """Give the place back: the request only waits now, or only sends what others make."""
+        """Release the slot: the request only waits from now on, or only sends what others make."""
         if self._held:
             self._held = False
             self._limiter.release()
 
     async def reacquire(self) -> None:
-        """Take a place again, waited for in turn if need be.
+        """Take a slot again, after a wait in the queue if need be.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
@@ -41,11 +41,11 @@ SLOT: web.RequestKey[Slot] = web.RequestKey("slot", Slot)
 
 
 class ConcurrencyLimiter:
-    """`max_in_flight` places, and a queue in order of arrival that is bounded in length and time.
+    """`max_in_flight` slots, and a queue in order of arrival that is bounded in length and time.
 
-    Who waits is a future: True once a place is its own, False once its time is up, cancelled when
-    its request has left. It is set once, so that the three cannot overtake each other, and who finds
-    it set passes it over; it does not matter then which of them takes it out of the queue.
+    A waiting request has a ticket, which is a future: True once it has its slot, False once its time
+    is up, cancelled when its client has left. A ticket is set once, so that the three cannot overtake
+    each other. One that is set already is passed over, whichever of them takes it out of the queue.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,18 +60,18 @@ class ConcurrencyLimiter:
 
     @property
     def free(self) -> int:
-        """How many can be had at once: none while somebody waits for one."""
+        """The number of slots that can be had at once: none while a request waits for one."""
         return 0 if self._waiting else self._free
 
     def try_take_slot(self) -> Slot | None:
-        """A place, if one is free and nobody waits for it."""
+        """Return a slot, if one is free and no request waits for it."""
         if self.free <= 0:
             return None
         self._free -= 1
         return Slot(self)
 
     async def take_slot(self) -> Slot:
-        """A place, waited for in turn if need be.
+        """Return a slot, after a wait in the queue if need be.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
@@ -80,7 +80,7 @@ class ConcurrencyLimiter:
         return Slot(self)
 
     async def acquire(self) -> None:
-        """Wait until a place is the caller's, who has to `give` it back.
+        """Wait until the caller has a slot; the caller has to `release` it.
 
         Raises:
             OverloadedError: too many wait already, or it took too long.
@@ -94,7 +94,7 @@ class ConcurrencyLimiter:
             raise OverloadedError(retry_after_s=_BUSY_S)
 
     async def _wait_in_queue(self) -> bool:
-        """Whether a place was free in time."""
+        """Wait in the queue, and return whether a slot was free in time."""
         loop = asyncio.get_running_loop()
         ticket: asyncio.Future[bool] = loop.create_future()
         self._waiting[ticket] = None
@@ -102,7 +102,7 @@ class ConcurrencyLimiter:
         try:
             return await ticket
         except asyncio.CancelledError:
-            # Whoever leaves in the very moment of being served passes the place on.
+            # A request that is cancelled just as it is served passes its slot on.
             if ticket.done() and not ticket.cancelled() and ticket.result():
                 self.release()
             raise
@@ -111,7 +111,7 @@ class ConcurrencyLimiter:
             self._waiting.pop(ticket, None)
 
     def release(self) -> None:
-        """Give a place back: to the one who has waited longest, if there is one."""
+        """Release a slot: it goes to the request that has waited longest, if there is one."""
         while self._waiting:
             ticket, _ = self._waiting.popitem(last=False)
             if _resolve(ticket, True):
@@ -120,7 +120,7 @@ class ConcurrencyLimiter:
 
 
 def _resolve(ticket: asyncio.Future[bool], served: bool) -> bool:
-    """Tell who waits how it went; False where that is settled already."""
+    """Set a ticket; False where it is set already."""
     if ticket.done():
         return False
     ticket.set_result(served)
@@ -128,16 +128,16 @@ def _resolve(ticket: asyncio.Future[bool], served: bool) -> bool:
 
 
 def release_slot(request: web.Request) -> None:
-    """Let another request be worked on: this one waits for a fetch or a model, or streams."""
+    """Release the request's slot: it waits for a fetch or a model, or streams."""
     if (slot := request.get(SLOT)) is not None:
         slot.release()
 
 
 async def reacquire_slot(request: web.Request) -> None:
-    """Go on with a request that has left its place.
+    """Wait for a slot again, for a request that has released its own.
 
     Raises:
-        OverloadedError: there is none now.
+        OverloadedError: there is none in time.
     """
     if (slot := request.get(SLOT)) is not None:
         await slot.reacquire()

@@ -1,8 +1,8 @@
-"""All open connections: how many there may be, of one client and together, and who has to go.
+"""Limit the open connections, of one client and together, and pick those that have to go.
 
-A client is an address, or a household of them (`web.address`). It may have a quarter of all
-connections and a quarter of the bytes of unfinished heads; addresses of one's own proxies, who
-speak for many, may have all. What exceeds a bound:
+A client is an address, or a /64 of IPv6 (`client_ip`). It may have a quarter of all connections and
+a quarter of the bytes of unfinished heads; the service's own proxies, which speak for many clients,
+may have all. What happens where a bound is exceeded:
 
     connections of one client   its own that waits longest is closed for the newcomer; where all of
                                 them work, the newcomer is refused
@@ -11,9 +11,9 @@ speak for many, may have all. What exceeds a bound:
     bytes of one client's heads its own head that was begun first
     bytes of heads together     the head that was begun first
 
-Who waits is at rest, or has not sent a whole head; at rest goes first. Invariant: a connection whose
-request is under way is never closed for another one, but for what itself has sent behind it.
-Nothing is awaited here, so no count is old.
+A connection waits if it is idle, or has not sent a whole head; idle ones go first. Invariant: a
+connection whose request is under way is never closed for another one, but only for what it has sent
+behind that request itself. Nothing is awaited here, so no count is stale.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _BATCH = 100  # one of so many parts is closed at once: looking for them takes a
 
 
 class Connection(Protocol):
-    """What is known of one here."""
+    """All that the table has to know of a connection."""
 
     def disconnect(self) -> None:
         """End it now. It leaves the table before this is called."""
@@ -40,13 +40,13 @@ class _Client:
         self.address = address
         self.trusted = trusted
         self.open = 0
-        self.head_bytes = 0  # bytes
-        self.resting: dict[Connection, None] = {}  # the longest at rest first
+        self.head_bytes = 0
+        self.resting: dict[Connection, None] = {}  # idle ones; the longest idle first
         self.waiting: dict[Connection, None] = {}  # for a head; the longest first
         self.heads: dict[Connection, None] = {}  # with bytes of one; the first begun first
 
     def longest(self) -> Connection | None:
-        """The one that waits longest."""
+        """Return the connection that waits longest."""
         return next(iter(self.resting or self.waiting), None)
 
 
@@ -60,7 +60,7 @@ class _Entry:
 
 
 class ConnectionTable:
-    """The table. `most`: connections; `heads`: bytes of what has come of unfinished heads."""
+    """The table of open connections. `max_head_bytes`: of what has come of unfinished heads."""
 
     def __init__(self, max_connections: int, max_head_bytes: int) -> None:
         self._max_connections, self._share = max_connections, max(1, max_connections // _SHARE)
@@ -82,7 +82,7 @@ class ConnectionTable:
         }
 
     def admit(self, connection: Connection, address: str, *, trusted: bool) -> bool:
-        """Whether there is room for this newcomer, be it for somebody who waits."""
+        """Take this new connection, if need be in place of one that waits; False: there is no room."""
         if self._has_share(address) and not trusted:
             self._close(self._clients[address].longest())
         if len(self._entries) >= self._max_connections:
@@ -100,7 +100,7 @@ class ConnectionTable:
         return True
 
     def remove(self, connection: Connection) -> None:
-        """Its connection is gone; twice is once."""
+        """Remove a connection that is gone; a second call does nothing."""
         entry = self._entries.pop(connection, None)
         if entry is None:
             return
@@ -113,19 +113,19 @@ class ConnectionTable:
             del self._clients[client.address]
 
     def mark_idle(self, connection: Connection) -> None:
-        """It has had its answer, and asks nothing."""
+        """Mark it as idle: it has had its answer, and asks nothing."""
         self._move(connection, rests=True)
 
     def mark_waiting(self, connection: Connection) -> None:
-        """It has begun a head, or its last words are on their way."""
+        """Mark it as waiting: it has begun a head, or is being refused."""
         self._move(connection, waits=True)
 
     def mark_working(self, connection: Connection) -> None:
-        """A request of it is under way."""
+        """Mark it as working: a request of it is under way."""
         self._move(connection)
 
     def set_head_bytes(self, connection: Connection, head_bytes: int) -> None:
-        """So many bytes of it belong to unfinished heads. Those in excess are let go, itself too."""
+        """Set how many bytes of it belong to unfinished heads; disconnect those in excess, even itself."""
         entry = self._entries.get(connection)
         if entry is None or entry.head_bytes == head_bytes:
             return
@@ -163,7 +163,7 @@ class ConnectionTable:
             self._queue_head(connection, entry)
 
     def _queue_head(self, connection: Connection, entry: _Entry) -> None:
-        """See to it that it is among the heads exactly if it has begun one and waits."""
+        """Keep it among the heads exactly if it has begun one and waits."""
         if entry.head_bytes and not entry.works:
             self._heads[connection] = entry.client.heads[connection] = None
         else:
@@ -192,7 +192,7 @@ class ConnectionTable:
             self._close(connection)
 
     def _pick_victims(self, wanted: int) -> Iterator[Connection]:
-        """So many who wait, each of the client that has the most when the ones before are gone."""
+        """Yield waiting connections, each of the client that has the most once the others are gone."""
         numbers = count()
         ranked = [
             (client.trusted, -client.open, next(numbers), iter([*client.resting, *client.waiting]))

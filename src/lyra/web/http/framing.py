@@ -1,17 +1,17 @@
-"""Which of a connection's bytes the parser may have now: one request at a time.
+"""Decide which of a connection's bytes the parser may have now: one request at a time.
 
-The parser is the authority on HTTP. Here it is only told apart what belongs to a head, what to a
-body and what waits behind a request that is not answered yet, so that each has its own bound and
-its own deadline. Knows neither sockets nor aiohttp.
+The parser is the authority on HTTP. `Framing` only tells apart the bytes of a head, those of a body
+and those that wait behind a request that is not answered yet, so that each has its own bound and
+its own deadline. It knows neither sockets nor aiohttp.
 
-    HEAD     given to the parser as they come, up to and with the empty line
-    BODY     as many as Content-Length says
-    CHUNKS   in pieces that end with an empty line, one of which is the body's end
-    GIVEN    none: what comes next is known once the request is taken up
-    WAIT     none: a request is worked on, what comes belongs to those behind it
+    HEAD       bytes go to the parser as they come, up to and with the empty line
+    BODY       as many bytes as Content-Length says
+    CHUNKS     pieces that end with an empty line, one of which is the body's end
+    BEGINNING  none: what follows is known once the application begins the request
+    WAIT       none: a request is being handled, and what comes belongs to those behind it
 
-Invariant: what was given and what is held are, in order, what came, but for line breaks before a
-head, which mean nothing.
+Invariant: the bytes given to the parser and the bytes held are, in order, the bytes that came, but
+for line breaks before a head, which mean nothing.
 """
 
 from enum import Enum
@@ -30,7 +30,7 @@ class _Part(Enum):
 
 
 class Framing:
-    """The bytes of one connection, piece by piece."""
+    """Cut the bytes of one connection into pieces for the parser."""
 
     __slots__ = (
         "_answered",
@@ -46,19 +46,21 @@ class Framing:
         self._max_head_bytes = max_head_bytes  # bytes of one head, line breaks included
         self._held = bytearray()
         self._part = _Part.HEAD
-        self._parsed_bytes = 0  # bytes of this head, or since the last ones of this chunked body
+        self._parsed_bytes = (
+            0  # given to the parser of this head, or since the last bytes of this chunked body
+        )
         self._tail = b""  # the last of them
         self._body_left = 0
         self._answered = False
 
     @property
     def held(self) -> int:
-        """How many bytes are not given yet."""
+        """The number of bytes that the parser does not have yet."""
         return len(self._held)
 
     @property
     def head_bytes(self) -> int:
-        """How many bytes are here that belong to no body: given of a head, or held for later."""
+        """The number of bytes here that belong to no body: of an unfinished head, or held for later."""
         return 0 if self._part is _Part.BEGINNING else self._parsed_bytes + len(self._held)
 
     @property
@@ -73,7 +75,7 @@ class Framing:
 
     @property
     def waits(self) -> bool:
-        """Whether nothing may be given until a request is begun or answered."""
+        """Whether the parser gets nothing until a request is begun or answered."""
         return self._part in (_Part.BEGINNING, _Part.WAIT)
 
     @property
@@ -83,11 +85,14 @@ class Framing:
 
     @property
     def end_unknown(self) -> bool:
-        """Whether only the parser knows where the body ends: tell `body_over` when it has."""
+        """Whether only the parser knows where the body ends; call `end_body` when it has."""
         return self._part is _Part.CHUNKS
 
     def take_single_head(self, data: bytes) -> bool:
-        """Take these if they are one head and nothing else, which may then be given as it is."""
+        """Take bytes that are one whole head and nothing else, which may go to the parser as they are.
+
+        False: they are not; nothing was taken.
+        """
         if (
             self._part is not _Part.HEAD
             or self._held
@@ -101,13 +106,13 @@ class Framing:
         return True
 
     def feed(self, data: bytes) -> None:
-        """These have come."""
+        """Hold these bytes, which have come."""
         self._held += data
         if not self._parsed_bytes and self._part in (_Part.HEAD, _Part.WAIT):
             self._skip_breaks()
 
     def next_piece(self) -> bytes:
-        """What may be given next; nothing: it has to wait, or has not come, or is `too_long`."""
+        """Return what the parser may have next; nothing if it has to wait, or is `too_long`."""
         if not self._held or self.waits:
             return b""
         if self._part is _Part.BODY:
@@ -123,27 +128,27 @@ class Framing:
         return piece
 
     def begin_request(self, length: int | None) -> None:
-        """The request is taken up: so many bytes of body follow; None: the parser will know."""
+        """Begin the request: `length` bytes of body follow; None: only the parser will know."""
         self._answered = False
         self._body_left = length or 0
         self._enter(_Part.CHUNKS if length is None else _Part.BODY if length else _Part.WAIT)
 
     def note_body_progress(self) -> None:
-        """The last piece was, or had, some of the body."""
+        """Note that the last piece held some of the body."""
         self._parsed_bytes = 0
 
     def end_body(self) -> None:
-        """The parser has met the end of the body."""
+        """End the body: its last byte is with the parser."""
         self._enter(_Part.HEAD if self._answered else _Part.WAIT)
 
     def end_response(self) -> None:
-        """The answer has left: the next head may be given, once the body is over."""
+        """End the response: the parser may have the next head, once the body is over."""
         self._answered = True
         if not self.body_due:
             self._enter(_Part.HEAD)
 
     def clear(self) -> None:
-        """Forget what is held."""
+        """Drop all bytes that are held."""
         self._held.clear()
         self._parsed_bytes = 0
 
@@ -155,7 +160,7 @@ class Framing:
         return piece
 
     def _length_to_empty_line(self) -> int:
-        """How long the piece is that ends with the next empty line, else with what there is."""
+        """Return the length up to and with the next empty line, else of all that is held."""
         seam = self._tail + bytes(self._held[:_OVERLAP])
         across = seam.find(_END)
         if across >= 0:

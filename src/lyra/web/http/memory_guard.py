@@ -1,8 +1,8 @@
-"""Keeps the process within its memory, before the kernel ends it.
+"""Keep the process within its memory, before the kernel ends it.
 
-From four fifths of the bound on no new work is taken, and bodies that have not come whole are given
-up; from nine tenths on listeners are forgotten,
-who can be read again. What is going on is never touched.
+From four fifths of the bound on no new work is taken, and bodies that have not come whole are
+dropped; from nine tenths on the cache is emptied, which can be filled again. Requests under way are
+never touched.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 _SHORT, _FULL = 0.8, 0.9
 _LOOK_S = 0.1
-_AGAIN = 10  # while memory is short, something is done about it every so many looks
+_AGAIN = 10  # while memory is short, it is freed at every so many checks
 _STATM = "/proc/self/statm"
 
 
 class MemoryGuard:
-    """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
+    """Compare the process's memory with its bound (bytes; 0: none), ten times a second."""
 
     def __init__(
         self, bound: int, evict: Callable[[], Awaitable[None]], drop: Callable[[], None]
@@ -35,7 +35,7 @@ class MemoryGuard:
         self._evict = evict
         self._drop = drop
         self._level = 0  # 1: short, 2: nearly full
-        self._looks = 0  # since the level changed
+        self._looks = 0  # checks since the level changed
         self._evictions = 0
 
     @property
@@ -53,7 +53,7 @@ class MemoryGuard:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look for the length of the block."""
+        """Check for the length of the block."""
         if not self._bound:
             yield
             return
@@ -67,7 +67,7 @@ class MemoryGuard:
             await self.check()
 
     async def check(self) -> None:
-        """See how much there is, and act on it."""
+        """Measure the memory, and act on it."""
         part = self.resident() / self._bound
         before, self._level = self._level, (part >= _SHORT) + (part >= _FULL)
         if self.under_pressure != bool(before):
@@ -86,7 +86,7 @@ class MemoryGuard:
 
 
 def resident_bytes() -> int:
-    """The memory that this process really has."""
+    """Return the resident memory of this process."""
     descriptor = os.open(_STATM, os.O_RDONLY)
     try:
         pages = os.pread(descriptor, 128, 0).split()[1]
@@ -96,7 +96,7 @@ def resident_bytes() -> int:
 
 
 def _trim() -> None:
-    """Let the kernel have what was freed; the C library keeps it otherwise."""
+    """Give freed memory back to the kernel; the C library keeps it otherwise."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
     if trim is not None:

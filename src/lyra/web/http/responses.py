@@ -1,4 +1,4 @@
-"""What leaves: JSON bodies, errors in their one shape, and the headers of every answer."""
+"""Responses: JSON bodies, errors in their one shape, and the default headers of all."""
 
 import contextvars
 import secrets
@@ -30,7 +30,7 @@ API_HEADERS = {**_ALWAYS, **_UNLESS_SET}
 
 
 def json_bytes(body: bytes, status: int = 200) -> web.Response:
-    """An answer whose JSON is already encoded."""
+    """Return a response whose JSON is already encoded."""
     return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
 
 
@@ -39,7 +39,7 @@ def json_response(body: Any, status: int = 200) -> web.Response:
 
 
 def error_response(error: LyraError, rid: str) -> web.Response:
-    """The error in the one shape that all have, with the headers that belong to its status."""
+    """Return the error in the one shape of all errors, with the headers of its status."""
     response = json_response({"success": False, "error": error.to_dict(rid)}, error.status)
     if error.whole_seconds is not None:
         response.headers["Retry-After"] = str(error.whole_seconds)
@@ -49,7 +49,7 @@ def error_response(error: LyraError, rid: str) -> web.Response:
 
 
 def raw_error_response(error: LyraError) -> bytes:
-    """The whole answer where there is no request to answer, and the connection's last."""
+    """Return a whole HTTP response as bytes, for a connection that has no request and is closed."""
     rid = secrets.token_hex(8)
     body = orjson.dumps({"success": False, "error": error.to_dict(rid)})
     headers = {
@@ -65,7 +65,7 @@ def raw_error_response(error: LyraError) -> bytes:
 
 
 def add_security_headers(response: web.StreamResponse, rid: str) -> None:
-    """Put on every answer what every answer carries."""
+    """Add the headers that every response carries, also CSP and caching where it has none."""
     response.headers.update(_ALWAYS)
     response.headers["X-Request-Id"] = rid
     for name, value in _UNLESS_SET.items():
@@ -73,14 +73,14 @@ def add_security_headers(response: web.StreamResponse, rid: str) -> None:
 
 
 def add_hsts(response: web.StreamResponse, settings: Settings) -> None:
-    """Bind browsers to TLS, where that is how the public reaches this service."""
+    """Add HSTS, where browsers reach this service by https."""
     if settings.public_url is not None and settings.public_url.startswith("https:"):
         subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
         response.headers["Strict-Transport-Security"] = f"max-age=63072000{subdomains}"
 
 
 def add_cors_headers(response: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
-    """Add the CORS headers if this very origin is on the list; whether it is."""
+    """Add the CORS headers if this very origin is on the list, and return whether it is."""
     if not settings.cors_origins:
         return False
     response.headers.add("Vary", "Origin")

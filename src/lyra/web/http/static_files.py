@@ -1,8 +1,8 @@
-"""The page's files: read, shortened, compressed and named by their content once, at start-up.
+"""The page's files: read, minified, compressed and named by their content once, at start-up.
 
 A file's address holds a hash of all files, so that a browser may keep it for ever and still never
 mixes two versions; modules import each other by relative addresses, which stay in one version.
-The page's first module holds all that it imports: one request in place of seven, one after another.
+The page's modules are bundled: one request in place of seven, one after another.
 """
 
 import gzip
@@ -41,17 +41,17 @@ class Asset:
 
 @dataclass(frozen=True)
 class Assets:
-    """All files by their names, and the version that their addresses hold."""
+    """All files by their names, and the version in their addresses."""
 
     version: str
     by_name: dict[str, Asset]
 
     def base_path(self, public_path: str) -> str:
-        """What the addresses of this version begin with, for a browser."""
+        """Return what the addresses of this version begin with, for a browser."""
         return f"{public_path}/static/{self.version}"
 
     def respond(self, request: web.Request, name: str) -> web.Response:
-        """The file of this name, compressed if its reader can have it so.
+        """Respond with the file of this name, compressed if the client accepts that.
 
         Raises:
             NotFoundError: there is no such file.
@@ -70,7 +70,7 @@ class Assets:
 
 
 def read_assets() -> Assets:
-    """Every file of `static` that is no page. Reads and compresses: not on the event loop."""
+    """Return every file of `static` that is no page. Reads and compresses: not on the event loop."""
     texts = dict(_read_folder(files("lyra.web") / "static", ""))
     modules = {_stem(name): text for name, text in texts.items() if name.startswith("js/")}
     texts["js/main.js"] = bundle(modules, "main")

@@ -1,4 +1,4 @@
-"""Notices an event loop that stands still, and says where it stood."""
+"""Notice a blocked event loop, and log where it stands."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ from lyra.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _BEAT_S = 0.1
-_UNHEALTHY = 4  # stalls long: then no further listener should be sent here
+_UNHEALTHY = 4  # stalls long: then balancers should send no further listener here
 _REMEMBERED_S = 5.0
 _AT_REST = frozenset({"selectors.py", "base_events.py", "runners.py"})
 _FRAMES = 12
 
 
 class Watchdog:
-    """The loop beats; a thread sees when it does not, while it does not."""
+    """Watch the event loop: it beats, and a thread sees that it does not while it is blocked."""
 
     def __init__(self, metrics: Metrics, stall_s: float) -> None:
         self._stall_s = stall_s
@@ -34,13 +34,13 @@ class Watchdog:
 
     @property
     def healthy(self) -> bool:
-        """Whether the loop did not stand still for very long, a moment ago."""
+        """Whether the loop has not been blocked for very long, a moment ago."""
         return time.monotonic() >= self._unhealthy_until
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch the running loop."""
-        self._beat = time.monotonic()  # what came before was the start
+        self._beat = time.monotonic()  # the time before was the start's
         watch = threading.Thread(
             target=self._watch, args=(threading.get_ident(),), name="watchdog", daemon=True
         )
@@ -79,7 +79,7 @@ def _count_tasks() -> dict[str, int]:
 
 
 def _describe_stack(innermost: FrameType) -> str:
-    """Functions and lines, innermost first; never the values that they work on."""
+    """Return functions and lines, innermost first; never the values that they work on."""
     steps: list[str] = []
     frame: FrameType | None = innermost
     while frame is not None and len(steps) < _FRAMES:
