@@ -1,4 +1,4 @@
-"""Builds the service: every part once, closed in reverse."""
+"""Build the service: every part once, closed in reverse."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ def create_app(
     traces: Tracer | None = None,
     early: bool = False,
 ) -> web.Application:
-    """The service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
+    """Return the service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
 
     With `personas` every answer is labelled as being about an invented listener. `early`: it may
     be served before it is ready, while the model's client is still being imported.
@@ -135,7 +135,7 @@ def _read_files(settings: Settings) -> Files:
 
 
 def _terms(settings: Settings, model: ChatModel) -> str:
-    """What a listener agrees to: which model gets how much, and at whose host."""
+    """Return what a listener consents to: which model gets how much, and at whose host."""
     return "\n".join((model.name, settings.provider or "", settings.llm_context))
 
 
@@ -208,7 +208,7 @@ async def _open_memory_guard(
 
 
 async def _drain(app: web.Application) -> None:
-    """Let answers, and fetches that somebody waits for, end in time; then tell who still waits."""
+    """Let answers and awaited fetches end within the drain time, then fail those that still wait."""
     services, clock = app[SERVICES], asyncio.get_running_loop().time
     until = clock() + services.settings.drain_s
     await services.runs.drain()

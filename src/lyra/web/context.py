@@ -1,4 +1,4 @@
-"""What the handlers need, built once by `lyra.app` and frozen."""
+"""The services that all handlers share, built once by `lyra.app` and frozen."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -45,10 +45,10 @@ class Persona(NamedTuple):
 class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
-    `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection. `chats` is the rate of a listener, `addresses`, `newcomers` and `endings`
-    (of answers and of what is held) are rates of an address. `head` begins every answer that is
-    ready-made, `outbox` sends the words of streams.
+    `shutting_down` is set once the process is asked to end: it is not ready any more, and every
+    response closes its connection. `chat_limit` and `resume_limit` are rates of a listener,
+    `address_limit`, `new_token_limit` and `ending_limit` (stops and forgets) are rates of an address.
+    `static_head` begins every prebuilt response, `write_coalescer` sends the tokens of streams.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The operator's routes. Without the admin token they do not exist, for anybody."""
+"""The operator's routes: metrics and the cache. Without the admin token they answer 404."""
 
 from ipaddress import ip_address
 
@@ -21,13 +21,13 @@ _OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Everything counted and timed, as Prometheus text."""
+    """Respond with everything counted and timed, as Prometheus text."""
     body = _authorize_operator(request).metrics.render()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def cache_stats(request: web.Request) -> web.StreamResponse:
-    """The cache's counters and sizes."""
+    """Respond with the cache's counters and sizes."""
     return json_response(
         {"success": True, "cache": _authorize_operator(request).lyra.listeners.stats()}
     )
@@ -37,7 +37,7 @@ async def clear_cache(request: web.Request) -> web.StreamResponse:
     """Forget every listener, also those that are being fetched now.
 
     Raises:
-        NotForgottenError: Redis does not take it; it is told again as soon as it answers.
+        NotForgottenError: Redis does not take it; it is tried again as soon as it answers.
     """
     if not await _authorize_operator(request).lyra.listeners.clear():
         raise NotForgottenError(retry_after_s=1)
@@ -48,15 +48,15 @@ OPEN: web.AppKey[bool] = web.AppKey("open", bool)
 
 
 class OwnPort(Middleware):
-    """The middleware of the operator's own port, where no token is asked for.
+    """The middleware of the operator's own port, which asks for no token.
 
-    A browser of the operator's may be led here by any page: by a link or a form, or by a host name
-    that leads to 127.0.0.1 as soon as the page is loaded. So the Host has to be a name of this
-    machine for itself, and no other site may have sent the request. Load refuses nobody here.
+    Any page may send the operator's browser here: by a link or a form, or by a host name that
+    resolves to 127.0.0.1 once the page is loaded (DNS rebinding). So the Host has to be a loopback
+    name, and no other site may have sent the request. Load is no reason for a refusal here.
     """
 
     def admit(self, request: web.Request) -> None:
-        """Refuse what a page of another site may have sent.
+        """Refuse a request that a page of another site may have sent.
 
         Raises:
             MisdirectedRequestError: it names a host that is not this machine.
@@ -72,7 +72,7 @@ class OwnPort(Middleware):
 
 
 def admin_app(services: Services, log_request: RequestLog) -> web.Application:
-    """The operator's routes for a port of their own on this machine: there no token is asked for."""
+    """Return an application of the operator's routes, for a port on this machine without a token."""
     own_port = OwnPort(services.settings, services.metrics.requests, log_request)
     app = web.Application(middlewares=[own_port.middleware])
     app[SERVICES], app[OPEN] = services, True
@@ -87,7 +87,7 @@ def admin_app(services: Services, log_request: RequestLog) -> web.Application:
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """An on_response_prepare signal. No other origin may read here, whichever are listed."""
+    """Add the default headers (a handler of on_response_prepare), and CORS headers for no origin."""
     add_security_headers(response, request_id.get())
 
 
@@ -100,7 +100,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _authorize_operator(request: web.Request) -> Services:
-    """The services, for whoever holds the admin token, or came by the operator's own port."""
+    """Return the services, if the request has the admin token or came by the operator's own port.
+
+    Raises:
+        NotFoundError: it has not.
+    """
     services = request.app[SERVICES]
     if request.app.get(OPEN):
         return services

@@ -1,4 +1,4 @@
-"""The AG-UI face: `/lyra/agui`, for the CopilotKit runtime and other AG-UI clients.
+"""The AG-UI protocol: `/lyra/agui`, for the CopilotKit runtime and other AG-UI clients.
 
 https://docs.ag-ui.com/concepts/events
 """
@@ -31,7 +31,7 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 
 
 async def agui(request: web.Request) -> web.StreamResponse:
-    """The answer as a stream of AG-UI events."""
+    """Answer as a stream of AG-UI events."""
     token, (body, turns) = await read_question(
         request, partial(parse_messages, shape=RunAgentInput)
     )
@@ -53,7 +53,7 @@ class AguiFrames:
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
-        """The events of these parts; what has no place in this protocol is passed over."""
+        """Encode these parts as events; those that have no place in this protocol are passed over."""
         events = [event for part in parts for event in self._events(part)]
         return b"".join([frame(orjson.dumps(event)) for event in events])
 
@@ -76,8 +76,8 @@ class AguiFrames:
 
     def _ending_events(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
         match part:
-            case FailureData(data=told):
-                yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
+            case FailureData(data=failure):
+                yield {"type": "RUN_ERROR", "message": failure["message"], "code": failure["code"]}
             case Abort(reason="stopped"):
                 yield {"type": "RUN_FINISHED", **self._ids}
             case Abort():
@@ -88,10 +88,10 @@ class AguiFrames:
                     yield from self._notice_events(part.notice)
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:
-                return  # the failure has been told already
+                return  # the failure has been sent already
 
     def _notice_events(self, notice: str) -> Iterator[dict[str, Any]]:
-        """Tell programs; and people, where they would see nothing at all."""
+        """Yield the notice for programs, and as text where people would see nothing at all."""
         yield {"type": "CUSTOM", "name": "lyra.notice", "value": notice}
         if self._blank:
             yield {"type": "TEXT_MESSAGE_START", **self._notice, "role": "assistant"}

@@ -1,4 +1,4 @@
-"""The routes about a listener: load, look, forget."""
+"""The routes about a listener: load the listening data, show them, forget them."""
 
 import asyncio
 import logging
@@ -31,19 +31,19 @@ async def init(request: web.Request) -> web.StreamResponse:
         return await _stream_init(request, lookup)
     if lookup.done or (response := respond_prebuilt(request)) is None:
         return prebuilt_json(request, init_body(await lookup.entry(), lookup))
-    # A crowd may wait for one fetch: each of it is answered before anybody's task goes on.
+    # Many requests may wait for one fetch: all are answered before any of their tasks goes on.
     with lookup.on_fetched(lambda entry: response.send(init_body(entry, lookup))):
         entry = await lookup.entry()
     return response if response.sent else prebuilt_json(request, init_body(entry, lookup))
 
 
 def init_body(entry: Entry, lookup: Lookup) -> bytes:
-    """The answer to `POST /lyra/init`, as JSON."""
+    """Return the response to `POST /lyra/init`, as JSON."""
     return b'{"success":true,%b}' % _init_members(entry, lookup)
 
 
 def _init_members(entry: Entry, lookup: Lookup) -> bytes:
-    """The answer's members: what is ready-made, and the `cache` object of this very visit."""
+    """Return the response's members: the prebuilt ones, and the `cache` object of this look-up."""
     return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(lookup.describe()))
 
 
@@ -53,7 +53,7 @@ async def _stream_init(request: web.Request, lookup: Lookup) -> web.StreamRespon
         async with asyncio.timeout(settings.first_byte_s):
             await lookup.token_verified()
     except TimeoutError:
-        pass  # the reader is not kept waiting; a rejected token is then an event
+        pass  # the client is not kept waiting; a rejected token is then an event
     if lookup.done:
         await lookup.entry()  # a failure that is known already has an HTTP status
     services = request.app[SERVICES]
@@ -84,7 +84,7 @@ async def _final_event(lookup: Lookup) -> bytes:
     except LyraError as failure:
         error = failure
     except Exception:
-        # The headers have left, so the edge could only cut the connection.
+        # The headers have left, so the middleware could only cut the connection.
         log.exception("a load broke: this is a fault in Lyra")
         error = LyraError()
     else:
@@ -94,7 +94,7 @@ async def _final_event(lookup: Lookup) -> bytes:
 
 
 async def status(request: web.Request) -> web.StreamResponse:
-    """What is held for this token; never fetches."""
+    """Respond with what is cached for this token; never fetches."""
     listeners = request.app[SERVICES].lyra.listeners
     entry = await listeners.peek(await authenticate(request, reads_spotify=False))
     if entry is None:
@@ -114,7 +114,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 
 async def profile(request: web.Request) -> web.StreamResponse:
-    """The listening data for a page; loads it if cold."""
+    """Respond with the listening data for a page; loads them if need be."""
     lookup = await look_up_listener(request, await authenticate(request))
     entry = await lookup.entry()
     view = profile_view(entry.listening(), request.app[SERVICES].settings.llm_context)
@@ -122,12 +122,12 @@ async def profile(request: web.Request) -> web.StreamResponse:
 
 
 async def forget(request: web.Request) -> web.StreamResponse:
-    """Forget everything held for this token, a running fetch's result included.
+    """Forget everything held for this token, the result of a running fetch included.
 
-    For a log-in that ends what is under way for its listener too; see Logins.forget.
+    For a log-in it ends the listener's running answers too; see LoginService.forget.
 
     Raises:
-        NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+        NotForgottenError: Redis does not take it. It is tried again, at no promised time.
     """
     require_credentials(request)
     services = request.app[SERVICES]

@@ -1,4 +1,4 @@
-"""The routes of the log-in: to Spotify and back, who is here, what they agreed to, and out again."""
+"""The routes of the log-in: to Spotify and back, the session, the consent, and the log-out."""
 
 import re
 from ipaddress import ip_address
@@ -38,7 +38,7 @@ _SPECULATION_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
 def redirect_to_loopback(request: web.Request) -> web.Response | None:
-    """The way to 127.0.0.1 for who came to localhost: Spotify sends nobody back there."""
+    """Return a redirect to 127.0.0.1 for a browser at localhost: Spotify redirects to no localhost."""
     settings = request.app[SERVICES].settings
     name, port = _host_and_port(request.host)
     if name != "localhost" or settings.public_url is not None or settings.host == "::1":
@@ -47,7 +47,7 @@ def redirect_to_loopback(request: web.Request) -> web.Response | None:
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Send the browser to Spotify, to ask the listener."""
+    """Redirect the browser to Spotify, which asks the listener."""
     services, logins = _require_logins(request)
     if _is_speculative(request):
         return _reply_later()
@@ -68,7 +68,7 @@ async def login(request: web.Request) -> web.StreamResponse:
 
 
 async def callback(request: web.Request) -> web.StreamResponse:
-    """Take back who comes from Spotify: to the page, with a session or with the reason why not."""
+    """Take the browser back from Spotify: to the page, with a session or with the reason why not."""
     services, logins = _require_logins(request)
     if _is_speculative(request):
         return _reply_later()
@@ -88,7 +88,7 @@ async def callback(request: web.Request) -> web.StreamResponse:
         if failure.reason == "expired" and await _has_session(logins, session_id):
             return _redirect_home(
                 request
-            )  # the same address once more, by Back, a reload or a guess
+            )  # the same address once more, by Back, a reload or a prefetch
         return _redirect_failure(request, failure.reason, state)
     except LyraError:
         return _redirect_failure(request, "busy", state)
@@ -118,7 +118,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
 
 
 async def consent(request: web.Request) -> web.StreamResponse:
-    """Take note that the listener agrees that these data go to this model."""
+    """Record the listener's consent that these data go to this model."""
     services, logins = _require_logins(request)
     session_id = read_session_id(request)
     if session_id is None:
@@ -139,7 +139,7 @@ async def consent(request: web.Request) -> web.StreamResponse:
 
 
 async def session(request: web.Request) -> web.StreamResponse:
-    """Who is logged in here, and what this service would do with their data."""
+    """Respond with who is logged in, and what this service would do with their data."""
     services = request.app[SERVICES]
     logins, session_id = services.logins, read_session_id(request)
     current = (
@@ -168,14 +168,14 @@ async def session(request: web.Request) -> web.StreamResponse:
 
 
 async def _display_name(services: Services, session: Session) -> str | None:
-    """What the listener is called, if it has been read: that is after they have agreed."""
+    """Return the listener's name, if it has been read: that is after their consent."""
     listeners = services.lyra.listeners
     entry = await listeners.peek(session.token(services.lyra.wall_clock()))
     return None if entry is None else entry.listening().profile.display_name
 
 
 def redirect_uri_for(settings: Settings, host: str) -> str | None:
-    """Where Spotify sends browsers back to; None where it would not, at this Host header."""
+    """Return where Spotify redirects browsers to; None where it would not, at this Host header."""
     if settings.public_url is not None:
         return f"{settings.public_url.rstrip('/')}/auth/callback"
     name, port = _host_and_port(host)
@@ -187,7 +187,7 @@ def redirect_uri_for(settings: Settings, host: str) -> str | None:
 
 
 def _host_and_port(host: str) -> tuple[str, str]:
-    """The name in a Host header, and its port with the colon; empty where it is no such header."""
+    """Return the name in a Host header, and its port with the colon; both empty if it is malformed."""
     match = _HOST.fullmatch(host)
     if match is None or int((match[2] or ":0")[1:]) >= _MAX_PORT:
         return "", ""
@@ -195,16 +195,16 @@ def _host_and_port(host: str) -> tuple[str, str]:
 
 
 def _is_speculative(request: web.Request) -> bool:
-    """Whether no person has come yet: a browser, or a reader of links, looks ahead.
+    """Return whether no person has come yet: a browser prefetches, or a program previews the link.
 
-    What serves once must not be spent on that.
+    A state or code that can be used once must not be spent on that.
     """
     ahead = any("pre" in request.headers.get(name, "").lower() for name in _SPECULATION_HEADERS)
     return ahead or request.method == "HEAD"
 
 
 def _reply_later() -> web.Response:
-    """An answer that no browser keeps for the person who comes after it."""
+    """Return a response that no browser reuses for the person who comes after it."""
     return web.Response(status=503, headers={"Cache-Control": "no-store", "Retry-After": "1"})
 
 

@@ -1,4 +1,4 @@
-"""The OpenAI face: `/v1/chat/completions` and `/v1/models`, for clients that speak only that.
+"""The OpenAI protocol: `/v1/chat/completions` and `/v1/models`, for clients that speak only that.
 
 The API key of such a client is the listener's Spotify token.
 https://platform.openai.com/docs/api-reference/chat
@@ -27,7 +27,7 @@ _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filte
 
 
 class StreamOptions(msgspec.Struct):
-    """What a stream holds beside the words."""
+    """What a stream holds besides the text."""
 
     include_usage: bool | None = False
 
@@ -44,12 +44,12 @@ _MODEL_ENTRY = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"
 
 
 async def models(_: web.Request) -> web.StreamResponse:
-    """The one model that there is, in a list."""
+    """Respond with the one model, in a list."""
     return json_response({"object": "list", "data": [_MODEL_ENTRY]})
 
 
 async def model(request: web.Request) -> web.StreamResponse:
-    """The one model that there is, by its name.
+    """Respond with the one model, by its name.
 
     Raises:
         NotFoundError: there is none of that name.
@@ -60,7 +60,7 @@ async def model(request: web.Request) -> web.StreamResponse:
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
-    """The answer as a chat completion, whole or in chunks."""
+    """Answer as a chat completion, whole or in chunks."""
     token, (body, turns) = await read_question(
         request, partial(parse_messages, shape=CompletionRequest)
     )
@@ -89,7 +89,7 @@ class CompletionFrames:
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
-        """The chunks of these parts; what has no place in this protocol is passed over."""
+        """Encode these parts as chunks; those that have no place in this protocol are passed over."""
         chunks = [chunk for part in parts for chunk in self._chunks(part)]
         return b"".join([frame(orjson.dumps(chunk)) for chunk in chunks])
 
@@ -125,14 +125,14 @@ class CompletionFrames:
 
 
 def _message_members(text: str, finish: Finish) -> dict[str, str]:
-    """The members of a message that are for people."""
+    """Return the members of a message that are for people."""
     if finish.notice is None:
         return {"content": text}
     return {"content": text, **_notice_members(finish, finish.notice, blank=not text.strip())}
 
 
 def _notice_members(finish: Finish, notice: str, *, blank: bool) -> dict[str, str]:
-    """The notice where clients of this protocol look: a refusal, or words in place of none."""
+    """Return the notice where clients of this protocol look: a refusal, or text in place of none."""
     if finish.finish_reason == "content-filter":
         return {"refusal": notice, **({"content": notice} if blank else {})}
     return {"content": notice}

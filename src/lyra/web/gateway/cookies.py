@@ -1,4 +1,4 @@
-"""The two cookies of a log-in, and whether a request that brings them comes from the own page."""
+"""The two cookies of a log-in, and the defence against cross-site requests that send them."""
 
 import hmac
 import re
@@ -13,27 +13,27 @@ from lyra.web.login.session_store import PENDING_S, SESSION_S
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 random bits
-_MAX_TABS = 4  # of one browser may be on their way to Spotify at once; the last to begin count
+_MAX_TABS = 4  # of one browser that may log in at once; the last to begin count
 
 
 def on_https(settings: Settings) -> bool:
-    """Whether browsers reach this service by https."""
+    """Return whether browsers reach this service by https."""
     return settings.public_url is not None and settings.public_url.startswith("https:")
 
 
 def read_session_id(request: web.Request) -> str | None:
-    """The session id that the browser sent, whether or not there is such a session."""
+    """Return the session id that the browser sent, whether or not there is such a session."""
     return request.cookies.get(_session_cookie(request)) or None
 
 
 def has_begun_login(request: web.Request, state: str) -> bool:
-    """Whether this browser has begun the log-in with this state, in one of its tabs."""
+    """Return whether this browser has begun the log-in with this state, in one of its tabs."""
     sent = state.encode("utf-8", "replace")
     return any(hmac.compare_digest(own.encode(), sent) for own in _read_states(request))
 
 
 def _read_states(request: web.Request) -> list[str]:
-    """The states that this browser brings, the oldest first."""
+    """Return the states that this browser sent, the oldest first."""
     sent = request.cookies.get(_state_cookie(request), "").split(".")
     return [state for state in sent if _STATE.fullmatch(state)][-_MAX_TABS:]
 
@@ -44,7 +44,7 @@ def remember_session(request: web.Request, response: web.StreamResponse, session
 
 
 def remember_state(request: web.Request, response: web.StreamResponse, state: str) -> None:
-    """Have the browser bring this state back from Spotify, beside those of its other tabs."""
+    """Have the browser send this state when it comes back from Spotify, beside those of other tabs."""
     states = [*_read_states(request), state][-_MAX_TABS:]
     _set_cookie(request, response, _state_cookie(request), ".".join(states), PENDING_S)
 
@@ -55,7 +55,7 @@ def forget_session(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def forget_state(request: web.Request, response: web.StreamResponse, state: str) -> None:
-    """Have the browser forget the log-in that it has begun with this state; other tabs' stay."""
+    """Have the browser forget the log-in that it has begun with this state; those of other tabs stay."""
     states = _read_states(request)
     if state in states:
         remaining = [other for other in states if other != state]
@@ -69,7 +69,7 @@ def forget_state(request: web.Request, response: web.StreamResponse, state: str)
 
 
 def refuse_cross_site(request: web.Request) -> None:
-    """Let a request that changes something through only from the service's own page.
+    """Refuse a request that changes something, unless the service's own page sends it (CSRF).
 
     Raises:
         CrossSiteError: another page, or no browser, has sent it.
@@ -98,9 +98,9 @@ def _state_cookie(request: web.Request) -> str:
 
 
 def _name_prefix(settings: Settings) -> str:
-    """What has a browser take the cookie from this very host, or at least by https.
+    """Return the prefix that makes browsers take the cookie from this host alone, or only by https.
 
-    The first is for cookies of a whole host. Below a path others may serve the rest of it.
+    `__Host-` is for cookies of a whole host; below a path others may serve the rest of the host.
     """
     return "__Secure-" if settings.public_path else "__Host-"
 

@@ -1,4 +1,4 @@
-"""What a request brings: its token, its body, what it wants back. Anything odd is refused here."""
+"""Request parsing: credentials, body and Accept header. Anything odd is refused here."""
 
 import hmac
 import secrets
@@ -22,13 +22,13 @@ from lyra.web.http.concurrency_limit import reacquire_slot, release_slot
 from lyra.web.http.responses import error_response, request_id
 
 MAX_BODY_BYTES = 1_048_576
-_MAX_BUFFERED_BYTES = 262_144  # what the connection may hold of a body that nobody reads
-# A test holds that these are the routes that read one.
+_MAX_BUFFERED_BYTES = 262_144  # that the connection may hold of a body that no handler reads
+# A test holds this against the table of routes.
 BODY_ROUTES = frozenset({"/lyra/chat", "/lyra/agui", "/v1/chat/completions", "/auth/consent"})
 
 
 def read_bearer(headers: MultiMapping[str]) -> Token:
-    """The Spotify token of the Authorization header; no other place is looked at.
+    """Return the Spotify token of the Authorization header; no other place is looked at.
 
     Raises:
         MissingTokenError: there is no such header.
@@ -47,10 +47,10 @@ def read_bearer(headers: MultiMapping[str]) -> Token:
 
 
 async def authenticate(request: web.Request, *, reads_spotify: bool = True) -> Token:
-    """The token of whoever asks: the header's, else that of the log-in that the cookie names.
+    """Return the caller's token: the header's, else that of the log-in that the cookie names.
 
-    `reads_spotify`: whether Spotify may have to be asked. A log-in's token is then a good one, and
-    its listener has agreed to that.
+    `reads_spotify`: whether Spotify may have to be read. A log-in's token is then renewed if need be,
+    and its listener has consented.
 
     Raises:
         LyraError: there is neither, or a log-in that may not be used like this or now.
@@ -68,11 +68,11 @@ async def authenticate(request: web.Request, *, reads_spotify: bool = True) -> T
 
 
 def require_credentials(request: web.Request) -> None:
-    """Refuse, without any look-up, who has neither a token nor a log-in to show.
+    """Refuse, without any look-up, a request with neither a token nor a log-in.
 
     Raises:
         TokenError: there is none, or none that could be one.
-        CrossSiteError: the log-in is used from elsewhere.
+        CrossSiteError: the log-in is used from another site.
     """
     if request.app[SERVICES].logins is None or "Authorization" in request.headers:
         read_bearer(request.headers)
@@ -84,10 +84,10 @@ def require_credentials(request: web.Request) -> None:
 
 @asynccontextmanager
 async def read_json_body(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as sent, at most 1 MiB, held for the length of the block.
+    """Read the body as sent, at most 1 MiB, and hold it for the length of the block.
 
-    Each costs a unit of its address' rate before it is read. While it is waited for the request has
-    no place among those that are worked on; its bytes are counted from here to the block's end.
+    It spends the rate of its address before it is read. While it is waited for the request has no
+    concurrency slot; its bytes are counted from here to the end of the block.
 
     Raises:
         TooManyRequestsError: this address sends too many, or has too many under way.
@@ -105,7 +105,7 @@ async def read_json_body(request: web.Request) -> AsyncIterator[bytes]:
     size = MAX_BODY_BYTES if request.content_length is None else request.content_length
     if size > MAX_BODY_BYTES:
         raise BodyTooLargeError
-    # What came with its head, as nearly every question does, is no matter of those that do not come.
+    # A body that came with its head, as nearly all do, is counted apart from those still to come.
     there = request.content.is_eof()
     with (services.arrived_bodies if there else services.awaited_bodies).reserve(address, size):
         body = await (_read_body(request) if there else _await_body(request))
@@ -115,7 +115,7 @@ async def read_json_body(request: web.Request) -> AsyncIterator[bytes]:
 
 
 def count_unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
-    """What of a body that this route does not read may stay with the connection meanwhile.
+    """Count, for the length of the block, a body that this route does not read.
 
     Raises, on entering:
         TooManyRequestsError: this address has too much under way.
@@ -133,13 +133,13 @@ def count_unread_body(request: web.Request, route: str) -> AbstractContextManage
 
 
 def _is_json(request: web.Request) -> bool:
-    # aiohttp's own `content_type` keeps what it has parsed with the request, in half a kilobyte.
+    # aiohttp's own `content_type` keeps half a kilobyte of parse results with the request.
     content_type = request.headers.get("Content-Type", "")
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 async def _await_body(request: web.Request) -> bytes:
-    """The body once it has come; until then others are worked on."""
+    """Return the body once it has come; until then the slot is free for other requests."""
     services = request.app[SERVICES]
     release_slot(request)
     async with services.awaited_bodies.body_deadline(services.settings.body_timeout_s):
@@ -149,7 +149,7 @@ async def _await_body(request: web.Request) -> bytes:
 
 
 async def _read_body(request: web.Request) -> bytes:
-    """The whole body; aiohttp's own `read` would keep it for as long as the answer takes."""
+    """Return the whole body; aiohttp's own `read` would keep it for as long as the response takes."""
     body = bytearray()
     while piece := await request.content.readany():
         body += piece
@@ -159,34 +159,34 @@ async def _read_body(request: web.Request) -> bytes:
 
 
 async def handle_expect(request: web.Request) -> web.StreamResponse | None:
-    """What `Expect: 100-continue` asks before the body is sent: to go on, or a refusal of this body.
+    """Answer `Expect: 100-continue`: send 100, or return a refusal of this body.
 
-    aiohttp's own answers text, and bids a body welcome that is refused right after.
+    aiohttp's own handler answers with text, and asks for a body that is refused right after.
     """
     rid = secrets.token_hex(8)
-    request_id.set(rid)  # the edge, which gives requests their ids, comes after this
+    request_id.set(rid)  # the middleware, which gives requests their ids, runs after this
     if (request.content_length or 0) > MAX_BODY_BYTES:
         response = error_response(BodyTooLargeError(), rid)
         response.force_close()
         return response
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    # What was written is no part of the answer's own size.
+    # The interim response is no part of the response's own size.
     request.writer.output_size = 0
     return None
 
 
 def wants_stream(headers: Mapping[str, str]) -> bool:
-    """Whether the Accept header asks for server-sent events."""
+    """Return whether the Accept header asks for server-sent events."""
     return "text/event-stream" in headers.get("Accept", "")
 
 
 def wants_json(request: web.Request) -> bool:
-    """Whether the Accept header asks for one JSON answer rather than a stream."""
+    """Return whether the Accept header asks for one JSON document rather than a stream."""
     accept = request.headers.get("Accept", "")
     return "application/json" in accept and "text/event-stream" not in accept
 
 
 def equal_in_constant_time(secret: str, expected: str) -> bool:
-    """Whether two secrets are equal, in a time that does not tell how nearly."""
+    """Return whether two secrets are equal, in a time that does not tell how nearly."""
     # aiohttp decodes header bytes that are no UTF-8 to surrogates, which plain encode refuses.
     return hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), expected.encode())

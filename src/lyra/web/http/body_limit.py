@@ -30,7 +30,7 @@ class BodyLimit:
         self._dropped = 0
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment, and how many bodies were dropped to save memory."""
+        """Return sizes at this moment, and how many bodies were dropped to save memory."""
         return {
             "bytes": self._bytes,
             "addresses": len(self._by_address),

@@ -55,7 +55,7 @@ class ConcurrencyLimiter:
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment."""
+        """Return sizes at this moment."""
         return {"free": self._free, "waiting": len(self._waiting)}
 
     @property

@@ -72,7 +72,7 @@ class ConnectionTable:
         self._refused = self._closed = self._cut = 0
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (names in `_total`) and sizes."""
+        """Return counters (names in `_total`) and sizes."""
         return {
             "open": len(self._entries),
             "refused_total": self._refused,

@@ -58,7 +58,7 @@ class EventStream:
         await self._response.prepare(self._request)
         self._chunked = "Transfer-Encoding" in self._response.headers  # unlike to HTTP/1.0
         if not self._chunked:
-            self._response.force_close()  # nothing else tells where it ends
+            self._response.force_close()  # only its end marks the end of the body
         self._monitor.add(self)
         self._response.headers.clear()  # sent; 3 KiB for as long as the stream is open
 

@@ -44,7 +44,7 @@ class MemoryGuard:
         return self._level > 0
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (names in `_total`) and sizes."""
+        """Return counters (names in `_total`) and sizes."""
         return {
             "bound_bytes": self._bound,
             "short": int(self.under_pressure),

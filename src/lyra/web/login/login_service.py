@@ -1,10 +1,10 @@
 """Logging in with Spotify, what a listener has agreed to, and signing out.
 
-Invariant, hunted by tests/web/login/test_sign_out.py: once a session has ended, or had everything
-forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered.
-For that the session is gone first; then, in one step of the loop, its listener's answers are
-stopped and the fetch under way is withdrawn; and each token asks for its session again
-(`Token.confirm`) right before Spotify is read, whatever was waited for in between.
+Invariant, hunted by tests/web/login/test_sign_out.py: once a session has ended, or its data were
+forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered. So
+the session is removed first; then, in one step of the loop, its listener's answers are stopped and
+the fetch under way is withdrawn; and each token looks its session up again (`Token.confirm`) right
+before Spotify is read, however long the request has waited in between.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ _BY_FAILURE: dict[str, FailureReason] = {
 
 
 class LoginError(Exception):
-    """Nobody has been logged in; `trouble` says why, TROUBLES says it to people."""
+    """A log-in has failed; `reason` says why, and FAILURE_MESSAGES says it to people."""
 
     def __init__(self, reason: FailureReason) -> None:
         super().__init__(reason)
@@ -82,7 +82,7 @@ class LoginError(Exception):
 
 
 class LoginService:
-    """The log-ins of one service. `terms` is what a listener has to agree to before a reading."""
+    """The log-ins of one service. `terms`: what a listener consents to before Spotify is read."""
 
     def __init__(
         self,
@@ -117,16 +117,16 @@ class LoginService:
             wall_clock=wall_clock,
             within_s=settings.spotify_timeout_s,
         )
-        self._endings: set[asyncio.Task[None]] = set()  # each takes as long as Redis may
+        self._endings: set[asyncio.Task[None]] = set()  # each takes at most as long as Redis may
         self._counts = {"begun_total": 0, "done_total": 0, "ended_total": 0}
 
     def stats(self) -> dict[str, int]:
-        """Counters (names in `_total`), and how many tokens are being renewed."""
+        """Return counters (names in `_total`), and how many tokens are being renewed."""
         renewals = {"renewed_total": self._renewals.renewed_total, "renewing": len(self._renewals)}
         return {**self._counts, **renewals}
 
     async def begin(self, redirect_uri: str, address: str) -> tuple[str, str]:
-        """Where to send the browser at this address, and the state that it has to bring back.
+        """Begin a log-in: return where to redirect the browser, and the state that it has to send back.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be kept now.
@@ -151,13 +151,13 @@ class LoginService:
         address: str,
         replaces: str | None = None,
     ) -> str:
-        """The id of a new session for who comes back from Spotify; the one it replaces is over.
+        """Finish a log-in: return the id of a new session, and end the one that it replaces.
 
         The state has to be one that this very browser has begun with.
 
         Raises:
-            LoginError: it came to nothing.
-            TooManyRequestsError: too many log-ins of this address or account come to an end.
+            LoginError: the log-in has failed.
+            TooManyRequestsError: this address or account finishes too many log-ins.
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
         pending = await self._pending.take(state)
@@ -179,7 +179,7 @@ class LoginService:
         return session_id
 
     async def _replace(self, session_id: str, session: Session) -> None:
-        """Let a browser's old session be over; if it was somebody else's, what is held of them too."""
+        """End a browser's old session; if it was another account's, forget that listener too."""
         old = await self._sessions.find(session_id)
         if old is not None and old.identity == session.identity:
             await self._sessions.take(session_id)
@@ -195,7 +195,7 @@ class LoginService:
             raise LoginError(_BY_GRANT[failure.kind]) from None
 
     async def _read_profile(self, token: Token) -> Profile:
-        """Whose token this is, as Spotify itself says under it."""
+        """Return the profile that Spotify has for this token."""
         try:
             parsed = await self._spotify.reader(token).get("profile", parse_profile)
         except SpotifyFailure as failure:
@@ -207,7 +207,7 @@ class LoginService:
         access_until = now + grant.expires_in
         account = self._accounts.client_id, profile.id, profile.account_id or ""
         return Session(
-            # The scopes too: what one log-in may not read must not look missing to another.
+            # The scopes too: data that one log-in may not read must not look missing to another.
             identity=self._listeners.identity(*account, *scopes),
             account=self._listeners.identity(*account),
             name=None,
@@ -216,12 +216,12 @@ class LoginService:
             refresh=grant.refresh_token or "",
             issued_at=now,
             access_until=access_until,
-            # What nobody can renew ends with its token, and not in thirty days of failures.
+            # A session that cannot be renewed ends with its token, not after thirty days of failures.
             until=now + SESSION_S if grant.refresh_token else access_until,
         )
 
     async def find_session(self, session_id: str) -> Session | None:
-        """The session of this id, if there is one.
+        """Return the session of this id, if there is one.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
@@ -229,7 +229,7 @@ class LoginService:
         return await self._sessions.find(session_id)
 
     async def consent(self, session_id: str) -> None:
-        """Take note that this listener agrees to the terms as they are now.
+        """Record that this listener consents to the terms as they are now.
 
         Raises:
             SessionEndedError: there is no such session.
@@ -242,10 +242,10 @@ class LoginService:
             raise SessionEndedError
 
     async def end(self, session_id: str) -> None:
-        """Forget this session, and what is held of its listener; end what is under way for them.
+        """End this session: forget it and its listener's data, and end the listener's running answers.
 
         Afterwards nothing is read with its token, whatever had begun before, and no answer of its
-        listener goes on. Who leaves while this is waited for stops none of it.
+        listener goes on. A caller that is cancelled while it waits stops none of this.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
@@ -253,12 +253,12 @@ class LoginService:
         await self._run_to_end(self._end_session(session_id))
 
     async def forget(self, session_id: str) -> None:
-        """Do the same but for the session, which stays: what is asked from now on is read anew.
+        """Do the same but keep the session: later requests read Spotify anew.
 
         Raises:
             SessionEndedError: there is no such session.
             SessionsUnavailableError: log-ins cannot be looked up now.
-            NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+            NotForgottenError: Redis does not take it. It is tried again, at no promised time.
         """
         await self._run_to_end(self._forget_data(session_id))
 
@@ -266,11 +266,11 @@ class LoginService:
         task = asyncio.get_running_loop().create_task(work)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
-        await asyncio.wait([task])  # a caller who leaves here leaves the work alone
+        await asyncio.wait([task])  # a caller that is cancelled here does not cancel the work
         task.result()
 
     async def _end_session(self, session_id: str) -> None:
-        # Looked up before: Redis may carry out what removes it, and its reply be lost.
+        # Looked up before: Redis may remove it, and its reply be lost.
         session = await self._sessions.find(session_id)
         try:
             await self._sessions.take(session_id)
@@ -280,7 +280,7 @@ class LoginService:
 
     async def _forget_listener(self, session: Session) -> None:
         self._counts["ended_total"] += 1
-        # What Redis does not take now is owed: the session is gone, so nobody could ask again.
+        # What Redis does not take now stays pending: without its session nobody could ask again.
         await self._forget(session.token(self._wall_clock()))
 
     async def _forget_data(self, session_id: str) -> None:
@@ -295,9 +295,9 @@ class LoginService:
     async def token(
         self, session_id: str, *, reads_spotify: bool, on_wait: Callable[[], None]
     ) -> LoginToken:
-        """The token of this session's listener; a good one, if Spotify is to be read.
+        """Return the token of this session's listener, renewed if Spotify is to be read.
 
-        `waiting` is called before Spotify is waited for.
+        `on_wait` is called before Spotify is waited for.
 
         Raises:
             SessionEndedError: there is no such session, or Spotify has ended it.
@@ -317,7 +317,7 @@ class LoginService:
         return session.token(self._wall_clock(), confirm=confirm)
 
     async def _confirm(self, session_id: str, forgotten: int) -> None:
-        """See Token.confirm. In one process nothing comes between the look and what follows."""
+        """See Token.confirm. In one process nothing runs between this look-up and what follows it."""
         session = await self._sessions.find(session_id)
         if session is None:
             raise SessionEndedError
@@ -325,13 +325,13 @@ class LoginService:
             raise ForgottenError(retry_after_s=1)
 
     async def close(self) -> None:
-        """Let tokens that are being renewed arrive, and endings; each has its deadline."""
+        """Wait for renewals and endings under way; each has its deadline."""
         await self._renewals.close()
         await asyncio.gather(*self._endings, return_exceptions=True)
 
 
 def _classify_error(error: str) -> FailureReason:
-    """What an error that Spotify has sent a browser back with means (RFC 6749, 4.1.2.1)."""
+    """Return the failure behind an error that Spotify redirects with (RFC 6749, 4.1.2.1)."""
     if error == "access_denied":
         return "denied"
     return "unavailable" if error in _TRANSIENT else "misconfigured"

@@ -1,4 +1,4 @@
-"""Builds what the log-in needs: in this process alone, or in the Redis that all share."""
+"""Build the log-in service: over the memory of this process, or over the Redis that all share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,20 +15,20 @@ from lyra.web.http.rate_limit import RateLimit
 from lyra.web.login.login_service import LoginService
 from lyra.web.login.session_store import MemoryTable, Pending, Session, SessionStore, Table
 
-_SESSIONS_EACH = 10  # browsers of one account
-_PENDING_SHARE = 10  # of all log-ins that have begun, one address may have this part
-_DONE_BY_ADDRESS = 5  # times what one account may, as with questions
+_SESSIONS_EACH = 10  # of one account, a session for each browser
+_PENDING_SHARE = 10  # one address may have one of so many parts of all begun log-ins
+_DONE_BY_ADDRESS = 5  # times the rate of one account, as with chats
 
 
 @asynccontextmanager
 async def open_logins(
     settings: Settings, lyra: Lyra, runs: RunRegistry, metrics: Metrics, *, terms: str
 ) -> AsyncIterator[LoginService | None]:
-    """The log-ins of the service; None without a client id. `terms`: what a listener agrees to."""
+    """Open the service's log-ins; None without a client id. `terms`: what a listener consents to."""
 
     async def forget(token: Token) -> bool:
         owner = lyra.listeners.key(token)
-        runs.stop_all(owner)  # in this very step the fetch is withdrawn too, before anything waits
+        runs.stop_all(owner)  # the fetch is withdrawn in the same step, before anything waits
         cleared = await lyra.listeners.clear(token)
         return await runs.end(owner) and cleared
 

@@ -1,4 +1,8 @@
-"""Log-ins by the secret ids of their cookies: hashed where they are kept, sealed where others read."""
+"""The session store: log-ins by the secret ids of their cookies.
+
+Ids are hashed where values are kept; in Redis, which others may read, values are sealed (encrypted)
+with a key that only the cookie's id completes.
+"""
 
 import secrets
 from collections import OrderedDict
@@ -24,9 +28,9 @@ _TRIES = 8
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to.
+    """One log-in. Times are in seconds since 1970; `agreed` holds the terms that were consented to.
 
-    `forgotten` counts how often everything held of the listener was. `renewer` is the process that
+    `forgotten` counts how often the listener's data were forgotten. `renewer` is the process that
     has asked for new tokens last. Of the account only keyed hashes are kept: `identity` is one for
     each choice of scopes, `account` the same for all of them. Version 0.1.0 had the name in the
     second place too, which is empty now, and nothing in the last.
@@ -50,7 +54,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return "Session(***)"
 
     def with_grant(self, grant: Grant, now: float) -> "Session":
-        """This session with new tokens; the old refresh token stays where none came."""
+        """Return this session with new tokens; the old refresh token stays if none came."""
         return replace(
             self,
             name=None,
@@ -63,16 +67,16 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def owner(self) -> str:
-        """Whose it is, for counting sessions by account: a hash that tells nobody the identity.
+        """The account, for counting its sessions: a hash that does not reveal the identity.
 
-        Whoever logs in chooses the scopes, in the address at Spotify: they make no other owner.
+        The scopes are no part of it: a listener may change them in the address at Spotify.
         """
         return name_of(self.account or self.identity)
 
     def token(
         self, now: float, *, confirm: Callable[[], Awaitable[None]] | None = None
     ) -> LoginToken:
-        """The token to read this listener with."""
+        """Return the token to read this listener with."""
         return LoginToken(self.access, self.identity, self.until - now, confirm=confirm)
 
 
@@ -114,10 +118,10 @@ class _Entry(NamedTuple):
 
 
 class MemoryTable:
-    """At most `most` values in this process, and `most_each` of one owner.
+    """At most `max_entries` values in this process, and `max_per_owner` of one owner.
 
-    Of too many values the least recently used goes; of too many of one owner the owner's oldest, so
-    that nobody pushes out what is another's by having ever more.
+    Of too many values the least recently used is evicted (LRU); of too many of one owner the owner's
+    oldest, so that no owner evicts the values of another by having ever more.
     """
 
     def __init__(self, max_entries: int, clock: Callable[[], float], *, max_per_owner: int) -> None:
@@ -125,13 +129,15 @@ class MemoryTable:
         self._max_per_owner = max_per_owner
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._owned: dict[str, dict[str, None]] = {}  # names by owner, oldest first; as in _held
+        self._owned: dict[
+            str, dict[str, None]
+        ] = {}  # names by owner, oldest first; the same as in _entries
 
     def __len__(self) -> int:
         return len(self._entries)
 
     async def read(self, name: str) -> bytes | None:
-        """The value of this name, which is recently used from now on."""
+        """Return the value of this name, and count it as recently used."""
         entry = self._entries.get(name)
         if entry is None:
             return None
@@ -153,24 +159,24 @@ class MemoryTable:
             self._drop(next(iter(self._entries)))
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
-        """Put the new value in the place of exactly the old one; False when that has changed."""
+        """Replace exactly the old value by the new one (compare and swap); False if it has changed."""
         if await self.read(name) != old:
             return False
         self._entries[name] = _Entry(new, self._clock() + ttl_s, self._entries[name].owner)
         return True
 
     async def take(self, name: str) -> bytes | None:
-        """The value of this name, which is gone with that."""
+        """Remove the value of this name, and return it."""
         value = await self.read(name)
         self._drop(name)
         return value
 
     async def leave(self, owner: str, name: str) -> None:
-        """Nothing to do: what is taken is its owner's no more."""
+        """Do nothing: a value that was taken is not counted any more."""
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:  # noqa: ARG002 - Table's signature
-        """Nothing to wait for: one process renews a session in one task."""
+        """Wait for nothing: one process renews a session in one task."""
         yield
 
     def _drop(self, name: str) -> None:
@@ -203,14 +209,14 @@ class SessionStore(Generic[Kept]):
 
     @property
     def recheck_delays_s(self) -> tuple[float, ...]:
-        """After which pauses to look whether another process has changed a value, if there are any.
+        """Pauses, in seconds, after which to check whether another process has changed a value.
 
-        They take turns; but who lost its turn without noticing may not have written yet.
+        A lock keeps the processes apart; but one that lost it without noticing may write late.
         """
         return (0.0, 0.25, 0.5) if self._secret else (0.0,)
 
     async def add(self, value: Kept) -> str:
-        """Keep a value; its id is 256 random bits."""
+        """Keep a value, and return its id of 256 random bits."""
         secret_id = secrets.token_urlsafe(_ID_BYTES)
         with _translate_outage():
             name, packed = name_of(secret_id), self._pack(secret_id, value)
@@ -218,25 +224,25 @@ class SessionStore(Generic[Kept]):
         return secret_id
 
     async def find(self, secret_id: str) -> Kept | None:
-        """What is kept under this id, if anything is."""
+        """Return the value of this id, if there is one."""
         kept = await self._read(secret_id)
         return kept[1] if kept else None
 
     async def take(self, secret_id: str) -> Kept | None:
-        """What was kept under this id, for one caller and once."""
+        """Remove the value of this id, and return it: to one caller, once."""
         if not _is_plausible(secret_id):
             return None
         with _translate_outage():
             packed = await self.table.take(name_of(secret_id))
             value = self._unpack(secret_id, packed)
         if value is not None:
-            # What was taken is the caller's, though the count of its owner stay one too high.
+            # The caller has the value, even if its owner's count stays one too high.
             with suppress(UnansweredError):
                 await self.table.leave(value.owner, name_of(secret_id))
         return value
 
     async def change(self, secret_id: str, update: Callable[[Kept], Kept]) -> Kept | None:
-        """Put another value in a value's place, whoever else changes it; None if it is gone."""
+        """Update a value, whatever other processes do meanwhile; None if it is gone."""
         for _ in range(_TRIES):
             kept = await self._read(secret_id)
             if kept is None:
@@ -251,7 +257,7 @@ class SessionStore(Generic[Kept]):
 
     @asynccontextmanager
     async def lock(self, secret_id: str) -> AsyncIterator[None]:
-        """Be the only process in such a block for this id."""
+        """Hold the lock of this id among all processes, for the length of the block."""
         with _translate_outage():
             async with self.table.lock(name_of(secret_id)):
                 yield
@@ -277,13 +283,13 @@ class SessionStore(Generic[Kept]):
         try:
             value = msgspec.msgpack.decode(packed or b"", type=self._kind)
         except ValueError:
-            return None  # not there, or nothing that was put there by this service
+            return None  # not there, or not written by this service
         return value if self._wall_clock() < value.until else None
 
 
 @contextmanager
 def _translate_outage() -> Iterator[None]:
-    """Turn a Redis that does not answer into an error for people."""
+    """Raise a Redis that does not answer as an error of the API."""
     try:
         yield
     except UnansweredError:
@@ -291,7 +297,7 @@ def _translate_outage() -> Iterator[None]:
 
 
 def name_of(secret_id: str) -> str:
-    """Under which name an id's value is kept. The id is random, so the hash needs no key."""
+    """Return the name that an id's value is kept under. The id is random, so the hash needs no key."""
     return blake2b(secret_id.encode(), digest_size=20, person=b"lyra-session").hexdigest()
 
 

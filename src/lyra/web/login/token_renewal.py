@@ -1,8 +1,8 @@
-"""The tokens of log-ins, renewed once, however many ask and in however many processes.
+"""Token renewal: a single flight (request coalescing) per session, among all processes.
 
-A refresh token serves once. So who asks with it says so in the session first (`renewer`), and if
-Spotify refuses a token that another process has asked with a moment ago, that process may hold the
-new ones and only be late in saying so: then nobody is signed out yet.
+A refresh token can be used once. So a process that uses it says so in the session first (`renewer`).
+If Spotify refuses a token that another process has used a moment ago, that process may have the new
+tokens and not have saved them yet: then the session is not ended.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from lyra.web.login.session_store import Session, SessionStore, name_of
 
 log = logging.getLogger(__name__)
 
-_RENEW_S = 60.0  # a reading of Spotify should not outlive its token
-_MIN_AGE_S = 30.0  # a token that Spotify refuses so soon is not mended by another one
-_LATE_S = 60.0  # for so long a process may be paused that has asked for new tokens
+_RENEW_S = 60.0  # a fetch should not outlive its token
+_MIN_AGE_S = 30.0  # a token that Spotify refuses so soon is not helped by another one
+_LATE_S = 60.0  # so long may a process be paused after it has asked for new tokens
 _SAVE_AGAIN_S = 0.25
 UNAVAILABLE = "Spotify's log-in does not answer right now. Try again in a moment."
 
 
 class TokenRenewer:
-    """Renews the tokens of one service's sessions; `end` ends one that cannot be renewed."""
+    """Renew the tokens of one service's sessions; `end` ends one that cannot be renewed."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class TokenRenewer:
         return len(self._running)
 
     async def is_due(self, session: Session) -> bool:
-        """Whether Spotify should not be read any more with the token that the session has."""
+        """Return whether Spotify should not be read any more with the token that the session has."""
         now = self._wall_clock()
         if session.access_until - now < _RENEW_S:
             return True
@@ -66,9 +66,9 @@ class TokenRenewer:
         return refused and now - session.issued_at >= _MIN_AGE_S
 
     async def renew(self, session_id: str, session: Session) -> Session:
-        """The session with new tokens, from the one task that gets them.
+        """Return the session with new tokens, from the one task that gets them.
 
-        Not the caller's own: a caller who leaves would take along tokens that nobody else has.
+        It is not the caller's own task: a cancelled caller would lose tokens that exist once.
 
         Raises:
             SessionEndedError: there is no such session, or Spotify has ended it.
@@ -109,7 +109,7 @@ class TokenRenewer:
         if not session.refresh:
             return await self._reload_or_end(
                 session_id, session
-            )  # Spotify gave none: nobody can renew it
+            )  # Spotify gave none: it cannot be renewed
         if not (late := self._may_be_late(session)):
             session = await self._announce(session_id)
         try:
@@ -124,12 +124,12 @@ class TokenRenewer:
         raise SpotifyUnavailableError(UNAVAILABLE, retry_after_s=failure.retry_after_s or 1)
 
     def _may_be_late(self, session: Session) -> bool:
-        """Whether another process may have asked with this refresh token, and not yet said so."""
+        """Return whether another process may have used this refresh token, and not saved the result."""
         elsewhere = session.renewer not in ("", self._process_id)
         return elsewhere and self._wall_clock() - session.renewing_since < _LATE_S
 
     async def _announce(self, session_id: str) -> Session:
-        """The session, in which it stands that this process is about to use its refresh token."""
+        """Record in the session that this process is about to use its refresh token, and return it."""
         now = self._wall_clock()
         kept = await self._sessions.change(
             session_id, lambda old: replace(old, renewer=self._process_id, renewing_since=now)
@@ -139,7 +139,7 @@ class TokenRenewer:
         return kept
 
     async def _save(self, session_id: str, grant: Grant) -> Session:
-        """The session with these tokens, kept: the old refresh token is dead by now."""
+        """Save the session with these tokens, and return it: the old refresh token is dead by now."""
         now = self._wall_clock()
         while True:
             try:
@@ -156,7 +156,7 @@ class TokenRenewer:
     async def _reload_or_end(
         self, session_id: str, session: Session, *, late: bool = False
     ) -> Session:
-        """The session as another process has renewed it; else its end, unless one is late."""
+        """Return the session as another process has renewed it; else end it, unless one may be late."""
         for pause_s in self._sessions.recheck_delays_s:
             await asyncio.sleep(pause_s)
             kept = await self._sessions.find(session_id)
@@ -169,7 +169,7 @@ class TokenRenewer:
         raise SessionEndedError
 
     async def close(self) -> None:
-        """Let tokens that are being renewed arrive; each has its deadline."""
+        """Wait for renewals under way; each has its deadline."""
         if self._running:
             await asyncio.wait(list(self._running.values()))
 

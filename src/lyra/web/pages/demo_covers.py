@@ -18,7 +18,7 @@ _PALETTES = (
 
 
 def draw_cover(name: str) -> bytes:
-    """A square picture as SVG, always the same for the same name."""
+    """Return a square picture as SVG, always the same for the same name."""
     seed = hashlib.sha256(name.encode()).digest()
     dark, warm, light = _PALETTES[seed[0] % len(_PALETTES)]
     ground, ink = (dark, light) if seed[1] % 2 else (light, dark)

@@ -36,7 +36,7 @@ _ISOLATION = {
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """The listener's page: the sky, and a chat."""
+    """Respond with the listener's page: the sky, and a chat."""
     if (redirect := redirect_to_loopback(request)) is not None:
         return redirect
     services = request.app[SERVICES]
@@ -50,12 +50,12 @@ async def page(request: web.Request) -> web.StreamResponse:
         ),
         token=escape(services.demo_token or "$SPOTIFY_TOKEN"),
     )
-    # In a demo every cover is drawn here: nothing is asked of another host.
+    # In a demo every cover is drawn here: the page loads nothing from another host.
     return _html_response(request, html, "" if services.demo else f" {_COVERS}")
 
 
 def _listener_html(services: Services) -> str:
-    """Who listens: in a demo one of several, to choose from."""
+    """Return the element that names the listener: in a demo a choice of several."""
     if not services.demo:
         return '<p class="who" id="who">Not connected</p>'
     options = "".join(
@@ -68,7 +68,7 @@ def _listener_html(services: Services) -> str:
 
 
 def _root_attributes(services: Services, failure: str) -> str:
-    """What the page's scripts need to know, as attributes of its root."""
+    """Return what the page's scripts have to know, as attributes of its root element."""
     attributes = {"model": services.generator.model.name, "context": services.settings.llm_context}
     if services.settings.public_path:
         attributes["base"] = services.settings.public_path
@@ -86,7 +86,7 @@ def _root_attributes(services: Services, failure: str) -> str:
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """The routes, and a console that shows a stream while it streams."""
+    """Respond with the routes, and a console that shows a stream while it streams."""
     services = request.app[SERVICES]
     html = services.files.docs.substitute(
         assets=services.files.assets.base_path(services.settings.public_path),
@@ -99,18 +99,18 @@ async def docs(request: web.Request) -> web.StreamResponse:
 
 
 async def style(request: web.Request) -> web.StreamResponse:
-    """A style sheet or picture of the pages."""
+    """Respond with a style sheet, script or picture of the pages."""
     return request.app[SERVICES].files.assets.respond(request, request.match_info["name"])
 
 
 async def script(request: web.Request) -> web.StreamResponse:
-    """A script of the listener's page, as it was written."""
+    """Respond with a module of the listener's page."""
     name = f"js/{request.match_info['name']}"
     return request.app[SERVICES].files.assets.respond(request, name)
 
 
 async def demo_cover(request: web.Request) -> web.StreamResponse:
-    """A cover of invented music; in a demo alone."""
+    """Respond with a cover of invented music; in a demo alone."""
     if not request.app[SERVICES].demo:
         raise NotFoundError
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -119,7 +119,7 @@ async def demo_cover(request: web.Request) -> web.StreamResponse:
 
 
 async def openapi(request: web.Request) -> web.StreamResponse:
-    """The description of every route."""
+    """Respond with the OpenAPI document."""
     return json_bytes(request.app[SERVICES].files.description)
 
 
