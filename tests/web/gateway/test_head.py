@@ -67,7 +67,7 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
 
 async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service: Service) -> None:
     async with connected(service) as (reader, writer):
-        asked = request_bytes(
+        request = request_bytes(
             service,
             "POST",
             "/lyra/init",
@@ -75,5 +75,5 @@ async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service:
             "Accept: text/event-stream",
             "Connection: keep-alive",
         )
-        writer.write(asked.replace(b" HTTP/1.1", b" HTTP/1.0"))
+        writer.write(request.replace(b" HTTP/1.1", b" HTTP/1.0"))
         assert (await reader.read()).endswith(b"data: [DONE]\n\n")

@@ -13,8 +13,8 @@ HEADS = 1000
 class House:
     """Connections that are named by letters of their clients: `a1`, `a2`, `b1`."""
 
-    def __init__(self, most: int, trusted: Iterable[str] = ()) -> None:
-        self.table = ConnectionTable(most, HEADS)
+    def __init__(self, max_connections: int, trusted: Iterable[str] = ()) -> None:
+        self.table = ConnectionTable(max_connections, HEADS)
         self.trusted = frozenset(trusted)
         self.open: dict[str, One] = {}
         self.gone: list[str] = []

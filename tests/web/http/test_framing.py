@@ -109,12 +109,12 @@ def test_a_head_is_as_long_as_it_may_be_and_no_byte_longer() -> None:
 
 
 def test_a_head_that_drips_has_the_same_bound() -> None:
-    framing, given = Framing(MOST), 0
+    framing, fed = Framing(MOST), 0
     while not framing.too_long:
         framing.feed(b"x")
-        given += len(framing.next_piece())
+        fed += len(framing.next_piece())
 
-    assert given == MOST
+    assert fed == MOST
 
 
 def test_what_stands_between_pieces_of_a_body_has_a_bound_and_the_body_has_none() -> None:

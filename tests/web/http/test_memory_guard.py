@@ -61,11 +61,11 @@ async def test_x9_at_nine_tenths_listeners_are_let_go_and_read_again_later(start
     await full(service, 0.89)
     kept = service.services.lyra.listeners.stats()["entries"]
     await full(service, 0.91)
-    left = service.services.lyra.listeners.stats()["entries"]
+    entries = service.services.lyra.listeners.stats()["entries"]
     await full(service, 0.5)
     again = await init(service)
 
-    assert (kept, left) == (1, 0)
+    assert (kept, entries) == (1, 0)
     assert again.json["cache"]["state"] == "miss"
 
 
@@ -98,9 +98,9 @@ def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
         (tmp_path / name).write_text(text)
     settings = Settings(workers=2)
 
-    found = within_memory_limit(settings, group=tmp_path, machine=8 * GIB)
+    limited = within_memory_limit(settings, group=tmp_path, machine=8 * GIB)
 
-    assert found.max_memory_bytes == bound // 2
+    assert limited.max_memory_bytes == bound // 2
 
 
 def test_a_bound_that_was_set_stays() -> None:
