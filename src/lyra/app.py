@@ -1,4 +1,4 @@
-"""Builds the service: every part once, closed in reverse."""
+"""Build the service: every part once, closed in reverse."""
 
 import asyncio
 import time
@@ -25,21 +25,21 @@ from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
 from lyra.settings import Settings
 from lyra.tracing import Tracer
-from lyra.web.context import SERVICES, Persona, Services
+from lyra.web.context import SERVICES, Files, Persona, Services
 from lyra.web.gateway.middleware import Middleware, add_default_headers
 from lyra.web.gateway.prebuilt_response import prebuilt_head
 from lyra.web.gateway.requests import MAX_BODY_BYTES
 from lyra.web.http.access_log import RequestLog, log_request
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import trusted_networks
-from lyra.web.http.event_stream import StreamMonitor
 from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
+from lyra.web.http.stream_monitor import StreamMonitor
 from lyra.web.http.watchdog import Watchdog
 from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.open_logins import open_logins
 from lyra.web.pages.handlers import read_files
-from lyra.web.routes import ROUTES
+from lyra.web.routes import ROUTES, describe_routes
 
 _CHATS_OF_AN_ADDRESS = 5  # times what one token may
 _NEW_TOKENS_OF_AN_ADDRESS = 20
@@ -56,7 +56,7 @@ def create_app(
     traces: Tracer | None = None,
     early: bool = False,
 ) -> web.Application:
-    """The service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
+    """Return the service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
 
     With `personas` every answer is labelled as being about an invented listener. `early`: it may
     be served before it is ready, while the model's client is still being imported.
@@ -73,65 +73,69 @@ def create_app(
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
-        bodies_awaited = BodyLimit(settings)
+        awaited_bodies = BodyLimit(settings)
         watchdog = Watchdog(metrics, settings.stall_s)
         async with (
             open_lyra(settings, metrics, clock=clock, wall_clock=wall_clock, rng=rng) as lyra,
             open_model(settings) as model,
             _open_runs(settings, lyra, metrics, clock) as runs,
-            _ticking(settings) as ticker,
-            _budgeting(settings, lyra, wall_clock) as budget,
+            _open_stream_monitor(settings) as stream_monitor,
+            _open_quota(settings, lyra, wall_clock) as budget,
             watchdog.watching(),
-            _within_memory(settings, lyra, bodies_awaited) as memory,
+            _open_memory_guard(settings, lyra, awaited_bodies) as memory_guard,
             open_logins(
                 login_settings, lyra, runs, metrics, terms=_terms(settings, model)
             ) as logins,
         ):
             if isinstance(model, LazyModel) and not early:
                 await model.wait_loaded()
-            metrics.register_callback("lyra_places", edge.places.stats)
-            metrics.register_callback("lyra_bodies", bodies_awaited.stats)
+            metrics.register_callback("lyra_places", middleware.limiter.stats)
+            metrics.register_callback("lyra_bodies", awaited_bodies.stats)
             app[SERVICES] = Services(
                 settings=settings,
                 metrics=metrics,
                 lyra=lyra,
-                speaker=_speaker(settings, model, lyra, budget, rng, demo=bool(personas)),
+                generator=_make_generator(settings, model, lyra, budget, rng, demo=bool(personas)),
                 runs=runs,
-                ticker=ticker,
+                stream_monitor=stream_monitor,
                 watchdog=watchdog,
-                memory=memory,
-                chats=limit(1, "rate"),
-                addresses=limit(_CHATS_OF_AN_ADDRESS, "address"),
-                resumes=limit(1, "rate"),
-                newcomers=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
-                endings=limit(_CHATS_OF_AN_ADDRESS, "address"),
-                bodies_there=BodyLimit(settings),
-                bodies_awaited=bodies_awaited,
+                memory_guard=memory_guard,
+                chat_limit=limit(1, "rate"),
+                address_limit=limit(_CHATS_OF_AN_ADDRESS, "address"),
+                resume_limit=limit(1, "rate"),
+                new_token_limit=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
+                ending_limit=limit(_CHATS_OF_AN_ADDRESS, "address"),
+                arrived_bodies=BodyLimit(settings),
+                awaited_bodies=awaited_bodies,
                 trusted=trusted_networks(settings.trusted_proxies),
                 static_head=prebuilt_head(settings),
-                outbox=WriteCoalescer(asyncio.get_running_loop()),
-                files=await asyncio.to_thread(read_files, settings.public_path),
+                write_coalescer=WriteCoalescer(asyncio.get_running_loop()),
+                files=await asyncio.to_thread(_read_files, settings),
                 logins=logins,
                 personas=tuple(personas),
             )
             yield
 
-    edge = Middleware(settings, metrics.requests, request_log, traces)
+    middleware = Middleware(settings, metrics.requests, request_log, traces)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
-    app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[middleware.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)
     app.on_response_prepare.append(add_default_headers)
     app.on_shutdown.append(_drain)
-    app.add_routes(ROUTES)
+    app.add_routes(route.definition() for route in ROUTES)
     return app
 
 
+def _read_files(settings: Settings) -> Files:
+    return read_files(describe_routes(settings.public_path))
+
+
 def _terms(settings: Settings, model: ChatModel) -> str:
-    """What a listener agrees to: which model gets how much, and at whose host."""
+    """Return what a listener consents to: which model gets how much, and at whose host."""
     return "\n".join((model.name, settings.provider or "", settings.llm_context))
 
 
-def _speaker(
+def _make_generator(
     settings: Settings, model: ChatModel, lyra: Lyra, budget: TokenQuota, rng: Random, *, demo: bool
 ) -> AnswerGenerator:
     breaker = CircuitBreaker("the model", time.monotonic)
@@ -142,7 +146,7 @@ def _speaker(
 
 
 @asynccontextmanager
-async def _budgeting(
+async def _open_quota(
     settings: Settings, lyra: Lyra, wall_clock: Callable[[], float]
 ) -> AsyncIterator[TokenQuota]:
     budget = TokenQuota(
@@ -162,9 +166,9 @@ async def _budgeting(
 async def _open_runs(
     settings: Settings, lyra: Lyra, metrics: Metrics, clock: Callable[[], float]
 ) -> AsyncIterator[RunRegistry]:
-    elsewhere = None
+    replicator = None
     if lyra.redis is not None and settings.secret is not None:
-        elsewhere = RunReplicator(
+        replicator = RunReplicator(
             SharedRuns(lyra.redis),
             settings.secret,
             keep_s=settings.run_keep_s,
@@ -172,7 +176,7 @@ async def _open_runs(
             longest_s=settings.answer_timeout_s + settings.spotify_timeout_s,
         )
     supervisor = RunSupervisor(settings.answer_timeout_s, clock=clock)
-    runs = RunRegistry(settings, elsewhere, supervisor)
+    runs = RunRegistry(settings, replicator, supervisor)
     metrics.register_callback("lyra_runs", runs.stats)
     metrics.register_callback("lyra_overdue", supervisor.stats)
     async with supervisor.supervise():
@@ -183,24 +187,24 @@ async def _open_runs(
 
 
 @asynccontextmanager
-async def _ticking(settings: Settings) -> AsyncIterator[StreamMonitor]:
-    ticker = StreamMonitor(settings)
-    async with background(ticker.run()):
-        yield ticker
+async def _open_stream_monitor(settings: Settings) -> AsyncIterator[StreamMonitor]:
+    monitor = StreamMonitor(settings)
+    async with background(monitor.run()):
+        yield monitor
 
 
 @asynccontextmanager
-async def _within_memory(
+async def _open_memory_guard(
     settings: Settings, lyra: Lyra, bodies: BodyLimit
 ) -> AsyncIterator[MemoryGuard]:
-    memory = MemoryGuard(settings.max_memory_bytes, lyra.listeners.evict_all, bodies.drop)
-    lyra.metrics.register_callback("lyra_memory", memory.stats)
-    async with memory.watching():
-        yield memory
+    guard = MemoryGuard(settings.max_memory_bytes, lyra.listeners.evict_all, bodies.drop)
+    lyra.metrics.register_callback("lyra_memory", guard.stats)
+    async with guard.watching():
+        yield guard
 
 
 async def _drain(app: web.Application) -> None:
-    """Let answers, and fetches that somebody waits for, end in time; then tell who still waits."""
+    """Let answers and awaited fetches end within the drain time, then fail those that still wait."""
     services, clock = app[SERVICES], asyncio.get_running_loop().time
     until = clock() + services.settings.drain_s
     await services.runs.drain()

@@ -397,7 +397,7 @@ async def test_the_days_tokens_are_counted_by_all_processes_together(
         for service in (first, second):
             await init(service, tokens[1])
         answered = await chat(first, tokens[0])
-        await first.services.speaker.quota.close()  # what it has to tell is told
+        await first.services.generator.quota.close()  # what it has to tell is told
         refused = await chat(second, tokens[1])
 
     assert answered.status == 200

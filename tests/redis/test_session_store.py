@@ -266,7 +266,7 @@ async def test_a_dump_of_redis_tells_nothing_of_a_log_in(
     await anna.to_spotify()
     logins = services[0].services.logins
     assert logins is not None
-    session = await logins.session(anna.session_id or "")
+    session = await logins.find_session(anna.session_id or "")
     assert session is not None
     everything = await dump(server)
 

@@ -53,7 +53,7 @@ async def in_use(anna: Visitor, services: tuple[Service, Service]) -> None:
     assert (await anna.go("GET", path, headers=OWN)).status == 200
     await anna.to_spotify()
     for service in services:
-        await service.services.speaker.quota.close()  # what it has to tell is told
+        await service.services.generator.quota.close()  # what it has to tell is told
 
 
 def refused(services: tuple[Service, Service]) -> int:

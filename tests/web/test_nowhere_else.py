@@ -38,15 +38,15 @@ async def test_no_address_in_an_answer_or_a_question_is_called(start: Start) -> 
             app.router.add_get(f"/v1/me{path}", answer)
         async with TestServer(app) as spotify:
             service = await start(spotify_api_url=str(spotify.make_url("/v1")))
-            told = await init(service)
-            asked = {
+            loaded = await init(service)
+            question = {
                 "message": f"Vesna? See {recorder.url}",
                 "attachments": [{"url": recorder.url}],
             }
-            stream = read_stream(await chat(service, body=asked))
+            stream = read_stream(await chat(service, body=question))
             profile = await call(service, "GET", "/lyra/profile", headers=service.headers())
 
-    assert {each["status"] for each in told.json["sections"].values()} == {"ok"}
+    assert {each["status"] for each in loaded.json["sections"].values()} == {"ok"}
     assert stream.ending == "stop"
     assert profile.status == 200
     assert recorder.connections == 0

@@ -42,8 +42,8 @@ def within(spans: Sequence[ReadableSpan], cause: ReadableSpan) -> list[ReadableS
 
 
 def one(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
-    (found,) = [each for each in spans if each.name == name]
-    return found
+    (span,) = [each for each in spans if each.name == name]
+    return span
 
 
 async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_model(
@@ -73,7 +73,7 @@ async def test_no_span_holds_a_token_a_name_or_a_word(
     start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
 ) -> None:
     service = await start(traces=traces, model="fault:errmid")
-    told = (await init(service)).json
+    payload = (await init(service)).json
     stream = read_stream(await chat(service, body=SECRET_QUESTION))
     await call(service, "GET", "/lyra/chat/my-private-chat/stream", headers=service.headers())
     await service.stop()
@@ -81,8 +81,8 @@ async def test_no_span_holds_a_token_a_name_or_a_word(
 
     assert stream.ending == "llm_unavailable"
     assert "POST /lyra/chat" in seen
-    shown = [sandbox_token(), "Zanzibar", "my-private-chat", stream.text, told["profile"]["id"]]
-    for secret in [*shown, told["profile"]["display_name"]]:
+    shown = [sandbox_token(), "Zanzibar", "my-private-chat", stream.text, payload["profile"]["id"]]
+    for secret in [*shown, payload["profile"]["display_name"]]:
         assert secret
         assert secret not in seen
 

@@ -46,8 +46,8 @@ async def asked(service: Service, seed: int = 7, message: str = "Hello?") -> Ans
 
 
 async def dependency(service: Service, name: str) -> dict[str, Any]:
-    told: dict[str, Any] = (await call(service, "GET", "/readyz")).json["dependencies"][name]
-    return told
+    payload: dict[str, Any] = (await call(service, "GET", "/readyz")).json["dependencies"][name]
+    return payload
 
 
 def told_in_html(status: int) -> Reply:

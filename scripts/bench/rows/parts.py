@@ -26,8 +26,9 @@ from lyra.web.api.listener import init_body
 from lyra.web.context import SERVICES
 from lyra.web.gateway.middleware import Middleware
 from lyra.web.gateway.prebuilt_response import prebuilt_bytes
-from lyra.web.gateway.requests import bearer
-from lyra.web.gateway.server import MAX_HEAD_BYTES, Runner
+from lyra.web.gateway.requests import read_bearer
+from lyra.web.gateway.server import Runner
+from lyra.web.gateway.timed_protocol import MAX_HEAD_BYTES
 from lyra.web.http.framing import Framing
 
 TIMES, REPEATS = 2_000, 15
@@ -88,22 +89,22 @@ def _of(runner: Runner, edge: Middleware, text: str) -> dict[str, Part]:
     return {
         "aiohttp's parser: the request's head": parsed,
         "framing: what is a head, what waits": lambda: _framed(request),
-        "the token out of its header": lambda: bearer(asked.headers),
+        "the token out of its header": lambda: read_bearer(asked.headers),
         "the key that it is kept under": lambda: listeners.key(token),
         "the look-up, with that key": lambda: _at_once(listeners.lookup(token)),
         "the body, with its `cache` object": lambda: init_body(entry, visit),
         "head and body in one": lambda: prebuilt_bytes(head, body, "-"),
-        "the request's id": lambda: edge.id_for(asked.headers),
+        "the request's id": lambda: edge.request_id_for(asked.headers),
         "metrics and log line": lambda: edge.record("POST", "/lyra/init", 200, 0.0, "-"),
     }
 
 
 def _framed(request: bytes) -> None:
     framing = Framing(MAX_HEAD_BYTES)
-    framing.take(request)
-    framing.piece()
-    framing.begun(0)
-    framing.answered()
+    framing.feed(request)
+    framing.next_piece()
+    framing.begin_request(0)
+    framing.end_response()
 
 
 def _at_once(visiting: Coroutine[Any, Any, Lookup]) -> Lookup:

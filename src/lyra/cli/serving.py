@@ -77,7 +77,7 @@ async def serve_until_stopped(
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
-            model = app[SERVICES].speaker.model
+            model = app[SERVICES].generator.model
             if isinstance(model, LazyModel) and not await _done(model.wait_loaded(), stop):
                 return 0
             gc.freeze()
@@ -86,7 +86,7 @@ async def serve_until_stopped(
             await stop.wait()
             sd_notify(process_manager(), "STOPPING=1")
             _say(why, lambda _: "lyra: stopping; live answers may finish")
-            await runner.leave()
+            await runner.begin_shutdown()
             app[SERVICES].runs.draining = True
     return 0
 
@@ -265,7 +265,7 @@ def _greeting(services: Services, port: int, admin: int | None, why: str) -> str
     url = f"http://{reachable_at(services.settings.host, port)}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
-    model = services.speaker.model
+    model = services.generator.model
     kind = "DEMO (an invented listener)" if services.demo else "serving real Spotify data"
     lines = [f"Lyra {__version__}: {kind} on {url}"]
     if why:

@@ -1,4 +1,4 @@
-"""What the handlers need, built once by `lyra.app` and frozen."""
+"""The services that all handlers share, built once by `lyra.app` and frozen."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.web.http.body_limit import BodyLimit
 from lyra.web.http.client_ip import Network
-from lyra.web.http.event_stream import StreamMonitor
 from lyra.web.http.memory_guard import MemoryGuard
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.http.static_files import Assets
+from lyra.web.http.stream_monitor import StreamMonitor
 from lyra.web.http.watchdog import Watchdog
 from lyra.web.http.write_coalescer import WriteCoalescer
 from lyra.web.login.login_service import LoginService
@@ -45,31 +45,31 @@ class Persona(NamedTuple):
 class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
-    `leaving` is set once the process is told to end: it is not ready any more, and every answer
-    closes its connection. `chats` is the rate of a listener, `addresses`, `newcomers` and `endings`
-    (of answers and of what is held) are rates of an address. `head` begins every answer that is
-    ready-made, `outbox` sends the words of streams.
+    `shutting_down` is set once the process is asked to end: it is not ready any more, and every
+    response closes its connection. `chat_limit` and `resume_limit` are rates of a listener,
+    `address_limit`, `new_token_limit` and `ending_limit` (stops and forgets) are rates of an address.
+    `static_head` begins every prebuilt response, `write_coalescer` sends the tokens of streams.
     """
 
     settings: Settings
     metrics: Metrics
     lyra: Lyra
-    speaker: AnswerGenerator
+    generator: AnswerGenerator
     runs: RunRegistry
-    chats: RateLimit
-    addresses: RateLimit
-    newcomers: RateLimit
-    resumes: RateLimit
-    endings: RateLimit
-    bodies_there: BodyLimit
-    bodies_awaited: BodyLimit
+    chat_limit: RateLimit
+    address_limit: RateLimit
+    new_token_limit: RateLimit
+    resume_limit: RateLimit
+    ending_limit: RateLimit
+    arrived_bodies: BodyLimit
+    awaited_bodies: BodyLimit
     trusted: tuple[Network, ...]
-    ticker: StreamMonitor
+    stream_monitor: StreamMonitor
     watchdog: Watchdog
-    memory: MemoryGuard
+    memory_guard: MemoryGuard
     files: Files
     static_head: bytes
-    outbox: WriteCoalescer
+    write_coalescer: WriteCoalescer
     logins: LoginService | None
     personas: tuple[Persona, ...]
     shutting_down: asyncio.Event = field(default_factory=asyncio.Event)

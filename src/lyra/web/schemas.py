@@ -1,6 +1,6 @@
-"""The bodies of answers as types, for /openapi.json alone: nothing is encoded with them.
+"""The bodies of responses as types, for /openapi.json alone: nothing is encoded with them.
 
-The answers themselves are written where they are made, some of them once per listener and as bytes.
+The responses themselves are encoded where they are made, some of them once per listener.
 Tests hold what the service sends against these types.
 """
 
@@ -24,11 +24,11 @@ from lyra.listening.models import (
 
 
 def error_kinds(root: type[LyraError] = LyraError) -> dict[str, type[LyraError]]:
-    """Every error that a caller can tell apart, by code; of several with one code the widest."""
-    found = {root.code: root}
+    """Return every error that a client can tell apart, by code; of several with one code the widest."""
+    kinds = {root.code: root}
     for kind in root.__subclasses__():
-        found = {**error_kinds(kind), **found}
-    return found
+        kinds = {**error_kinds(kind), **kinds}
+    return kinds
 
 
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
@@ -69,7 +69,7 @@ class CacheState(Struct):
 
 
 class ListenerProfile(Struct):
-    """Who listens."""
+    """The listener."""
 
     id: str
     display_name: str | None
@@ -151,7 +151,7 @@ class PersonaShape(Struct):
 
 
 class Agreement(Struct):
-    """What the listener was shown when they agreed; what is left out is taken to be so."""
+    """What the listener was shown when they consented; members that are left out count as right."""
 
     model: str | None = None
     context: str | None = None
@@ -159,7 +159,7 @@ class Agreement(Struct):
 
 
 class SessionAnswer(Struct):
-    """Who is logged in. `connect`: whether one can be. `context`: what of the data the model gets.
+    """The log-in. `connect`: whether there can be one. `context`: what of the data the model gets.
 
     `provider`: the host that the model is asked at; absent where no model is asked.
     """
@@ -178,7 +178,7 @@ class SessionAnswer(Struct):
 
 
 class StatusAnswer(Struct):
-    """What is held for a token. The last three are told where something is held."""
+    """What is cached for a token. The last three members are there where something is."""
 
     cache_ready: bool
     cache_status: Literal["fresh", "stale", "empty"]
@@ -226,7 +226,7 @@ class StartCache(CacheState, kw_only=True):
 
 
 class StartMetadata(Struct):
-    """What is known when the answer begins. `demo` is told where the listener is invented."""
+    """What is known when the answer begins. `demo` is there where the listener is invented."""
 
     model: str
     offline: bool
@@ -254,7 +254,7 @@ class AbortMetadata(FinishMetadata, kw_only=True):
 
 
 class StatusData(Struct):
-    """What is being done; `section`, `status` and `ms` come as each Spotify call ends."""
+    """What is going on; `section`, `status` and `ms` come as each Spotify call ends."""
 
     phase: Literal["loading_listening", "thinking"]
     section: SectionName | UnsetType = UNSET
@@ -269,7 +269,7 @@ class Alive(Struct):
 
 
 class SpotifyState(Struct):
-    """How the calls to Spotify have gone lately; it is paused on its own wish, resting on ours."""
+    """How the calls to Spotify have gone lately. `paused`: Spotify asked for it; `resting`: the circuit is open."""
 
     state: Literal["ok", "failing", "resting", "paused"]
     failing: tuple[str, ...] | UnsetType = UNSET
@@ -278,7 +278,7 @@ class SpotifyState(Struct):
 
 
 class ModelState(Struct):
-    """Who writes the answers; `offline` means no language model does."""
+    """The model that writes the answers; `offline`: no language model does."""
 
     name: str
     offline: bool

@@ -105,10 +105,10 @@ async def test_an_answer_without_a_word_is_a_finished_run(start: Start) -> None:
         service = await start(llm_base_url=model.url)
         events = events_of(await post(service, PATH, INPUT))
 
-    *_, noticed, begun, told, ended, finished = events
+    *_, noticed, begun, content, ended, finished = events
     assert [event["type"] for event in events[:2]] == ["RUN_STARTED", "CUSTOM"]
     assert (noticed["name"], noticed["value"]) == ("lyra.notice", EMPTY)
-    assert (begun["type"], told["delta"]) == ("TEXT_MESSAGE_START", EMPTY)
+    assert (begun["type"], content["delta"]) == ("TEXT_MESSAGE_START", EMPTY)
     assert (ended["type"], finished["type"]) == ("TEXT_MESSAGE_END", "RUN_FINISHED")
 
 
@@ -141,10 +141,10 @@ FIRST = {"id": "m0", "role": "user", "content": "Hello."}
 async def test_only_the_words_of_user_and_assistant_reach_the_model(
     start: Start, message: dict[str, Any]
 ) -> None:
-    asked = {"id": "m2", "role": "user", "content": [{"type": "text", "text": ASKED}]}
+    question = {"id": "m2", "role": "user", "content": [{"type": "text", "text": ASKED}]}
     async with scripted_model(streaming(words("Yes."), stopped())) as model:
         service = await start(llm_base_url=model.url)
-        body = {**INPUT, "messages": [FIRST, {"id": "m1", **message}, asked]}
+        body = {**INPUT, "messages": [FIRST, {"id": "m1", **message}, question]}
         events = events_of(await post(service, PATH, body))
 
     assert text_of(events) == "Yes."

@@ -95,9 +95,9 @@ async def test_a_stopped_answer_tells_what_it_has_cost(start: Start) -> None:
             await stop(service, "chat-1")
             seen += await response.read()
 
-    [told] = read_body(seen).of("message-metadata")
-    assert told["messageMetadata"]["usage"] == {"inputTokens": 321, "outputTokens": 2}
-    assert told["messageMetadata"]["first_token_ms"] > 0
+    [metadata] = read_body(seen).of("message-metadata")
+    assert metadata["messageMetadata"]["usage"] == {"inputTokens": 321, "outputTokens": 2}
+    assert metadata["messageMetadata"]["first_token_ms"] > 0
 
 
 @pytest.mark.parametrize("fault", ["hanghead", "pings", "hang"])
@@ -311,12 +311,12 @@ async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
 async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:
     service = await start(runs_max_bytes=8_000)
     answers = [await chat(service) for _ in range(8)]
-    found = [(await resume(service, run_of(answer.body))).status for answer in answers]
+    statuses = [(await resume(service, run_of(answer.body))).status for answer in answers]
 
     stats = service.services.runs.stats()
     assert 0 < stats["kept"] < 8
     assert stats["kept_bytes"] <= 8_000
-    assert found == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
+    assert statuses == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
 
 
 async def test_forgetting_a_listener_forgets_the_answers_and_nobody_elses(

@@ -33,8 +33,8 @@ async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
     for token in TOKENS:
         await init(service, token)
     long = {**QUESTION, "message": "x" * 24_000}
-    async with chatting(service, TOKENS[0], long) as left:
-        await read_until(left, b"thinking")
+    async with chatting(service, TOKENS[0], long) as response:
+        await read_until(response, b"thinking")
         await sandbox.stats.until(lambda stats: stats.model_open == 1)
     await sandbox.stats.until(lambda stats: stats.model_open == 0)
 
@@ -42,7 +42,7 @@ async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
     assert (refused.status, refused.json["error"]["reason"]) == (429, "daily_budget")
     assert int(refused.headers["Retry-After"]) > 1
     assert sandbox.stats.model_calls == 1
-    assert service.services.speaker.quota.stats()["held"] == 0
+    assert service.services.generator.quota.stats()["held"] == 0
 
 
 async def test_tokens_whose_account_spotify_does_not_name_share_the_tokens_of_one_account(

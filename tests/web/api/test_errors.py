@@ -51,11 +51,11 @@ def check_error(answer: Answer, code: str) -> dict[str, Any]:
 
 
 def _kinds(root: type[LyraError] = LyraError) -> dict[str, type[LyraError]]:
-    found = {root.code: root}
+    kinds = {root.code: root}
     for kind in root.__subclasses__():
         for code, each in _kinds(kind).items():
-            found.setdefault(code, each)
-    return found
+            kinds.setdefault(code, each)
+    return kinds
 
 
 KINDS = _kinds()
@@ -332,9 +332,9 @@ async def test_a_rejected_token_is_asked_about_once_in_a_while(
 ) -> None:
     token = sandbox_token(7, "expired")
     await init(service, token)
-    asked = sandbox.stats.total
+    calls = sandbox.stats.total
 
     answer = await init(service, token)
 
     check_error(answer, "spotify_token_rejected")
-    assert sandbox.stats.total == asked
+    assert sandbox.stats.total == calls

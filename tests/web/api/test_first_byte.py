@@ -47,13 +47,13 @@ async def test_an_init_stream_of_a_held_listener_is_as_complete(
     service: Service, sandbox: Sandbox
 ) -> None:
     await init(service)
-    asked = sandbox.stats.total
+    calls = sandbox.stats.total
 
     *sections, ready = events(await init(service, Accept=EVENTS))
 
     assert {one["name"] for one in sections} == set(SECTIONS)
     assert (ready["type"], ready["cache"]["state"]) == ("ready", "hit")
-    assert sandbox.stats.total == asked
+    assert sandbox.stats.total == calls
 
 
 async def test_an_init_stream_names_the_section_that_is_missing(service: Service) -> None:
@@ -112,8 +112,8 @@ async def test_a_rejection_after_the_first_byte_is_an_event_of_the_chat(
 
     stream = read_stream(await chat(service, token))
 
-    told = stream.of("data-error")[0]["data"]
-    assert (told["code"], told["action"]) == ("spotify_token_rejected", "reauthorize")
+    error = stream.of("data-error")[0]["data"]
+    assert (error["code"], error["action"]) == ("spotify_token_rejected", "reauthorize")
     assert sandbox.stats.model_calls == 0
 
 

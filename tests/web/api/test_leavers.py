@@ -151,7 +151,7 @@ async def test_a_place_is_free_again_once_its_reader_has_left(
 
 
 async def test_a_reader_who_does_not_read_is_cut_off(start: Start) -> None:
-    left = asyncio.Event()
+    closed = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = await opened(request)
@@ -159,7 +159,7 @@ async def test_a_reader_who_does_not_read_is_cut_off(start: Start) -> None:
             while True:
                 await response.write(words("w" * 65_536))
         finally:
-            left.set()
+            closed.set()
 
     async with scripted_model(endless) as model:
         service = await start(
@@ -168,7 +168,7 @@ async def test_a_reader_who_does_not_read_is_cut_off(start: Start) -> None:
         async with connected(service) as (_, writer):
             writer.transport.pause_reading()  # type: ignore[attr-defined]
             writer.write(chat_bytes(service))
-            await left.wait()
+            await closed.wait()
 
         assert (await call(service, "GET", "/healthz")).status == 200
 

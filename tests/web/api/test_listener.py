@@ -40,28 +40,28 @@ async def test_the_status_of_a_held_listener_is_fresh_and_fetches_nothing(
     service: Service, sandbox: Sandbox
 ) -> None:
     await init(service)
-    asked = sandbox.stats.total
+    calls = sandbox.stats.total
 
-    told = (await status(service)).json
+    payload = (await status(service)).json
 
-    assert (told["cache_ready"], told["cache_status"]) == (True, "fresh")
-    assert told["age_s"] < 60 < told["expires_in_s"] <= 3600
-    assert told["top_artists_count"] == 50
-    assert sandbox.stats.total == asked == 5
+    assert (payload["cache_ready"], payload["cache_status"]) == (True, "fresh")
+    assert payload["age_s"] < 60 < payload["expires_in_s"] <= 3600
+    assert payload["top_artists_count"] == 50
+    assert sandbox.stats.total == calls == 5
 
 
 async def test_an_init_tells_who_it_is_and_what_was_read(service: Service) -> None:
-    told = (await init(service, LEGACY)).json
+    payload = (await init(service, LEGACY)).json
 
-    assert told["success"] is True
-    assert told["summary"]
-    assert set(told["profile"]) == {"id", "display_name", "image"}
-    assert told["genre_analysis"]["genres"]
-    assert {name: one["status"] for name, one in told["sections"].items()} == dict.fromkeys(
+    assert payload["success"] is True
+    assert payload["summary"]
+    assert set(payload["profile"]) == {"id", "display_name", "image"}
+    assert payload["genre_analysis"]["genres"]
+    assert {name: one["status"] for name, one in payload["sections"].items()} == dict.fromkeys(
         SECTIONS, "ok"
     )
-    assert told["cache"]["state"] == "miss"
-    assert told["cache"]["spotify_calls"] == 5
+    assert payload["cache"]["state"] == "miss"
+    assert payload["cache"]["spotify_calls"] == 5
 
 
 async def test_a_second_init_is_a_hit(service: Service, sandbox: Sandbox) -> None:
@@ -86,21 +86,21 @@ async def test_many_first_requests_are_one_fetch(service: Service, sandbox: Sand
 
 
 async def test_a_cold_profile_is_loaded_and_complete(service: Service) -> None:
-    told = (await profile(service, LEGACY)).json
+    payload = (await profile(service, LEGACY)).json
 
-    assert told["success"] is True
-    assert [len(told[name]) for name in ("top_artists", "top_tracks", "recently_played")] == [
+    assert payload["success"] is True
+    assert [len(payload[name]) for name in ("top_artists", "top_tracks", "recently_played")] == [
         50,
         50,
         50,
     ]
-    assert len(told["plays_by_hour"]) == 24
-    assert sum(told["plays_by_hour"]) == 50
-    assert told["playlists"]
-    assert told["genre_analysis"]["genres"]
-    assert 3 <= len(told["suggestions"]) <= 4
-    assert set(told["sections"]) == set(SECTIONS)
-    assert told["cache"]["state"] == "miss"
+    assert len(payload["plays_by_hour"]) == 24
+    assert sum(payload["plays_by_hour"]) == 50
+    assert payload["playlists"]
+    assert payload["genre_analysis"]["genres"]
+    assert 3 <= len(payload["suggestions"]) <= 4
+    assert set(payload["sections"]) == set(SECTIONS)
+    assert payload["cache"]["state"] == "miss"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.login.login_service import TROUBLES
+from lyra.web.login.login_service import FAILURE_MESSAGES
 from tests.conftest import APP, Service, Start
 from tests.support.calls import call, raw, request_bytes
 from tests.support.visitors import ANNA, BORIS, OWN, Clock, Visitor
@@ -24,29 +24,29 @@ async def anna(service: Service) -> AsyncIterator[Visitor]:
 
 
 async def test_the_way_to_spotify_has_state_challenge_and_the_least_scopes(anna: Visitor) -> None:
-    asked = (await anna.to_spotify()).query
+    query = (await anna.to_spotify()).query
 
-    assert asked["client_id"] == APP
-    assert asked["code_challenge_method"] == "S256"
-    assert len(asked["code_challenge"]) == 43
-    assert asked["redirect_uri"] == f"{anna.service.url}/auth/callback"
-    assert asked["scope"].split() == [
+    assert query["client_id"] == APP
+    assert query["code_challenge_method"] == "S256"
+    assert len(query["code_challenge"]) == 43
+    assert query["redirect_uri"] == f"{anna.service.url}/auth/callback"
+    assert query["scope"].split() == [
         "user-top-read",
         "user-read-recently-played",
         "playlist-read-private",
         "playlist-read-collaborative",
     ]
-    assert asked["state"] == anna.cookie("lyra_state")
+    assert query["state"] == anna.cookie("lyra_state")
 
 
 async def test_a_log_in_ends_on_the_page_without_a_name(anna: Visitor) -> None:
     assert await anna.log_in() == "/"
 
-    told = await anna.session()
-    assert told["signed_in"]
-    assert "name" not in told
-    assert not told["consented"]
-    assert "user-top-read" in told["scopes"]
+    session = await anna.session()
+    assert session["signed_in"]
+    assert "name" not in session
+    assert not session["consented"]
+    assert "user-top-read" in session["scopes"]
     assert anna.cookie("lyra_state") is None
 
 
@@ -59,8 +59,8 @@ async def test_nothing_is_read_before_the_listener_agrees(anna: Visitor, sandbox
     assert {each.json["error"]["action"] for each in refused} == {"consent"}
     assert sandbox.stats.total == before
 
-    told = await anna.session()
-    shown = {name: told[name] for name in ("model", "context", "provider")}
+    session = await anna.session()
+    shown = {name: session[name] for name in ("model", "context", "provider")}
     assert (await anna.post("/auth/consent", json=shown)).status == 204
     assert (await anna.session())["consented"]
     assert (await anna.init()).status == 200
@@ -97,8 +97,8 @@ async def test_on_https_the_cookies_are_secure_and_bound_to_the_host(
     (cookie,) = answer.headers.getall("Set-Cookie")
     assert cookie.startswith("__Host-lyra-state=")
     assert {"Secure", "Path=/"} <= {part.strip() for part in cookie.split(";")}
-    asked = URL(answer.headers["Location"]).query
-    assert asked["redirect_uri"] == "https://app.invalid/auth/callback"
+    query = URL(answer.headers["Location"]).query
+    assert query["redirect_uri"] == "https://app.invalid/auth/callback"
 
 
 async def test_a_second_log_in_has_another_id_and_ends_the_first(anna: Visitor) -> None:
@@ -194,7 +194,7 @@ async def test_what_goes_wrong_at_spotify_is_a_sentence_on_the_page(
         assert visitor.session_id is None
         page = await visitor.go("GET", where)
 
-    assert TROUBLES[trouble].replace("'", "&#x27;").encode() in page.body
+    assert FAILURE_MESSAGES[trouble].replace("'", "&#x27;").encode() in page.body
 
 
 async def test_an_accounts_server_that_is_away(start: Start) -> None:
@@ -300,11 +300,11 @@ async def test_without_a_client_id_there_is_no_log_in(start: Start) -> None:
 
 async def test_a_demo_has_personas_and_no_log_in(start: Start) -> None:
     service = await start(demo_token=ANNA, spotify_client_id=APP)
-    told = (await call(service, "GET", "/auth/session")).json
+    session = (await call(service, "GET", "/auth/session")).json
 
-    assert told["demo"]
-    assert not told["connect"]
-    assert [each["token"] for each in told["demo_tokens"]] == [ANNA]
+    assert session["demo"]
+    assert not session["connect"]
+    assert [each["token"] for each in session["demo_tokens"]] == [ANNA]
     assert (await call(service, "GET", "/auth/login")).status == 404
 
 

@@ -45,13 +45,13 @@ def reasons_of(chunks: list[dict[str, Any]]) -> list[str | None]:
 async def test_without_stream_the_answer_is_one_json_object(service: Service) -> None:
     answer = await post(service, PATH, {"messages": [USER]})
 
-    told = answer.json
+    completion = answer.json
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert (told["object"], told["model"]) == ("chat.completion", "lyra")
-    assert told["choices"][0]["message"]["role"] == "assistant"
-    assert told["choices"][0]["message"]["content"].startswith("Your top artist")
-    assert told["choices"][0]["finish_reason"] == "stop"
-    used = told["usage"]
+    assert (completion["object"], completion["model"]) == ("chat.completion", "lyra")
+    assert completion["choices"][0]["message"]["role"] == "assistant"
+    assert completion["choices"][0]["message"]["content"].startswith("Your top artist")
+    assert completion["choices"][0]["finish_reason"] == "stop"
+    used = completion["usage"]
     assert used["total_tokens"] == used["prompt_tokens"] + used["completion_tokens"]
     assert used["prompt_tokens"] > used["completion_tokens"] > 0
 
@@ -268,10 +268,10 @@ async def test_it_asks_spotify_for_nothing_that_another_wire_has_loaded(
     service: Service, sandbox: Sandbox
 ) -> None:
     await init(service)
-    asked = sandbox.stats.total
+    calls = sandbox.stats.total
     await post(service, PATH, STREAMED)
 
-    assert sandbox.stats.total == asked == 5
+    assert sandbox.stats.total == calls == 5
 
 
 @asynccontextmanager
@@ -285,13 +285,13 @@ async def client_of(service: Service, token: str | None = None) -> AsyncIterator
 
 async def test_openais_client_reads_a_whole_answer(service: Service) -> None:
     async with client_of(service) as client:
-        told = await client.chat.completions.create(
+        completion = await client.chat.completions.create(
             model="lyra", messages=[{"role": "user", "content": ASKED}]
         )
 
-    assert (told.choices[0].message.content or "").startswith("Your top artist")
-    assert told.usage is not None
-    assert told.usage.total_tokens > 0
+    assert (completion.choices[0].message.content or "").startswith("Your top artist")
+    assert completion.usage is not None
+    assert completion.usage.total_tokens > 0
 
 
 async def test_openais_client_reads_a_stream(service: Service) -> None:

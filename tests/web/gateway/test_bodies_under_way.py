@@ -9,7 +9,7 @@ import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.gateway.requests import BODY_ROUTES
-from lyra.web.openapi.operations import OPERATIONS
+from lyra.web.routes import ROUTES
 from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
 from tests.support.visitors import Visitor
@@ -154,7 +154,7 @@ async def test_all_together_may_have_so_many_bytes_of_bodies_under_way(
 
 
 def test_the_routes_that_read_a_body_are_known() -> None:
-    reading = {each.path for each in OPERATIONS if each.bodies}
+    reading = {route.path for route in ROUTES if route.bodies}
 
     # On all others a body is counted as long as it stays unread.
     assert reading == BODY_ROUTES
@@ -183,8 +183,8 @@ async def test_a_body_that_the_route_does_not_read_counts_while_it_is_there(
 
 async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None:
     service = await start(max_memory_bytes=64 * MIB, trusted_proxies=("127.0.0.1",))
-    service.services.memory.resident = lambda: 0
-    await service.services.memory.look()
+    service.services.memory_guard.resident = lambda: 0
+    await service.services.memory_guard.check()
     async with slow(service) as clients:
         for number in range(8):
             await clients.begin(f"Content-Length: {MIB}", address=f"10.0.0.{number}")

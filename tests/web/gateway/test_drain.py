@@ -115,7 +115,7 @@ async def test_a_service_that_is_down_takes_no_connection(start: Start) -> None:
 
 
 async def test_a_drain_closes_the_models_calls(start: Start) -> None:
-    left = asyncio.Event()
+    closed = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = await opened(request)
@@ -123,7 +123,7 @@ async def test_a_drain_closes_the_models_calls(start: Start) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            left.set()
+            closed.set()
         return response
 
     async with scripted_model(endless) as model:
@@ -131,7 +131,7 @@ async def test_a_drain_closes_the_models_calls(start: Start) -> None:
         async with chatting(service) as response:
             await read_until(response, b"text-delta")
             await service.stop()
-            await left.wait()
+            await closed.wait()
 
 
 ASKED = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -172,6 +172,6 @@ async def test_what_is_on_its_way_when_the_process_leaves_is_answered(
                 assert (await read_answer(reader)).headers.get("Connection") != "close"
             writer.write(before)
             asking = tasks.create_task(ask(reader, writer))
-            await runner.leave()
+            await runner.begin_shutdown()
             await runner.cleanup()
             assert await asking == b""

@@ -6,6 +6,7 @@ from aiohttp import web
 from lyra.sandbox import sandbox_token
 from lyra.web.context import SERVICES
 from lyra.web.http.event_stream import EventStream
+from lyra.web.openapi.route import Route
 from lyra.web.routes import ROUTES
 from tests.conftest import Service, Start
 from tests.support.calls import chatting, connected, read_answer, read_until, request_bytes
@@ -14,7 +15,7 @@ from tests.web.gateway.test_requests import auth
 PLACES = {"{run}": "talk", "{version}": "1", "{name}": "main.js"}
 
 
-def path_of(route: web.RouteDef) -> str:
+def path_of(route: Route) -> str:
     path = route.path
     for place, value in PLACES.items():
         path = path.replace(place, value)
@@ -52,18 +53,21 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
 ) -> None:
     async def streaming(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
-        async with EventStream(request, services.ticker, services.outbox) as stream:
+        async with EventStream(
+            request, services.stream_monitor, services.write_coalescer
+        ) as stream:
             await stream.open()
             return await stream.close()
 
-    monkeypatch.setattr("lyra.app.ROUTES", (*ROUTES, web.get("/stream", streaming)))
+    route = Route("GET", "/stream", streaming, "Stream.", {}, "service")
+    monkeypatch.setattr("lyra.app.ROUTES", (*ROUTES, route))
 
     assert await head_of(await start(), "/stream") == 405
 
 
 async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service: Service) -> None:
     async with connected(service) as (reader, writer):
-        asked = request_bytes(
+        request = request_bytes(
             service,
             "POST",
             "/lyra/init",
@@ -71,5 +75,5 @@ async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service:
             "Accept: text/event-stream",
             "Connection: keep-alive",
         )
-        writer.write(asked.replace(b" HTTP/1.1", b" HTTP/1.0"))
+        writer.write(request.replace(b" HTTP/1.1", b" HTTP/1.0"))
         assert (await reader.read()).endswith(b"data: [DONE]\n\n")

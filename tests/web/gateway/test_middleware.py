@@ -172,9 +172,9 @@ async def test_a_preflight_of_a_listed_origin_is_granted_without_a_token(
     assert {"authorization", "content-type"} <= allowed
 
 
-async def preflight(service: Service, origin: str, *asked: str) -> Answer:
+async def preflight(service: Service, origin: str, *requested: str) -> Answer:
     lines = [f"Origin: {origin}", "Access-Control-Request-Method: POST"]
-    lines += [f"Access-Control-Request-Headers: {each}" for each in asked]
+    lines += [f"Access-Control-Request-Headers: {each}" for each in requested]
     return await raw(service, request_bytes(service, "OPTIONS", "/v1/chat/completions", *lines))
 
 

@@ -41,10 +41,10 @@ async def test_an_answer_that_is_ready_made_is_like_any_other(warm: Service) -> 
 
 
 def without_ages(answer: Answer) -> dict[str, Any]:
-    told: dict[str, Any] = answer.json
-    assert told["cache"].pop("age_s") in range(60)
-    assert told["cache"].pop("expires_in_s") in range(1, 3601)
-    return told
+    payload: dict[str, Any] = answer.json
+    assert payload["cache"].pop("age_s") in range(60)
+    assert payload["cache"].pop("expires_in_s") in range(1, 3601)
+    return payload
 
 
 def fixed(answer: Answer) -> dict[str, str]:

@@ -29,9 +29,9 @@ JSON = "Content-Type: application/json"
 
 def lacks_canary(answer: Answer, logged: pytest.LogCaptureFixture, canary: str = CANARY) -> bool:
     """Whether the canary is neither in the answer nor in any record of any logger."""
-    told = logged.text + repr([(each.msg, each.args) for each in logged.records])
-    assert told.strip("[]"), "nothing was logged, so nothing was checked"
-    return canary not in told and canary.encode() not in answer.everything
+    text = logged.text + repr([(each.msg, each.args) for each in logged.records])
+    assert text.strip("[]"), "nothing was logged, so nothing was checked"
+    return canary not in text and canary.encode() not in answer.everything
 
 
 BAD_HEADERS: dict[str, tuple[list[str | bytes], str]] = {
@@ -159,10 +159,10 @@ async def test_the_content_type_of_an_empty_body_is_ignored(service: Service) ->
     headers = service.headers(**{"Content-Type": "text/plain"})
 
     loaded = await call(service, "POST", "/lyra/init", headers=headers)
-    asked = await post(service, b"", **{"Content-Type": "text/plain"})
+    response = await post(service, b"", **{"Content-Type": "text/plain"})
 
     assert loaded.status == 200
-    check_error(asked, "invalid_json")
+    check_error(response, "invalid_json")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity", "x"])
@@ -338,9 +338,9 @@ async def test_a_long_talk_is_not_held_for_as_long_as_its_answer_takes(
         try:
             writer.write(sent)
             await reader.readuntil(b"One")  # of an answer that now goes on for ever
-            held, most = tracemalloc.get_traced_memory()
+            held, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
 
-    assert most > len(body)
+    assert peak > len(body)
     assert held < len(body)

@@ -39,13 +39,13 @@ async def long_answers(
     start: Start, header_timeout_s: float = SHORT_S
 ) -> AsyncIterator[tuple[Service, asyncio.Event, list[int]]]:
     """A service with short deadlines whose answers end only when the event is set; those begun."""
-    told, begun = asyncio.Event(), list[int]()
+    all_sent, begun = asyncio.Event(), list[int]()
 
     async def wait(request: web.Request) -> web.StreamResponse:
         response = await opened(request)
         await response.write(words("One "))
         begun.append(1)
-        await told.wait()
+        await all_sent.wait()
         await response.write(words("word.") + stopped())
         return response
 
@@ -59,9 +59,9 @@ async def long_answers(
         )
         assert (await init(service)).status == 200
         try:
-            yield service, told, begun
+            yield service, all_sent, begun
         finally:
-            told.set()
+            all_sent.set()
 
 
 async def asked_in_two(service: Service, wire: bytes, at: int, sending: asyncio.Semaphore) -> bytes:
@@ -82,7 +82,7 @@ async def test_wherever_a_request_is_cut_its_answer_has_its_ending(
     start: Start, chunked: bool, pipelined: bool
 ) -> None:
     """With 0 to 2 ms between the two pieces, and another request in front of it and behind it."""
-    async with long_answers(start, LASTING_S) as (service, told, begun):
+    async with long_answers(start, LASTING_S) as (service, all_sent, begun):
         before = probe(service) if pipelined else b""
         wire = before + question(service, chunked=chunked) + probe(service)
         cuts, sending = range(1, len(wire)), asyncio.Semaphore(4)
@@ -90,7 +90,7 @@ async def test_wherever_a_request_is_cut_its_answer_has_its_ending(
             asking = [tasks.create_task(asked_in_two(service, wire, at, sending)) for at in cuts]
             await until(lambda: len(begun) == len(cuts))
             await asyncio.sleep(1.5 * LASTING_S)  # a deadline that should not be has passed
-            told.set()
+            all_sent.set()
 
     for each in asking:
         answer = each.result()
@@ -124,13 +124,13 @@ async def test_half_a_head_behind_an_answer_that_lasts_is_timed_from_its_end(
     start: Start, kind: str
 ) -> None:
     async with (
-        long_answers(start) as (service, told, begun),
+        long_answers(start) as (service, all_sent, begun),
         connected(service) as (reader, writer),
     ):
         writer.write(question(service, chunked=kind == "chunks") + b"GET /he")
         await until(lambda: bool(begun))
         await asyncio.sleep(2 * SHORT_S)
-        told.set()
+        all_sent.set()
         assert (await ended(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
 
 

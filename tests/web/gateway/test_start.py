@@ -13,12 +13,12 @@ async def test_it_is_alive_before_and_ready_only_after_the_models_client_is_made
     settings = Settings(llm_base_url="http://127.0.0.1:9", allowed_hosts=("127.0.0.1",))
     app = create_app(settings, early=True)
     async with TestClient(TestServer(app)) as http:
-        model = app[SERVICES].speaker.model
+        model = app[SERVICES].generator.model
         alive, early = await http.get("/healthz"), await http.get("/readyz")
-        told = (await early.json())["dependencies"]["model"]
+        state = (await early.json())["dependencies"]["model"]
         assert isinstance(model, LazyModel)
         await model.wait_loaded()
         ready = await http.get("/readyz")
 
     assert (alive.status, early.status, ready.status) == (200, 503, 200)
-    assert told["state"] == "starting"
+    assert state["state"] == "starting"

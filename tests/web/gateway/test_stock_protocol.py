@@ -35,7 +35,7 @@ async def stock(start: Start, monkeypatch: pytest.MonkeyPatch) -> Service:
 async def test_the_log_says_once_that_it_was_not_tried(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "lyra.web.gateway.server")
+    caplog.set_level(logging.WARNING, "lyra.web.gateway.timed_protocol")
     await init(await start())
     assert caplog.messages == []
     monkeypatch.setattr(aiohttp, "__version__", "3.99.0")
@@ -48,7 +48,9 @@ async def test_the_log_says_once_that_it_was_not_tried(
 async def test_a_name_that_aiohttp_no_longer_has_means_the_stock_protocol(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("lyra.web.gateway.server._USED", frozenset({"finish_response", "gone"}))
+    monkeypatch.setattr(
+        "lyra.web.gateway.timed_protocol._USED", frozenset({"finish_response", "gone"})
+    )
     service = await start(header_timeout_s=0.05)
 
     assert (await init(service)).status == 200

@@ -62,7 +62,7 @@ async def test_a_chunk_that_is_none_is_a_400_and_the_last_answer(
     async with connected(service) as (reader, writer):
         writer.write(head(service, "/lyra/chat"))
         if cut:
-            await until(lambda: service.services.bodies_awaited.stats()["waiting"] == 1)
+            await until(lambda: service.services.awaited_bodies.stats()["waiting"] == 1)
         writer.write(BAD[bad])
         answer = await read_answer(reader)
         behind = await reader.read()

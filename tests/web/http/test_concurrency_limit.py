@@ -35,7 +35,7 @@ def test_places_are_never_lost_and_go_to_who_came_first(steps: list[str]) -> Non
         async with asyncio.TaskGroup() as tasks:
             for step in steps:
                 if step == "take":
-                    waiting.append(tasks.create_task(places.take()))
+                    waiting.append(tasks.create_task(places.take_slot()))
                 elif step == "give" and held:
                     held.pop().release()
                 elif step == "leave" and waiting:
@@ -61,7 +61,7 @@ class Crowd:
         self.left: list[asyncio.Task[Slot]] = []
 
     def take(self) -> None:
-        self._ask(self.places.take())
+        self._ask(self.places.take_slot())
 
     def retake(self) -> None:
         """Wait for a body: give the place back, and take it again."""
@@ -106,7 +106,7 @@ class Crowd:
 
 
 async def again(place: Slot) -> Slot:
-    await place.retake()
+    await place.reacquire()
     return place
 
 
@@ -141,8 +141,8 @@ def test_in_any_order_of_coming_giving_leaving_and_time_no_place_is_lost_or_doub
 @virtual
 async def test_who_leaves_as_a_place_is_given_back_gets_none_and_loses_none(first: str) -> None:
     places = ConcurrencyLimiter(Settings(max_in_flight=1, max_waiting=5, waiting_s=1))
-    held = await places.take()
-    waiting = asyncio.get_running_loop().create_task(places.take())
+    held = await places.take_slot()
+    waiting = asyncio.get_running_loop().create_task(places.take_slot())
     await asyncio.sleep(0)
     for act in (
         (waiting.cancel, held.release) if first == "leaves" else (held.release, waiting.cancel)

@@ -13,8 +13,8 @@ HEADS = 1000
 class House:
     """Connections that are named by letters of their clients: `a1`, `a2`, `b1`."""
 
-    def __init__(self, most: int, trusted: Iterable[str] = ()) -> None:
-        self.table = ConnectionTable(most, HEADS)
+    def __init__(self, max_connections: int, trusted: Iterable[str] = ()) -> None:
+        self.table = ConnectionTable(max_connections, HEADS)
         self.trusted = frozenset(trusted)
         self.open: dict[str, One] = {}
         self.gone: list[str] = []
@@ -31,14 +31,14 @@ class House:
 
     def rest(self, *names: str) -> None:
         for name in names:
-            self.table.rests(self.open[name])
+            self.table.mark_idle(self.open[name])
 
     def work(self, *names: str) -> None:
         for name in names:
-            self.table.works(self.open[name])
+            self.table.mark_working(self.open[name])
 
     def hold(self, name: str, of_head: int) -> None:
-        self.table.holds(self.open[name], of_head)
+        self.table.set_head_bytes(self.open[name], of_head)
 
 
 class One:
@@ -46,7 +46,7 @@ class One:
         self.name = name
         self.house = house
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         del self.house.open[self.name]
         self.house.gone.append(self.name)
 
@@ -80,7 +80,7 @@ def test_a_full_table_closes_the_longest_at_rest_of_who_has_the_most() -> None:
     house.come("d1", "a1", "a2", "b1", "b2", "c1", "c2", "d2")
     house.work("b1", "b2")
     house.rest("d1", "a2", "a1", "c1", "c2")
-    house.table.leave(house.open.pop("d2"))
+    house.table.remove(house.open.pop("d2"))
     house.come("e1")
 
     assert house.come("f1") == [True]
@@ -172,15 +172,15 @@ def test_whatever_happens_the_bounds_hold_and_who_works_stays(
         elif name in house.open:
             one = house.open[name]
             if event == "leave":
-                house.table.leave(house.open.pop(name))
+                house.table.remove(house.open.pop(name))
                 working.discard(name)
             elif event == "hold":
-                house.table.holds(one, size)
+                house.table.set_head_bytes(one, size)
                 if name in house.gone and name not in house.open:
                     working.discard(name)
             else:
-                {"rest": house.table.rests, "wait": house.table.waits}.get(
-                    event, house.table.works
+                {"rest": house.table.mark_idle, "wait": house.table.mark_waiting}.get(
+                    event, house.table.mark_working
                 )(one)
                 working = working - {name} if event != "work" else working | {name}
         stats = house.table.stats()

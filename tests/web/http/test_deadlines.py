@@ -12,16 +12,18 @@ LIMITS = Limits(head_s=10, idle_s=75, write_s=20, linger_s=0.5)
 Event = Callable[[Deadlines, float], object]
 
 EVENTS: dict[str, Event] = {
-    "part": lambda it, now: it.part_of_head(now),
-    "whole": lambda it, now: it.head_whole(now),
-    "begun": lambda it, _: it.begun(),
-    "ready": lambda it, now: it.answering(now),
-    "answered": lambda it, now: it.answered(now, body_due=False, part_of_head=False),
-    "answered, body due": lambda it, now: it.answered(now, body_due=True, part_of_head=False),
-    "answered, head behind": lambda it, now: it.answered(now, body_due=False, part_of_head=True),
-    "body": lambda it, now: it.body_whole(now, part_of_head=False),
-    "body, head behind": lambda it, now: it.body_whole(now, part_of_head=True),
-    "refused": lambda it, now: it.refused(now),
+    "part": lambda it, now: it.begin_head(now),
+    "whole": lambda it, now: it.end_head(now),
+    "begun": lambda it, _: it.begin_request(),
+    "ready": lambda it, now: it.begin_response(now),
+    "answered": lambda it, now: it.end_response(now, body_due=False, part_of_head=False),
+    "answered, body due": lambda it, now: it.end_response(now, body_due=True, part_of_head=False),
+    "answered, head behind": lambda it, now: it.end_response(
+        now, body_due=False, part_of_head=True
+    ),
+    "body": lambda it, now: it.end_body(now, part_of_head=False),
+    "body, head behind": lambda it, now: it.end_body(now, part_of_head=True),
+    "refused": lambda it, now: it.refuse(now),
 }
 
 
@@ -88,17 +90,17 @@ def test_who_drips_has_no_more_time_than_who_is_silent(pieces: int) -> None:
 def test_it_ends_at_its_deadline_and_not_before() -> None:
     it = after("part")
 
-    assert not it.passed(109.9, progress=False)
-    assert it.passed(110, progress=False)
+    assert not it.has_passed(109.9, progress=False)
+    assert it.has_passed(110, progress=False)
 
 
 def test_a_reader_who_takes_something_has_more_time_for_the_rest() -> None:
     it = after("whole", "begun", "ready")
 
-    assert not it.passed(123, progress=True)
+    assert not it.has_passed(123, progress=True)
     assert it.at == 143
-    assert it.passed(143, progress=False)
+    assert it.has_passed(143, progress=False)
 
 
 def test_progress_gives_a_head_no_more_time() -> None:
-    assert after("part").passed(110, progress=True)
+    assert after("part").has_passed(110, progress=True)

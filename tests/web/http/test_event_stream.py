@@ -71,10 +71,10 @@ def test_the_checker_refuses_a_stream_that_breaks_a_rule(body: bytes) -> None:
 async def test_a_cold_chat_tells_of_each_section_and_then_answers(service: Service) -> None:
     stream = read_stream(await chat(service))
 
-    told = [part["data"] for part in stream.of("data-status")]
+    statuses = [part["data"] for part in stream.of("data-status")]
     assert stream.ending == "stop"
-    assert {one["section"] for one in told if "section" in one} == set(SECTIONS)
-    assert [one["phase"] for one in told if "section" not in one] == [
+    assert {one["section"] for one in statuses if "section" in one} == set(SECTIONS)
+    assert [one["phase"] for one in statuses if "section" not in one] == [
         "loading_listening",
         "thinking",
     ]
@@ -83,7 +83,7 @@ async def test_a_cold_chat_tells_of_each_section_and_then_answers(service: Servi
 
 async def test_a_warm_chat_asks_spotify_for_nothing(service: Service, sandbox: Sandbox) -> None:
     await init(service)
-    asked = sandbox.stats.total
+    calls = sandbox.stats.total
 
     stream = read_stream(await chat(service))
 
@@ -91,15 +91,15 @@ async def test_a_warm_chat_asks_spotify_for_nothing(service: Service, sandbox: S
     assert stream.metadata["cache"]["state"] == "hit"
     assert stream.metadata["cache"]["spotify_calls"] == 0
     assert [part["data"]["phase"] for part in stream.of("data-status")] == ["thinking"]
-    assert sandbox.stats.total == asked
+    assert sandbox.stats.total == calls
 
 
 async def test_finish_tells_usage_and_times(service: Service) -> None:
     stream = read_stream(await chat(service))
 
-    told = stream.parts[-1]["messageMetadata"]
-    assert told["usage"]["inputTokens"] > 0
-    assert 0 <= told["first_token_ms"] <= told["duration_ms"]
+    metadata = stream.parts[-1]["messageMetadata"]
+    assert metadata["usage"]["inputTokens"] > 0
+    assert 0 <= metadata["first_token_ms"] <= metadata["duration_ms"]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ async def test_finish_tells_usage_and_times(service: Service) -> None:
 async def test_a_listener_who_lacks_a_section_is_answered(service: Service, fault: str) -> None:
     stream = read_stream(await chat(service, sandbox_token(7, "typical", "legacy", fault)))
 
-    told = [part["data"] for part in stream.of("data-status")]
+    statuses = [part["data"] for part in stream.of("data-status")]
     assert stream.ending == "stop"
-    assert [one["status"] != "ok" for one in told if "section" in one].count(True) == 1
+    assert [one["status"] != "ok" for one in statuses if "section" in one].count(True) == 1
 
 
 FAULTS = {

@@ -35,8 +35,8 @@ class Server:
         self.given: list[bytes] = [b""]
 
     def come(self, data: bytes) -> None:
-        self.framing.take(data)
-        while piece := self.framing.piece():
+        self.framing.feed(data)
+        while piece := self.framing.next_piece():
             self.given[-1] += piece
             self._look()
 
@@ -45,18 +45,18 @@ class Server:
         got = self.given[-1]
         if got == head:
             assert self.framing.waits
-            assert self.framing.piece() == b"", "a request that is begun has its turn"
-            self.framing.begun(length)
+            assert self.framing.next_piece() == b"", "a request that is begun has its turn"
+            self.framing.begin_request(length)
             if self.early or not body:
-                self.framing.answered()
+                self.framing.end_response()
         elif self.framing.end_unknown:
-            self.framing.grew()
+            self.framing.note_body_progress()
         if got == head + body:
             if self.framing.end_unknown:
-                self.framing.body_over()
+                self.framing.end_body()
             if body and not self.early:
                 assert self.framing.waits
-                self.framing.answered()
+                self.framing.end_response()
             self.todo.pop(0)
             self.given.append(b"")
 
@@ -72,28 +72,28 @@ def test_however_they_are_cut_each_request_is_given_whole_and_in_its_turn(
         server.come(wire[begin:end])
 
     assert server.given == [*(head + body for head, body, _ in requests), b""]
-    assert (server.framing.held, server.framing.no_body) == (0, 0)
+    assert (server.framing.held, server.framing.head_bytes) == (0, 0)
     assert server.framing.head_due
 
 
 def test_what_comes_behind_a_request_waits_for_its_answer() -> None:
     framing = Framing(MOST)
-    framing.take(HEAD + b"GET /he")
-    assert framing.piece() == HEAD
-    framing.begun(0)
+    framing.feed(HEAD + b"GET /he")
+    assert framing.next_piece() == HEAD
+    framing.begin_request(0)
 
-    assert (framing.piece(), framing.held, framing.no_body) == (b"", 7, 7)
-    framing.answered()
-    assert (framing.piece(), framing.held, framing.no_body) == (b"GET /he", 0, 7)
+    assert (framing.next_piece(), framing.held, framing.head_bytes) == (b"", 7, 7)
+    framing.end_response()
+    assert (framing.next_piece(), framing.held, framing.head_bytes) == (b"GET /he", 0, 7)
 
 
 @pytest.mark.parametrize("body", [1, None], ids=["length", "chunks"])
 def test_the_next_head_waits_for_a_body_that_nobody_reads(body: int | None) -> None:
     framing = Framing(MOST)
-    framing.take(HEAD)
-    assert framing.piece() == HEAD
-    framing.begun(body)
-    framing.answered()
+    framing.feed(HEAD)
+    assert framing.next_piece() == HEAD
+    framing.begin_request(body)
+    framing.end_response()
 
     assert framing.body_due
     assert not framing.head_due
@@ -102,44 +102,44 @@ def test_the_next_head_waits_for_a_body_that_nobody_reads(body: int | None) -> N
 def test_a_head_is_as_long_as_it_may_be_and_no_byte_longer() -> None:
     fits, longer = Framing(len(HEAD)), Framing(len(HEAD) - 1)
     for framing in (fits, longer):
-        framing.take(HEAD)
+        framing.feed(HEAD)
 
-    assert (fits.piece(), fits.too_long) == (HEAD, False)
-    assert (longer.piece(), longer.too_long) == (b"", True)
+    assert (fits.next_piece(), fits.too_long) == (HEAD, False)
+    assert (longer.next_piece(), longer.too_long) == (b"", True)
 
 
 def test_a_head_that_drips_has_the_same_bound() -> None:
-    framing, given = Framing(MOST), 0
+    framing, fed = Framing(MOST), 0
     while not framing.too_long:
-        framing.take(b"x")
-        given += len(framing.piece())
+        framing.feed(b"x")
+        fed += len(framing.next_piece())
 
-    assert given == MOST
+    assert fed == MOST
 
 
 def test_what_stands_between_pieces_of_a_body_has_a_bound_and_the_body_has_none() -> None:
     framing = Framing(MOST)
-    framing.take(HEAD)
-    framing.piece()
-    framing.begun(None)
-    framing.take(b"x" * 10 * MOST)
-    assert len(framing.piece()) == 10 * MOST
-    framing.grew()
+    framing.feed(HEAD)
+    framing.next_piece()
+    framing.begin_request(None)
+    framing.feed(b"x" * 10 * MOST)
+    assert len(framing.next_piece()) == 10 * MOST
+    framing.note_body_progress()
 
     assert not framing.too_long
-    framing.take(b"X-Trailer: " + b"x" * MOST)
-    framing.piece()
+    framing.feed(b"X-Trailer: " + b"x" * MOST)
+    framing.next_piece()
     assert framing.too_long
 
 
 def test_line_breaks_before_a_head_are_nothing() -> None:
     framing = Framing(MOST)
     for _ in range(3):
-        framing.take(b"\r\n\r\n\n")
-    assert (framing.piece(), framing.held, framing.no_body) == (b"", 0, 0)
-    framing.take(b"\r\n" + HEAD)
-    assert framing.piece() == HEAD
-    framing.begun(0)
-    framing.take(b"\r\n")
+        framing.feed(b"\r\n\r\n\n")
+    assert (framing.next_piece(), framing.held, framing.head_bytes) == (b"", 0, 0)
+    framing.feed(b"\r\n" + HEAD)
+    assert framing.next_piece() == HEAD
+    framing.begin_request(0)
+    framing.feed(b"\r\n")
 
     assert framing.held == 0

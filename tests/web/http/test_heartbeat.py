@@ -64,7 +64,7 @@ async def test_a_call_that_blocks_in_a_model_is_an_error(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await init(service)
-    monkeypatch.setattr(type(service.services.speaker.model), "open", blocking_open)
+    monkeypatch.setattr(type(service.services.generator.model), "open", blocking_open)
 
     check_error(await chat(service), "internal")
     assert "BlockingError" in caplog.text

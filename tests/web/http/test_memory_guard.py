@@ -19,9 +19,9 @@ BOUND = 100 * GIB
 
 async def full(service: Service, part: float) -> None:
     """Let the process seem to have this part of its bound."""
-    memory = service.services.memory
+    memory = service.services.memory_guard
     memory.resident = lambda: int(part * BOUND)
-    await memory.look()
+    await memory.check()
 
 
 async def test_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
@@ -61,11 +61,11 @@ async def test_at_nine_tenths_listeners_are_let_go_and_read_again_later(start: S
     await full(service, 0.89)
     kept = service.services.lyra.listeners.stats()["entries"]
     await full(service, 0.91)
-    left = service.services.lyra.listeners.stats()["entries"]
+    entries = service.services.lyra.listeners.stats()["entries"]
     await full(service, 0.5)
     again = await init(service)
 
-    assert (kept, left) == (1, 0)
+    assert (kept, entries) == (1, 0)
     assert again.json["cache"]["state"] == "miss"
 
 
@@ -80,7 +80,7 @@ async def test_without_a_bound_memory_is_not_looked_at(start: Start) -> None:
     service = await start()
 
     assert (await init(service)).status == 200
-    assert service.services.memory.stats()["bound_bytes"] == 0
+    assert service.services.memory_guard.stats()["bound_bytes"] == 0
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
         (tmp_path / name).write_text(text)
     settings = Settings(workers=2)
 
-    found = within_memory_limit(settings, group=tmp_path, machine=8 * GIB)
+    limited = within_memory_limit(settings, group=tmp_path, machine=8 * GIB)
 
-    assert found.max_memory_bytes == bound // 2
+    assert limited.max_memory_bytes == bound // 2
 
 
 def test_a_bound_that_was_set_stays() -> None:

@@ -87,9 +87,9 @@ async def test_one_chat_too_many_in_a_minute_is_a_429(start: Start) -> None:
     answers = [await chat(service) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200, 200, 429]
-    told = check_error(answers[-1], "too_many_requests")
-    assert told["reason"] == "rate"
-    assert 0 < told["retry_after_s"] <= 30
+    error = check_error(answers[-1], "too_many_requests")
+    assert error["reason"] == "rate"
+    assert 0 < error["retry_after_s"] <= 30
     assert (await chat(service, sandbox_token(8))).status == 200
 
 
@@ -101,8 +101,8 @@ async def test_one_stream_too_many_of_a_listener_is_a_429(start: Start) -> None:
         async with chatting(service, sandbox_token(8)) as other:
             assert other.status == 200
 
-    told = check_error(answer, "too_many_requests")
-    assert (told["reason"], answer.headers["Retry-After"]) == ("streams", "1")
+    error = check_error(answer, "too_many_requests")
+    assert (error["reason"], answer.headers["Retry-After"]) == ("streams", "1")
 
 
 async def test_one_stream_too_many_of_all_is_a_503(start: Start) -> None:
@@ -255,11 +255,11 @@ async def test_an_address_has_a_rate_for_forgetting_and_stopping(start: Start) -
         headers = service.headers(sandbox_token(number))
         answers.append(await call(service, *ways[number % 2], headers=headers))
     nobody = await call(service, "DELETE", "/lyra/session")
-    asked = await chat(service, sandbox_token(7))
+    answer = await chat(service, sandbox_token(7))
 
     assert [answer.status for answer in answers] == [204, 404, 204, 404, 204, 429]
     assert check_error(answers[-1], "too_many_requests")["reason"] == "address"
-    assert (nobody.status, asked.status) == (401, 200)
+    assert (nobody.status, answer.status) == (401, 200)
 
 
 ROUTES = ["/lyra/chat", "/v1/chat/completions", "/lyra/agui"]

@@ -13,21 +13,21 @@ PIECES = [f"{number:04} " + "x" * 1_000 for number in range(1_000)]
 
 
 async def test_a_reader_who_pauses_for_long_misses_no_word(start: Start) -> None:
-    told = asyncio.Event()
+    all_sent = asyncio.Event()
 
     async def flood(request: web.Request) -> web.StreamResponse:
         response = await opened(request)
         for piece in PIECES:
             await response.write(words(piece))
         await response.write(stopped())
-        told.set()
+        all_sent.set()
         return response
 
     async with scripted_model(flood) as model:
         service = await start(llm_base_url=model.url, answer_max_bytes=2_000_000)
         async with chatting(service) as response:
             seen = await read_until(response, b"0000 ")
-            await told.wait()  # more than its connection holds: most of it waits in the service
+            await all_sent.wait()  # more than its connection holds: most of it waits in the service
             seen += await response.read()
 
     assert read_body(seen).text == "".join(PIECES)

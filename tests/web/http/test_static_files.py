@@ -4,7 +4,7 @@ import re
 from importlib.resources import files
 
 from lyra.cli.demo_listener import PERSONAS
-from lyra.web.http.one_script import one_script
+from lyra.web.http.static_files import bundle
 from tests.conftest import APP, Start
 from tests.support.calls import call
 
@@ -59,8 +59,8 @@ async def test_who_reads_no_gzip_gets_the_page_as_it_is(start: Start) -> None:
     assert answer.headers["Vary"] == "Accept-Encoding"
 
 
-def test_one_script_holds_every_module_behind_what_it_needs() -> None:
-    script = one_script(MODULES, "main")
+def test_the_bundle_holds_every_module_behind_what_it_needs() -> None:
+    script = bundle(MODULES, "main")
 
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
     assert (

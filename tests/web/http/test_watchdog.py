@@ -29,8 +29,8 @@ async def test_a_stall_is_logged_with_the_place_where_it_stands(
         await stall(0.6)
         await call(service, "GET", "/healthz")
 
-    (told,) = [r.getMessage() for r in caplog.records if r.getMessage().startswith(FOUND)]
-    assert "work_too_long (test_watchdog.py:" in told
+    (message,) = [r.getMessage() for r in caplog.records if r.getMessage().startswith(FOUND)]
+    assert "work_too_long (test_watchdog.py:" in message
     assert b"lyra_loop_lag_seconds_count" in service.services.metrics.render()
 
 
@@ -41,7 +41,7 @@ async def test_after_a_stall_of_a_second_the_process_is_not_ready(
     before = await call(service, "GET", "/readyz")
     with caplog.at_level(logging.CRITICAL):
         await stall(1.3)
-        while service.services.watchdog.well:
+        while service.services.watchdog.healthy:
             await call(service, "GET", "/healthz")
         after = await call(service, "GET", "/readyz")
 

@@ -13,8 +13,8 @@ SECRET = "canary-secret-of-all-processes"
 
 async def again(start: Start, server: RedisServer, **changes: object) -> Service:  # noqa: F811
     """The service started anew, with the sessions that it had."""
-    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
-    return await start(**{**given, **changes})
+    settings = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
+    return await start(**{**settings, **changes})
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ async def test_the_host_is_named_with_what_goes_there(start: Start, sandbox: San
     service = await start(spotify_client_id=APP)
     async with Visitor(service) as anna:
         await anna.log_in()
-        told = await anna.session()
+        session = await anna.session()
         page = await anna.go("GET", "/")
 
-    assert told["provider"] == sandbox.llm_url.removeprefix("http://")
-    assert f'data-provider="{told["provider"]}"'.encode() in page.body
+    assert session["provider"] == sandbox.llm_url.removeprefix("http://")
+    assert f'data-provider="{session["provider"]}"'.encode() in page.body
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_of_who_has_not_agreed_the_id_alone_is_kept(start: Start) -> None:
         await anna.log_in(ANNA)
         logins = service.services.logins
         assert logins is not None
-        kept = await logins.session(anna.session_id or "")
+        kept = await logins.find_session(anna.session_id or "")
         assert kept is not None
         assert kept.name is None
         before = await anna.session()

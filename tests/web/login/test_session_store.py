@@ -222,10 +222,10 @@ async def test_two_accounts_never_share_and_two_log_ins_of_one_do(
     async with Visitor(service) as first, Visitor(service) as second, Visitor(service) as boris:
         for visitor, who in ((first, ANNA), (second, ANNA), (boris, BORIS)):
             await visitor.ready(who)
-        told = [(await each.go("GET", "/lyra/profile")).json for each in (first, second, boris)]
+        profiles = [(await each.go("GET", "/lyra/profile")).json for each in (first, second, boris)]
 
-    assert [each["profile"]["id"] for each in told] == ["typical7", "typical7", "typical8"]
-    assert [each["cache"]["state"] for each in told] == ["miss", "hit", "miss"]
+    assert [each["profile"]["id"] for each in profiles] == ["typical7", "typical7", "typical8"]
+    assert [each["cache"]["state"] for each in profiles] == ["miss", "hit", "miss"]
     assert sandbox.stats.by_endpoint["artists"] == 2
 
 
@@ -234,8 +234,8 @@ async def test_who_takes_over_a_browser_gets_none_of_the_others_data(anna: Visit
     await anna.init()
     await anna.ready(BORIS)
 
-    told = (await anna.go("GET", "/lyra/profile")).json
-    assert (told["profile"]["id"], told["cache"]["state"]) == ("typical8", "miss")
+    profile = (await anna.go("GET", "/lyra/profile")).json
+    assert (profile["profile"]["id"], profile["cache"]["state"]) == ("typical8", "miss")
 
 
 async def test_a_session_ends_after_thirty_days_at_the_latest(anna: Visitor, clock: Clock) -> None:
@@ -276,19 +276,19 @@ async def test_no_secret_of_a_log_in_is_told(
     logins = anna.service.services.logins
     assert logins is not None
     await anna.ready()
-    first = await logins.session(anna.session_id or "")
+    first = await logins.find_session(anna.session_id or "")
     pass_time(clock, sandbox, HOUR)
-    told = [await anna.init(), await anna.chat(), await anna.go("GET", "/auth/session")]
-    second = await logins.session(anna.session_id or "")
-    told.append(await anna.go("GET", f"/auth/callback?code={anna.seen[1]}&state={anna.seen[0]}"))
-    told.append(await anna.go("GET", "/"))
+    answers = [await anna.init(), await anna.chat(), await anna.go("GET", "/auth/session")]
+    second = await logins.find_session(anna.session_id or "")
+    answers.append(await anna.go("GET", f"/auth/callback?code={anna.seen[1]}&state={anna.seen[0]}"))
+    answers.append(await anna.go("GET", "/"))
     assert first is not None
     assert second is not None
     tokens = {each for session in (first, second) for each in (session.access, session.refresh)}
     assert len(drawn) == 3
     assert len(tokens) == 4
 
-    shown = b"".join(answer.everything for answer in told)
+    shown = b"".join(answer.everything for answer in answers)
     shown += anna.service.services.metrics.render() + everything_logged.text.encode()
     shown += b"".join(repr(record.__dict__).encode() for record in everything_logged.records)
     shown += repr((first, second, logins)).encode()

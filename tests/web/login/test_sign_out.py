@@ -97,8 +97,8 @@ async def test_a_running_answer_is_stopped_and_its_call_closed(
     service = await start(spotify_client_id=APP, model=f"fault:{fault}", first_byte_s=0.01)
     async with Visitor(service) as anna:
         await anna.ready()
-        asked = anna.post("/lyra/chat", json={**QUESTION, "resumable": True}, headers=OWN)
-        streaming = asyncio.get_running_loop().create_task(asked)
+        chat = anna.post("/lyra/chat", json={**QUESTION, "resumable": True}, headers=OWN)
+        streaming = asyncio.get_running_loop().create_task(chat)
         await sandbox.stats.until(lambda stats: stats.model_open == 1)
         assert (await anna.go(*how, headers=OWN)).status == 204
         answer = await streaming
@@ -134,10 +134,10 @@ async def test_a_token_that_is_being_renewed_is_not_read_with(
         clock.now += HOUR
         sandbox.clock.advance(HOUR)
         before = sandbox.stats.total
-        async with asking(anna) as asked:
+        async with asking(anna) as chat:
             await sandbox.stats.until(lambda stats: stats.logins["refresh"] == 1)
             await anna.post("/auth/logout")
-        assert (asked.result().status, asked.result().code) == (401, "session_ended")
+        assert (chat.result().status, chat.result().code) == (401, "session_ended")
         assert (sandbox.stats.total, entries(anna)) == (before, 0)
 
 
@@ -153,7 +153,7 @@ async def test_who_was_let_in_before_it_and_looks_afterwards_reads_nothing(
         services = anna.service.services
         assert services.logins is not None
         token = await services.logins.token(
-            anna.session_id or "", reads_spotify=True, waiting=lambda: None
+            anna.session_id or "", reads_spotify=True, on_wait=lambda: None
         )
         assert (await anna.go(*how, headers=OWN)).status == 204
         before = sandbox.stats.total

@@ -31,8 +31,8 @@ async def text_of(service: Service, path: str) -> str:
 async def test_its_policy_allows_its_own_script_and_nothing_else(service: Service) -> None:
     answer = await call(service, "GET", "/docs")
 
-    told = answer.headers["Content-Security-Policy"]
-    assert dict(each.strip().split(" ", 1) for each in told.split(";")) == POLICY
+    policy = answer.headers["Content-Security-Policy"]
+    assert dict(each.strip().split(" ", 1) for each in policy.split(";")) == POLICY
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
@@ -89,7 +89,7 @@ async def test_every_element_that_the_script_asks_for_is_on_the_page(service: Se
     script, page = await text_of(service, "/static/any/docs.js"), await text_of(service, "/docs")
     listed = re.search(r"\[([^\[\]]+)\]\.map\(byId\)", script)
     assert listed
-    asked = re.findall(r'"([a-z-]+)"', listed[1]) + re.findall(r'byId\("([a-z-]+)"\)', script)
+    ids = re.findall(r'"([a-z-]+)"', listed[1]) + re.findall(r'byId\("([a-z-]+)"\)', script)
 
-    assert len(asked) > 8
-    assert set(asked) <= set(re.findall(r'id="([a-z-]+)"', page))
+    assert len(ids) > 8
+    assert set(ids) <= set(re.findall(r'id="([a-z-]+)"', page))

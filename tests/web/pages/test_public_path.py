@@ -27,8 +27,8 @@ async def test_every_address_on_a_page_is_below_the_path(
     assert len(addresses) > 2
     for address in addresses:
         assert address.startswith("/music/"), address
-        found = await call(service, "GET", address.removeprefix("/music"))
-        assert found.status == 200, address
+        answer = await call(service, "GET", address.removeprefix("/music"))
+        assert answer.status == 200, address
 
 
 async def test_what_a_terminal_is_shown_goes_through_the_proxy(start: Start) -> None:
@@ -59,7 +59,7 @@ async def test_a_log_in_comes_back_below_the_path_with_cookies_of_it_alone(start
             back = await anna.go("GET", here)
             again = await anna.go("GET", here)
             lost = await anna.go("GET", f"{front.public_url}/auth/callback?state=x")
-            told = await anna.go("GET", f"{front.public_url}/auth/session")
+            session = await anna.go("GET", f"{front.public_url}/auth/session")
             out = await anna.go(
                 "POST", f"{front.public_url}/auth/logout", headers={"Sec-Fetch-Site": "same-origin"}
             )
@@ -71,7 +71,7 @@ async def test_a_log_in_comes_back_below_the_path_with_cookies_of_it_alone(start
     for answer in (begun, back, out):
         for cookie in answer.headers.getall("Set-Cookie"):
             assert "Path=/music" in [part.strip() for part in cookie.split(";")]
-    assert (told.json["signed_in"], after.json["signed_in"]) == (True, False)
+    assert (session.json["signed_in"], after.json["signed_in"]) == (True, False)
     assert front.elsewhere == []
 
 
@@ -92,8 +92,8 @@ async def test_on_https_its_cookies_are_secure_and_of_the_path(start: Start) -> 
     (cookie,) = answer.headers.getall("Set-Cookie")
     assert cookie.startswith("__Secure-lyra-state=")
     assert {"Secure", "Path=/music"} <= {part.strip() for part in cookie.split(";")}
-    asked = URL(answer.headers["Location"]).query
-    assert asked["redirect_uri"] == f"{PUBLIC}/auth/callback"
+    query = URL(answer.headers["Location"]).query
+    assert query["redirect_uri"] == f"{PUBLIC}/auth/callback"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The operator's routes. Without the admin token they do not exist, for anybody."""
+"""The operator's routes: metrics and the cache. Without the admin token they answer 404."""
 
 from ipaddress import ip_address
 
@@ -15,29 +15,31 @@ from lyra.web.context import SERVICES, Services
 from lyra.web.gateway.middleware import Middleware, host_name
 from lyra.web.gateway.requests import equal_in_constant_time, handle_expect
 from lyra.web.http.access_log import RequestLog
-from lyra.web.http.responses import add_security_headers, json_answer, request_id
+from lyra.web.http.responses import add_security_headers, json_response, request_id
 
 _OF_NO_OTHER_SITE = frozenset({"same-origin", "none"})
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Everything counted and timed, as Prometheus text."""
-    body = _opened(request).metrics.render()
+    """Respond with everything counted and timed, as Prometheus text."""
+    body = _authorize_operator(request).metrics.render()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
 async def cache_stats(request: web.Request) -> web.StreamResponse:
-    """The cache's counters and sizes."""
-    return json_answer({"success": True, "cache": _opened(request).lyra.listeners.stats()})
+    """Respond with the cache's counters and sizes."""
+    return json_response(
+        {"success": True, "cache": _authorize_operator(request).lyra.listeners.stats()}
+    )
 
 
 async def clear_cache(request: web.Request) -> web.StreamResponse:
     """Forget every listener, also those that are being fetched now.
 
     Raises:
-        NotForgottenError: Redis does not take it; it is told again as soon as it answers.
+        NotForgottenError: Redis does not take it; it is tried again as soon as it answers.
     """
-    if not await _opened(request).lyra.listeners.clear():
+    if not await _authorize_operator(request).lyra.listeners.clear():
         raise NotForgottenError(retry_after_s=1)
     return web.Response(status=204)
 
@@ -46,15 +48,15 @@ OPEN: web.AppKey[bool] = web.AppKey("open", bool)
 
 
 class OwnPort(Middleware):
-    """The middleware of the operator's own port, where no token is asked for.
+    """The middleware of the operator's own port, which asks for no token.
 
-    A browser of the operator's may be led here by any page: by a link or a form, or by a host name
-    that leads to 127.0.0.1 as soon as the page is loaded. So the Host has to be a name of this
-    machine for itself, and no other site may have sent the request. Load refuses nobody here.
+    Any page may send the operator's browser here: by a link or a form, or by a host name that
+    resolves to 127.0.0.1 once the page is loaded (DNS rebinding). So the Host has to be a loopback
+    name, and no other site may have sent the request. Load is no reason for a refusal here.
     """
 
     def admit(self, request: web.Request) -> None:
-        """Refuse what a page of another site may have sent.
+        """Refuse a request that a page of another site may have sent.
 
         Raises:
             MisdirectedRequestError: it names a host that is not this machine.
@@ -69,12 +71,12 @@ class OwnPort(Middleware):
             raise CrossSiteError("No page of another site may come to the operator's port.")
 
 
-def admin_app(services: Services, tell: RequestLog) -> web.Application:
-    """The operator's routes for a port of their own on this machine: there no token is asked for."""
-    edge = OwnPort(services.settings, services.metrics.requests, tell)
-    app = web.Application(middlewares=[edge.middleware])
+def admin_app(services: Services, log_request: RequestLog) -> web.Application:
+    """Return an application of the operator's routes, for a port on this machine without a token."""
+    own_port = OwnPort(services.settings, services.metrics.requests, log_request)
+    app = web.Application(middlewares=[own_port.middleware])
     app[SERVICES], app[OPEN] = services, True
-    app.on_response_prepare.append(_dress)
+    app.on_response_prepare.append(_add_headers)
     for method, path, handler in (
         ("GET", "/metrics", metrics),
         ("GET", "/admin/cache", cache_stats),
@@ -84,9 +86,9 @@ def admin_app(services: Services, tell: RequestLog) -> web.Application:
     return app
 
 
-async def _dress(_: web.Request, answer: web.StreamResponse) -> None:
-    """An on_response_prepare signal. No other origin may read here, whichever are listed."""
-    add_security_headers(answer, request_id.get())
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Add the default headers (a handler of on_response_prepare), and CORS headers for no origin."""
+    add_security_headers(response, request_id.get())
 
 
 def _is_loopback(host: str) -> bool:
@@ -97,13 +99,21 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _opened(request: web.Request) -> Services:
-    """The services, for whoever holds the admin token, or came by the operator's own port."""
+def _authorize_operator(request: web.Request) -> Services:
+    """Return the services, if the request has the admin token or came by the operator's own port.
+
+    Raises:
+        NotFoundError: it has not.
+    """
     services = request.app[SERVICES]
     if request.app.get(OPEN):
         return services
-    wanted = services.settings.admin_token
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if wanted is None or scheme.lower() != "bearer" or not equal_in_constant_time(given, wanted):
+    expected = services.settings.admin_token
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if (
+        expected is None
+        or scheme.lower() != "bearer"
+        or not equal_in_constant_time(secret, expected)
+    ):
         raise NotFoundError
     return services

@@ -1,4 +1,4 @@
-"""The AG-UI face: `/lyra/agui`, for the CopilotKit runtime and other AG-UI clients.
+"""The AG-UI protocol: `/lyra/agui`, for the CopilotKit runtime and other AG-UI clients.
 
 https://docs.ag-ui.com/concepts/events
 """
@@ -15,8 +15,9 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, 
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError
-from lyra.web.api.chat import asked_by, start_run, stream_run
-from lyra.web.http.event_stream import AdaptedFrames, frame
+from lyra.web.api.chat_session import read_question, start_run, stream_run
+from lyra.web.api.wire_formats import AdaptedFrames
+from lyra.web.http.event_stream import frame
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
@@ -30,10 +31,12 @@ class RunAgentInput(msgspec.Struct, rename="camel"):
 
 
 async def agui(request: web.Request) -> web.StreamResponse:
-    """The answer as a stream of AG-UI events."""
-    token, (asked, turns) = await asked_by(request, partial(parse_messages, shape=RunAgentInput))
+    """Answer as a stream of AG-UI events."""
+    token, (body, turns) = await read_question(
+        request, partial(parse_messages, shape=RunAgentInput)
+    )
     async with start_run(request, token, ChatInput(turns)) as (run, _):
-        events = AguiFrames(asked.thread_id, asked.run_id, run.id)
+        events = AguiFrames(body.thread_id, body.run_id, run.id)
         return await stream_run(request, run, AdaptedFrames(run, events))
 
 
@@ -50,7 +53,7 @@ class AguiFrames:
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
-        """The events of these parts; what has no place in this protocol is passed over."""
+        """Encode these parts as events; those that have no place in this protocol are passed over."""
         events = [event for part in parts for event in self._events(part)]
         return b"".join([frame(orjson.dumps(event)) for event in events])
 
@@ -67,28 +70,28 @@ class AguiFrames:
             case TextEnd():
                 yield {"type": "TEXT_MESSAGE_END", **self._message}
             case FailureData() | Abort() | Finish():
-                yield from self._ending(part)
+                yield from self._ending_events(part)
             case _:
                 return
 
-    def _ending(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
+    def _ending_events(self, part: FailureData | Abort | Finish) -> Iterator[dict[str, Any]]:
         match part:
-            case FailureData(data=told):
-                yield {"type": "RUN_ERROR", "message": told["message"], "code": told["code"]}
+            case FailureData(data=failure):
+                yield {"type": "RUN_ERROR", "message": failure["message"], "code": failure["code"]}
             case Abort(reason="stopped"):
                 yield {"type": "RUN_FINISHED", **self._ids}
             case Abort():
-                ended = DrainingError
-                yield {"type": "RUN_ERROR", "message": ended.default_message, "code": ended.code}
+                error = DrainingError
+                yield {"type": "RUN_ERROR", "message": error.default_message, "code": error.code}
             case Finish() if part.finish_reason != "error":
                 if part.notice is not None:
-                    yield from self._noticed(part.notice)
+                    yield from self._notice_events(part.notice)
                 yield {"type": "RUN_FINISHED", **self._ids}
             case _:
-                return  # the failure has been told already
+                return  # the failure has been sent already
 
-    def _noticed(self, notice: str) -> Iterator[dict[str, Any]]:
-        """Tell programs; and people, where they would see nothing at all."""
+    def _notice_events(self, notice: str) -> Iterator[dict[str, Any]]:
+        """Yield the notice for programs, and as text where people would see nothing at all."""
         yield {"type": "CUSTOM", "name": "lyra.notice", "value": notice}
         if self._blank:
             yield {"type": "TEXT_MESSAGE_START", **self._notice, "role": "assistant"}

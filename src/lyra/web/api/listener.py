@@ -1,4 +1,4 @@
-"""The routes about a listener: load, look, forget."""
+"""The routes about a listener: load the listening data, show them, forget them."""
 
 import asyncio
 import logging
@@ -12,80 +12,62 @@ from lyra.cache.lookup import Lookup
 from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
 from lyra.listening.views import profile_view
-from lyra.spotify.token import Token
+from lyra.web.api.listener_lookup import look_up_listener
 from lyra.web.context import SERVICES
-from lyra.web.gateway.cookies import session_id
+from lyra.web.gateway.cookies import read_session_id
 from lyra.web.gateway.prebuilt_response import prebuilt_json, respond_prebuilt
-from lyra.web.gateway.requests import authenticate, refuse_nobody, wants_stream
+from lyra.web.gateway.requests import authenticate, require_credentials, wants_stream
 from lyra.web.http.client_ip import client_ip
-from lyra.web.http.concurrency_limit import release_slot
 from lyra.web.http.event_stream import EventStream
-from lyra.web.http.responses import json_answer, request_id
+from lyra.web.http.responses import json_response, request_id
 
 log = logging.getLogger(__name__)
 
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    visit = await look_up_listener(request, await authenticate(request))
+    lookup = await look_up_listener(request, await authenticate(request))
     if wants_stream(request.headers):
-        return await _init_stream(request, visit)
-    if visit.done or (answer := respond_prebuilt(request)) is None:
-        return prebuilt_json(request, init_body(await visit.entry(), visit))
-    # A crowd may wait for one fetch: each of it is answered before anybody's task goes on.
-    with visit.on_fetched(lambda entry: answer.send(init_body(entry, visit))):
-        entry = await visit.entry()
-    return answer if answer.sent else prebuilt_json(request, init_body(entry, visit))
+        return await _stream_init(request, lookup)
+    if lookup.done or (response := respond_prebuilt(request)) is None:
+        return prebuilt_json(request, init_body(await lookup.entry(), lookup))
+    # Many requests may wait for one fetch: all are answered before any of their tasks goes on.
+    with lookup.on_fetched(lambda entry: response.send(init_body(entry, lookup))):
+        entry = await lookup.entry()
+    return response if response.sent else prebuilt_json(request, init_body(entry, lookup))
 
 
-def init_body(entry: Entry, visit: Lookup) -> bytes:
-    """The answer to `POST /lyra/init`, as JSON."""
-    return b'{"success":true,%b}' % _init_members(entry, visit)
+def init_body(entry: Entry, lookup: Lookup) -> bytes:
+    """Return the response to `POST /lyra/init`, as JSON."""
+    return b'{"success":true,%b}' % _init_members(entry, lookup)
 
 
-async def look_up_listener(request: web.Request, token: Token) -> Lookup:
-    """The look-up of this listener; one that waits for Spotify gives its place to others.
-
-    Raises:
-        TooManyRequestsError: too many unknown tokens come from this address.
-    """
-    services = request.app[SERVICES]
-
-    def newcomer() -> None:
-        services.newcomers.spend(client_ip(request, services.trusted))
-
-    visit = await services.lyra.listeners.lookup(token, newcomer)
-    if visit.cached is None:
-        release_slot(request)
-    return visit
+def _init_members(entry: Entry, lookup: Lookup) -> bytes:
+    """Return the response's members: the prebuilt ones, and the `cache` object of this look-up."""
+    return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(lookup.describe()))
 
 
-def _init_members(entry: Entry, visit: Lookup) -> bytes:
-    """The answer's members: what is ready-made, and the `cache` object of this very visit."""
-    return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(visit.describe()))
-
-
-async def _init_stream(request: web.Request, visit: Lookup) -> web.StreamResponse:
+async def _stream_init(request: web.Request, lookup: Lookup) -> web.StreamResponse:
     settings = request.app[SERVICES].settings
     try:
         async with asyncio.timeout(settings.first_byte_s):
-            await visit.token_verified()
+            await lookup.token_verified()
     except TimeoutError:
-        pass  # the reader is not kept waiting; a rejected token is then an event
-    if visit.done:
-        await visit.entry()  # a failure that is known already has an HTTP status
+        pass  # the client is not kept waiting; a rejected token is then an event
+    if lookup.done:
+        await lookup.entry()  # a failure that is known already has an HTTP status
     services = request.app[SERVICES]
-    async with EventStream(request, services.ticker, services.outbox) as stream:
+    async with EventStream(request, services.stream_monitor, services.write_coalescer) as stream:
         await stream.open()
-        async with aclosing(visit.sections()) as sections:
+        async with aclosing(lookup.sections()) as sections:
             async for section in sections:
                 await stream.send(_section_event(section))
-        await stream.send(await _outcome(visit))
+        await stream.send(await _final_event(lookup))
         return await stream.close()
 
 
 def _section_event(section: Section) -> bytes:
-    told = {
+    members = {
         "type": "section",
         "name": section.name,
         "status": section.status,
@@ -93,32 +75,34 @@ def _section_event(section: Section) -> bytes:
         "code": section.code,
         "ms": section.ms,
     }
-    return orjson.dumps({name: value for name, value in told.items() if value is not None})
+    return orjson.dumps({name: value for name, value in members.items() if value is not None})
 
 
-async def _outcome(visit: Lookup) -> bytes:
+async def _final_event(lookup: Lookup) -> bytes:
     try:
-        entry = await visit.entry()
+        entry = await lookup.entry()
     except LyraError as failure:
         error = failure
     except Exception:
-        # The headers have left, so the edge could only cut the connection.
+        # The headers have left, so the middleware could only cut the connection.
         log.exception("a load broke: this is a fault in Lyra")
         error = LyraError()
     else:
-        return b'{"type":"ready","success":true,%b}' % _init_members(entry, visit)
-    told = error.to_dict(request_id.get())
-    return orjson.dumps({"type": "error", "success": False, "error": told})
+        return b'{"type":"ready","success":true,%b}' % _init_members(entry, lookup)
+    payload = error.to_dict(request_id.get())
+    return orjson.dumps({"type": "error", "success": False, "error": payload})
 
 
 async def status(request: web.Request) -> web.StreamResponse:
-    """What is held for this token; never fetches."""
+    """Respond with what is cached for this token; never fetches."""
     listeners = request.app[SERVICES].lyra.listeners
     entry = await listeners.peek(await authenticate(request, reads_spotify=False))
     if entry is None:
-        return json_answer({"cache_ready": False, "cache_status": "empty", "has_user_data": False})
+        return json_response(
+            {"cache_ready": False, "cache_status": "empty", "has_user_data": False}
+        )
     age_s, expires_in_s = listeners.ages(entry)
-    told = {
+    payload = {
         "cache_ready": True,
         "cache_status": "fresh" if listeners.is_fresh(entry) else "stale",
         "has_user_data": True,
@@ -126,32 +110,32 @@ async def status(request: web.Request) -> web.StreamResponse:
         "expires_in_s": expires_in_s,
         "top_artists_count": entry.top_artists_count,
     }
-    return prebuilt_json(request, orjson.dumps(told))
+    return prebuilt_json(request, orjson.dumps(payload))
 
 
 async def profile(request: web.Request) -> web.StreamResponse:
-    """The listening data for a page; loads it if cold."""
-    visit = await look_up_listener(request, await authenticate(request))
-    entry = await visit.entry()
+    """Respond with the listening data for a page; loads them if need be."""
+    lookup = await look_up_listener(request, await authenticate(request))
+    entry = await lookup.entry()
     view = profile_view(entry.listening(), request.app[SERVICES].settings.llm_context)
-    return json_answer({"success": True, **view, "cache": visit.describe()})
+    return json_response({"success": True, **view, "cache": lookup.describe()})
 
 
 async def forget(request: web.Request) -> web.StreamResponse:
-    """Forget everything held for this token, a running fetch's result included.
+    """Forget everything held for this token, the result of a running fetch included.
 
-    For a log-in that ends what is under way for its listener too; see Logins.forget.
+    For a log-in it ends the listener's running answers too; see LoginService.forget.
 
     Raises:
-        NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+        NotForgottenError: Redis does not take it. It is tried again, at no promised time.
     """
-    refuse_nobody(request)
+    require_credentials(request)
     services = request.app[SERVICES]
-    services.endings.spend(client_ip(request, services.trusted))
+    services.ending_limit.spend(client_ip(request, services.trusted))
     token = await authenticate(request, reads_spotify=False)
-    given = session_id(request)
-    if token.renewed and services.logins is not None and given is not None:
-        await services.logins.forget(given)
+    session_id = read_session_id(request)
+    if token.renewed and services.logins is not None and session_id is not None:
+        await services.logins.forget(session_id)
         return web.Response(status=204)
     cleared = await services.lyra.listeners.clear(token)
     if not (await services.runs.forget(services.lyra.listeners.key(token)) and cleared):

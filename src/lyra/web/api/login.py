@@ -1,4 +1,4 @@
-"""The routes of the log-in: to Spotify and back, who is here, what they agreed to, and out again."""
+"""The routes of the log-in: to Spotify and back, the session, the consent, and the log-out."""
 
 import re
 from ipaddress import ip_address
@@ -17,28 +17,28 @@ from lyra.errors import (
 from lyra.settings import Settings
 from lyra.web.context import SERVICES, Services
 from lyra.web.gateway.cookies import (
-    begun_here,
     forget_session,
     forget_state,
+    has_begun_login,
+    read_session_id,
     refuse_cross_site,
     remember_session,
     remember_state,
-    session_id,
 )
-from lyra.web.gateway.requests import json_body
+from lyra.web.gateway.requests import read_json_body
 from lyra.web.http.client_ip import client_ip
-from lyra.web.http.responses import json_answer
-from lyra.web.login.login_service import LoginError, LoginService, Trouble
+from lyra.web.http.responses import json_response
+from lyra.web.login.login_service import FailureReason, LoginError, LoginService
 from lyra.web.login.session_store import Session
 from lyra.web.schemas import Agreement
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
-_PORTS = 65_536
-_GUESSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_MAX_PORT = 65_536
+_SPECULATION_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
 def redirect_to_loopback(request: web.Request) -> web.Response | None:
-    """The way to 127.0.0.1 for who came to localhost: Spotify sends nobody back there."""
+    """Return a redirect to 127.0.0.1 for a browser at localhost: Spotify redirects to no localhost."""
     settings = request.app[SERVICES].settings
     name, port = _host_and_port(request.host)
     if name != "localhost" or settings.public_url is not None or settings.host == "::1":
@@ -47,129 +47,135 @@ def redirect_to_loopback(request: web.Request) -> web.Response | None:
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Send the browser to Spotify, to ask the listener."""
-    services, logins = _logins(request)
-    if _only_guesses(request):
-        return _not_yet()
-    if (away := redirect_to_loopback(request)) is not None:
-        return away
+    """Redirect the browser to Spotify, which asks the listener."""
+    services, logins = _require_logins(request)
+    if _is_speculative(request):
+        return _reply_later()
+    if (redirect := redirect_to_loopback(request)) is not None:
+        return redirect
     redirect_uri = redirect_uri_for(services.settings, request.host)
     if redirect_uri is None:
-        return _failure_page(request, "address")
+        return _redirect_failure(request, "address")
     try:
         address = client_ip(request, services.trusted)
-        services.newcomers.spend(address)
+        services.new_token_limit.spend(address)
         url, state = await logins.begin(redirect_uri, address)
     except LyraError:
-        return _failure_page(request, "busy")
-    answer = _redirect(url)
-    remember_state(request, answer, state)
-    return answer
+        return _redirect_failure(request, "busy")
+    response = _redirect(url)
+    remember_state(request, response, state)
+    return response
 
 
 async def callback(request: web.Request) -> web.StreamResponse:
-    """Take back who comes from Spotify: to the page, with a session or with the reason why not."""
-    services, logins = _logins(request)
-    if _only_guesses(request):
-        return _not_yet()
-    asked, given = request.query, session_id(request)
-    state = asked.get("state", "")
+    """Take the browser back from Spotify: to the page, with a session or with the reason why not."""
+    services, logins = _require_logins(request)
+    if _is_speculative(request):
+        return _reply_later()
+    query, session_id = request.query, read_session_id(request)
+    state = query.get("state", "")
     try:
-        if not begun_here(request, state):
+        if not has_begun_login(request, state):
             raise LoginError("expired")  # noqa: TRY301 - one way to say so
-        new = await logins.finish(
+        new_session_id = await logins.finish(
             state=state,
-            code=asked.get("code", ""),
-            error=asked.get("error", ""),
+            code=query.get("code", ""),
+            error=query.get("error", ""),
             address=client_ip(request, services.trusted),
-            replaces=given,
+            replaces=session_id,
         )
     except LoginError as failure:
-        if failure.trouble == "expired" and await _is_in(logins, given):
-            return _home(request)  # the same address once more, by Back, a reload or a guess
-        return _failure_page(request, failure.trouble, state)
+        if failure.reason == "expired" and await _has_session(logins, session_id):
+            return _redirect_home(
+                request
+            )  # the same address once more, by Back, a reload or a prefetch
+        return _redirect_failure(request, failure.reason, state)
     except LyraError:
-        return _failure_page(request, "busy", state)
-    answer = _home(request)
-    remember_session(request, answer, new)
-    forget_state(request, answer, state)
-    return answer
+        return _redirect_failure(request, "busy", state)
+    response = _redirect_home(request)
+    remember_session(request, response, new_session_id)
+    forget_state(request, response, state)
+    return response
 
 
-async def _is_in(logins: LoginService, given: str | None) -> bool:
+async def _has_session(logins: LoginService, session_id: str | None) -> bool:
     try:
-        return given is not None and await logins.session(given) is not None
+        return session_id is not None and await logins.find_session(session_id) is not None
     except LyraError:
         return False
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
     """Forget the session, and everything held of its listener."""
-    _, logins = _logins(request)
-    given = session_id(request)
-    if given is not None:
+    _, logins = _require_logins(request)
+    session_id = read_session_id(request)
+    if session_id is not None:
         refuse_cross_site(request)
-        await logins.end(given)
-    answer = web.Response(status=204)
-    forget_session(request, answer)
-    return answer
+        await logins.end(session_id)
+    response = web.Response(status=204)
+    forget_session(request, response)
+    return response
 
 
 async def consent(request: web.Request) -> web.StreamResponse:
-    """Take note that the listener agrees that these data go to this model."""
-    services, logins = _logins(request)
-    given = session_id(request)
-    if given is None:
+    """Record the listener's consent that these data go to this model."""
+    services, logins = _require_logins(request)
+    session_id = read_session_id(request)
+    if session_id is None:
         raise SessionEndedError
     refuse_cross_site(request)
-    async with json_body(request) as body:
-        shown = _agreement(body)
+    async with read_json_body(request) as body:
+        shown = _parse_agreement(body)
     settings = services.settings
-    now = Agreement(services.speaker.model.name, settings.llm_context, settings.provider)
-    left_out = Agreement()
+    current = Agreement(services.generator.model.name, settings.llm_context, settings.provider)
+    defaults = Agreement()
     if any(
-        getattr(shown, name) not in (getattr(left_out, name), getattr(now, name))
+        getattr(shown, name) not in (getattr(defaults, name), getattr(current, name))
         for name in Agreement.__struct_fields__
     ):
         raise RequestError("What goes to which model has changed meanwhile. Load the page again.")
-    await logins.consent(given)
+    await logins.consent(session_id)
     return web.Response(status=204)
 
 
 async def session(request: web.Request) -> web.StreamResponse:
-    """Who is logged in here, and what this service would do with their data."""
+    """Respond with who is logged in, and what this service would do with their data."""
     services = request.app[SERVICES]
-    logins, given = services.logins, session_id(request)
-    found = await logins.session(given) if logins is not None and given is not None else None
-    consented = logins is not None and found is not None and found.agreed == logins.terms
-    told: dict[str, Any] = {
-        "signed_in": found is not None,
+    logins, session_id = services.logins, read_session_id(request)
+    current = (
+        await logins.find_session(session_id)
+        if logins is not None and session_id is not None
+        else None
+    )
+    consented = logins is not None and current is not None and current.agreed == logins.terms
+    payload: dict[str, Any] = {
+        "signed_in": current is not None,
         "demo": services.demo,
         "connect": logins is not None,
         "consented": consented,
-        "model": services.speaker.model.name,
-        "offline": services.speaker.model.offline,
+        "model": services.generator.model.name,
+        "offline": services.generator.model.offline,
         "context": services.settings.llm_context,
-        "scopes": [] if found is None else found.scopes,
+        "scopes": [] if current is None else current.scopes,
     }
     if services.settings.provider is not None:
-        told["provider"] = services.settings.provider
-    if found is not None and consented and (name := await _name(services, found)):
-        told["name"] = name
+        payload["provider"] = services.settings.provider
+    if current is not None and consented and (name := await _display_name(services, current)):
+        payload["name"] = name
     if services.demo:
-        told["demo_tokens"] = [each._asdict() for each in services.personas]
-    return json_answer(told)
+        payload["demo_tokens"] = [persona._asdict() for persona in services.personas]
+    return json_response(payload)
 
 
-async def _name(services: Services, found: Session) -> str | None:
-    """What the listener is called, if it has been read: that is after they have agreed."""
+async def _display_name(services: Services, session: Session) -> str | None:
+    """Return the listener's name, if it has been read: that is after their consent."""
     listeners = services.lyra.listeners
-    entry = await listeners.peek(found.token(services.lyra.wall_clock()))
+    entry = await listeners.peek(session.token(services.lyra.wall_clock()))
     return None if entry is None else entry.listening().profile.display_name
 
 
 def redirect_uri_for(settings: Settings, host: str) -> str | None:
-    """Where Spotify sends browsers back to; None where it would not, at this Host header."""
+    """Return where Spotify redirects browsers to; None where it would not, at this Host header."""
     if settings.public_url is not None:
         return f"{settings.public_url.rstrip('/')}/auth/callback"
     name, port = _host_and_port(host)
@@ -181,35 +187,35 @@ def redirect_uri_for(settings: Settings, host: str) -> str | None:
 
 
 def _host_and_port(host: str) -> tuple[str, str]:
-    """The name in a Host header, and its port with the colon; empty where it is no such header."""
+    """Return the name in a Host header, and its port with the colon; both empty if it is malformed."""
     match = _HOST.fullmatch(host)
-    if match is None or int((match[2] or ":0")[1:]) >= _PORTS:
+    if match is None or int((match[2] or ":0")[1:]) >= _MAX_PORT:
         return "", ""
     return match[1].lower(), match[2] or ""
 
 
-def _only_guesses(request: web.Request) -> bool:
-    """Whether no person has come yet: a browser, or a reader of links, looks ahead.
+def _is_speculative(request: web.Request) -> bool:
+    """Return whether no person has come yet: a browser prefetches, or a program previews the link.
 
-    What serves once must not be spent on that.
+    A state or code that can be used once must not be spent on that.
     """
-    ahead = any("pre" in request.headers.get(name, "").lower() for name in _GUESSES)
+    ahead = any("pre" in request.headers.get(name, "").lower() for name in _SPECULATION_HEADERS)
     return ahead or request.method == "HEAD"
 
 
-def _not_yet() -> web.Response:
-    """An answer that no browser keeps for the person who comes after it."""
+def _reply_later() -> web.Response:
+    """Return a response that no browser reuses for the person who comes after it."""
     return web.Response(status=503, headers={"Cache-Control": "no-store", "Retry-After": "1"})
 
 
-def _logins(request: web.Request) -> tuple[Services, LoginService]:
+def _require_logins(request: web.Request) -> tuple[Services, LoginService]:
     services = request.app[SERVICES]
     if services.logins is None:
         raise NotFoundError("There is no log-in here: LYRA_SPOTIFY_CLIENT_ID is not set.")
     return services, services.logins
 
 
-def _agreement(body: bytes) -> Agreement:
+def _parse_agreement(body: bytes) -> Agreement:
     if not body:
         return Agreement()
     try:
@@ -220,13 +226,13 @@ def _agreement(body: bytes) -> Agreement:
         raise InvalidJsonError from None
 
 
-def _failure_page(request: web.Request, trouble: Trouble, state: str = "") -> web.Response:
-    answer = _home(request, f"?login={trouble}")
-    forget_state(request, answer, state)
-    return answer
+def _redirect_failure(request: web.Request, reason: FailureReason, state: str = "") -> web.Response:
+    response = _redirect_home(request, f"?login={reason}")
+    forget_state(request, response, state)
+    return response
 
 
-def _home(request: web.Request, query: str = "") -> web.Response:
+def _redirect_home(request: web.Request, query: str = "") -> web.Response:
     return _redirect(f"{request.app[SERVICES].settings.public_path}/{query}")
 
 

@@ -1,4 +1,4 @@
-"""The OpenAI face: `/v1/chat/completions` and `/v1/models`, for clients that speak only that.
+"""The OpenAI protocol: `/v1/chat/completions` and `/v1/models`, for clients that speak only that.
 
 The API key of such a client is the listener's Spotify token.
 https://platform.openai.com/docs/api-reference/chat
@@ -17,16 +17,17 @@ from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError, NotFoundError
-from lyra.web.api.chat import asked_by, start_run, stream_run, wait_complete
-from lyra.web.http.event_stream import DONE, AdaptedFrames, frame
-from lyra.web.http.responses import json_answer, request_id
+from lyra.web.api.chat_session import read_question, start_run, stream_run, wait_complete
+from lyra.web.api.wire_formats import AdaptedFrames
+from lyra.web.http.event_stream import DONE, frame
+from lyra.web.http.responses import json_response, request_id
 
 MODEL = "lyra"
 _REASONS = {"stop": "stop", "length": "length", "content-filter": "content_filter"}
 
 
 class StreamOptions(msgspec.Struct):
-    """What a stream holds beside the words."""
+    """What a stream holds besides the text."""
 
     include_usage: bool | None = False
 
@@ -39,41 +40,41 @@ class CompletionRequest(msgspec.Struct):
     stream_options: StreamOptions | None = None
 
 
-_DESCRIBED = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"}
+_MODEL_ENTRY = {"id": MODEL, "object": "model", "created": 0, "owned_by": "lyra"}
 
 
 async def models(_: web.Request) -> web.StreamResponse:
-    """The one model that there is, in a list."""
-    return json_answer({"object": "list", "data": [_DESCRIBED]})
+    """Respond with the one model, in a list."""
+    return json_response({"object": "list", "data": [_MODEL_ENTRY]})
 
 
 async def model(request: web.Request) -> web.StreamResponse:
-    """The one model that there is, by its name.
+    """Respond with the one model, by its name.
 
     Raises:
         NotFoundError: there is none of that name.
     """
     if request.match_info["name"] != MODEL:
         raise NotFoundError(f"There is no such model. The one here is called {MODEL}.")
-    return json_answer(_DESCRIBED)
+    return json_response(_MODEL_ENTRY)
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
-    """The answer as a chat completion, whole or in chunks."""
-    token, (asked, turns) = await asked_by(
+    """Answer as a chat completion, whole or in chunks."""
+    token, (body, turns) = await read_question(
         request, partial(parse_messages, shape=CompletionRequest)
     )
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
     async with start_run(request, token, ChatInput(turns)) as (run, _):
-        if asked.stream:
-            usage = asked.stream_options is not None and asked.stream_options.include_usage
+        if body.stream:
+            usage = body.stream_options is not None and body.stream_options.include_usage
             chunks = CompletionFrames(run.id, created, include_usage=bool(usage))
             return await stream_run(request, run, AdaptedFrames(run, chunks))
         finish = await wait_complete(run)
-        message = {"role": "assistant", **_content(run.text(), finish)}
-        choice = {"index": 0, "message": message, "finish_reason": _reason(finish)}
-        answer = _named("chat.completion", run.id, created)
-        return json_answer({**answer, "choices": [choice], "usage": _usage(finish)})
+        message = {"role": "assistant", **_message_members(run.text(), finish)}
+        choice = {"index": 0, "message": message, "finish_reason": _finish_reason(finish)}
+        completion = _make_envelope("chat.completion", run.id, created)
+        return json_response({**completion, "choices": [choice], "usage": _usage(finish)})
 
 
 class CompletionFrames:
@@ -83,12 +84,12 @@ class CompletionFrames:
     last = DONE
 
     def __init__(self, run_id: str, created: int, *, include_usage: bool) -> None:
-        self._envelope = _named("chat.completion.chunk", run_id, created)
+        self._envelope = _make_envelope("chat.completion.chunk", run_id, created)
         self._include_usage = include_usage
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
-        """The chunks of these parts; what has no place in this protocol is passed over."""
+        """Encode these parts as chunks; those that have no place in this protocol are passed over."""
         chunks = [chunk for part in parts for chunk in self._chunks(part)]
         return b"".join([frame(orjson.dumps(chunk)) for chunk in chunks])
 
@@ -100,21 +101,21 @@ class CompletionFrames:
                 self._blank = self._blank and not part.delta.strip()
                 yield self._chunk({"content": part.delta})
             case FailureData():
-                yield _error(part.data)
+                yield _error_chunk(part.data)
             case Finish() if part.finish_reason != "error":
-                yield from self._finish(part)
+                yield from self._finish_chunks(part)
             case Abort(reason="stopped"):
                 yield self._chunk({}, "stop")
             case Abort():
                 # No finish reason: an answer that was cut must not look complete.
-                yield _error(DrainingError().to_dict(request_id.get()))
+                yield _error_chunk(DrainingError().to_dict(request_id.get()))
             case _:
                 return
 
-    def _finish(self, part: Finish) -> Iterator[dict[str, Any]]:
+    def _finish_chunks(self, part: Finish) -> Iterator[dict[str, Any]]:
         if part.notice is not None:
-            yield self._chunk(_noticed(part, part.notice, blank=self._blank))
-        yield self._chunk({}, _reason(part))
+            yield self._chunk(_notice_members(part, part.notice, blank=self._blank))
+        yield self._chunk({}, _finish_reason(part))
         if self._include_usage:
             yield {**self._envelope, "choices": [], "usage": _usage(part)}
 
@@ -123,29 +124,29 @@ class CompletionFrames:
         return {**self._envelope, "choices": [choice]}
 
 
-def _content(text: str, finish: Finish) -> dict[str, str]:
-    """The members of a message that are for people."""
+def _message_members(text: str, finish: Finish) -> dict[str, str]:
+    """Return the members of a message that are for people."""
     if finish.notice is None:
         return {"content": text}
-    return {"content": text, **_noticed(finish, finish.notice, blank=not text.strip())}
+    return {"content": text, **_notice_members(finish, finish.notice, blank=not text.strip())}
 
 
-def _noticed(finish: Finish, notice: str, *, blank: bool) -> dict[str, str]:
-    """The notice where clients of this protocol look: a refusal, or words in place of none."""
+def _notice_members(finish: Finish, notice: str, *, blank: bool) -> dict[str, str]:
+    """Return the notice where clients of this protocol look: a refusal, or text in place of none."""
     if finish.finish_reason == "content-filter":
         return {"refusal": notice, **({"content": notice} if blank else {})}
     return {"content": notice}
 
 
-def _error(told: dict[str, Any]) -> dict[str, Any]:
-    return {"error": {**told, "type": told["code"]}}
+def _error_chunk(error: dict[str, Any]) -> dict[str, Any]:
+    return {"error": {**error, "type": error["code"]}}
 
 
-def _named(kind: str, run_id: str, created: int) -> dict[str, Any]:
+def _make_envelope(kind: str, run_id: str, created: int) -> dict[str, Any]:
     return {"id": f"chatcmpl-{run_id}", "object": kind, "created": created, "model": MODEL}
 
 
-def _reason(finish: Finish) -> str:
+def _finish_reason(finish: Finish) -> str:
     return _REASONS.get(finish.finish_reason, "stop")
 
 

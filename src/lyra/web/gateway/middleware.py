@@ -1,4 +1,4 @@
-"""The one middleware: request id, host, load, errors, log line. And the headers of every answer."""
+"""The one middleware: request id, host check, load shedding, errors, access log; default headers."""
 
 import asyncio
 import logging
@@ -24,22 +24,22 @@ from lyra.metrics import Requests
 from lyra.settings import Settings
 from lyra.tracing import Span, Told, Tracer
 from lyra.web.context import SERVICES, Services
-from lyra.web.gateway.requests import unread_body
+from lyra.web.gateway.requests import count_unread_body
 from lyra.web.http.access_log import AccessRecord, RequestLog
-from lyra.web.http.concurrency_limit import PLACE, ConcurrencyLimiter
+from lyra.web.http.concurrency_limit import SLOT, ConcurrencyLimiter
 from lyra.web.http.responses import (
     add_cors_headers,
     add_hsts,
     add_security_headers,
-    error_answer,
+    error_response,
     request_id,
 )
 
 log = logging.getLogger(__name__)
 
 _FAULT = 500
-_LEFT = 499  # what the log says of a reader who left before an answer
-_SHORT_S = 5  # what is going on has to end first
+_CLIENT_CLOSED = 499  # in the log, for a client that left before its response
+_RETRY_AFTER_S = 5  # other requests have to end first
 _STOP = "/lyra/chat/{run}/stop"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BY_STATUS: dict[int, type[RequestError]] = {
@@ -63,149 +63,153 @@ _PREFLIGHT = {
 
 
 class Middleware:
-    """Wraps every request once. Overload is refused before any work is done."""
+    """Wrap every request once. Overload is refused before any work is done."""
 
     def __init__(
         self,
         settings: Settings,
         requests: Requests,
-        tell: RequestLog,
+        log_request: RequestLog,
         traces: Tracer | None = None,
     ) -> None:
-        self.places = ConcurrencyLimiter(settings)
+        self.limiter = ConcurrencyLimiter(settings)
         self._traces = traces or Tracer()
         self._settings = settings
         self._requests = requests
-        self._tell = tell
-        # Apart from other processes by chance, from each other by number: no random bytes a request.
+        self._log_request = log_request
+        # Unique among processes by chance, within one by number: no random bytes a request.
         self._process, self._numbers = secrets.token_hex(4), count(secrets.randbelow(2**16))
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = {host.lower() for host in (*settings.allowed_hosts, settings.host, own)}
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer the request, whatever the handler does."""
-        rid = self.id_for(request.headers)
+        """Respond to the request, whatever the handler does."""
+        rid = self.request_id_for(request.headers)
         request_id.set(rid)
         if self._traces.collected and request.path not in _PROBES:
             with self._traces.span(_span_name(request), kind="server") as span:
-                return await self._observed(request, handler, rid, span)
-        return await self._observed(request, handler, rid)
+                return await self._observe(request, handler, rid, span)
+        return await self._observe(request, handler, rid)
 
-    async def _observed(
+    async def _observe(
         self, request: web.Request, handler: Handler, rid: str, span: Span | None = None
     ) -> web.StreamResponse:
-        """Answer, and tell the log, the metrics and the trace how it went."""
+        """Respond, and record in log, metrics and trace how it went."""
         began = time.monotonic()
-        status = _LEFT
+        status = _CLIENT_CLOSED
         try:
-            answer = await self._answer(request, handler, rid)
-            status = answer.status
+            response = await self._respond(request, handler, rid)
+            status = response.status
         except asyncio.CancelledError as left:
-            # aiohttp's task keeps it, with every frame on its way, and they know the task: a cycle.
+            # The task holds the exception, its frames hold the task: a cycle that waits for the GC.
             raise left.with_traceback(None) from None
         finally:
             self.record(request.method, _route(request), status, time.monotonic() - began, rid)
             if span is not None:
                 span.set_attributes(_span_attributes(request, status, rid))
-        return answer
+        return response
 
-    async def _answer(self, request: web.Request, handler: Handler, rid: str) -> web.StreamResponse:
-        place = None
+    async def _respond(
+        self, request: web.Request, handler: Handler, rid: str
+    ) -> web.StreamResponse:
+        slot = None
         try:
             self.admit(request)
             if request.method == "OPTIONS" and "Origin" in request.headers:
                 return self._preflight(request)
             if request.path not in _PROBES:
-                place = request[PLACE] = self.places.take_free() or await self.places.take()
-            with unread_body(request, _route(request)):
+                slot = request[SLOT] = (
+                    self.limiter.try_take_slot() or await self.limiter.take_slot()
+                )
+            with count_unread_body(request, _route(request)):
                 return await handler(request)
         except LyraError as error:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
-            return _refusal(request, error, rid)
+            return _error_response(request, error, rid)
         except web.HTTPException as error:
-            return _translated(request, error, rid)
+            return _convert(request, error, rid)
         except ConnectionError:
             return _ClientGone()
         except Exception:
             log.exception("a request broke: this is a fault in Lyra")
-            return _refusal(request, LyraError(), rid)
+            return _error_response(request, LyraError(), rid)
         finally:
-            if place is not None:
-                place.release()
+            if slot is not None:
+                slot.release()
 
     def admit(self, request: web.Request) -> None:
-        """Refuse what is not for this service, or more than there is room for.
+        """Refuse a request that is not for this service, or that there is no memory for.
 
         Raises:
             MisdirectedRequestError: it names a host that is not served here.
             OverloadedError: memory is short.
         """
-        # The target may be a whole address: its host is `request.host` then, whatever Host says.
+        # The target may be a whole URL: its host is `request.host` then, whatever Host says.
         # Without a Host header aiohttp would look its own name up, on the event loop.
         if request.path not in _HEALTH and not (
             self._is_own_host(request.headers.get("Host", "")) and self._is_own_host(request.host)
         ):
             raise MisdirectedRequestError
-        if request.app[SERVICES].memory.under_pressure and not _costs_nothing(request):
-            raise OverloadedError(retry_after_s=_SHORT_S)
+        if request.app[SERVICES].memory_guard.under_pressure and not _is_cheap(request):
+            raise OverloadedError(retry_after_s=_RETRY_AFTER_S)
 
     def _is_own_host(self, host: str) -> bool:
         return host in self._hosts or host_name(host) in self._hosts
 
     def _preflight(self, request: web.Request) -> web.StreamResponse:
-        """Allow a listed origin the header fields that it asks for: kits send some of their own.
+        """Allow a listed origin the header fields that it asks for: client libraries send their own.
 
-        None of them does anything here unless the service knows it.
+        Fields that the service does not know have no effect.
         """
-        answer = web.Response(status=204)
+        response = web.Response(status=204)
         if request.headers["Origin"] in self._settings.cors_origins:
-            answer.headers.update(_PREFLIGHT)
-            asked = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
-            if _FIELD_NAMES.fullmatch(asked):
-                answer.headers["Access-Control-Allow-Headers"] = asked
-        return answer
+            response.headers.update(_PREFLIGHT)
+            requested = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
+            if _FIELD_NAMES.fullmatch(requested):
+                response.headers["Access-Control-Allow-Headers"] = requested
+        return response
 
-    def id_for(self, headers: Mapping[str, str]) -> str:
-        """The request's id: its sender's, if there is a fit one, else a new one."""
+    def request_id_for(self, headers: Mapping[str, str]) -> str:
+        """Return the request's id: the client's own if it has the right form, else a new one."""
         sent = headers.get("X-Request-Id")
         if sent is not None and _CLIENT_ID.fullmatch(sent):
             return sent
         return f"{self._process}{next(self._numbers):08x}"
 
     def record(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
-        """Tell the metrics and the log how a request of this route (its template) ended."""
+        """Record in metrics and log how a request of this route (its template) ended."""
         self._requests.answered(route, status, seconds)
-        self._tell(AccessRecord(method, route, status, seconds * 1000, rid))
+        self._log_request(AccessRecord(method, route, status, seconds * 1000, rid))
 
 
 class _ClientGone(web.StreamResponse):
-    """The answer to a reader who has left: aiohttp closes the connection when it cannot be sent.
+    """The response to a client that has left: aiohttp closes the connection when it cannot be sent.
 
-    The exception itself would stay with aiohttp's task, in a cycle with every frame on its way.
+    The exception itself would stay with aiohttp's task, in a cycle with all its frames.
     """
 
     def __init__(self) -> None:
-        super().__init__(status=_LEFT)
+        super().__init__(status=_CLIENT_CLOSED)
 
     async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002 - aiohttp's signature
-        """Tell that nobody is there."""
+        """Raise: nothing can be sent."""
         raise ConnectionResetError("the reader has left")
 
 
-async def add_default_headers(request: web.Request, answer: web.StreamResponse) -> None:
-    """An on_response_prepare signal: headers for streams and ordinary answers alike."""
+async def add_default_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers of every response, streamed or not (a handler of on_response_prepare)."""
     services: Services = request.app[SERVICES]
-    add_security_headers(answer, request_id.get())
-    add_hsts(answer, services.settings)
-    add_cors_headers(answer, request.headers.get("Origin"), services.settings)
+    add_security_headers(response, request_id.get())
+    add_hsts(response, services.settings)
+    add_cors_headers(response, request.headers.get("Origin"), services.settings)
     if services.shutting_down.is_set():
-        answer.force_close()
-        answer.headers["Connection"] = "close"
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def _route(request: web.Request) -> str:
-    """The route's template: never the path itself, which a stranger chose."""
+    """Return the route's template: never the path itself, which a stranger chose."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unknown"
 
@@ -215,45 +219,45 @@ def _span_name(request: web.Request) -> str:
 
 
 def _span_attributes(request: web.Request, status: int, rid: str) -> Told:
-    told: dict[str, str | int | float] = {
+    attributes: dict[str, str | int | float] = {
         "http.request.method": request.method,
         "http.route": _route(request),
         "http.response.status_code": status,
         "lyra.request_id": rid,
     }
-    return told | {"error.type": str(status)} if status >= _FAULT else told
+    return attributes | {"error.type": str(status)} if status >= _FAULT else attributes
 
 
-def _costs_nothing(request: web.Request) -> bool:
-    """Whether the request takes no memory to speak of, or frees some."""
+def _is_cheap(request: web.Request) -> bool:
+    """Return whether the request takes no memory to speak of, or frees some."""
     return request.path in _PROBES or request.method == "DELETE" or _route(request) == _STOP
 
 
 def host_name(host: str) -> str:
-    """The Host header without its port; an IPv6 address keeps its brackets."""
+    """Return the Host header without its port; an IPv6 address keeps its brackets."""
     name, _, port = host.rpartition(":")
     return (name if port.isdigit() and name else host).lower()
 
 
-def _refusal(request: web.Request, error: LyraError, rid: str) -> web.StreamResponse:
-    """The error's own answer; where another one has begun, that one is cut instead."""
+def _error_response(request: web.Request, error: LyraError, rid: str) -> web.StreamResponse:
+    """Return the error as a response; if another one has begun, cut the connection instead."""
     if request.writer.output_size > 0:
-        # A second answer inside the first would leave its reader waiting for the end.
+        # A second response inside the first would leave the client waiting for the end.
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer had already begun")
-    return error_answer(error, rid)
+    return error_response(error, rid)
 
 
-def _translated(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
-    """Aiohttp's own refusals in our shape."""
+def _convert(request: web.Request, error: web.HTTPException, rid: str) -> web.StreamResponse:
+    """Convert an error of aiohttp's own into the one shape of all errors."""
     if error.status < 400:  # noqa: PLR2004 - redirects are no errors
         raise error
     if request.path in _OPERATORS:
-        return error_answer(
+        return error_response(
             NotFoundError(), rid
         )  # which methods it knows would tell that it exists
-    answer = error_answer(_BY_STATUS.get(error.status, RequestError)(), rid)
+    response = error_response(_BY_STATUS.get(error.status, RequestError)(), rid)
     if isinstance(error, web.HTTPMethodNotAllowed):
-        answer.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-    return answer
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response

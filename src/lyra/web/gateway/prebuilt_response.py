@@ -1,7 +1,7 @@
-"""JSON that leaves in one write, behind a head made of constants: the answer of the warm routes.
+"""A JSON response that leaves in one write, behind a prebuilt head: for the warm routes.
 
-aiohttp builds a table of headers for every answer and encodes it again; for an answer of a few
-hundred bytes that is a third of all its work. What is unusual takes the usual way: see `ready_json`.
+aiohttp builds a table of headers for every response and encodes it again; for a few hundred bytes
+that is a third of all its work. Unusual requests get an ordinary response: see `prebuilt_json`.
 """
 
 from aiohttp import web
@@ -17,39 +17,39 @@ _LAST = "Connection: close\r\n"
 
 
 def prebuilt_head(settings: Settings) -> bytes:
-    """Status line and headers, up to the values that differ from answer to answer."""
-    answer = web.StreamResponse(headers={**API_HEADERS, "Content-Type": _TYPE})
-    add_hsts(answer, settings)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+    """Return status line and headers, up to the values that differ from response to response."""
+    response = web.StreamResponse(headers={**API_HEADERS, "Content-Type": _TYPE})
+    add_hsts(response, settings)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     return f"HTTP/1.1 200 OK\r\n{lines}".encode()
 
 
 def prebuilt_json(request: web.Request, body: bytes) -> web.StreamResponse:
-    """A 200 with this JSON."""
-    answer = respond_prebuilt(request)
-    if answer is None:
+    """Return a 200 with this JSON."""
+    response = respond_prebuilt(request)
+    if response is None:
         return json_bytes(body)
-    answer.send(body, together=True)
-    return answer
+    response.send(body, coalesce=True)
+    return response
 
 
 def respond_prebuilt(request: web.Request) -> "PrebuiltResponse | None":
-    """A 200 whose JSON will be sent; None: this request's answer needs a head of its own."""
+    """Return a 200 whose JSON is sent later; None: the response needs a head of its own."""
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
-        and same_head_for_all(request.app[SERVICES])
+        and shares_static_head(request.app[SERVICES])
     )
     return PrebuiltResponse(request) if usual else None
 
 
-def same_head_for_all(services: Services) -> bool:
-    """Whether `services.head` begins every answer, whoever asks."""
+def shares_static_head(services: Services) -> bool:
+    """Return whether `services.static_head` begins every response, whatever the request's origin."""
     return not services.settings.cors_origins
 
 
 def prebuilt_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) -> bytes:
-    """The whole answer; the connection's `last` one says so."""
+    """Return the whole response as bytes; the connection's `last` one says so."""
     rest = (
         f"Content-Length: {len(body)}\r\nDate: {rfc822_formatted_time()}\r\n"
         f"X-Request-Id: {rid}\r\n{_LAST if last else ''}\r\n"
@@ -58,12 +58,12 @@ def prebuilt_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) ->
 
 
 class PrebuiltResponse(web.StreamResponse):
-    """An answer that `send` writes; aiohttp's two steps of sending then only wait for the reader."""
+    """A response that `send` writes; aiohttp's two steps of sending then only wait for the client."""
 
     def __init__(self, request: web.Request) -> None:
         super().__init__()
         self.sent = False  # whether it is on its way
-        self._asked = request
+        self._answered_request = request
         self._last = False
 
     @property
@@ -71,27 +71,30 @@ class PrebuiltResponse(web.StreamResponse):
         """Whether the connection stays open after it."""
         return not self._last
 
-    def send(self, body: bytes, *, together: bool = False) -> None:
-        """Write all of it, if the reader is still there; `together` with others of this turn."""
-        request, services = self._asked, self._asked.app[SERVICES]
+    def send(self, body: bytes, *, coalesce: bool = False) -> None:
+        """Write all of it, if the client is still there.
+
+        `coalesce`: together with other responses of this iteration of the loop.
+        """
+        request, services = self._answered_request, self._answered_request.app[SERVICES]
         transport = request.transport
         if transport is None or transport.is_closing():
             return
         self._last = not request.keep_alive or services.shutting_down.is_set()
         data = prebuilt_bytes(services.static_head, body, request_id.get(), last=self._last)
-        # What comes behind it on this connection may be written without the box.
-        if together and not self._last and getattr(request.protocol, "nothing_behind", False):
-            services.outbox.put(transport, data)
+        # A later response on this connection may be written without the coalescer.
+        if coalesce and not self._last and getattr(request.protocol, "nothing_queued", False):
+            services.write_coalescer.put(transport, data)
         else:
             transport.write(data)
         request.writer.output_size += len(data)
         self.sent = True
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Wait until the reader has taken enough of it."""
+        """Wait until the client has read enough of it."""
         if not self.sent:
             raise ConnectionResetError("the reader has left")
         await request.writer.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to send."""
+        """Do nothing: all is sent."""

@@ -1,4 +1,4 @@
-"""One line a request: what it was, how it ended and how long it took, of closed sets and numbers."""
+"""The access log: one line a request, made of closed sets and numbers alone."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,7 @@ log = logging.getLogger("lyra.web.requests")
 
 
 class AccessRecord(NamedTuple):
-    """A request that has its answer. `route` is the template: the path was a stranger's choice."""
+    """A request that has its response. `route` is the template: the path was a stranger's choice."""
 
     method: str
     route: str
@@ -17,12 +17,12 @@ class AccessRecord(NamedTuple):
     request_id: str
 
     def line(self) -> str:
-        """The words for people."""
+        """Return the line for people to read."""
         return f"{self.method} {self.route} {self.status} {self.ms:.1f} ms"
 
     @property
     def level(self) -> int:
-        """DEBUG for the probes of those who watch the service, which come every few seconds."""
+        """DEBUG for health checks, which come every few seconds; else INFO."""
         return logging.DEBUG if self.route in _PROBES else logging.INFO
 
 
@@ -30,10 +30,10 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 RequestLog = Callable[[AccessRecord], None]
 
 
-def log_request(answered: AccessRecord) -> None:
-    """Hand the line to the standard library's logging, for whoever runs Lyra in their own process.
+def log_request(record: AccessRecord) -> None:
+    """Log the record with the standard library, for programs that run Lyra in their own process.
 
     `lyra serve` has a cheaper way, see `lyra.cli.logs`: a log record costs as much as a look-up.
     """
-    if log.isEnabledFor(answered.level):
-        log.log(answered.level, "%s", answered.line())
+    if log.isEnabledFor(record.level):
+        log.log(record.level, "%s", record.line())

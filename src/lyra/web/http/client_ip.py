@@ -1,4 +1,4 @@
-"""Whose address a request comes from, as far as it can be believed."""
+"""The address of the client behind a request or a connection, as far as proxies can be believed."""
 
 import re
 from collections.abc import Sequence
@@ -9,76 +9,76 @@ from aiohttp import web
 from lyra.settings import SettingError
 
 Network = IPv4Network | IPv6Network
-_A_HOUSEHOLD = 64  # bits of an IPv6 address: one subscriber has all addresses behind them
-# Some proxies tell the client's port too, and then an IPv6 address is in brackets.
+_IPV6_PREFIX = 64  # bits: one subscriber has all IPv6 addresses behind them
+# Some proxies send the client's port too; then an IPv6 address is in brackets.
 _WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\]]+)\])(?::[0-9]+)?", re.ASCII)
 
 
-def trusted_networks(named: Sequence[str]) -> tuple[Network, ...]:
-    """The networks of LYRA_TRUSTED_PROXIES.
+def trusted_networks(names: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks of LYRA_TRUSTED_PROXIES.
 
     Raises:
         SettingError: one of them is none.
     """
     try:
-        return tuple(ip_network(each) for each in named)
+        return tuple(ip_network(name) for name in names)
     except ValueError as wrong:
         raise SettingError(f"LYRA_TRUSTED_PROXIES: {wrong}.") from None
 
 
 def client_ip(request: web.Request, trusted: tuple[Network, ...]) -> str:
-    """The client's address: the peer's, or what trusted proxies say of who came to them.
+    """Return the client's address: the peer's, or the one that trusted proxies have written.
 
-    Of X-Forwarded-For only the right end counts, which one's own proxies have written.
+    Of X-Forwarded-For only the right end counts, which the service's own proxies have written.
     """
     address = request.remote or ""
-    if trusted and _within(address, trusted):
-        for hop in reversed(_forwarded(request)):
-            if (told := _without_port(hop.strip())) is None:
+    if trusted and _is_within(address, trusted):
+        for hop in reversed(_read_hops(request)):
+            if (hop_address := _strip_port(hop.strip())) is None:
                 break
-            address = told
-            if not _within(address, trusted):
+            address = hop_address
+            if not _is_within(address, trusted):
                 break
-    return _grouped(address)
+    return _group_address(address)
 
 
-def _forwarded(request: web.Request) -> list[str]:
-    """All hops: some proxies add to the client's line, others add a line behind it."""
+def _read_hops(request: web.Request) -> list[str]:
+    """Return all hops: some proxies extend the client's line, others add a line behind it."""
     return ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
 
 
-def client_of(peer: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
-    """Whom a connection from this address counts for, and whether that is one of the own proxies."""
-    return _grouped(peer), bool(trusted) and _within(peer, trusted)
+def identify_peer(peer: str, trusted: tuple[Network, ...]) -> tuple[str, bool]:
+    """Return the client that a connection from this address counts for, and whether it is a proxy."""
+    return _group_address(peer), bool(trusted) and _is_within(peer, trusted)
 
 
-def _without_port(hop: str) -> str | None:
-    """The address of a hop; None where it has none: what is left of it nobody vouches for."""
+def _strip_port(hop: str) -> str | None:
+    """Return the address of a hop; None if it has none: then nothing vouches for the hops before it."""
     match = _WITH_PORT.fullmatch(hop)
     address = (match[1] or match[2]) if match else hop
-    return address if _read(address) else None
+    return address if _parse_ip(address) else None
 
 
-def _read(text: str) -> IPv4Address | IPv6Address | None:
-    """The address; one of IPv4 too where a socket for both protocols has written it as IPv6."""
+def _parse_ip(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address; as IPv4 also where a socket for both protocols has written it as IPv6."""
     try:
-        found = ip_address(text)
+        ip = ip_address(text)
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return mapped or ip
 
 
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    found = _read(address)
-    if found is None:
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    ip = _parse_ip(address)
+    if ip is None:
         return False
-    told = {found, ip_address(address)}  # a network may be written either way too
-    return any(each in network for network in networks for each in told)
+    spellings = {ip, ip_address(address)}  # a network may be written either way too
+    return any(each in network for network in networks for each in spellings)
 
 
-def _grouped(address: str) -> str:
-    found = _read(address)
-    if isinstance(found, IPv6Address):
-        return str(ip_network((found, _A_HOUSEHOLD), strict=False))
-    return address if found is None else str(found)
+def _group_address(address: str) -> str:
+    ip = _parse_ip(address)
+    if isinstance(ip, IPv6Address):
+        return str(ip_network((ip, _IPV6_PREFIX), strict=False))
+    return address if ip is None else str(ip)

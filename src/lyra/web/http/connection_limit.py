@@ -1,8 +1,8 @@
-"""All open connections: how many there may be, of one client and together, and who has to go.
+"""Limit the open connections, of one client and together, and pick those that have to go.
 
-A client is an address, or a household of them (`web.address`). It may have a quarter of all
-connections and a quarter of the bytes of unfinished heads; addresses of one's own proxies, who
-speak for many, may have all. What exceeds a bound:
+A client is an address, or a /64 of IPv6 (`client_ip`). It may have a quarter of all connections and
+a quarter of the bytes of unfinished heads; the service's own proxies, which speak for many clients,
+may have all. What happens where a bound is exceeded:
 
     connections of one client   its own that waits longest is closed for the newcomer; where all of
                                 them work, the newcomer is refused
@@ -11,9 +11,9 @@ speak for many, may have all. What exceeds a bound:
     bytes of one client's heads its own head that was begun first
     bytes of heads together     the head that was begun first
 
-Who waits is at rest, or has not sent a whole head; at rest goes first. Invariant: a connection whose
-request is under way is never closed for another one, but for what itself has sent behind it.
-Nothing is awaited here, so no count is old.
+A connection waits if it is idle, or has not sent a whole head; idle ones go first. Invariant: a
+connection whose request is under way is never closed for another one, but only for what it has sent
+behind that request itself. Nothing is awaited here, so no count is stale.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,185 +26,186 @@ _BATCH = 100  # one of so many parts is closed at once: looking for them takes a
 
 
 class Connection(Protocol):
-    """What is known of one here."""
+    """All that the table has to know of a connection."""
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         """End it now. It leaves the table before this is called."""
         ...
 
 
 class _Client:
-    __slots__ = ("address", "heads", "of_heads", "open", "resting", "trusted", "waiting")
+    __slots__ = ("address", "head_bytes", "heads", "open", "resting", "trusted", "waiting")
 
     def __init__(self, address: str, *, trusted: bool) -> None:
         self.address = address
         self.trusted = trusted
         self.open = 0
-        self.of_heads = 0  # bytes
-        self.resting: dict[Connection, None] = {}  # the longest at rest first
+        self.head_bytes = 0
+        self.resting: dict[Connection, None] = {}  # idle ones; the longest idle first
         self.waiting: dict[Connection, None] = {}  # for a head; the longest first
         self.heads: dict[Connection, None] = {}  # with bytes of one; the first begun first
 
     def longest(self) -> Connection | None:
-        """The one that waits longest."""
+        """Return the connection that waits longest."""
         return next(iter(self.resting or self.waiting), None)
 
 
-class _Seat:
-    __slots__ = ("client", "of_head", "works")
+class _Entry:
+    __slots__ = ("client", "head_bytes", "works")
 
     def __init__(self, client: _Client) -> None:
         self.client = client
-        self.of_head = 0
+        self.head_bytes = 0
         self.works = False
 
 
 class ConnectionTable:
-    """The table. `most`: connections; `heads`: bytes of what has come of unfinished heads."""
+    """The table of open connections. `max_head_bytes`: of what has come of unfinished heads."""
 
-    def __init__(self, most: int, heads: int) -> None:
-        self._most, self._share = most, max(1, most // _SHARE)
-        self._heads_most, self._heads_share = heads, heads // _SHARE
-        self._seats: dict[Connection, _Seat] = {}
+    def __init__(self, max_connections: int, max_head_bytes: int) -> None:
+        self._max_connections, self._share = max_connections, max(1, max_connections // _SHARE)
+        self._max_head_bytes, self._heads_share = max_head_bytes, max_head_bytes // _SHARE
+        self._entries: dict[Connection, _Entry] = {}
         self._clients: dict[str, _Client] = {}
         self._heads: dict[Connection, None] = {}  # of waiting ones; the first begun first
-        self._of_heads = 0
+        self._head_bytes = 0
         self._refused = self._closed = self._cut = 0
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (names in `_total`) and sizes."""
+        """Return counters (names in `_total`) and sizes."""
         return {
-            "open": len(self._seats),
+            "open": len(self._entries),
             "refused_total": self._refused,
             "closed_for_others_total": self._closed,
-            "head_bytes": self._of_heads,
+            "head_bytes": self._head_bytes,
             "heads_cut_total": self._cut,
         }
 
-    def admit(self, one: Connection, address: str, *, trusted: bool) -> bool:
-        """Whether there is room for this newcomer, be it for somebody who waits."""
+    def admit(self, connection: Connection, address: str, *, trusted: bool) -> bool:
+        """Take this new connection, if need be in place of one that waits; False: there is no room."""
         if self._has_share(address) and not trusted:
             self._close(self._clients[address].longest())
-        if len(self._seats) >= self._most:
+        if len(self._entries) >= self._max_connections:
             self._make_room()
-        if (self._has_share(address) and not trusted) or len(self._seats) >= self._most:
+        over_share = self._has_share(address) and not trusted
+        if over_share or len(self._entries) >= self._max_connections:
             self._refused += 1
             return False
         client = self._clients.get(address)
         if client is None:
             client = self._clients[address] = _Client(address, trusted=trusted)
         client.open += 1
-        client.waiting[one] = None
-        self._seats[one] = _Seat(client)
+        client.waiting[connection] = None
+        self._entries[connection] = _Entry(client)
         return True
 
-    def leave(self, one: Connection) -> None:
-        """Its connection is gone; twice is once."""
-        seat = self._seats.pop(one, None)
-        if seat is None:
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that is gone; a second call does nothing."""
+        entry = self._entries.pop(connection, None)
+        if entry is None:
             return
-        self._unhold(one, seat)
-        client = seat.client
-        client.resting.pop(one, None)
-        client.waiting.pop(one, None)
+        self._drop_head_bytes(connection, entry)
+        client = entry.client
+        client.resting.pop(connection, None)
+        client.waiting.pop(connection, None)
         client.open -= 1
         if not client.open:
             del self._clients[client.address]
 
-    def rests(self, one: Connection) -> None:
-        """It has had its answer, and asks nothing."""
-        self._moves(one, rests=True)
+    def mark_idle(self, connection: Connection) -> None:
+        """Mark it as idle: it has had its answer, and asks nothing."""
+        self._move(connection, rests=True)
 
-    def waits(self, one: Connection) -> None:
-        """It has begun a head, or its last words are on their way."""
-        self._moves(one, waits=True)
+    def mark_waiting(self, connection: Connection) -> None:
+        """Mark it as waiting: it has begun a head, or is being refused."""
+        self._move(connection, waits=True)
 
-    def works(self, one: Connection) -> None:
-        """A request of it is under way."""
-        self._moves(one)
+    def mark_working(self, connection: Connection) -> None:
+        """Mark it as working: a request of it is under way."""
+        self._move(connection)
 
-    def holds(self, one: Connection, of_head: int) -> None:
-        """So many bytes of it belong to unfinished heads. Those in excess are let go, itself too."""
-        seat = self._seats.get(one)
-        if seat is None or seat.of_head == of_head:
+    def set_head_bytes(self, connection: Connection, head_bytes: int) -> None:
+        """Set how many bytes of it belong to unfinished heads; disconnect those in excess, even itself."""
+        entry = self._entries.get(connection)
+        if entry is None or entry.head_bytes == head_bytes:
             return
-        more = of_head - seat.of_head
-        seat.of_head = of_head
-        seat.client.of_heads += more
-        self._of_heads += more
-        self._queue(one, seat)
-        while self._too_much_of(seat.client) and one in self._seats:
-            self._cut_head(one if seat.works else next(iter(seat.client.heads)))
-        while self._of_heads > self._heads_most and one in self._seats:
-            self._cut_head(one if seat.works else next(iter(self._heads)))
+        more = head_bytes - entry.head_bytes
+        entry.head_bytes = head_bytes
+        entry.client.head_bytes += more
+        self._head_bytes += more
+        self._queue_head(connection, entry)
+        while self._too_much_of(entry.client) and connection in self._entries:
+            self._cut_head(connection if entry.works else next(iter(entry.client.heads)))
+        while self._head_bytes > self._max_head_bytes and connection in self._entries:
+            self._cut_head(connection if entry.works else next(iter(self._heads)))
 
     def _has_share(self, address: str) -> bool:
         client = self._clients.get(address)
         return client is not None and client.open >= self._share
 
     def _too_much_of(self, client: _Client) -> bool:
-        return client.of_heads > self._heads_share and not client.trusted
+        return client.head_bytes > self._heads_share and not client.trusted
 
-    def _moves(self, one: Connection, *, rests: bool = False, waits: bool = False) -> None:
-        seat = self._seats.get(one)
-        if seat is None:
+    def _move(self, connection: Connection, *, rests: bool = False, waits: bool = False) -> None:
+        entry = self._entries.get(connection)
+        if entry is None:
             return
-        client, seat.works = seat.client, not (rests or waits)
+        client, entry.works = entry.client, not (rests or waits)
         if rests:
-            client.resting[one] = None
+            client.resting[connection] = None
         else:
-            client.resting.pop(one, None)
+            client.resting.pop(connection, None)
         if waits:
-            client.waiting[one] = None
+            client.waiting[connection] = None
         else:
-            client.waiting.pop(one, None)
-        if seat.of_head:
-            self._queue(one, seat)
+            client.waiting.pop(connection, None)
+        if entry.head_bytes:
+            self._queue_head(connection, entry)
 
-    def _queue(self, one: Connection, seat: _Seat) -> None:
-        """See to it that it is among the heads exactly if it has begun one and waits."""
-        if seat.of_head and not seat.works:
-            self._heads[one] = seat.client.heads[one] = None
+    def _queue_head(self, connection: Connection, entry: _Entry) -> None:
+        """Keep it among the heads exactly if it has begun one and waits."""
+        if entry.head_bytes and not entry.works:
+            self._heads[connection] = entry.client.heads[connection] = None
         else:
-            self._heads.pop(one, None)
-            seat.client.heads.pop(one, None)
+            self._heads.pop(connection, None)
+            entry.client.heads.pop(connection, None)
 
-    def _unhold(self, one: Connection, seat: _Seat) -> None:
-        seat.client.of_heads -= seat.of_head
-        self._of_heads -= seat.of_head
-        seat.of_head = 0
-        self._queue(one, seat)
+    def _drop_head_bytes(self, connection: Connection, entry: _Entry) -> None:
+        entry.client.head_bytes -= entry.head_bytes
+        self._head_bytes -= entry.head_bytes
+        entry.head_bytes = 0
+        self._queue_head(connection, entry)
 
-    def _cut_head(self, one: Connection) -> None:
+    def _cut_head(self, connection: Connection) -> None:
         self._cut += 1
-        self.leave(one)
-        one.let_go()
+        self.remove(connection)
+        connection.disconnect()
 
-    def _close(self, one: Connection | None) -> None:
-        if one is not None:
+    def _close(self, connection: Connection | None) -> None:
+        if connection is not None:
             self._closed += 1
-            self.leave(one)
-            one.let_go()
+            self.remove(connection)
+            connection.disconnect()
 
     def _make_room(self) -> None:
-        for one in list(self._who_goes(max(1, self._most // _BATCH))):
-            self._close(one)
+        for connection in list(self._pick_victims(max(1, self._max_connections // _BATCH))):
+            self._close(connection)
 
-    def _who_goes(self, many: int) -> Iterator[Connection]:
-        """So many who wait, each of the client that has the most when the ones before are gone."""
-        number = count()
+    def _pick_victims(self, wanted: int) -> Iterator[Connection]:
+        """Yield waiting connections, each of the client that has the most once the others are gone."""
+        numbers = count()
         ranked = [
-            (client.trusted, -client.open, next(number), iter([*client.resting, *client.waiting]))
+            (client.trusted, -client.open, next(numbers), iter([*client.resting, *client.waiting]))
             for client in self._clients.values()
             if client.resting or client.waiting
         ]
         heapify(ranked)
-        while ranked and many:
-            trusted, minus_open, place, ones = ranked[0]
-            one = next(ones, None)
-            if one is None:
+        while ranked and wanted:
+            trusted, minus_open, order, connections = ranked[0]
+            connection = next(connections, None)
+            if connection is None:
                 heappop(ranked)
             else:
-                many -= 1
-                heapreplace(ranked, (trusted, minus_open + 1, place, ones))
-                yield one
+                wanted -= 1
+                heapreplace(ranked, (trusted, minus_open + 1, order, connections))
+                yield connection

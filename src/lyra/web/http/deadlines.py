@@ -1,10 +1,10 @@
-"""Which deadline applies to a connection now. Knows neither sockets nor aiohttp.
+"""The deadline that applies to a connection now. Knows neither sockets nor aiohttp.
 
     state           begins with                                        deadline
     AWAITING_HEAD   the connection; the first byte of a head at rest;  head_s from then
                     an answer with part of the next head behind it
     BEGINNING       the last byte of a head                            head_s from then
-    UNDER_WAY       the server taking the request up                   none
+    UNDER_WAY       the application beginning to handle the request    none
     ANSWERING       the answer being ready to be sent                  write_s from then, and
                                                                        from each progress
     IDLE            an answer that has left, with nothing behind it    idle_s from then
@@ -13,12 +13,12 @@
 
 Invariants, whatever the order in which bytes and answers come:
 
-- While a request is under way the connection has no deadline. Its body's is the handler's, who
-  answers 408; a stream's are its model's, and its reader's (`sse.Ticker`).
-- No byte moves a deadline: who drips gets no more time than who is silent.
+- While a request is under way the connection has no deadline. The handler has one for the body, and
+  answers 408; a stream has those of the model and of its reader (`StreamMonitor`).
+- No byte moves a deadline: a peer that drips gets no more time than one that is silent.
 - A head that comes while another request is under way has its time from that one's answer on.
-- `BEGINNING` lasts for a turn of the event loop. That it has a deadline ends a connection whose
-  head is whole here and not for the server, which nothing else would end.
+- `BEGINNING` lasts for one iteration of the event loop. Its deadline ends a connection whose head is
+  whole here but not for the server; nothing else would.
 """
 
 from enum import Enum
@@ -46,7 +46,7 @@ class Limits(NamedTuple):
 
 
 class Deadlines:
-    """One connection's state; `at` is when it has to end, by the clock of `now`, None: not yet."""
+    """One connection's state. `at` is when it has to end, by the clock of `now`; None: no deadline."""
 
     __slots__ = ("_limits", "at", "phase")
 
@@ -55,51 +55,51 @@ class Deadlines:
         self.phase = Phase.AWAITING_HEAD
         self.at: float | None = now + limits.head_s
 
-    def part_of_head(self, now: float) -> None:
-        """Some of a head is here, and not all."""
+    def begin_head(self, now: float) -> None:
+        """Note that a part of a head is here."""
         if self.phase is Phase.IDLE:
-            self._to(Phase.AWAITING_HEAD, now + self._limits.head_s)
+            self._enter(Phase.AWAITING_HEAD, now + self._limits.head_s)
 
-    def head_whole(self, now: float) -> None:
-        """A head is whole; the server will take the request up."""
+    def end_head(self, now: float) -> None:
+        """Note that a head is whole: the application will begin to handle the request."""
         if self.phase in (Phase.AWAITING_HEAD, Phase.IDLE):
-            self._to(Phase.BEGINNING, now + self._limits.head_s)
+            self._enter(Phase.BEGINNING, now + self._limits.head_s)
 
-    def begun(self) -> None:
-        """The server works on the request."""
-        self._to(Phase.UNDER_WAY, None)
+    def begin_request(self) -> None:
+        """Note that the application handles the request."""
+        self._enter(Phase.UNDER_WAY, None)
 
-    def answering(self, now: float) -> None:
-        """The answer is ready; what of it has not left yet is being sent."""
-        self._to(Phase.ANSWERING, now + self._limits.write_s)
+    def begin_response(self, now: float) -> None:
+        """Note that the response is ready, and that the rest of it is being sent."""
+        self._enter(Phase.ANSWERING, now + self._limits.write_s)
 
-    def answered(self, now: float, *, body_due: bool, part_of_head: bool) -> None:
-        """The answer has left; the body that nobody has read may still be on its way."""
+    def end_response(self, now: float, *, body_due: bool, part_of_head: bool) -> None:
+        """Note that the response has left; a body that nothing has read may still be on its way."""
         if body_due:
-            self._to(Phase.LINGERING, now + self._limits.linger_s)
+            self._enter(Phase.LINGERING, now + self._limits.linger_s)
         else:
-            self._rest(now, part_of_head=part_of_head)
+            self._begin_idle(now, part_of_head=part_of_head)
 
-    def body_whole(self, now: float, *, part_of_head: bool) -> None:
-        """The body's last byte is here."""
+    def end_body(self, now: float, *, part_of_head: bool) -> None:
+        """Note that the body's last byte is here."""
         if self.phase is Phase.LINGERING:
-            self._rest(now, part_of_head=part_of_head)
+            self._begin_idle(now, part_of_head=part_of_head)
 
-    def refused(self, now: float) -> None:
-        """The connection has had its last words, and hears no more."""
-        self._to(Phase.LINGERING, now + self._limits.linger_s)
+    def refuse(self, now: float) -> None:
+        """Note that the connection was refused, and reads no more."""
+        self._enter(Phase.LINGERING, now + self._limits.linger_s)
 
-    def passed(self, now: float, *, progress: bool) -> bool:
-        """Whether it has to end now. `progress`: its reader has taken something since last asked."""
+    def has_passed(self, now: float, *, progress: bool) -> bool:
+        """Return whether it has to end now. `progress`: its peer has read something since the last call."""
         if self.phase is Phase.ANSWERING and progress:
             self.at = max(self.at or now, now + self._limits.write_s)
         return self.at is not None and now >= self.at
 
-    def _rest(self, now: float, *, part_of_head: bool) -> None:
+    def _begin_idle(self, now: float, *, part_of_head: bool) -> None:
         if part_of_head:
-            self._to(Phase.AWAITING_HEAD, now + self._limits.head_s)
+            self._enter(Phase.AWAITING_HEAD, now + self._limits.head_s)
         else:
-            self._to(Phase.IDLE, now + self._limits.idle_s)
+            self._enter(Phase.IDLE, now + self._limits.idle_s)
 
-    def _to(self, phase: Phase, at: float | None) -> None:
+    def _enter(self, phase: Phase, at: float | None) -> None:
         self.phase, self.at = phase, at

@@ -1,8 +1,8 @@
-"""Keeps the process within its memory, before the kernel ends it.
+"""Keep the process within its memory, before the kernel ends it.
 
-From four fifths of the bound on no new work is taken, and bodies that have not come whole are given
-up; from nine tenths on listeners are forgotten,
-who can be read again. What is going on is never touched.
+From four fifths of the bound on no new work is taken, and bodies that have not come whole are
+dropped; from nine tenths on the cache is emptied, which can be filled again. Requests under way are
+never touched.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ log = logging.getLogger(__name__)
 
 _SHORT, _FULL = 0.8, 0.9
 _LOOK_S = 0.1
-_AGAIN = 10  # while memory is short, something is done about it every so many looks
+_AGAIN = 10  # while memory is short, it is freed at every so many checks
 _STATM = "/proc/self/statm"
 
 
 class MemoryGuard:
-    """How much of its bound (bytes; 0: none) this process has, looked at ten times a second."""
+    """Compare the process's memory with its bound (bytes; 0: none), ten times a second."""
 
     def __init__(
-        self, bound: int, forget: Callable[[], Awaitable[None]], drop: Callable[[], None]
+        self, bound: int, evict: Callable[[], Awaitable[None]], drop: Callable[[], None]
     ) -> None:
         self.resident = resident_bytes
         self._bound = bound if sys.platform == "linux" else 0
-        self._forget = forget
+        self._evict = evict
         self._drop = drop
         self._level = 0  # 1: short, 2: nearly full
-        self._looks = 0  # since the level changed
-        self._forgotten = 0
+        self._looks = 0  # checks since the level changed
+        self._evictions = 0
 
     @property
     def under_pressure(self) -> bool:
@@ -44,30 +44,30 @@ class MemoryGuard:
         return self._level > 0
 
     def stats(self) -> Mapping[str, int]:
-        """Counters (names in `_total`) and sizes."""
+        """Return counters (names in `_total`) and sizes."""
         return {
             "bound_bytes": self._bound,
             "short": int(self.under_pressure),
-            "forgotten_total": self._forgotten,
+            "forgotten_total": self._evictions,
         }
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look for the length of the block."""
+        """Check for the length of the block."""
         if not self._bound:
             yield
             return
-        await self.look()
-        async with background(self._look_on()):
+        await self.check()
+        async with background(self._keep_checking()):
             yield
 
-    async def _look_on(self) -> None:
+    async def _keep_checking(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            await self.look()
+            await self.check()
 
-    async def look(self) -> None:
-        """See how much there is, and act on it."""
+    async def check(self) -> None:
+        """Measure the memory, and act on it."""
         part = self.resident() / self._bound
         before, self._level = self._level, (part >= _SHORT) + (part >= _FULL)
         if self.under_pressure != bool(before):
@@ -80,13 +80,13 @@ class MemoryGuard:
         self._looks = self._looks + 1 if self._level == before else 0
         if self.under_pressure and self._looks % _AGAIN == 0:
             if self._level > 1:
-                self._forgotten += 1
-                await self._forget()
+                self._evictions += 1
+                await self._evict()
             await asyncio.to_thread(_trim)
 
 
 def resident_bytes() -> int:
-    """The memory that this process really has."""
+    """Return the resident memory of this process."""
     descriptor = os.open(_STATM, os.O_RDONLY)
     try:
         pages = os.pread(descriptor, 128, 0).split()[1]
@@ -96,7 +96,7 @@ def resident_bytes() -> int:
 
 
 def _trim() -> None:
-    """Let the kernel have what was freed; the C library keeps it otherwise."""
+    """Give freed memory back to the kernel; the C library keeps it otherwise."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
     if trim is not None:

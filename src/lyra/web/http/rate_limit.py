@@ -1,4 +1,4 @@
-"""How often one listener may ask."""
+"""Rate limit: how often one caller may ask (GCRA)."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,9 +9,9 @@ _WINDOW_S = 60.0
 
 
 class RateLimit:
-    """`per_minute` in any minute, evenly refilled (GCRA); remembers at most `entries` callers.
+    """Allow `per_minute` in any minute, evenly refilled (GCRA); remember at most `entries` callers.
 
-    A caller who is forgotten starts afresh, which errs in the caller's favour.
+    A caller that is forgotten starts afresh, which errs in the caller's favour.
     """
 
     def __init__(

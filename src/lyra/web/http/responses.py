@@ -1,4 +1,4 @@
-"""What leaves: JSON bodies, errors in their one shape, and the headers of every answer."""
+"""Responses: JSON bodies, errors in their one shape, and the default headers of all."""
 
 import contextvars
 import secrets
@@ -13,7 +13,7 @@ from lyra.settings import Settings
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="-")
 
-EXPOSED = "X-Request-Id, Retry-After, x-vercel-ai-ui-message-stream"
+EXPOSED_HEADERS = "X-Request-Id, Retry-After, x-vercel-ai-ui-message-stream"
 _ALWAYS = {
     "Server": "lyra",
     "X-Content-Type-Options": "nosniff",
@@ -30,62 +30,62 @@ API_HEADERS = {**_ALWAYS, **_UNLESS_SET}
 
 
 def json_bytes(body: bytes, status: int = 200) -> web.Response:
-    """An answer whose JSON is already encoded."""
+    """Return a response whose JSON is already encoded."""
     return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
 
 
-def json_answer(body: Any, status: int = 200) -> web.Response:
+def json_response(body: Any, status: int = 200) -> web.Response:
     return json_bytes(orjson.dumps(body), status)
 
 
-def error_answer(error: LyraError, rid: str) -> web.Response:
-    """The error in the one shape that all have, with the headers that belong to its status."""
-    answer = json_answer({"success": False, "error": error.to_dict(rid)}, error.status)
+def error_response(error: LyraError, rid: str) -> web.Response:
+    """Return the error in the one shape of all errors, with the headers of its status."""
+    response = json_response({"success": False, "error": error.to_dict(rid)}, error.status)
     if error.whole_seconds is not None:
-        answer.headers["Retry-After"] = str(error.whole_seconds)
+        response.headers["Retry-After"] = str(error.whole_seconds)
     if isinstance(error, TokenError):
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
-def last_words(error: LyraError) -> bytes:
-    """The whole answer where there is no request to answer, and the connection's last."""
+def raw_error_response(error: LyraError) -> bytes:
+    """Return a whole HTTP response as bytes, for a connection that has no request and is closed."""
     rid = secrets.token_hex(8)
     body = orjson.dumps({"success": False, "error": error.to_dict(rid)})
-    fields = {
+    headers = {
         **API_HEADERS,
         "X-Request-Id": rid,
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
         "Connection": "close",
     }
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     phrase = HTTPStatus(error.status).phrase
     return f"HTTP/1.1 {error.status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
-def add_security_headers(answer: web.StreamResponse, rid: str) -> None:
-    """Put on every answer what every answer carries."""
-    answer.headers.update(_ALWAYS)
-    answer.headers["X-Request-Id"] = rid
+def add_security_headers(response: web.StreamResponse, rid: str) -> None:
+    """Add the headers that every response carries, also CSP and caching where it has none."""
+    response.headers.update(_ALWAYS)
+    response.headers["X-Request-Id"] = rid
     for name, value in _UNLESS_SET.items():
-        answer.headers.setdefault(name, value)
+        response.headers.setdefault(name, value)
 
 
-def add_hsts(answer: web.StreamResponse, settings: Settings) -> None:
-    """Bind browsers to TLS, where that is how the public reaches this service."""
+def add_hsts(response: web.StreamResponse, settings: Settings) -> None:
+    """Add HSTS, where browsers reach this service by https."""
     if settings.public_url is not None and settings.public_url.startswith("https:"):
-        below = "; includeSubDomains" if settings.hsts_subdomains else ""
-        answer.headers["Strict-Transport-Security"] = f"max-age=63072000{below}"
+        subdomains = "; includeSubDomains" if settings.hsts_subdomains else ""
+        response.headers["Strict-Transport-Security"] = f"max-age=63072000{subdomains}"
 
 
-def add_cors_headers(answer: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
-    """Add the CORS headers if this very origin is on the list; whether it is."""
+def add_cors_headers(response: web.StreamResponse, origin: str | None, settings: Settings) -> bool:
+    """Add the CORS headers if this very origin is on the list, and return whether it is."""
     if not settings.cors_origins:
         return False
-    answer.headers.add("Vary", "Origin")
+    response.headers.add("Vary", "Origin")
     if origin is None or origin not in settings.cors_origins:
         return False
-    answer.headers["Access-Control-Allow-Origin"] = origin
-    answer.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     return True

@@ -1,12 +1,13 @@
-"""The page's files: read, shortened, compressed and named by their content once, at start-up.
+"""The page's files: read, minified, compressed and named by their content once, at start-up.
 
 A file's address holds a hash of all files, so that a browser may keep it for ever and still never
 mixes two versions; modules import each other by relative addresses, which stay in one version.
-The page's first module holds all that it imports: one request in place of seven, one after another.
+The page's modules are bundled: one request in place of seven, one after another.
 """
 
 import gzip
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +18,6 @@ import rjsmin
 from aiohttp import web
 
 from lyra.errors import NotFoundError
-from lyra.web.http.one_script import one_script
 
 _KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -25,6 +25,9 @@ _KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
     ".css": ("text/css", rcssmin.cssmin),
     ".svg": ("image/svg+xml", str.strip),
 }
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,22 @@ class Asset:
 
 @dataclass(frozen=True)
 class Assets:
-    """All files by their names, and the version that their addresses hold."""
+    """All files by their names, and the version in their addresses."""
 
     version: str
-    found: dict[str, Asset]
+    by_name: dict[str, Asset]
 
-    def below(self, public_path: str) -> str:
-        """What the addresses of this version begin with, for a browser."""
+    def base_path(self, public_path: str) -> str:
+        """Return what the addresses of this version begin with, for a browser."""
         return f"{public_path}/static/{self.version}"
 
-    def answer(self, request: web.Request, name: str) -> web.Response:
-        """The file of this name, compressed if its reader can have it so.
+    def respond(self, request: web.Request, name: str) -> web.Response:
+        """Respond with the file of this name, compressed if the client accepts that.
 
         Raises:
             NotFoundError: there is no such file.
         """
-        asset = self.found.get(name)
+        asset = self.by_name.get(name)
         if asset is None:
             raise NotFoundError
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
@@ -67,33 +70,51 @@ class Assets:
 
 
 def read_assets() -> Assets:
-    """Every file of `static` that is no page. Reads and compresses: not on the event loop."""
-    written = dict(_walk(files("lyra.web") / "static", ""))
-    modules = {_stem(name): text for name, text in written.items() if name.startswith("js/")}
-    written["js/main.js"] = one_script(modules, "main")
-    found = {name: _asset(name, text) for name, text in written.items()}
+    """Return every file of `static` that is no page. Reads and compresses: not on the event loop."""
+    texts = dict(_read_folder(files("lyra.web") / "static", ""))
+    modules = {_stem(name): text for name, text in texts.items() if name.startswith("js/")}
+    texts["js/main.js"] = bundle(modules, "main")
+    assets = {name: _make_asset(name, text) for name, text in texts.items()}
     digest = hashlib.sha256()
-    for name, asset in sorted(found.items()):
+    for name, asset in sorted(assets.items()):
         digest.update(name.encode() + b"\0" + asset.plain)
-    return Assets(digest.hexdigest()[:12], found)
+    return Assets(digest.hexdigest()[:12], assets)
+
+
+def bundle(modules: dict[str, str], first: str) -> str:
+    """Return the module `first` and all that it imports as one script; every top name is there once."""
+    order: dict[str, str] = {}
+
+    def visit(name: str) -> None:
+        text = modules[name]
+        order[name] = ""
+        for needed in _IMPORT.findall(text):
+            if needed not in order:
+                visit(needed)
+        # Behind what it needs: classes and constants exist only from their line on.
+        del order[name]
+        order[name] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    visit(first)
+    return "\n".join(order.values())
 
 
 def _stem(name: str) -> str:
     return name.removeprefix("js/").removesuffix(".js")
 
 
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for each in folder.iterdir():
-        name = f"{prefix}{each.name}"
-        if each.is_dir():
-            found += _walk(each, f"{name}/")
+def _read_folder(folder: Traversable, prefix: str) -> list[tuple[str, str]]:
+    texts: list[tuple[str, str]] = []
+    for entry in folder.iterdir():
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            texts += _read_folder(entry, f"{name}/")
         elif not name.endswith(".html"):
-            found.append((name, each.read_text("utf-8")))
-    return found
+            texts.append((name, entry.read_text("utf-8")))
+    return texts
 
 
-def _asset(name: str, text: str) -> Asset:
+def _make_asset(name: str, text: str) -> Asset:
     media, shorter = _KINDS[name[name.rfind(".") :]]
     plain = shorter(text).encode()
     return Asset(media, plain, gzip.compress(plain, 9, mtime=0))

@@ -1,13 +1,13 @@
-"""Answers that leave together, at the end of the loop's turn in which they were made."""
+"""Write coalescing: writes of one iteration of the event loop leave together at its end."""
 
 import asyncio
 
 
 class WriteCoalescer:
-    """Writes what it was given, connection by connection, before the loop looks for news again.
+    """Buffer writes, and flush them at the end of the current iteration of the event loop.
 
-    A write wakes the reader's process up, and that costs the writer more than all of a short answer.
-    Of several writes in a row the first one wakes it, and the others find it awake.
+    A write wakes the reader's process, and that costs the writer more than a short answer itself. Of
+    several writes in a row the first one wakes it, and the others find it awake.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -15,13 +15,13 @@ class WriteCoalescer:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        """Write this soon: after all that is in the box already, before anything that comes later."""
+        """Buffer this write, behind those that are buffered already."""
         if not self._waiting:
-            self._soon(self.send)
+            self._soon(self.flush)
         self._waiting.append((transport, data))
 
-    def send(self) -> None:
-        """Write all of it now."""
+    def flush(self) -> None:
+        """Write all that is buffered now."""
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():

@@ -1,0 +1,9 @@
+"""Log-in with Spotify: OAuth, sessions, consent and log-out. The handlers are `api.login`.
+
+login_service   begins and finishes log-ins, records consents, ends sessions: begin here
+session_store   sessions by the ids of their cookies, in memory or sealed in Redis
+token_renewal   new tokens for a session: a single flight among all processes
+open_logins     builds the service from the settings
+
+Invariant of all: once a session has ended, nothing reads Spotify with its token.
+"""

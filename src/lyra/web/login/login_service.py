@@ -1,10 +1,10 @@
 """Logging in with Spotify, what a listener has agreed to, and signing out.
 
-Invariant, hunted by tests/web/login/test_sign_out.py: once a session has ended, or had everything
-forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered.
-For that the session is gone first; then, in one step of the loop, its listener's answers are
-stopped and the fetch under way is withdrawn; and each token asks for its session again
-(`Token.confirm`) right before Spotify is read, whatever was waited for in between.
+Invariant, hunted by tests/web/login/test_sign_out.py: once a session has ended, or its data were
+forgotten, nothing that had begun before reads Spotify with its token, is kept, or is answered. So
+the session is removed first; then, in one step of the loop, its listener's answers are stopped and
+the fetch under way is withdrawn; and each token looks its session up again (`Token.confirm`) right
+before Spotify is read, however long the request has waited in between.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session,
 from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
 
 _VERIFIER_BYTES = 64
-_PASSING = frozenset({"server_error", "temporarily_unavailable"})
+_TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
 
-Trouble = Literal[
+FailureReason = Literal[
     "denied",
     "expired",
     "refused",
@@ -48,7 +48,7 @@ Trouble = Literal[
     "busy",
     "address",
 ]
-TROUBLES: dict[str, str] = {
+FAILURE_MESSAGES: dict[str, str] = {
     "denied": "You cancelled at Spotify. Nothing was read.",
     "expired": "That log-in was too old, or used already. Connect once more.",
     "refused": "Spotify did not accept that log-in. Connect once more.",
@@ -60,12 +60,12 @@ TROUBLES: dict[str, str] = {
     "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
     "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
 }
-_BY_GRANT: dict[str, Trouble] = {
+_BY_GRANT: dict[str, FailureReason] = {
     "refused": "refused",
     "misconfigured": "misconfigured",
     "unavailable": "unavailable",
 }
-_BY_FAILURE: dict[str, Trouble] = {
+_BY_FAILURE: dict[str, FailureReason] = {
     "not_registered": "not_listed",
     "owner_not_premium": "owner",
     "forbidden": "forbidden",
@@ -74,15 +74,15 @@ _BY_FAILURE: dict[str, Trouble] = {
 
 
 class LoginError(Exception):
-    """Nobody has been logged in; `trouble` says why, TROUBLES says it to people."""
+    """A log-in has failed; `reason` says why, and FAILURE_MESSAGES says it to people."""
 
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
+    def __init__(self, reason: FailureReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class LoginService:
-    """The log-ins of one service. `terms` is what a listener has to agree to before a reading."""
+    """The log-ins of one service. `terms`: what a listener consents to before Spotify is read."""
 
     def __init__(
         self,
@@ -117,16 +117,16 @@ class LoginService:
             wall_clock=wall_clock,
             within_s=settings.spotify_timeout_s,
         )
-        self._endings: set[asyncio.Task[None]] = set()  # each takes as long as Redis may
+        self._endings: set[asyncio.Task[None]] = set()  # each takes at most as long as Redis may
         self._counts = {"begun_total": 0, "done_total": 0, "ended_total": 0}
 
     def stats(self) -> dict[str, int]:
-        """Counters (names in `_total`), and how many tokens are being renewed."""
-        renewals = {"renewed_total": self._renewals.done, "renewing": len(self._renewals)}
+        """Return counters (names in `_total`), and how many tokens are being renewed."""
+        renewals = {"renewed_total": self._renewals.renewed_total, "renewing": len(self._renewals)}
         return {**self._counts, **renewals}
 
     async def begin(self, redirect_uri: str, address: str) -> tuple[str, str]:
-        """Where to send the browser at this address, and the state that it has to bring back.
+        """Begin a log-in: return where to redirect the browser, and the state that it has to send back.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be kept now.
@@ -151,38 +151,40 @@ class LoginService:
         address: str,
         replaces: str | None = None,
     ) -> str:
-        """The id of a new session for who comes back from Spotify; the one it replaces is over.
+        """Finish a log-in: return the id of a new session, and end the one that it replaces.
 
         The state has to be one that this very browser has begun with.
 
         Raises:
-            LoginError: it came to nothing.
-            TooManyRequestsError: too many log-ins of this address or account come to an end.
+            LoginError: the log-in has failed.
+            TooManyRequestsError: this address or account finishes too many log-ins.
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
         pending = await self._pending.take(state)
         if pending is None:
             raise LoginError("expired")
         if error or not code:
-            raise LoginError(_trouble_of(error))
+            raise LoginError(_classify_error(error))
         self._by_address.spend(address)
         grant = await self._exchange(code, pending)
-        session = self._open(grant, await self._who(GrantedToken(grant.access_token)))
+        session = self._make_session(
+            grant, await self._read_profile(GrantedToken(grant.access_token))
+        )
         self._by_account.spend(session.owner)
-        given = await self._sessions.add(session)
+        session_id = await self._sessions.add(session)
         self._listeners.clear_negative(session.token(self._wall_clock()))
         if replaces is not None:
-            await self._to_its_end(self._replace(replaces, session))
+            await self._run_to_end(self._replace(replaces, session))
         self._counts["done_total"] += 1
-        return given
+        return session_id
 
-    async def _replace(self, given: str, session: Session) -> None:
-        """Let a browser's old session be over; if it was somebody else's, what is held of them too."""
-        old = await self._sessions.find(given)
+    async def _replace(self, session_id: str, session: Session) -> None:
+        """End a browser's old session; if it was another account's, forget that listener too."""
+        old = await self._sessions.find(session_id)
         if old is not None and old.identity == session.identity:
-            await self._sessions.take(given)
+            await self._sessions.take(session_id)
         else:
-            await self._take(given)
+            await self._end_session(session_id)
 
     async def _exchange(self, code: str, pending: Pending) -> Grant:
         try:
@@ -192,20 +194,20 @@ class LoginService:
         except GrantError as failure:
             raise LoginError(_BY_GRANT[failure.kind]) from None
 
-    async def _who(self, token: Token) -> Profile:
-        """Whose token this is, as Spotify itself says under it."""
+    async def _read_profile(self, token: Token) -> Profile:
+        """Return the profile that Spotify has for this token."""
         try:
             parsed = await self._spotify.reader(token).get("profile", parse_profile)
         except SpotifyFailure as failure:
             raise LoginError(_BY_FAILURE.get(failure.code, "unavailable")) from None
         return parsed.items[0]
 
-    def _open(self, grant: Grant, profile: Profile) -> Session:
+    def _make_session(self, grant: Grant, profile: Profile) -> Session:
         now, scopes = self._wall_clock(), grant.scopes
         access_until = now + grant.expires_in
         account = self._accounts.client_id, profile.id, profile.account_id or ""
         return Session(
-            # The scopes too: what one log-in may not read must not look missing to another.
+            # The scopes too: data that one log-in may not read must not look missing to another.
             identity=self._listeners.identity(*account, *scopes),
             account=self._listeners.identity(*account),
             name=None,
@@ -214,76 +216,76 @@ class LoginService:
             refresh=grant.refresh_token or "",
             issued_at=now,
             access_until=access_until,
-            # What nobody can renew ends with its token, and not in thirty days of failures.
+            # A session that cannot be renewed ends with its token, not after thirty days of failures.
             until=now + SESSION_S if grant.refresh_token else access_until,
         )
 
-    async def session(self, given: str) -> Session | None:
-        """The session of this id, if there is one.
+    async def find_session(self, session_id: str) -> Session | None:
+        """Return the session of this id, if there is one.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        return await self._sessions.find(given)
+        return await self._sessions.find(session_id)
 
-    async def consent(self, given: str) -> None:
-        """Take note that this listener agrees to the terms as they are now.
+    async def consent(self, session_id: str) -> None:
+        """Record that this listener consents to the terms as they are now.
 
         Raises:
             SessionEndedError: there is no such session.
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
         if (
-            await self._sessions.change(given, lambda kept: replace(kept, agreed=self.terms))
+            await self._sessions.change(session_id, lambda kept: replace(kept, agreed=self.terms))
             is None
         ):
             raise SessionEndedError
 
-    async def end(self, given: str) -> None:
-        """Forget this session, and what is held of its listener; end what is under way for them.
+    async def end(self, session_id: str) -> None:
+        """End this session: forget it and its listener's data, and end the listener's running answers.
 
         Afterwards nothing is read with its token, whatever had begun before, and no answer of its
-        listener goes on. Who leaves while this is waited for stops none of it.
+        listener goes on. A caller that is cancelled while it waits stops none of this.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be looked up now.
         """
-        await self._to_its_end(self._take(given))
+        await self._run_to_end(self._end_session(session_id))
 
-    async def forget(self, given: str) -> None:
-        """Do the same but for the session, which stays: what is asked from now on is read anew.
+    async def forget(self, session_id: str) -> None:
+        """Do the same but keep the session: later requests read Spotify anew.
 
         Raises:
             SessionEndedError: there is no such session.
             SessionsUnavailableError: log-ins cannot be looked up now.
-            NotForgottenError: Redis does not take it. It is told again, but nobody can promise when.
+            NotForgottenError: Redis does not take it. It is tried again, at no promised time.
         """
-        await self._to_its_end(self._empty(given))
+        await self._run_to_end(self._forget_data(session_id))
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run_to_end(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
-        await asyncio.wait([task])  # a caller who leaves here leaves the work alone
+        await asyncio.wait([task])  # a caller that is cancelled here does not cancel the work
         task.result()
 
-    async def _take(self, given: str) -> None:
-        # Looked up before: Redis may carry out what removes it, and its reply be lost.
-        session = await self._sessions.find(given)
+    async def _end_session(self, session_id: str) -> None:
+        # Looked up before: Redis may remove it, and its reply be lost.
+        session = await self._sessions.find(session_id)
         try:
-            await self._sessions.take(given)
+            await self._sessions.take(session_id)
         finally:
             if session is not None:
-                await self._over(session)
+                await self._forget_listener(session)
 
-    async def _over(self, session: Session) -> None:
+    async def _forget_listener(self, session: Session) -> None:
         self._counts["ended_total"] += 1
-        # What Redis does not take now is owed: the session is gone, so nobody could ask again.
+        # What Redis does not take now stays pending: without its session nobody could ask again.
         await self._forget(session.token(self._wall_clock()))
 
-    async def _empty(self, given: str) -> None:
+    async def _forget_data(self, session_id: str) -> None:
         session = await self._sessions.change(
-            given, lambda kept: replace(kept, forgotten=kept.forgotten + 1)
+            session_id, lambda kept: replace(kept, forgotten=kept.forgotten + 1)
         )
         if session is None:
             raise SessionEndedError
@@ -291,45 +293,45 @@ class LoginService:
             raise NotForgottenError(retry_after_s=1)
 
     async def token(
-        self, given: str, *, reads_spotify: bool, waiting: Callable[[], None]
+        self, session_id: str, *, reads_spotify: bool, on_wait: Callable[[], None]
     ) -> LoginToken:
-        """The token of this session's listener; a good one, if Spotify is to be read.
+        """Return the token of this session's listener, renewed if Spotify is to be read.
 
-        `waiting` is called before Spotify is waited for.
+        `on_wait` is called before Spotify is waited for.
 
         Raises:
             SessionEndedError: there is no such session, or Spotify has ended it.
             ConsentRequiredError: nothing may be read before the listener agrees.
             TryLaterError: the session is there, but cannot be looked up or renewed now.
         """
-        session = await self._sessions.find(given)
+        session = await self._sessions.find(session_id)
         if session is None:
             raise SessionEndedError
         if reads_spotify:
             if session.agreed != self.terms:
                 raise ConsentRequiredError
             if await self._renewals.is_due(session):
-                waiting()
-                session = await self._renewals.renew(given, session)
-        confirm = partial(self._confirm, given, session.forgotten)
+                on_wait()
+                session = await self._renewals.renew(session_id, session)
+        confirm = partial(self._confirm, session_id, session.forgotten)
         return session.token(self._wall_clock(), confirm=confirm)
 
-    async def _confirm(self, given: str, forgotten: int) -> None:
-        """See Token.confirm. In one process nothing comes between the look and what follows."""
-        session = await self._sessions.find(given)
+    async def _confirm(self, session_id: str, forgotten: int) -> None:
+        """See Token.confirm. In one process nothing runs between this look-up and what follows it."""
+        session = await self._sessions.find(session_id)
         if session is None:
             raise SessionEndedError
         if session.forgotten != forgotten:
             raise ForgottenError(retry_after_s=1)
 
     async def close(self) -> None:
-        """Let tokens that are being renewed arrive, and endings; each has its deadline."""
+        """Wait for renewals and endings under way; each has its deadline."""
         await self._renewals.close()
         await asyncio.gather(*self._endings, return_exceptions=True)
 
 
-def _trouble_of(error: str) -> Trouble:
-    """What an error that Spotify has sent a browser back with means (RFC 6749, 4.1.2.1)."""
+def _classify_error(error: str) -> FailureReason:
+    """Return the failure behind an error that Spotify redirects with (RFC 6749, 4.1.2.1)."""
     if error == "access_denied":
         return "denied"
-    return "unavailable" if error in _PASSING else "misconfigured"
+    return "unavailable" if error in _TRANSIENT else "misconfigured"

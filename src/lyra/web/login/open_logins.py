@@ -1,4 +1,4 @@
-"""Builds what the log-in needs: in this process alone, or in the Redis that all share."""
+"""Build the log-in service: over the memory of this process, or over the Redis that all share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,32 +13,35 @@ from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.login.login_service import LoginService
-from lyra.web.login.session_store import Pending, Session, SessionStore
-from lyra.web.login.session_table import MemoryTable, Table
+from lyra.web.login.session_store import MemoryTable, Pending, Session, SessionStore, Table
 
-_SESSIONS_EACH = 10  # browsers of one account
-_PENDING_SHARE = 10  # of all log-ins that have begun, one address may have this part
-_DONE_BY_ADDRESS = 5  # times what one account may, as with questions
+_SESSIONS_EACH = 10  # of one account, a session for each browser
+_PENDING_SHARE = 10  # one address may have one of so many parts of all begun log-ins
+_DONE_BY_ADDRESS = 5  # times the rate of one account, as with chats
 
 
 @asynccontextmanager
 async def open_logins(
     settings: Settings, lyra: Lyra, runs: RunRegistry, metrics: Metrics, *, terms: str
 ) -> AsyncIterator[LoginService | None]:
-    """The log-ins of the service; None without a client id. `terms`: what a listener agrees to."""
+    """Open the service's log-ins; None without a client id. `terms`: what a listener consents to."""
 
     async def forget(token: Token) -> bool:
         owner = lyra.listeners.key(token)
-        runs.stop_all(owner)  # in this very step the fetch is withdrawn too, before anything waits
+        runs.stop_all(owner)  # the fetch is withdrawn in the same step, before anything waits
         cleared = await lyra.listeners.clear(token)
         return await runs.end(owner) and cleared
 
-    def table(kind: Literal["session", "login"], most_each: int) -> Table:
-        most = settings.max_sessions
+    def table(kind: Literal["session", "login"], max_per_owner: int) -> Table:
+        max_entries = settings.max_sessions
         if lyra.redis is None:
-            return MemoryTable(most, lyra.wall_clock, most_each=most_each)
+            return MemoryTable(max_entries, lyra.wall_clock, max_per_owner=max_per_owner)
         return SharedSessions(
-            lyra.redis, kind, max_entries=most, max_per_owner=most_each, wall_clock=lyra.wall_clock
+            lyra.redis,
+            kind,
+            max_entries=max_entries,
+            max_per_owner=max_per_owner,
+            wall_clock=lyra.wall_clock,
         )
 
     def limit(times: int, reason: str) -> RateLimit:

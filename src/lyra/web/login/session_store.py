@@ -1,10 +1,15 @@
-"""Log-ins by the secret ids of their cookies: hashed where they are kept, sealed where others read."""
+"""The session store: log-ins by the secret ids of their cookies.
+
+Ids are hashed where values are kept; in Redis, which others may read, values are sealed (encrypted)
+with a key that only the cookie's id completes.
+"""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from hashlib import blake2b
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -14,19 +19,18 @@ from lyra.redis.protocol import UnansweredError
 from lyra.redis.sealing import open_sealed, seal
 from lyra.spotify.oauth import Grant
 from lyra.spotify.token import LoginToken
-from lyra.web.login.session_table import Table
 
 SESSION_S = 30 * 86_400.0
 PENDING_S = 600.0
 _ID_BYTES = 32
-_LONGEST_ID = 128
+_MAX_ID = 128
 _TRIES = 8
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True):
-    """One log-in. Times are in seconds since 1970; `agreed` names what the listener agreed to.
+    """One log-in. Times are in seconds since 1970; `agreed` holds the terms that were consented to.
 
-    `forgotten` counts how often everything held of the listener was. `renewer` is the process that
+    `forgotten` counts how often the listener's data were forgotten. `renewer` is the process that
     has asked for new tokens last. Of the account only keyed hashes are kept: `identity` is one for
     each choice of scopes, `account` the same for all of them. Version 0.1.0 had the name in the
     second place too, which is empty now, and nothing in the last.
@@ -49,8 +53,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     def __repr__(self) -> str:
         return "Session(***)"
 
-    def renewed(self, grant: Grant, now: float) -> "Session":
-        """This session with new tokens; the old refresh token stays where none came."""
+    def with_grant(self, grant: Grant, now: float) -> "Session":
+        """Return this session with new tokens; the old refresh token stays if none came."""
         return replace(
             self,
             name=None,
@@ -63,16 +67,16 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def owner(self) -> str:
-        """Whose it is, for counting sessions by account: a hash that tells nobody the identity.
+        """The account, for counting its sessions: a hash that does not reveal the identity.
 
-        Whoever logs in chooses the scopes, in the address at Spotify: they make no other owner.
+        The scopes are no part of it: a listener may change them in the address at Spotify.
         """
         return name_of(self.account or self.identity)
 
     def token(
         self, now: float, *, confirm: Callable[[], Awaitable[None]] | None = None
     ) -> LoginToken:
-        """The token to read this listener with."""
+        """Return the token to read this listener with."""
         return LoginToken(self.access, self.identity, self.until - now, confirm=confirm)
 
 
@@ -89,6 +93,99 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
 
 
 Kept = TypeVar("Kept", Session, Pending)
+
+
+class Table(Protocol):
+    """Values under hashed names, bounded and expiring; see lyra.redis.session_store for each method."""
+
+    async def read(self, name: str) -> bytes | None: ...
+
+    async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None: ...
+
+    async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool: ...
+
+    async def take(self, name: str) -> bytes | None: ...
+
+    async def leave(self, owner: str, name: str) -> None: ...
+
+    def lock(self, name: str) -> AbstractAsyncContextManager[None]: ...
+
+
+class _Entry(NamedTuple):
+    value: bytes
+    until: float
+    owner: str
+
+
+class MemoryTable:
+    """At most `max_entries` values in this process, and `max_per_owner` of one owner.
+
+    Of too many values the least recently used is evicted (LRU); of too many of one owner the owner's
+    oldest, so that no owner evicts the values of another by having ever more.
+    """
+
+    def __init__(self, max_entries: int, clock: Callable[[], float], *, max_per_owner: int) -> None:
+        self._max_entries = max_entries
+        self._max_per_owner = max_per_owner
+        self._clock = clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._owned: dict[
+            str, dict[str, None]
+        ] = {}  # names by owner, oldest first; the same as in _entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def read(self, name: str) -> bytes | None:
+        """Return the value of this name, and count it as recently used."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if entry.until <= self._clock():
+            self._drop(name)
+            return None
+        self._entries.move_to_end(name)
+        return entry.value
+
+    async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
+        """Keep a value under a new name, for this owner if one is named."""
+        self._entries[name] = _Entry(value, self._clock() + ttl_s, owner)
+        if owner:
+            names = self._owned.setdefault(owner, {})
+            names[name] = None
+            while len(names) > self._max_per_owner:
+                self._drop(next(iter(names)))
+        while len(self._entries) > self._max_entries:
+            self._drop(next(iter(self._entries)))
+
+    async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
+        """Replace exactly the old value by the new one (compare and swap); False if it has changed."""
+        if await self.read(name) != old:
+            return False
+        self._entries[name] = _Entry(new, self._clock() + ttl_s, self._entries[name].owner)
+        return True
+
+    async def take(self, name: str) -> bytes | None:
+        """Remove the value of this name, and return it."""
+        value = await self.read(name)
+        self._drop(name)
+        return value
+
+    async def leave(self, owner: str, name: str) -> None:
+        """Do nothing: a value that was taken is not counted any more."""
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[None]:  # noqa: ARG002 - Table's signature
+        """Wait for nothing: one process renews a session in one task."""
+        yield
+
+    def _drop(self, name: str) -> None:
+        entry = self._entries.pop(name, None)
+        if entry is not None and entry.owner:
+            names = self._owned[entry.owner]
+            del names[name]
+            if not names:
+                del self._owned[entry.owner]
 
 
 class SessionStore(Generic[Kept]):
@@ -112,97 +209,97 @@ class SessionStore(Generic[Kept]):
 
     @property
     def recheck_delays_s(self) -> tuple[float, ...]:
-        """After which pauses to look whether another process has changed a value, if there are any.
+        """Pauses, in seconds, after which to check whether another process has changed a value.
 
-        They take turns; but who lost its turn without noticing may not have written yet.
+        A lock keeps the processes apart; but one that lost it without noticing may write late.
         """
         return (0.0, 0.25, 0.5) if self._secret else (0.0,)
 
     async def add(self, value: Kept) -> str:
-        """Keep a value; its id is 256 random bits."""
-        given = secrets.token_urlsafe(_ID_BYTES)
-        with _reaching():
-            name, packed = name_of(given), self._packed(given, value)
-            await self.table.keep(name, packed, self._left_s(value), owner=value.owner)
-        return given
+        """Keep a value, and return its id of 256 random bits."""
+        secret_id = secrets.token_urlsafe(_ID_BYTES)
+        with _translate_outage():
+            name, packed = name_of(secret_id), self._pack(secret_id, value)
+            await self.table.keep(name, packed, self._ttl_s(value), owner=value.owner)
+        return secret_id
 
-    async def find(self, given: str) -> Kept | None:
-        """What is kept under this id, if anything is."""
-        found = await self._read(given)
-        return found[1] if found else None
+    async def find(self, secret_id: str) -> Kept | None:
+        """Return the value of this id, if there is one."""
+        kept = await self._read(secret_id)
+        return kept[1] if kept else None
 
-    async def take(self, given: str) -> Kept | None:
-        """What was kept under this id, for one caller and once."""
-        if not _plausible(given):
+    async def take(self, secret_id: str) -> Kept | None:
+        """Remove the value of this id, and return it: to one caller, once."""
+        if not _is_plausible(secret_id):
             return None
-        with _reaching():
-            packed = await self.table.take(name_of(given))
-            value = self._unpacked(given, packed)
+        with _translate_outage():
+            packed = await self.table.take(name_of(secret_id))
+            value = self._unpack(secret_id, packed)
         if value is not None:
-            # What was taken is the caller's, though the count of its owner stay one too high.
+            # The caller has the value, even if its owner's count stays one too high.
             with suppress(UnansweredError):
-                await self.table.leave(value.owner, name_of(given))
+                await self.table.leave(value.owner, name_of(secret_id))
         return value
 
-    async def change(self, given: str, how: Callable[[Kept], Kept]) -> Kept | None:
-        """Put another value in a value's place, whoever else changes it; None if it is gone."""
+    async def change(self, secret_id: str, update: Callable[[Kept], Kept]) -> Kept | None:
+        """Update a value, whatever other processes do meanwhile; None if it is gone."""
         for _ in range(_TRIES):
-            found = await self._read(given)
-            if found is None:
+            kept = await self._read(secret_id)
+            if kept is None:
                 return None
-            packed, value = found
-            value = how(value)
-            with _reaching():
-                new = self._packed(given, value)
-                if await self.table.swap(name_of(given), packed, new, self._left_s(value)):
+            packed, value = kept
+            value = update(value)
+            with _translate_outage():
+                new = self._pack(secret_id, value)
+                if await self.table.swap(name_of(secret_id), packed, new, self._ttl_s(value)):
                     return value
         raise SessionsUnavailableError(retry_after_s=1)
 
     @asynccontextmanager
-    async def lock(self, given: str) -> AsyncIterator[None]:
-        """Be the only process in such a block for this id."""
-        with _reaching():
-            async with self.table.lock(name_of(given)):
+    async def lock(self, secret_id: str) -> AsyncIterator[None]:
+        """Hold the lock of this id among all processes, for the length of the block."""
+        with _translate_outage():
+            async with self.table.lock(name_of(secret_id)):
                 yield
 
-    async def _read(self, given: str) -> tuple[bytes, Kept] | None:
-        if not _plausible(given):
+    async def _read(self, secret_id: str) -> tuple[bytes, Kept] | None:
+        if not _is_plausible(secret_id):
             return None
-        with _reaching():
-            packed = await self.table.read(name_of(given))
-        value = self._unpacked(given, packed)
+        with _translate_outage():
+            packed = await self.table.read(name_of(secret_id))
+        value = self._unpack(secret_id, packed)
         return (packed, value) if packed is not None and value is not None else None
 
-    def _left_s(self, value: Kept) -> float:
+    def _ttl_s(self, value: Kept) -> float:
         return max(1.0, value.until - self._wall_clock())
 
-    def _packed(self, given: str, value: Kept) -> bytes:
+    def _pack(self, secret_id: str, value: Kept) -> bytes:
         plain = msgspec.msgpack.encode(value)
-        return seal(self._secret, given, name_of(given), plain) if self._secret else plain
+        return seal(self._secret, secret_id, name_of(secret_id), plain) if self._secret else plain
 
-    def _unpacked(self, given: str, packed: bytes | None) -> Kept | None:
+    def _unpack(self, secret_id: str, packed: bytes | None) -> Kept | None:
         if packed is not None and self._secret:
-            packed = open_sealed(self._secret, given, name_of(given), packed)
+            packed = open_sealed(self._secret, secret_id, name_of(secret_id), packed)
         try:
             value = msgspec.msgpack.decode(packed or b"", type=self._kind)
         except ValueError:
-            return None  # not there, or nothing that was put there by this service
+            return None  # not there, or not written by this service
         return value if self._wall_clock() < value.until else None
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
-    """Turn a Redis that does not answer into an error for people."""
+def _translate_outage() -> Iterator[None]:
+    """Raise a Redis that does not answer as an error of the API."""
     try:
         yield
     except UnansweredError:
         raise SessionsUnavailableError(retry_after_s=1) from None
 
 
-def name_of(given: str) -> str:
-    """Under which name an id's value is kept. The id is random, so the hash needs no key."""
-    return blake2b(given.encode(), digest_size=20, person=b"lyra-session").hexdigest()
+def name_of(secret_id: str) -> str:
+    """Return the name that an id's value is kept under. The id is random, so the hash needs no key."""
+    return blake2b(secret_id.encode(), digest_size=20, person=b"lyra-session").hexdigest()
 
 
-def _plausible(given: str) -> bool:
-    return 0 < len(given) <= _LONGEST_ID and given.isascii()
+def _is_plausible(secret_id: str) -> bool:
+    return 0 < len(secret_id) <= _MAX_ID and secret_id.isascii()

@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 description of the service, made from the types that read its requests."""
+"""The OpenAPI 3.1 document, made of the table of routes and the types that read their requests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import orjson
 
 from lyra import __version__
 from lyra.chat.parts import Part
-from lyra.web.openapi.operations import JSON, OPERATIONS, Events, Operation
+from lyra.web.openapi.route import JSON, Events, Route
 from lyra.web.schemas import (
     AbortMetadata,
     ErrorAnswer,
@@ -37,9 +37,9 @@ _REFINED: dict[tuple[str, str], Any] = {
 }
 
 
-def api_description(public_path: str = "") -> bytes:
-    """The description as JSON; it is the same for the whole life of a process."""
-    schemas = _Schemas()
+def api_description(routes: Sequence[Route], public_path: str = "") -> bytes:
+    """Return the document of these routes as JSON."""
+    schemas = _Schemas(routes)
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -49,14 +49,16 @@ def api_description(public_path: str = "") -> bytes:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": public_path or "/"}],
-        "paths": _paths(schemas),
+        "paths": _describe_paths(routes, schemas),
         "components": {
             "schemas": schemas.components,
-            "responses": {f"Error{status}": _error(status) for status in _codes_by_status()},
+            "responses": {
+                f"Error{status}": _describe_error(status) for status in _codes_by_status()
+            },
             "headers": _HEADERS,
             "securitySchemes": {
-                "listener": _bearer("The listener's Spotify access token."),
-                "operator": _bearer("The operator's LYRA_ADMIN_TOKEN."),
+                "listener": _describe_bearer("The listener's Spotify access token."),
+                "operator": _describe_bearer("The operator's LYRA_ADMIN_TOKEN."),
             },
         },
     }
@@ -64,107 +66,105 @@ def api_description(public_path: str = "") -> bytes:
 
 
 class _Schemas:
-    """The schema of every type that an operation names."""
+    """The schemas of all types that these routes name."""
 
-    def __init__(self) -> None:
-        types = list(dict.fromkeys(_types()))
+    def __init__(self, routes: Sequence[Route]) -> None:
+        types = list(dict.fromkeys(_collect_types(routes)))
         schemas, self.components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/{name}"
         )
         self._by_type = dict(zip(types, schemas, strict=True))
-        for (struct, member), told in _REFINED.items():
-            self.components[struct]["properties"][member] = self._by_type[told]
+        for (struct, member), kind in _REFINED.items():
+            self.components[struct]["properties"][member] = self._by_type[kind]
         parts = [self._by_type[part] for part in Part.__subclasses__()]
         self.components["StreamPart"] = {
             "description": "One frame of the stream that `POST /lyra/chat` answers with.",
             "anyOf": parts,
         }
 
-    def of(self, *types: Any) -> dict[str, Any]:
-        """The schema of whatever is one of these types."""
-        found = [self._one(each) for each in types]
-        return found[0] if len(found) == 1 else {"anyOf": found}
+    def schema_of(self, *types: Any) -> dict[str, Any]:
+        """Return the schema of a value that is of one of these types."""
+        schemas = [self._schema(kind) for kind in types]
+        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
-    def _one(self, kind: Any) -> dict[str, Any]:
+    def _schema(self, kind: Any) -> dict[str, Any]:
         if kind is Part:
             return {"$ref": "#/components/schemas/StreamPart"}
         schema: dict[str, Any] = self._by_type[kind]
         return schema
 
 
-def _types() -> Iterator[Any]:
+def _collect_types(routes: Sequence[Route]) -> Iterator[Any]:
     yield ErrorAnswer
     yield from _REFINED.values()
     yield from Part.__subclasses__()
-    for operation in OPERATIONS:
-        yield from operation.bodies
-        for told in (*operation.answers.values(), operation.unready):
-            frames = told.frames if isinstance(told, Events) else (told,)
-            yield from (each for each in frames if each not in (None, Part))
+    for route in routes:
+        yield from route.bodies
+        for answer in (*route.answers.values(), route.unready):
+            kinds = answer.frames if isinstance(answer, Events) else (answer,)
+            yield from (kind for kind in kinds if kind not in (None, Part))
 
 
-def _paths(schemas: _Schemas) -> dict[str, Any]:
+def _describe_paths(routes: Sequence[Route], schemas: _Schemas) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(
-            operation, schemas
-        )
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _describe_route(route, schemas)
     return paths
 
 
-def _described(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "operationId": operation.name,
-        "summary": operation.summary,
-        "tags": [operation.group],
-        "responses": _responses(operation, schemas),
+def _describe_route(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [route.group],
+        "responses": _describe_responses(route, schemas),
     }
-    if operation.caller is not None:
-        told["security"] = [{operation.caller: []}]
-    if parameters := [_PARAMETERS[name] for name in _PARAMETERS if name in operation.path]:
-        told["parameters"] = parameters
-    if operation.bodies:
-        content = {"schema": schemas.of(*operation.bodies), "example": operation.example}
-        told["requestBody"] = {"required": True, "content": {JSON: content}}
-    return told
+    if route.caller is not None:
+        operation["security"] = [{route.caller: []}]
+    if parameters := [_PARAMETERS[name] for name in _PARAMETERS if name in route.path]:
+        operation["parameters"] = parameters
+    if route.bodies:
+        content = {"schema": schemas.schema_of(*route.bodies), "example": route.example}
+        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+    return operation
 
 
-def _responses(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    content = {media: _content(told, schemas) for media, told in operation.answers.items()}
+def _describe_responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    content = {media: _describe_content(answer, schemas) for media, answer in route.answers.items()}
     done: dict[str, Any] = {
-        "description": "Done." if operation.status == _NO_CONTENT else "The answer.",
+        "description": "Done." if route.status == _NO_CONTENT else "The answer.",
         "headers": _header_refs("X-Request-Id"),
     }
     if content:
         done["content"] = content
-    responses = {str(operation.status): done}
-    for status in sorted(operation.errors):
+    responses = {str(route.status): done}
+    for status in sorted(route.errors):
         responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
-    if operation.may_be_empty:
+    if route.may_be_empty:
         responses[str(_NO_CONTENT)] = {
             "description": "There is nothing to send.",
             "headers": _header_refs("X-Request-Id"),
         }
-    if operation.unready is not None:
+    if route.unready is not None:
         responses[str(_UNREADY)] = {
-            **_error(_UNREADY),
-            "content": {JSON: {"schema": schemas.of(operation.unready, ErrorAnswer)}},
+            **_describe_error(_UNREADY),
+            "content": {JSON: {"schema": schemas.schema_of(route.unready, ErrorAnswer)}},
         }
     return responses
 
 
-def _content(told: Any, schemas: _Schemas) -> dict[str, Any]:
-    if told is None:
+def _describe_content(answer: Any, schemas: _Schemas) -> dict[str, Any]:
+    if answer is None:
         return {"schema": {"type": "string"}}
-    if not isinstance(told, Events):
-        return {"schema": schemas.of(told)}
-    last = " The last frame is `data: [DONE]`." if told.ends_with_done else ""
+    if not isinstance(answer, Events):
+        return {"schema": schemas.schema_of(answer)}
+    last = " The last frame is `data: [DONE]`." if answer.ends_with_done else ""
     about = f"Frames `data: <one line of JSON>`; comments fill silence.{last}"
     # OpenAPI 3.1 has no word for the frames of a stream; 3.2 calls this itemSchema. No type for the
     # whole: some tools hold it against the text, others against each event.
     return {
         "schema": {"description": about},
-        "x-item-schema": schemas.of(*told.frames),
+        "x-item-schema": schemas.schema_of(*answer.frames),
     }
 
 
@@ -175,7 +175,7 @@ def _codes_by_status() -> dict[int, list[str]]:
     return dict(sorted(codes.items()))
 
 
-def _error(status: int) -> dict[str, Any]:
+def _describe_error(status: int) -> dict[str, Any]:
     codes = ", ".join(f"`{code}`" for code in _codes_by_status()[status])
     headers = ["X-Request-Id"]
     headers += ["Retry-After"] * (status in _RETRY_STATUSES)
@@ -234,5 +234,5 @@ _HEADERS: dict[str, Any] = {
 }
 
 
-def _bearer(about: str) -> dict[str, Any]:
+def _describe_bearer(about: str) -> dict[str, Any]:
     return {"type": "http", "scheme": "bearer", "description": about}

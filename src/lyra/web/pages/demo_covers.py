@@ -17,8 +17,8 @@ _PALETTES = (
 )
 
 
-def cover(name: str) -> bytes:
-    """A square picture as SVG, always the same for the same name."""
+def draw_cover(name: str) -> bytes:
+    """Return a square picture as SVG, always the same for the same name."""
     seed = hashlib.sha256(name.encode()).digest()
     dark, warm, light = _PALETTES[seed[0] % len(_PALETTES)]
     ground, ink = (dark, light) if seed[1] % 2 else (light, dark)
@@ -36,22 +36,22 @@ Motif = Callable[[bytes, str, str], list[str]]
 def _sun(seed: bytes, ink: str, warm: str) -> list[str]:
     rays = 8 + seed[3] % 9
     x, y = 20 + seed[4] % 25, 20 + seed[5] % 25
-    told = []
+    shapes = []
     for ray in range(rays):
         a, b = (2 * math.pi * (ray + part) / rays for part in (0.0, 0.5))
         corners = " ".join(f"{x + 90 * math.cos(t):.1f},{y + 90 * math.sin(t):.1f}" for t in (a, b))
-        told.append(f'<polygon points="{x},{y} {corners}" fill="{ink}"/>')
-    return [*told, f'<circle cx="{x}" cy="{y}" r="{6 + seed[6] % 6}" fill="{warm}"/>']
+        shapes.append(f'<polygon points="{x},{y} {corners}" fill="{ink}"/>')
+    return [*shapes, f'<circle cx="{x}" cy="{y}" r="{6 + seed[6] % 6}" fill="{warm}"/>']
 
 
 def _waves(seed: bytes, ink: str, warm: str) -> list[str]:
-    told = []
+    shapes = []
     for row in range(7):
         y, lift = 6 + row * 9, 2 + seed[3 + row] % 6
         path = f"M-4 {y}q9 {-lift} 18 0t18 0 18 0 18 0"
         colour = warm if row == seed[11] % 7 else ink
-        told.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="3"/>')
-    return told
+        shapes.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="3"/>')
+    return shapes
 
 
 def _bars(seed: bytes, ink: str, warm: str) -> list[str]:

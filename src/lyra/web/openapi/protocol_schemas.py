@@ -1,4 +1,4 @@
-"""The answers of the OpenAI and AG-UI faces as types, for /openapi.json alone."""
+"""The responses of the OpenAI and AG-UI protocols as types, for /openapi.json alone."""
 
 from typing import Literal
 
@@ -99,7 +99,7 @@ class RunStarted(_Event, tag="RUN_STARTED"):
 
 
 class Custom(_Event, tag="CUSTOM"):
-    """What Lyra tells beside the protocol: the metadata of the answer."""
+    """What Lyra sends beside the protocol: the metadata of the answer."""
 
     name: Literal["lyra.start"]
     value: StartMetadata
