@@ -6,7 +6,7 @@
     |- SpotifyForbiddenError       the Spotify app's owner must act: 403
     |- ConsentRequiredError        the listener has to agree first: 403
     |- TryLaterError               the same request may succeed later: 429, 503, 504
-    `- BrokenError                 the operator must act: 500
+    `- ServerFaultError            the operator must act: 500
 
 Every class has one stable `code`; README's table lists them. A message never holds a token, a
 body, or anybody's text: it is written here, not copied from a vendor.
@@ -64,72 +64,78 @@ class RequestError(LyraError):
     """The caller has to change the request."""
 
     code, status = "invalid_request", 400
-    sentence = "The request is not valid."
+    default_message = "The request is not valid."
 
 
 class InvalidJsonError(RequestError):
     code = "invalid_json"
-    sentence = "The body is not valid JSON. Send one UTF-8 JSON object."
+    default_message = "The body is not valid JSON. Send one UTF-8 JSON object."
 
 
 class CrossSiteError(RequestError):
     code, status = "cross_site", 403
-    sentence = "A log-in is used from this service's own page only. Elsewhere, send a token."
+    default_message = "A log-in is used from this service's own page only. Elsewhere, send a token."
 
 
 class NotFoundError(RequestError):
     code, status = "not_found", 404
-    sentence = "There is nothing at this address. See / for the routes."
+    default_message = "There is nothing at this address. See / for the routes."
 
 
 class MethodNotAllowedError(RequestError):
     code, status = "method_not_allowed", 405
-    sentence = "This route does not answer that method. The Allow header lists those it does."
+    default_message = (
+        "This route does not answer that method. The Allow header lists those it does."
+    )
 
 
 class RequestTimeoutError(RequestError):
     code, status, retryable = "request_timeout", 408, True
-    sentence = "The request's body did not arrive in time. Send it again in one go."
+    default_message = "The request's body did not arrive in time. Send it again in one go."
 
 
 class AnswerGoneError(RequestError):
     """A question was sent again to be read on; it is not asked a second time."""
 
     code, status = "answer_gone", 409
-    sentence = (
+    default_message = (
         "The answer that Last-Event-ID names is not kept, or not yours. Ask without that header."
     )
 
 
 class BodyTooLargeError(RequestError):
     code, status = "body_too_large", 413
-    sentence = "The body is larger than this route takes. Send fewer or shorter messages."
+    default_message = "The body is larger than this route takes. Send fewer or shorter messages."
 
 
 class ConversationTooLongError(BodyTooLargeError):
-    sentence = "The conversation is longer than the model can read. Shorten it or start anew."
+    default_message = (
+        "The conversation is longer than the model can read. Shorten it or start anew."
+    )
 
 
 class UnsupportedMediaTypeError(RequestError):
     code, status = "unsupported_media_type", 415
-    sentence = "Send the body uncompressed, with Content-Type: application/json."
+    default_message = "Send the body uncompressed, with Content-Type: application/json."
 
 
 class MisdirectedRequestError(RequestError):
     code, status = "misdirected_request", 421
-    sentence = "This host name is not served here. The operator can allow it in LYRA_ALLOWED_HOSTS."
+    default_message = (
+        "This host name is not served here. The operator can allow it in LYRA_ALLOWED_HOSTS."
+    )
 
 
 class HeadTooLargeError(RequestError):
     code, status = "head_too_large", 431
-    sentence = "The request's headers are too long together. Send fewer or shorter cookies."
+    default_message = "The request's headers are too long together. Send fewer or shorter cookies."
 
 
 class TokenError(LyraError):
     """The caller needs a (new) Spotify access token."""
 
     code, status, action = "missing_token", 401, "reauthorize"
-    sentence = "Send a Spotify access token in the header 'Authorization: Bearer <token>'."
+    default_message = "Send a Spotify access token in the header 'Authorization: Bearer <token>'."
 
 
 class MissingTokenError(TokenError):
@@ -138,38 +144,40 @@ class MissingTokenError(TokenError):
 
 class MalformedTokenError(TokenError):
     code = "malformed_token"
-    sentence = "The Authorization header is not 'Bearer <token>' with one well-formed token."
+    default_message = "The Authorization header is not 'Bearer <token>' with one well-formed token."
 
 
 class SpotifyTokenRejectedError(TokenError):
     code = "spotify_token_rejected"
-    sentence = "Spotify does not accept this token: it has expired or was revoked. Log in again."
+    default_message = (
+        "Spotify does not accept this token: it has expired or was revoked. Log in again."
+    )
 
 
 class SessionEndedError(TokenError):
     code = "session_ended"
-    sentence = "The connection to Spotify has ended. Connect again."
+    default_message = "The connection to Spotify has ended. Connect again."
 
 
 class ConsentRequiredError(LyraError):
     """The listener has not yet agreed that these data go to this model."""
 
     code, status, action = "consent_required", 403, "consent"
-    sentence = "Agree first to what is read from Spotify and which model it goes to."
+    default_message = "Agree first to what is read from Spotify and which model it goes to."
 
 
 class SpotifyForbiddenError(LyraError):
     """Spotify refuses this listener or this app; `reason` says which."""
 
     code, status = "spotify_forbidden", 403
-    sentence = "Spotify refuses access to this listener's data."
+    default_message = "Spotify refuses access to this listener's data."
 
 
 class TryLaterError(LyraError):
     """The same request may succeed later, after `retry_after_s` where it is known."""
 
     code, status, retryable = "overloaded", 503, True
-    sentence = "Lyra is busy. Try again in a moment."
+    default_message = "Lyra is busy. Try again in a moment."
 
 
 class OverloadedError(TryLaterError):
@@ -178,22 +186,22 @@ class OverloadedError(TryLaterError):
 
 class TooManyRequestsError(TryLaterError):
     code, status = "too_many_requests", 429
-    sentence = "Too many requests from this listener. Wait a moment, then try again."
+    default_message = "Too many requests from this listener. Wait a moment, then try again."
 
 
 class DrainingError(TryLaterError):
     code = "draining"
-    sentence = "This server is shutting down. Try again; another one will answer."
+    default_message = "This server is shutting down. Try again; another one will answer."
 
 
 class SessionsUnavailableError(TryLaterError):
     code = "sessions_unavailable"
-    sentence = "Log-ins cannot be looked up right now. Try again in a moment."
+    default_message = "Log-ins cannot be looked up right now. Try again in a moment."
 
 
 class NotForgottenError(TryLaterError):
     code = "forget_unfinished"
-    sentence = (
+    default_message = (
         "It is forgotten here, but not yet where all servers share it: that does not answer. Try "
         "again in a moment."
     )
@@ -203,52 +211,54 @@ class ForgottenError(TryLaterError):
     """What this request was about has been forgotten while it was under way."""
 
     code = "forgotten"
-    sentence = "What was held of this listener has been forgotten meanwhile. Ask again."
+    default_message = "What was held of this listener has been forgotten meanwhile. Ask again."
 
 
 class SpotifyRateLimitedError(TryLaterError):
     code = "spotify_rate_limited"
-    sentence = "Spotify asks for a pause. Try again later."
+    default_message = "Spotify asks for a pause. Try again later."
 
 
 class SpotifyQuotaExceededError(TryLaterError):
     code = "spotify_quota_exceeded"
-    sentence = "The Spotify app's daily quota is used up. Try again later."
+    default_message = "The Spotify app's daily quota is used up. Try again later."
 
 
 class SpotifyUnavailableError(TryLaterError):
     code = "spotify_unavailable"
-    sentence = "Spotify does not answer properly right now. Try again in a moment."
+    default_message = "Spotify does not answer properly right now. Try again in a moment."
 
 
 class SpotifyTimeoutError(TryLaterError):
     code, status = "spotify_timeout", 504
-    sentence = "Spotify did not answer in time. Try again in a moment."
+    default_message = "Spotify did not answer in time. Try again in a moment."
 
 
 class LlmUnavailableError(TryLaterError):
     code = "llm_unavailable"
-    sentence = "The language model is not available right now. Try again in a moment."
+    default_message = "The language model is not available right now. Try again in a moment."
 
 
 class LlmRateLimitedError(TryLaterError):
     code = "llm_rate_limited"
-    sentence = "The language model is receiving too many requests. Try again later."
+    default_message = "The language model is receiving too many requests. Try again later."
 
 
 class LlmTimeoutError(TryLaterError):
     code, status = "llm_timeout", 504
-    sentence = "The language model did not answer in time. Try again in a moment."
+    default_message = "The language model did not answer in time. Try again in a moment."
 
 
 class LlmInterruptedError(TryLaterError):
     code = "llm_interrupted"
-    sentence = "The connection to the language model was lost. What you see may be incomplete."
+    default_message = (
+        "The connection to the language model was lost. What you see may be incomplete."
+    )
 
 
 class LlmTruncatedError(TryLaterError):
     code = "llm_truncated"
-    sentence = "The answer ended without its end mark. What you see may be incomplete."
+    default_message = "The answer ended without its end mark. What you see may be incomplete."
 
 
 class ServerFaultError(LyraError):
@@ -257,4 +267,6 @@ class ServerFaultError(LyraError):
 
 class LlmMisconfiguredError(ServerFaultError):
     code = "llm_misconfigured"
-    sentence = "The language model refused this server's settings. The operator must mend them."
+    default_message = (
+        "The language model refused this server's settings. The operator must mend them."
+    )
