@@ -72,7 +72,7 @@ def held(breaker: CircuitBreaker, owner: Hashable) -> CircuitOpenError:
 def stats(breaker: CircuitBreaker) -> tuple[int, int, int]:
     """Whether it is open, how often it was opened, and how many calls were not made."""
     told = breaker.stats()
-    return told["open"], told["openings_total"], told["held_back_total"]
+    return told["open"], told["openings_total"], told["rejected_total"]
 
 
 def opened() -> tuple[CircuitBreaker, Clock]:
@@ -226,7 +226,7 @@ def test_a_refusal_that_shows_the_upstream_works_ends_a_rest_and_counts_for_noth
     clock.now += REST_S
     with breaker.call("refused") as call:
         call.answered()
-    assert breaker.stats() == {"open": 0, "openings_total": 1, "held_back_total": 0, "owners": 0}
+    assert breaker.stats() == {"open": 0, "openings_total": 1, "rejected_total": 0, "owners": 0}
     with breaker.call("refused") as call:
         call.answered()
 

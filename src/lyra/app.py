@@ -93,7 +93,7 @@ def create_app(
         ):
             if isinstance(model, LazyModel) and not early:
                 await model.wait_loaded()
-            metrics.register_callback("lyra_places", edge.places.stats)
+            metrics.register_callback("lyra_concurrency", edge.places.stats)
             metrics.register_callback("lyra_bodies", bodies_awaited.stats)
             app[SERVICES] = Services(
                 settings=settings,

@@ -35,7 +35,7 @@ class CircuitOpenError(Exception):
     """No call is made for now; `retry_after_s` says for how long, `cause` why."""
 
     def __init__(self, retry_after_s: float, cause: Exception | None) -> None:
-        super().__init__("the upstream is given a rest")
+        super().__init__("the circuit of the upstream is open")
         self.retry_after_s = retry_after_s
         self.cause = cause
 
@@ -145,14 +145,14 @@ class CircuitBreaker:
         # Owners whose probes did not succeed, and until when they let others go first.
         self._have_failed: OrderedDict[Hashable, float] = OrderedDict()
         self._openings = 0
-        self._held_back = 0
+        self._rejected = 0
 
     @contextmanager
     def call(self, owner: Hashable) -> Iterator[Call]:
         """Make one call of this owner within the block.
 
         Raises:
-            RestingError: the call must not be made.
+            CircuitOpenError: the call must not be made.
         """
         if not self._open:
             yield Call(self, owner)
@@ -175,7 +175,7 @@ class CircuitBreaker:
             "owners": len(self._owners) + len(self._have_failed),
             "open": int(self._open),
             "openings_total": self._openings,
-            "held_back_total": self._held_back,
+            "rejected_total": self._rejected,
         }
 
     def _admit_probe(self, owner: Hashable) -> None:
@@ -189,7 +189,7 @@ class CircuitBreaker:
             elif waits_s <= 0:
                 self._probed_at = now
         if waits_s > 0:
-            self._held_back += 1
+            self._rejected += 1
             raise CircuitOpenError(waits_s, self._cause)
         self._probing[owner] += 1
 
@@ -201,7 +201,7 @@ class CircuitBreaker:
         elif call.probes == self._openings:  # what began before the rest proves nothing
             self._open, self._rest_s, self._cause = False, REST_S, None
             self._have_failed.clear()
-            log.warning("%s works again", self._name)
+            log.warning("%s works again; its circuit is closed", self._name)
 
     def _failed(self, call: Call) -> None:
         if self._open:
@@ -246,7 +246,7 @@ class CircuitBreaker:
             self._openings += 1
             self._owners.clear()
             self._refusals.clear()
-            log.warning("%s fails; it is given a rest of %.0f s", self._name, seconds)
+            log.warning("%s fails; its circuit is open for %.0f s", self._name, seconds)
         self._open = True
         self._rest_s = min(seconds, LONGEST_REST_S)
         self._rests_until = self._clock() + seconds

@@ -335,7 +335,7 @@ async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
         spotify.script["/me"] = [reply(500)]
         for number in range(LEAST):
             await failure_of(client.reader(Token(f"token-number-{number}")))
-        resting = await failure_of(client.reader(TOKEN))
+        refused_call = await failure_of(client.reader(TOKEN))
         clock.now += REST_S
         spotify.script["/me"] = [refused]
         await failure_of(client.reader(Token("a-token-that-is-bad")))
@@ -343,7 +343,7 @@ async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
         spotify.script["/me"] = []
         body = await client.reader(TOKEN).get("profile", parse)
 
-    assert resting.code == "resting"
+    assert refused_call.code == "circuit_open"
     assert body == {"items": []}
 
 

@@ -24,7 +24,7 @@ from lyra.chat.ending_notices import notice
 from lyra.chat.evidence import facts
 from lyra.chat.mentions import card, find_mentions
 from lyra.chat.model.idle_timeout import IdleTimeout
-from lyra.chat.model.model_circuit import RESTING, ModelCircuit
+from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage
 from lyra.chat.parts import (
     Abort,
@@ -78,12 +78,12 @@ class AnswerGenerator:
         return not isinstance(self.model, LazyModel) or self.model.loaded is not None
 
     def describe(self) -> dict[str, Any]:
-        """The model's name, and whether it is `ok`, `starting` or `resting`, and for how long."""
+        """The model's name, and whether it is `ok`, `starting` or `open` (its circuit), and for how long."""
         told: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
         if not self.ready:
             return told | {"state": "starting"}
-        if rest_s := self.guard.retry_in_s:
-            return told | {"state": "resting", "rests_s": round(rest_s)}
+        if retry_in_s := self.guard.retry_in_s:
+            return told | {"state": "open", "retry_in_s": round(retry_in_s)}
         return told | {"state": "ok"}
 
     def start(
@@ -238,7 +238,7 @@ class _Generation:
         return self._done is not None
 
     def _worth_a_retry(self, failure: TryLaterError) -> bool:
-        if isinstance(failure, LlmTimeoutError) or failure.reason == RESTING:
+        if isinstance(failure, LlmTimeoutError) or failure.reason == CIRCUIT_OPEN:
             return False
         return (failure.retry_after_s or 0) <= _RETRY_WAIT_S
 

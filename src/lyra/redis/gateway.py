@@ -197,7 +197,7 @@ class RedisGateway:
 
     def stats(self) -> dict[str, int]:
         """Switches at this moment, 1 for yes."""
-        return {"breaker_open": int(self._breaker.open), "hearing": int(self.notices.subscribed)}
+        return {"breaker_open": int(self._breaker.open), "subscribed": int(self.notices.subscribed)}
 
 
 @asynccontextmanager

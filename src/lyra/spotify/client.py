@@ -104,8 +104,8 @@ class SpotifyClient:
         told: dict[str, Any] = {"state": "ok"}
         if self._failing:
             told |= {"state": "failing", "failing": sorted(self._failing)}
-        if rest_s := self.breaker.retry_in_s:
-            told |= {"state": "resting", "rests_s": round(rest_s)}
+        if retry_in_s := self.breaker.retry_in_s:
+            told |= {"state": "open", "retry_in_s": round(retry_in_s)}
         if paused := self._pauses():
             told |= {"state": "paused", "paused_s": round(max(paused))}
         return told
@@ -180,8 +180,8 @@ class SpotifyReader:
                 self._client.span(endpoint) as span,
             ):
                 return await self._sent(endpoint, parse, call, span)
-        except CircuitOpenError as resting:
-            failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
+        except CircuitOpenError as open_circuit:
+            failure = SpotifyFailure("circuit_open", retry_after_s=open_circuit.retry_after_s)
         raise failure
 
     async def _sent(

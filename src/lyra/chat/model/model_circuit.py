@@ -18,7 +18,7 @@ from lyra.errors import (
 from lyra.metrics import Metrics
 from lyra.tracing import Span
 
-RESTING = "resting"
+CIRCUIT_OPEN = "circuit_open"
 CREDENTIALS = "credentials"
 SPEND_LIMIT = "spend_limit"
 
@@ -55,9 +55,9 @@ class ModelCircuit:
                     _judge(call, failure)
                     raise
                 outcome = "ok"
-        except CircuitOpenError as resting:
-            outcome = RESTING
-            raise _as_error(resting) from None
+        except CircuitOpenError as open_circuit:
+            outcome = CIRCUIT_OPEN
+            raise _as_error(open_circuit) from None
         finally:
             with best_effort("the time of a call to the model"):
                 self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
@@ -81,8 +81,12 @@ def _judge(call: Call, failure: LyraError) -> None:
         call.failed()
 
 
-def _as_error(resting: CircuitOpenError) -> LyraError:
-    if isinstance(resting.cause, LlmMisconfiguredError):
-        return resting.cause.copy()  # waiting does not mend it
-    kind = type(resting.cause) if isinstance(resting.cause, LyraError) else LlmUnavailableError
-    return kind(retry_after_s=resting.retry_after_s, reason=RESTING)
+def _as_error(open_circuit: CircuitOpenError) -> LyraError:
+    if isinstance(open_circuit.cause, LlmMisconfiguredError):
+        return open_circuit.cause.copy()  # waiting does not mend it
+    kind = (
+        type(open_circuit.cause)
+        if isinstance(open_circuit.cause, LyraError)
+        else LlmUnavailableError
+    )
+    return kind(retry_after_s=open_circuit.retry_after_s, reason=CIRCUIT_OPEN)
