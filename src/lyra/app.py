@@ -57,7 +57,7 @@ def create_app(
     wall_clock: Callable[[], float] = _wall_clock,
     rng: Random | None = None,
     request_log: RequestLog = log_request,
-    traces: Tracer | None = None,
+    tracer: Tracer | None = None,
     early: bool = False,
 ) -> web.Application:
     """The service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
@@ -73,7 +73,7 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
-    metrics = Metrics(traces)
+    metrics = Metrics(tracer)
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
@@ -120,7 +120,7 @@ def create_app(
             )
             yield
 
-    edge = Middleware(settings, metrics.requests, request_log, traces)
+    edge = Middleware(settings, metrics.requests, request_log, tracer)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[edge.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)

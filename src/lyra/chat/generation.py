@@ -51,6 +51,7 @@ from lyra.errors import (
 )
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +285,7 @@ class _Generation:
             told["notice"] = said
         self._run.end(Finish(done.reason, told))
         with best_effort("the trace of an answer"):
-            self._speaker.metrics.traces.annotate(
+            annotate(
                 {
                     "gen_ai.usage.input_tokens": done.usage.input_tokens,
                     "gen_ai.usage.output_tokens": done.usage.output_tokens,

@@ -22,7 +22,7 @@ from lyra.web.http.responses import request_id
 
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
-_MOST_LINES = 10_000
+_MAX_LINES = 10_000
 _GATHER_S = 0.02
 _LAST_WORDS_S = 1.0
 _REQUESTS = "lyra.web.requests"
@@ -58,14 +58,19 @@ class LineFormat(Protocol):
 
 
 class BufferedHandler(logging.Handler):
-    """Collects lines, at most `most`, and writes them in the background."""
+    """Keeps up to `capacity` formatted lines and writes them in batches, in a thread of its own.
 
-    def __init__(self, out: TextIO, style: LineFormat, most: int = _MOST_LINES) -> None:
+    Instead of `logging.handlers.QueueHandler` with a `QueueListener`, which wake that thread and
+    write for every record, complain on stderr of a full queue, and at the end wait for a stderr
+    that takes nothing for as long as that lasts.
+    """
+
+    def __init__(self, out: TextIO, style: LineFormat, capacity: int = _MAX_LINES) -> None:
         super().__init__()
         self.dropped = 0
         self._out = out
         self._style = style
-        self._most = most
+        self._capacity = capacity
         self._lines: deque[str] = deque()
         self._news = threading.Event()
         self._closing = threading.Event()
@@ -83,7 +88,7 @@ class BufferedHandler(logging.Handler):
             self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
 
     def _take(self, line: str) -> None:
-        if len(self._lines) >= self._most:
+        if len(self._lines) >= self._capacity:
             self.dropped += 1
             return
         self._lines.append(line)

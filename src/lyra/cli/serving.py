@@ -27,7 +27,7 @@ from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from lyra.spotify.prewarm import kept_warm
-from lyra.tracing import Tracer
+from lyra.tracing import NoOpTracer, Tracer
 from lyra.web.api.admin import admin_app
 from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen, listen_on
@@ -58,12 +58,12 @@ async def serve_until_stopped(
     _leave_no_core()
     settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
     async with AsyncExitStack() as stack:
-        traces = await stack.enter_async_context(_open_traces())
+        tracer = await stack.enter_async_context(_open_tracer())
         app = create_app(
             settings,
             personas=personas,
             request_log=request_log,
-            traces=traces,
+            tracer=tracer,
             # Whoever hands a socket over has somebody else who serves on it until this is ready.
             early=inherited is None,
         )
@@ -92,22 +92,22 @@ async def serve_until_stopped(
 
 
 @asynccontextmanager
-async def _open_traces() -> AsyncIterator[Tracer]:
-    """Traces for the collector that the environment names; without one, nothing is imported."""
+async def _open_tracer() -> AsyncIterator[Tracer]:
+    """Yield a tracer for the collector that the environment names, or one that does nothing."""
     if not wants_traces():
-        yield Tracer()
+        yield NoOpTracer()
         return
-    collector = await asyncio.to_thread(importlib.import_module, "lyra.otel")
+    otel = await asyncio.to_thread(importlib.import_module, "lyra.otel")
     async with AsyncExitStack() as stack:
         try:
-            traces = await stack.enter_async_context(collector.exporting())
+            tracer = await stack.enter_async_context(otel.exporting())
         except ImportError:
             cure = await asyncio.to_thread(how_to_install, "traces")
             raise SettingError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
                 f"are not installed: {cure}, or unset the variable."
             ) from None
-        yield traces
+        yield tracer
 
 
 async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:

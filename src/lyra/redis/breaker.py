@@ -1,4 +1,4 @@
-"""Keeps calls away from a Redis that does not answer."""
+"""The circuit breaker of Redis: withholds calls while it does not answer."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,14 @@ LIMIT = 3
 
 
 class ConsecutiveBreaker:
-    """Opens after three failures in a row and rests; then one probe at a time may go.
+    """A circuit breaker that opens after three failures in a row; later, one probe at a time may go.
 
-    One is enough where Redis itself has said no and closed the connection. An answer closes it. Who is cancelled proves nothing and is not counted.
+    One failure is enough where Redis itself has said no and closed the connection. An answer closes
+    it. A call that is cancelled proves nothing and is not counted.
+
+    Not a `lyra.circuit_breaker.CircuitBreaker`: that counts failing owners, so that no owner can
+    open it for the others, while all calls to Redis are this process's own and the first three that
+    fail in a row tell enough.
     """
 
     def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:

@@ -26,7 +26,7 @@ from lyra.spotify.resolver import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
 from lyra.spotify.transport import AttemptCounter, Transport
-from lyra.tracing import Span
+from lyra.tracing import Span, SpanKind, set_error, start_span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -93,8 +93,9 @@ class SpotifyClient:
 
     def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
         """The trace of one call."""
-        told = {"lyra.section": endpoint, "http.request.method": "GET"}
-        return self._metrics.traces.span(f"GET {PATHS[endpoint]}", told, kind="client")
+        attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
+        tracer = self._metrics.tracer
+        return start_span(tracer, f"GET {PATHS[endpoint]}", attributes, kind=SpanKind.CLIENT)
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
@@ -208,7 +209,7 @@ class SpotifyReader:
             else:
                 call.ok()  # what refuses a good token, or asks it to pause, works
             self._client.gate.start(self._app, endpoint, failure)
-            span.set_attributes({"error.type": failure.code})
+            set_error(span, failure.code)
             raise
         finally:
             took = asyncio.get_running_loop().time() - began

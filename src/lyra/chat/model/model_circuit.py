@@ -16,7 +16,7 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.metrics import Metrics
-from lyra.tracing import Span
+from lyra.tracing import Span, SpanKind, set_error, start_span
 
 CIRCUIT_OPEN = "circuit_open"
 CREDENTIALS = "credentials"
@@ -51,7 +51,7 @@ class ModelCircuit:
                     yield call
                 except LyraError as failure:
                     outcome = failure.code
-                    span.set_attributes({"error.type": outcome})
+                    set_error(span, outcome)
                     _judge(call, failure)
                     raise
                 outcome = "ok"
@@ -60,11 +60,12 @@ class ModelCircuit:
             raise _as_error(open_circuit) from None
         finally:
             with best_effort("the time of a call to the model"):
-                self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
+                self._metrics.model_seconds.labels(outcome).observe(time.monotonic() - began)
 
     def _span(self) -> AbstractContextManager[Span]:
-        told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
-        return self._metrics.traces.span(f"chat {self._model}", told, kind="client")
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
+        tracer = self._metrics.tracer
+        return start_span(tracer, f"chat {self._model}", attributes, kind=SpanKind.CLIENT)
 
     @property
     def retry_in_s(self) -> float:
