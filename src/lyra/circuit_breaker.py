@@ -23,12 +23,12 @@ from math import inf
 log = logging.getLogger(__name__)
 
 WINDOW_S = 30.0
-LEAST = 5
-AGREED = 2
-REFUSED_S = 600.0  # how long what one owner was told waits for a second one's word
-REST_S, LONGEST_REST_S = 10.0, 60.0
+MIN_OWNERS = 5
+REFUSALS_NEEDED = 2
+REFUSAL_VALID_S = 600.0  # how long what one owner was told waits for a second one's word
+OPEN_S, MAX_OPEN_S = 10.0, 60.0
 PROBE_S = 5.0
-MOST_OWNERS = 4096  # owners who are remembered; of more, those who were heard of last
+MAX_OWNERS = 4096  # owners who are remembered; of more, those who were heard of last
 
 
 class CircuitOpenError(Exception):
@@ -46,32 +46,32 @@ class Call:
     `probes` is the number of the opening that it probes, 0 when it is an ordinary call.
     """
 
-    __slots__ = ("_breaker", "_proved", "owner", "probes")
+    __slots__ = ("_breaker", "_success_counted", "owner", "probes")
 
     def __init__(self, breaker: "CircuitBreaker", owner: Hashable, probes: int = 0) -> None:
         self._breaker = breaker
-        self._proved = False
+        self._success_counted = False
         self.owner = owner
         self.probes = probes
 
-    def ok(self) -> None:
+    def record_success(self) -> None:
         """The upstream works; counted once."""
-        if not self._proved:
-            self._proved = True
-            self._breaker._succeeded(self)  # noqa: SLF001 - a part of it
+        if not self._success_counted:
+            self._success_counted = True
+            self._breaker._record_success(self)  # noqa: SLF001 - a part of it
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """The upstream works, as a refusal shows: it ends a rest, and counts for nothing else."""
         if self.probes:
-            self.ok()
+            self.record_success()
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """The upstream does not work, for this owner at least."""
-        self._breaker._failed(self)  # noqa: SLF001
+        self._breaker._record_failure(self)  # noqa: SLF001
 
-    def refused(self, cause: Exception, rest_s: float = REST_S) -> None:
+    def record_refusal(self, cause: Exception, open_s: float = OPEN_S) -> None:
         """The upstream has said that it answers no call at all, and for how long not to ask."""
-        self._breaker._refused(self, cause, rest_s)  # noqa: SLF001
+        self._breaker._record_refusal(self, cause, open_s)  # noqa: SLF001
 
 
 class _Tally:
@@ -103,8 +103,8 @@ class _Owners:
 
     def count(self, owner: Hashable, now: float, *, failed: bool) -> None:
         while self._tallies and next(iter(self._tallies.values())).last <= now - WINDOW_S:
-            self._leave(next(iter(self._tallies)))
-        tally = self._leave(owner)
+            self._remove(next(iter(self._tallies)))
+        tally = self._remove(owner)
         if tally is None or tally.since <= now - WINDOW_S:
             tally = _Tally(now)
         tally.last = now
@@ -112,10 +112,10 @@ class _Owners:
         tally.failures += failed
         self._tallies[owner] = tally
         self.failing += tally.fails
-        if len(self._tallies) > MOST_OWNERS:
-            self._leave(next(iter(self._tallies)))
+        if len(self._tallies) > MAX_OWNERS:
+            self._remove(next(iter(self._tallies)))
 
-    def _leave(self, owner: Hashable) -> _Tally | None:
+    def _remove(self, owner: Hashable) -> _Tally | None:
         tally = self._tallies.pop(owner, None)
         if tally is not None:
             self.failing -= tally.fails
@@ -137,13 +137,13 @@ class CircuitBreaker:
         self._refusals: OrderedDict[Hashable, float] = OrderedDict()
         self._served_at = -inf
         self._open = False
-        self._rests_until = 0.0
-        self._rest_s = REST_S
+        self._open_until = 0.0
+        self._open_s = OPEN_S
         self._cause: Exception | None = None
         self._probing: Counter[Hashable] = Counter()
-        self._probed_at = 0.0
+        self._last_probe_at = 0.0
         # Owners whose probes did not succeed, and until when they let others go first.
-        self._have_failed: OrderedDict[Hashable, float] = OrderedDict()
+        self._failed_probes: OrderedDict[Hashable, float] = OrderedDict()
         self._openings = 0
         self._rejected = 0
 
@@ -167,12 +167,12 @@ class CircuitBreaker:
     @property
     def retry_in_s(self) -> float:
         """Seconds until a call may be made; 0 when one may be made now."""
-        return max(0.0, self._rests_until - self._clock()) if self._open else 0.0
+        return max(0.0, self._open_until - self._clock()) if self._open else 0.0
 
     def stats(self) -> Mapping[str, int]:
         """Counters (names in `_total`), whether it is open, and how many owners are remembered."""
         return {
-            "owners": len(self._owners) + len(self._have_failed),
+            "owners": len(self._owners) + len(self._failed_probes),
             "open": int(self._open),
             "openings_total": self._openings,
             "rejected_total": self._rejected,
@@ -180,73 +180,76 @@ class CircuitBreaker:
 
     def _admit_probe(self, owner: Hashable) -> None:
         now = self._clock()
-        waits_s = self._rests_until - now
-        if owner in self._have_failed:  # others go first: what it met may be of its own making
-            waits_s = max(waits_s + REST_S, self._have_failed[owner] - now)
+        wait_s = self._open_until - now
+        if owner in self._failed_probes:  # others go first: what it met may be of its own making
+            wait_s = max(wait_s + OPEN_S, self._failed_probes[owner] - now)
         if owner not in self._probing:
-            if self._probing and now < self._probed_at + PROBE_S:
-                waits_s = max(waits_s, 1.0)
-            elif waits_s <= 0:
-                self._probed_at = now
-        if waits_s > 0:
+            if self._probing and now < self._last_probe_at + PROBE_S:
+                wait_s = max(wait_s, 1.0)
+            elif wait_s <= 0:
+                self._last_probe_at = now
+        if wait_s > 0:
             self._rejected += 1
-            raise CircuitOpenError(waits_s, self._cause)
+            raise CircuitOpenError(wait_s, self._cause)
         self._probing[owner] += 1
 
-    def _succeeded(self, call: Call) -> None:
+    def _record_success(self, call: Call) -> None:
         self._served_at = self._clock()
         if not self._open:
             self._refusals.clear()
             self._owners.count(call.owner, self._clock(), failed=False)
         elif call.probes == self._openings:  # what began before the rest proves nothing
-            self._open, self._rest_s, self._cause = False, REST_S, None
-            self._have_failed.clear()
+            self._open, self._open_s, self._cause = False, OPEN_S, None
+            self._failed_probes.clear()
             log.warning("%s works again; its circuit is closed", self._name)
 
-    def _failed(self, call: Call) -> None:
+    def _record_failure(self, call: Call) -> None:
         if self._open:
-            self._probe_failed(call)
+            self._record_failed_probe(call)
             return
         self._owners.count(call.owner, self._clock(), failed=True)
-        if self._owners.failing >= LEAST and 2 * self._owners.failing >= len(self._owners):
-            self._trip(self._rest_s)
+        if self._owners.failing >= MIN_OWNERS and 2 * self._owners.failing >= len(self._owners):
+            self._trip(self._open_s)
 
-    def _refused(self, call: Call, cause: Exception, rest_s: float) -> None:
+    def _record_refusal(self, call: Call, cause: Exception, open_s: float) -> None:
         if self._open:
-            self._probe_failed(call)  # one owner's word: not for as long as when two agree
+            self._record_failed_probe(call)  # one owner's word: not for as long as when two agree
             return
         now = self._clock()
         self._refusals[call.owner] = now
         self._refusals.move_to_end(call.owner)
-        if len(self._refusals) > AGREED:
+        if len(self._refusals) > REFUSALS_NEEDED:
             self._refusals.popitem(last=False)
-        agreed = len(self._refusals) == AGREED and min(self._refusals.values()) > now - REFUSED_S
-        if agreed and now - self._served_at >= REST_S:
+        agreed = (
+            len(self._refusals) == REFUSALS_NEEDED
+            and min(self._refusals.values()) > now - REFUSAL_VALID_S
+        )
+        if agreed and now - self._served_at >= OPEN_S:
             self._cause = cause
-            self._trip(rest_s)
+            self._trip(open_s)
 
-    def _probe_failed(self, call: Call) -> None:
+    def _record_failed_probe(self, call: Call) -> None:
         if call.probes != self._openings:
             return  # what began before the rest proves nothing
         if not self.retry_in_s:
-            self._trip(min(2 * self._rest_s, LONGEST_REST_S))
+            self._trip(min(2 * self._open_s, MAX_OPEN_S))
 
     def _end_probe(self, call: Call) -> None:
         """Let others go first if this probe has not closed the breaker."""
         self._probing -= Counter((call.owner,))  # owners without a probe are not kept
         if not self._open or call.probes != self._openings:
             return
-        self._have_failed[call.owner] = self._clock() + REST_S
-        self._have_failed.move_to_end(call.owner)
-        if len(self._have_failed) > MOST_OWNERS:
-            self._have_failed.popitem(last=False)
+        self._failed_probes[call.owner] = self._clock() + OPEN_S
+        self._failed_probes.move_to_end(call.owner)
+        if len(self._failed_probes) > MAX_OWNERS:
+            self._failed_probes.popitem(last=False)
 
-    def _trip(self, seconds: float) -> None:
+    def _trip(self, open_s: float) -> None:
         if not self._open:
             self._openings += 1
             self._owners.clear()
             self._refusals.clear()
-            log.warning("%s fails; its circuit is open for %.0f s", self._name, seconds)
+            log.warning("%s fails; its circuit is open for %.0f s", self._name, open_s)
         self._open = True
-        self._rest_s = min(seconds, LONGEST_REST_S)
-        self._rests_until = self._clock() + seconds
+        self._open_s = min(open_s, MAX_OPEN_S)
+        self._open_until = self._clock() + open_s

@@ -39,7 +39,7 @@ class LyraError(Exception):
 
     def to_dict(self, request_id: str) -> dict[str, Any]:
         """The `error` object of an answer; absent fields are left out."""
-        told = {
+        fields = {
             "code": self.code,
             "message": str(self),
             "retryable": self.retryable,
@@ -48,7 +48,7 @@ class LyraError(Exception):
             "retry_after_s": self.whole_seconds,
             "request_id": request_id,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
     def copy(self) -> "LyraError":
         """An equal error of its own, for each of several callers who share one failure."""

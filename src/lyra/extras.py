@@ -10,16 +10,16 @@ _COMMAND = ("lyra", "lyra.__main__:main")
 
 def how_to_install(extra: str) -> str:
     """The command line that adds this extra to the Lyra that runs here."""
-    found = _installed()
+    distribution = _find_distribution()
     pip = f"{sys.executable} -m pip install"
-    if found is None:
+    if distribution is None:
         return f"install the extra `{extra}` of Lyra's pyproject.toml"
-    if _is_checkout(found):
+    if _is_checkout(distribution):
         return f"{pip} -e '.[{extra}]' in Lyra's folder"
-    return f"{pip} '{found.metadata['Name']}[{extra}]'"
+    return f"{pip} '{distribution.metadata['Name']}[{extra}]'"
 
 
-def _installed() -> Distribution | None:
+def _find_distribution() -> Distribution | None:
     """The distribution that has brought the command `lyra`; none where it runs from a folder."""
     for distribution in distributions():
         commands = ((each.name, each.value) for each in distribution.entry_points)
@@ -28,8 +28,8 @@ def _installed() -> Distribution | None:
     return None
 
 
-def _is_checkout(found: Distribution) -> bool:
+def _is_checkout(distribution: Distribution) -> bool:
     """Whether it was installed with `pip install -e`, as `make` does."""
-    told = found.read_text("direct_url.json")
-    origin = msgspec.json.decode(told) if told else {}
+    direct_url = distribution.read_text("direct_url.json")
+    origin = msgspec.json.decode(direct_url) if direct_url else {}
     return bool(origin.get("dir_info", {}).get("editable"))

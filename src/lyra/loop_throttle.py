@@ -21,15 +21,15 @@ class LoopThrottle:
 
     def __init__(self, steps: int = _STEPS) -> None:
         self._steps = steps
-        self._left = steps
-        self._waiting: _Queue = deque()
-        self._beginning: _Queue = deque()
-        self._turning = False
+        self._free_steps = steps
+        self._steps_waiting: _Queue = deque()
+        self._admissions_waiting: _Queue = deque()
+        self._turn_scheduled = False
 
     async def slice(self) -> None:
         """Return when a heavy piece of work may be done: at once, before the next `await`."""
-        if self._left <= 0 or self._waiting:
-            await self._queue(self._waiting)
+        if self._free_steps <= 0 or self._steps_waiting:
+            await self._queue(self._steps_waiting)
         else:
             self._take()
 
@@ -39,47 +39,47 @@ class LoopThrottle:
         For what somebody has made heavy: between two pieces of it everybody else is served. No step
         follows in this turn either, since all of them wait behind it.
         """
-        self._come_round()
-        await self._queue(self._waiting, self._steps)
+        self._schedule_turn()
+        await self._queue(self._steps_waiting, self._steps)
 
     async def admit(self) -> None:
         """Return when something may begin that will take steps: those that wait go first."""
-        if self._left < self._steps or self._waiting or self._beginning:
-            await self._queue(self._beginning)
+        if self._free_steps < self._steps or self._steps_waiting or self._admissions_waiting:
+            await self._queue(self._admissions_waiting)
         else:
             self._take()
 
     def _take(self) -> None:
-        self._left -= 1
-        self._come_round()
+        self._free_steps -= 1
+        self._schedule_turn()
 
-    def _come_round(self) -> None:
-        if not self._turning:
-            self._turning = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def _schedule_turn(self) -> None:
+        if not self._turn_scheduled:
+            self._turn_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_turn)
 
     async def _queue(self, queue: _Queue, weight: int = 1) -> None:
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append((place, weight))
-        await place
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append((waiter, weight))
+        await waiter
 
-    def _turn(self) -> None:
+    def _run_turn(self) -> None:
         """Wake those whose turn the next one is."""
-        self._left = self._steps
-        while self._left > 0 and self._wake(self._waiting):
+        self._free_steps = self._steps
+        while self._free_steps > 0 and self._wake(self._steps_waiting):
             pass
-        if self._left > 0:
-            self._wake(self._beginning)
-        self._turning = self._left < self._steps
-        if self._turning:
-            asyncio.get_running_loop().call_soon(self._turn)
+        if self._free_steps > 0:
+            self._wake(self._admissions_waiting)
+        self._turn_scheduled = self._free_steps < self._steps
+        if self._turn_scheduled:
+            asyncio.get_running_loop().call_soon(self._run_turn)
 
     def _wake(self, queue: _Queue) -> bool:
         """Wake the first who still waits; whether there was one."""
         while queue:
-            place, weight = queue.popleft()
-            if not place.done():  # who waits there may have been cancelled
-                place.set_result(None)
-                self._left -= weight
+            waiter, weight = queue.popleft()
+            if not waiter.done():  # who waits there may have been cancelled
+                waiter.set_result(None)
+                self._free_steps -= weight
                 return True
         return False

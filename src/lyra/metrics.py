@@ -172,7 +172,7 @@ class Requests(Collector):
     def __init__(self) -> None:
         self._routes: dict[str, _Series] = {}
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def count(self, route: str, status: int, seconds: float) -> None:
         """Count one answer of this route (a template), and the time that it took."""
         series = self._routes.get(route)
         if series is None:

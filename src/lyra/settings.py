@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-_MOST = 2**53  # what a float counts without a gap: no sum of such numbers overflows anywhere
-PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_MAX_COUNT = 2**53  # what a float counts without a gap: no sum of such numbers overflows anywhere
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MAX_COUNT)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNT)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 Url = Annotated[
@@ -114,10 +114,10 @@ class Settings(
 
     def __repr__(self) -> str:
         """Every setting but the secrets, of which it is only told whether they are set."""
-        shown = ", ".join(f"{name}={self._shown(name)}" for name in self.__struct_fields__)
+        shown = ", ".join(f"{name}={self._show(name)}" for name in self.__struct_fields__)
         return f"Settings({shown})"
 
-    def _shown(self, name: str) -> str:
+    def _show(self, name: str) -> str:
         value: Any = getattr(self, name)
         return "***" if name in _SECRETS and value else repr(value)
 
@@ -128,12 +128,15 @@ class Settings(
         Raises:
             SettingError: a value cannot be used, or a variable LYRA_* is unknown.
         """
-        given = _given(environ)
-        _refuse_unknown(cls, given)
-        for name in given:
-            _refuse_unreadable(name, given[name])
-        split = {name: _parts(given[name]) if name in _LISTS else given[name] for name in given}
-        if "LYRA_REDIS_URL" in given and "LYRA_SECRET" not in given:
+        variables = _read_variables(environ)
+        _refuse_unknown(cls, variables)
+        for name in variables:
+            _refuse_unreadable(name, variables[name])
+        split = {
+            name: _split_list(variables[name]) if name in _LISTS else variables[name]
+            for name in variables
+        }
+        if "LYRA_REDIS_URL" in variables and "LYRA_SECRET" not in variables:
             raise SettingError(
                 "LYRA_SECRET: LYRA_REDIS_URL needs it too. Give every process the same secret of "
                 "16 characters or more, or they cannot read each other's entries."
@@ -172,56 +175,56 @@ class Settings(
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
-def shown_address(host: str, port: int) -> str:
+def format_address(host: str, port: int) -> str:
     """Host and port as an address has them, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def cluster_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The variables that Kubernetes has made of a Service's name; they are no settings."""
-    return tuple(sorted(name for name in environ if _is_clusters(name, environ[name])))
+    return tuple(sorted(name for name in environ if _is_of_cluster(name, environ[name])))
 
 
-def told_of_cluster(environ: Mapping[str, str]) -> str:
+def cluster_warning(environ: Mapping[str, str]) -> str:
     """The line about such variables; empty where there are none."""
-    passed_over = cluster_variables(environ)
-    if not passed_over:
+    ignored = cluster_variables(environ)
+    if not ignored:
         return ""
     return (
-        f"{len(passed_over)} variables of a Kubernetes Service are passed over, {passed_over[0]} "
+        f"{len(ignored)} variables of a Kubernetes Service are passed over, {ignored[0]} "
         "for one; `enableServiceLinks: false` in the pod's spec keeps them away"
     )
 
 
-def _is_clusters(name: str, value: str) -> bool:
+def _is_of_cluster(name: str, value: str) -> bool:
     return bool(_OF_CLUSTER.fullmatch(name) or _PORT_OF_CLUSTER.fullmatch(f"{name}={value}"))
 
 
-def _given(environ: Mapping[str, str]) -> dict[str, str]:
+def _read_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that are set, by the names of settings, without white space around a value."""
-    told = {name: value.strip() for name, value in environ.items()}
-    given = {
+    stripped = {name: value.strip() for name, value in environ.items()}
+    variables = {
         name: value
-        for name, value in told.items()
-        if name.startswith("LYRA_") and value and not _is_clusters(name, value)
+        for name, value in stripped.items()
+        if name.startswith("LYRA_") and value and not _is_of_cluster(name, value)
     }
     for name, alias in _ALIASES.items():
-        if name not in given and told.get(alias):
-            given[name] = told[alias]
-    if "LYRA_LOG_LEVEL" in given:
-        given["LYRA_LOG_LEVEL"] = given["LYRA_LOG_LEVEL"].lower()
-    if "LYRA_HOST" in given and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", given["LYRA_HOST"]):
-        given["LYRA_HOST"] = given["LYRA_HOST"][1:-1]  # as LYRA_ALLOWED_HOSTS writes it
-    return given
+        if name not in variables and stripped.get(alias):
+            variables[name] = stripped[alias]
+    if "LYRA_LOG_LEVEL" in variables:
+        variables["LYRA_LOG_LEVEL"] = variables["LYRA_LOG_LEVEL"].lower()
+    if "LYRA_HOST" in variables and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", variables["LYRA_HOST"]):
+        variables["LYRA_HOST"] = variables["LYRA_HOST"][1:-1]  # as LYRA_ALLOWED_HOSTS writes it
+    return variables
 
 
-def _parts(value: str) -> list[str]:
+def _split_list(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _refuse_unknown(cls: type[Settings], given: Mapping[str, str]) -> None:
+def _refuse_unknown(cls: type[Settings], variables: Mapping[str, str]) -> None:
     """A misspelt variable would otherwise be a setting that silently does nothing."""
-    unknown = sorted(set(given) - set(cls.__struct_encode_fields__))
+    unknown = sorted(set(variables) - set(cls.__struct_encode_fields__))
     if unknown:
         name = ascii(unknown[0])[1:-1]
         near = get_close_matches(name, cls.__struct_encode_fields__, n=1)
@@ -250,7 +253,7 @@ def _refuse_unusable(settings: Settings) -> None:
             "slashes, as in https://lyra.example/music."
         )
     for name in ("secret", "admin_token"):
-        if _guessable(getattr(settings, name)):
+        if _is_guessable(getattr(settings, name)):
             raise SettingError(
                 f"LYRA_{name.upper()}: it is too easy to guess, with few different characters "
                 f"or a pattern. This makes one: {_GENERATOR}"
@@ -266,7 +269,7 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _guessable(secret: str | None) -> bool:
+def _is_guessable(secret: str | None) -> bool:
     if secret is None:
         return False
     steps = {ord(later) - ord(sooner) for sooner, later in pairwise(secret)}

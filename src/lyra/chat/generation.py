@@ -230,7 +230,7 @@ class _Generation:
         if isinstance(piece, str):
             if not self._append_text(piece):
                 self._done = Done("length", self._usage_so_far())
-            call.ok()
+            call.record_success()
             patience.reset(self._settings.token_timeout_s)
         elif isinstance(piece, Usage):
             self._usage = piece

@@ -9,46 +9,46 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from lyra.settings import SettingError, told_of_cluster
+from lyra.settings import SettingError, cluster_warning
 
 _FILE = Path(".env")
-_MOST_BYTES = 1_048_576
+_MAX_BYTES = 1_048_576
 # Of `.env` only these count, whatever else it holds: no process is steered by the rest.
 _OURS = ("LYRA_", "ANTHROPIC_")
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def variables(**given: str | int | None) -> dict[str, str]:
+def read_variables(**overrides: str | int | None) -> dict[str, str]:
     """The command line over the environment over `.env`; `port=1` stands for LYRA_PORT.
 
     Raises:
         SettingError: `.env` is there and cannot be read.
     """
-    return {**_written(), **inherited(**given)}
+    return {**_read_env_file(), **process_variables(**overrides)}
 
 
-def readable_variables(**given: str | int | None) -> tuple[dict[str, str], str]:
+def try_read_variables(**overrides: str | int | None) -> tuple[dict[str, str], str]:
     """The same, and what is wrong with `.env`, which is left out then."""
     try:
-        return variables(**given), ""
+        return read_variables(**overrides), ""
     except SettingError as wrong:
-        return inherited(**given), str(wrong)
+        return process_variables(**overrides), str(wrong)
 
 
-def inherited(**given: str | int | None) -> dict[str, str]:
+def process_variables(**overrides: str | int | None) -> dict[str, str]:
     """The same without `.env`: what a supervisor gives its workers has been read already."""
-    told = {
-        f"LYRA_{name.upper()}": str(value) for name, value in given.items() if value is not None
+    named = {
+        f"LYRA_{name.upper()}": str(value) for name, value in overrides.items() if value is not None
     }
-    return {**os.environ, **told}  # noqa: TID251 - the one place that reads it
+    return {**os.environ, **named}  # noqa: TID251 - the one place that reads it
 
 
-def warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
+def startup_warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """What an operator should hear once at the start, though it stops nothing."""
-    return tuple(told for told in (told_of_cluster(environ), open_to_others()) if told)
+    return tuple(warning for warning in (cluster_warning(environ), permission_warning()) if warning)
 
 
-def open_to_others() -> str:
+def permission_warning() -> str:
     """A warning if others on this machine may read the secrets in `.env`; else empty."""
     try:
         mode = _FILE.stat().st_mode
@@ -61,7 +61,7 @@ def open_to_others() -> str:
 
 def spotify_token() -> str | None:
     """The listener's token for `lyra chat`: a variable, unlike an argument, is not seen in `ps`."""
-    return variables().get(_TOKEN, "").strip() or None
+    return read_variables().get(_TOKEN, "").strip() or None
 
 
 def process_manager() -> str | None:
@@ -71,41 +71,43 @@ def process_manager() -> str | None:
 
 def wants_traces() -> bool:
     """Whether OpenTelemetry's own variables name a collector; its exporter reads them itself."""
-    told = os.environ  # noqa: TID251 - as above
-    off = told.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    named = any(told.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
-    exporter = told.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
+    environ = os.environ  # noqa: TID251 - as above
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    named = any(
+        environ.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT")
+    )
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
     return exporter == "otlp" and not off
 
 
-def _written() -> dict[str, str]:
+def _read_env_file() -> dict[str, str]:
     """The variables of `.env` that are Lyra's; none where there is no such file."""
-    text = _text()
+    text = _read_text()
     for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key is not None and line.value is None):
             raise SettingError(
                 f".env: line {line.original.line} cannot be read. Write NAME=value, and close "
                 "every quote on its line."
             )
-    found = dotenv_values(stream=io.StringIO(text))
-    ours = {name: value for name, value in found.items() if name.startswith(_OURS)}
-    ours[_TOKEN] = found.get(_TOKEN)
+    values = dotenv_values(stream=io.StringIO(text))
+    ours = {name: value for name, value in values.items() if name.startswith(_OURS)}
+    ours[_TOKEN] = values.get(_TOKEN)
     return {name: value for name, value in ours.items() if value}
 
 
-def _text() -> str:
+def _read_text() -> str:
     try:
         # A pipe or a device could keep the start waiting for ever.
         if not stat.S_ISREG(_FILE.stat().st_mode):
             raise SettingError(".env: it is no file. Lyra reads its settings from it.")
         with _FILE.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+            raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return ""
     except OSError as failure:
         raise SettingError(f".env: it cannot be read ({failure.strerror}).") from None
-    if len(raw) > _MOST_BYTES:
-        raise SettingError(f".env: it is longer than {_MOST_BYTES} bytes.")
+    if len(raw) > _MAX_BYTES:
+        raise SettingError(f".env: it is longer than {_MAX_BYTES} bytes.")
     try:
         # PowerShell writes a byte order mark, which is no part of the first name.
         text = raw.decode("utf-8-sig")

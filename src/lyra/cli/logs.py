@@ -23,8 +23,8 @@ from lyra.web.http.responses import request_id
 # They write keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
 _MAX_LINES = 10_000
-_GATHER_S = 0.02
-_LAST_WORDS_S = 1.0
+_BATCH_S = 0.02
+_FLUSH_S = 1.0
 _REQUESTS = "lyra.web.requests"
 
 
@@ -32,12 +32,12 @@ def configure_logs(
     style: Literal["text", "json"], secrets: tuple[str, ...] = (), *, level: str = "info"
 ) -> "BufferedHandler":
     """Send every record from this level on to stderr in one style, these secrets blackened."""
-    redact, least = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
+    redact, threshold = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
     handler = BufferedHandler(
         sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact)
     )
-    handler.setLevel(least)
-    logging.basicConfig(level=least, handlers=[handler], force=True)
+    handler.setLevel(threshold)
+    logging.basicConfig(level=threshold, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
     # Nothing here shows them, and they cost more than the line: see "Optimization" in the
@@ -53,7 +53,7 @@ class LineFormat(Protocol):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
+    def format_request(self, record: AccessRecord, at: float) -> str:
         """The line of a request that was answered `at` seconds since 1970."""
 
 
@@ -72,51 +72,51 @@ class BufferedHandler(logging.Handler):
         self._style = style
         self._capacity = capacity
         self._lines: deque[str] = deque()
-        self._news = threading.Event()
+        self._has_lines = threading.Event()
         self._closing = threading.Event()
-        self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
+        self._writer = threading.Thread(target=self._write_loop, name="log", daemon=True)
         self._writer.start()
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line; formatted here, where the request's id is known."""
-        self._take(self._style.format(record))
+        self._append(self._style.format(record))
 
-    def answered(self, answered: AccessRecord) -> None:
+    def log_request(self, record: AccessRecord) -> None:
         """Take the line of a request, which costs a tenth of a record's."""
-        if answered.level >= self.level:
-            self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
+        if record.level >= self.level:
+            self._append(self._style.format_request(record, time.time()))  # noqa: TID251 - for people to read
 
-    def _take(self, line: str) -> None:
+    def _append(self, line: str) -> None:
         if len(self._lines) >= self._capacity:
             self.dropped += 1
             return
         self._lines.append(line)
-        if not self._news.is_set():
-            self._news.set()
+        if not self._has_lines.is_set():
+            self._has_lines.set()
 
     def close(self) -> None:
         """Write what is left, if it can be written in a second."""
         if not self._closing.is_set():
             self._closing.set()
-            self._news.set()
-            self._writer.join(_LAST_WORDS_S)
+            self._has_lines.set()
+            self._writer.join(_FLUSH_S)
         super().close()
 
-    def _write_on(self) -> None:
-        told = 0
+    def _write_loop(self) -> None:
+        reported = 0
         while not (self._closing.is_set() and not self._lines):
-            self._news.wait()
-            self._closing.wait(_GATHER_S)  # more lines come in bursts: one write for all of them
-            self._news.clear()
+            self._has_lines.wait()
+            self._closing.wait(_BATCH_S)  # more lines come in bursts: one write for all of them
+            self._has_lines.clear()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            if self.dropped > told:
-                lines.append(f"{self.dropped - told} lines of the log were dropped")
-                told = self.dropped
-            if not self._written("".join(f"{line}\n" for line in lines)):
+            if self.dropped > reported:
+                lines.append(f"{self.dropped - reported} lines of the log were dropped")
+                reported = self.dropped
+            if not self._write("".join(f"{line}\n" for line in lines)):
                 return
 
-    def _written(self, text: str) -> bool:
+    def _write(self, text: str) -> bool:
         try:
             self._out.write(text)
             self._out.flush()
@@ -143,10 +143,10 @@ class TextStyle(logging.Formatter):
         # A record stays on its lines, whatever a stranger managed to put into it.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
+    def format_request(self, record: AccessRecord, at: float) -> str:
         return (
-            f"{_time_of_day(int(at))} {logging.getLevelName(answered.level)} {_REQUESTS} "
-            f"{answered.line()} [{answered.request_id}]"
+            f"{_time_of_day(int(at))} {logging.getLevelName(record.level)} {_REQUESTS} "
+            f"{record.line()} [{record.request_id}]"
         )
 
 
@@ -163,7 +163,7 @@ class JsonStyle(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": record.created,
             "level": record.levelname,
             "logger": record.name,
@@ -171,21 +171,23 @@ class JsonStyle(logging.Formatter):
             "request_id": request_id.get(),
         }
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        told |= {name: self._redact(told[name]) for name in ("message", "trace") if name in told}
-        return orjson.dumps(told, default=str).decode()
+            fields["trace"] = self.formatException(record.exc_info)
+        fields |= {
+            name: self._redact(fields[name]) for name in ("message", "trace") if name in fields
+        }
+        return orjson.dumps(fields, default=str).decode()
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
-        method, route, status, ms, rid = answered
-        told = {
+    def format_request(self, record: AccessRecord, at: float) -> str:
+        method, route, status, ms, rid = record
+        fields = {
             "at": at,
-            "level": logging.getLevelName(answered.level),
+            "level": logging.getLevelName(record.level),
             "logger": _REQUESTS,
-            "message": answered.line(),
+            "message": record.line(),
             "method": method,
             "route": route,
             "status": status,
             "ms": round(ms, 1),
             "request_id": rid,
         }
-        return orjson.dumps(told).decode()
+        return orjson.dumps(fields).decode()

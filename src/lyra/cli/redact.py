@@ -32,4 +32,4 @@ class Redactor:
         for secret in self._secrets:
             if secret in line:
                 line = line.replace(secret, _BLACK)
-        return _SIGNS.sub(lambda found: (found["before"] or "") + _BLACK, line)
+        return _SIGNS.sub(lambda match: (match["before"] or "") + _BLACK, line)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from lyra import __version__
 from lyra.app import create_app
 from lyra.chat.model.port import LazyModel
-from lyra.cli.address import cannot_listen, reachable_at
+from lyra.cli.address import listen_error, reachable_address
 from lyra.cli.console import say
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.sd_notify import sd_notify
@@ -44,8 +44,8 @@ async def serve_until_stopped(
     settings: Settings,
     *,
     personas: Sequence[Persona] = (),
-    why: str | None = "",
-    inherited: int | None = None,
+    mode_reason: str | None = "",
+    listen_fd: int | None = None,
     lifeline: int | None = None,
     request_log: RequestLog = log_request,
 ) -> int:
@@ -56,7 +56,7 @@ async def serve_until_stopped(
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     _leave_no_core()
-    settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
+    settings = await asyncio.to_thread(fit_memory_limit, fit_file_limit(settings))
     async with AsyncExitStack() as stack:
         tracer = await stack.enter_async_context(_open_tracer())
         app = create_app(
@@ -65,27 +65,29 @@ async def serve_until_stopped(
             request_log=request_log,
             tracer=tracer,
             # Whoever hands a socket over has somebody else who serves on it until this is ready.
-            early=inherited is None,
+            early=listen_fd is None,
         )
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
-        if not await _done(runner.setup(), stop):
+        if not await _run_until_stop(runner.setup(), stop):
             return 0
-        async with _admin_port(app[SERVICES], settings, request_log) as admin:
-            port = await _listen(runner, settings, inherited)
+        async with _open_admin_port(app[SERVICES], settings, request_log) as admin:
+            port = await _listen(runner, settings, listen_fd)
             await stack.enter_async_context(kept_warm(app[SERVICES].lyra.spotify.pool))
             # What start-up made stays: the collector need not search it again and again. It finds
             # nothing in it now either, and looking would hold the loop up for a tenth of a second.
             gc.freeze()
             model = app[SERVICES].speaker.model
-            if isinstance(model, LazyModel) and not await _done(model.wait_loaded(), stop):
+            if isinstance(model, LazyModel) and not await _run_until_stop(
+                model.wait_loaded(), stop
+            ):
                 return 0
             gc.freeze()
-            _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
+            _say(mode_reason, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             sd_notify(process_manager(), "READY=1")
             await stop.wait()
             sd_notify(process_manager(), "STOPPING=1")
-            _say(why, lambda _: "lyra: stopping; live answers may finish")
+            _say(mode_reason, lambda _: "lyra: stopping; live answers may finish")
             await runner.leave()
             app[SERVICES].runs.draining = True
     return 0
@@ -110,7 +112,7 @@ async def _open_tracer() -> AsyncIterator[Tracer]:
         yield tracer
 
 
-async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
+async def _run_until_stop(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
     """Wait for this part of the start; False when it is time to stop before it is done."""
     loop = asyncio.get_running_loop()
     task, stopped = loop.create_task(work), loop.create_task(stop.wait())
@@ -124,13 +126,13 @@ async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
     return not stop.is_set()
 
 
-def _say(why: str | None, words: Callable[[str], str]) -> None:
-    if why is not None:
-        say(words(why))
+def _say(mode_reason: str | None, words: Callable[[str], str]) -> None:
+    if mode_reason is not None:
+        say(words(mode_reason))
 
 
 @asynccontextmanager
-async def _admin_port(
+async def _open_admin_port(
     services: Services, settings: Settings, request_log: RequestLog
 ) -> AsyncIterator[int | None]:
     """The operator's own port, if there is one: on this machine alone, without a token."""
@@ -175,7 +177,7 @@ def _leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def within_file_limit(settings: Settings) -> Settings:
+def fit_file_limit(settings: Settings) -> Settings:
     """These settings, with no more connections than this process may have open files for.
 
     The limit is raised first, as far as that is allowed.
@@ -194,7 +196,7 @@ def within_file_limit(settings: Settings) -> Settings:
     return replace(settings, max_connections=min(room, settings.max_connections))
 
 
-def within_memory_limit(
+def fit_memory_limit(
     settings: Settings, *, group: Path | None = None, machine: int | None = None
 ) -> Settings:
     """These settings with a bound of memory: a worker's part of what this process may have.
@@ -203,12 +205,12 @@ def within_memory_limit(
     """
     if settings.max_memory_bytes or not _CGROUPS.exists():
         return settings
-    found = [
+    limits = [
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if machine is None else machine
     ]
     with suppress(OSError, ValueError):  # `max` is no number, and an older kernel has no such file
-        found.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
-    return replace(settings, max_memory_bytes=min(found) // settings.workers)
+        limits.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
+    return replace(settings, max_memory_bytes=min(limits) // settings.workers)
 
 
 def _own_group() -> Path:
@@ -227,49 +229,49 @@ def stop_signal(lifeline: int | None = None) -> asyncio.Event:
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def told() -> None:
+    def on_signal() -> None:
         stop.set()
         for number in _SIGNALS:
             loop.add_signal_handler(number, os._exit, 1)
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, told)
+        loop.add_signal_handler(number, on_signal)
     if HANGUP is not None and not hangup_is_ignored():
-        loop.add_signal_handler(HANGUP, told)
+        loop.add_signal_handler(HANGUP, on_signal)
     if lifeline is not None:
 
-        def alone() -> None:
+        def on_lifeline_closed() -> None:
             loop.remove_reader(lifeline)
             stop.set()
 
-        loop.add_reader(lifeline, alone)
+        loop.add_reader(lifeline, on_lifeline_closed)
     return stop
 
 
-async def _listen(runner: Runner, settings: Settings, inherited: int | None) -> int:
-    if inherited is not None:
+async def _listen(runner: Runner, settings: Settings, listen_fd: int | None) -> int:
+    if listen_fd is not None:
         try:
-            return await listen_on(runner, socket.socket(fileno=inherited))
+            return await listen_on(runner, socket.socket(fileno=listen_fd))
         except OSError as failure:
             raise SettingError(
-                f"--fd: {inherited} is no listening socket ({os.strerror(failure.errno or 0)}). "
+                f"--fd: {listen_fd} is no listening socket ({os.strerror(failure.errno or 0)}). "
                 "The process manager has to open it and hand it over."
             ) from None
     try:
         return await listen(runner, settings.host, settings.port)
     except (OSError, UnicodeError) as failure:
-        raise cannot_listen(settings, failure) from None
+        raise listen_error(settings, failure) from None
 
 
-def _greeting(services: Services, port: int, admin: int | None, why: str) -> str:
-    url = f"http://{reachable_at(services.settings.host, port)}"
+def _greeting(services: Services, port: int, admin: int | None, mode_reason: str) -> str:
+    url = f"http://{reachable_address(services.settings.host, port)}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
     model = services.speaker.model
     kind = "DEMO (an invented listener)" if services.demo else "serving real Spotify data"
     lines = [f"Lyra {__version__}: {kind} on {url}"]
-    if why:
-        lines.append(f"  why:    {why}")
+    if mode_reason:
+        lines.append(f"  why:    {mode_reason}")
     lines += [
         f"  model:  {model.name}{' (no language model)' if model.offline else ''}",
         f"  page:   {url}/",

@@ -16,5 +16,5 @@ def hangup_is_ignored() -> bool:
 
 def watch_terminal() -> Callable[[], bool]:
     """Tells later whether the terminal that is here now has been closed since."""
-    held = () if hangup_is_ignored() else tuple(filter(os.isatty, _STANDARD))
-    return lambda: not all(map(os.isatty, held))
+    terminals = () if hangup_is_ignored() else tuple(filter(os.isatty, _STANDARD))
+    return lambda: not all(map(os.isatty, terminals))

@@ -17,18 +17,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from lyra.cli.address import cannot_listen
+from lyra.cli.address import listen_error
 from lyra.cli.console import say
-from lyra.cli.environment import warnings
-from lyra.cli.inbox import RELOAD, open_inbox, received
+from lyra.cli.environment import startup_warnings
+from lyra.cli.inbox import RELOAD, open_inbox, receive
 from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, watch_terminal
-from lyra.cli.worker import LONGEST_REST_S, Generation, Worker
-from lyra.settings import SettingError, Settings, shown_address
+from lyra.cli.worker import MAX_BACKOFF_S, Generation, Worker
+from lyra.settings import SettingError, Settings, format_address
 
 _BACKLOG = 1024
-_REST_S = 0.1
-_MOST_ASKING = 100
+_BACKOFF_S = 0.1
+_MAX_RELOAD_CLIENTS = 100
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
@@ -41,11 +41,11 @@ def supervise(read: Callable[[], Mapping[str, str]]) -> int:
     environ = read()
     settings = Settings.from_environ(environ)
     _refuse_scattered_sessions(settings)
-    with _listening(settings) as sock, open_inbox() as (inbox, name):
-        for warning in warnings(environ):
+    with _open_socket(settings) as sock, open_inbox() as (inbox, name):
+        for warning in startup_warnings(environ):
             _say(warning)
-        house = Supervisor(Generation(environ, settings), sock, inbox, name, read)
-        return asyncio.run(house.run())
+        supervisor = Supervisor(Generation(environ, settings), sock, inbox, name, read)
+        return asyncio.run(supervisor.run())
 
 
 def _refuse_scattered_sessions(settings: Settings) -> None:
@@ -57,13 +57,13 @@ def _refuse_scattered_sessions(settings: Settings) -> None:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _open_socket(settings: Settings) -> Iterator[socket.socket]:
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as failure:
-        raise cannot_listen(settings, failure) from None
+        raise listen_error(settings, failure) from None
     with sock:
         yield sock
 
@@ -75,20 +75,20 @@ class Slot:
         self.number = number
         self.worker = worker
         self.wanted: Generation | None = None  # to be replaced by one of these
-        self.news = asyncio.Event()  # set with `wanted`, and when all is to stop
+        self.changed = asyncio.Event()  # set with `wanted`, and when all is to stop
         self._served: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def renewed(self, generation: Generation) -> bool:
+    async def replace_with(self, generation: Generation) -> bool:
         """Whether a worker of this generation serves here now: wait until that is known."""
         self.wanted = generation
         self._served = asyncio.get_running_loop().create_future()
-        self.news.set()
+        self.changed.set()
         return await self._served
 
-    def settled(self, *, served: bool) -> None:
+    def settle(self, *, served: bool) -> None:
         """Tell whoever waits for the renewal how it ended."""
         self.wanted = None
-        self.news.clear()
+        self.changed.clear()
         if not self._served.done():
             self._served.set_result(served)
 
@@ -104,28 +104,28 @@ class Supervisor:
         name: str,
         read: Callable[[], Mapping[str, str]],
     ) -> None:
-        self._first = generation
+        self._initial = generation
         self._sock = sock
         self._inbox = inbox
         self._name = name
         self._read = read
         self._manager = generation.environ.get("NOTIFY_SOCKET")
         self._workers: dict[int, Worker] = {}  # by process id, those starting included
-        self._early: set[int] = set()  # heard of before the call that started them came back
+        self._ready_early: set[int] = set()  # heard of before the call that started them came back
         self._slots: list[Slot] = []
         self._stopping = asyncio.Event()
         # However often it is set while a roll is under way, one more follows.
-        self._asked = asyncio.Event()
-        self._asking: list[str | bytes] = []
+        self._reload_requested = asyncio.Event()
+        self._reload_clients: list[str | bytes] = []
         # Its other end is open in the workers: where it closes, they know that they are alone.
-        self._lifeline, self._held = os.pipe()
+        self._lifeline, self._lifeline_write_end = os.pipe()
 
     async def run(self) -> int:
         """Keep the workers until a signal; 0, or the code of a first worker that cannot start."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._inbox, self._on_notify)
         self._watch_signals()
-        first = await self._start(0, self._first)
+        first = await self._start(0, self._initial)
         if await first.wait_ready(self._stopping):
             await self._keep_all(first)
         else:
@@ -137,49 +137,49 @@ class Supervisor:
 
     async def _keep_all(self, first: Worker) -> None:
         self._slots.append(Slot(0, first))
-        for number in range(1, self._first.settings.workers):
-            self._slots.append(Slot(number, await self._start(number, self._first)))
+        for number in range(1, self._initial.settings.workers):
+            self._slots.append(Slot(number, await self._start(number, self._initial)))
         if self._stopping.is_set():
             self._wake()
         async with asyncio.TaskGroup() as keepers:
             for slot in self._slots:
                 keepers.create_task(self._keep(slot))
-            keepers.create_task(self._roll_when_asked())
+            keepers.create_task(self._roll_on_request())
 
-    async def _roll_when_asked(self) -> None:
+    async def _roll_on_request(self) -> None:
         for slot in self._slots:
             await slot.worker.wait_ready(self._stopping)
         if not self._stopping.is_set():
-            address = shown_address(*self._sock.getsockname()[:2])
+            address = format_address(*self._sock.getsockname()[:2])
             workers = ", ".join(str(slot.worker.pid) for slot in self._slots)
             _say(f"workers {workers} serve on http://{address}; Ctrl-C stops them")
             sd_notify(self._manager, "READY=1")
         while not self._stopping.is_set():
-            await _first_of(self._asked, self._stopping)
-            if self._asked.is_set() and not self._stopping.is_set():
+            await _wait_first(self._reload_requested, self._stopping)
+            if self._reload_requested.is_set() and not self._stopping.is_set():
                 await self._rolling_restart()
 
     async def _rolling_restart(self) -> None:
         """Replace every worker, one at a time; the first that cannot be replaced ends it."""
-        self._asked.clear()
-        asking, self._asking = self._asking, []
+        self._reload_requested.clear()
+        clients, self._reload_clients = self._reload_clients, []
         replaced, why = 0, "a new process did not start"
         try:
-            generation = self._read_anew()
+            generation = self._read_generation()
         except SettingError as wrong:
             why = str(wrong)
         else:
             for slot in self._slots:
                 # One whose keeper has gone would be waited for without an end.
-                if self._stopping.is_set() or not await slot.renewed(generation):
+                if self._stopping.is_set() or not await slot.replace_with(generation):
                     break
                 replaced += 1
-        self._tell(asking, replaced, why)
+        self._report_restart(clients, replaced, why)
 
-    def _tell(self, asking: list[str | bytes], replaced: int, why: str) -> None:
-        whole = replaced == len(self._slots)
+    def _report_restart(self, clients: list[str | bytes], replaced: int, why: str) -> None:
+        complete = replaced == len(self._slots)
         words = "all workers are replaced"
-        if not whole:
+        if not complete:
             why = "the service stops" if self._stopping.is_set() else why
             words = (
                 f"{replaced} of {len(self._slots)} workers are replaced, the others go on as they "
@@ -187,14 +187,14 @@ class Supervisor:
             )
         _say(words)
         sd_notify(self._manager, f"STATUS={words}")
-        for address in asking:
+        for address in clients:
             try:
-                self._inbox.sendto(f"{int(not whole)} {words}.".encode(), address)
+                self._inbox.sendto(f"{int(not complete)} {words}.".encode(), address)
             except OSError:
                 continue  # whoever asked has not waited
 
-    def _read_anew(self) -> Generation:
-        environ, before = self._read(), self._first.settings
+    def _read_generation(self) -> Generation:
+        environ, before = self._read(), self._initial.settings
         try:
             settings = Settings.from_environ(environ)
         except SettingError:
@@ -211,14 +211,14 @@ class Supervisor:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._stop)
 
-        def hung_up() -> None:
+        def on_hangup() -> None:
             if not terminal_is_gone():
-                self._asked.set()
+                self._reload_requested.set()
             elif not self._stopping.is_set():  # a terminal that closes may say so more than once
                 self._stop()
 
         if HANGUP is not None:
-            loop.add_signal_handler(HANGUP, hung_up)
+            loop.add_signal_handler(HANGUP, on_hangup)
 
     def _stop(self) -> None:
         if self._stopping.is_set():
@@ -232,19 +232,19 @@ class Supervisor:
 
     def _wake(self) -> None:
         for slot in self._slots:
-            slot.news.set()
+            slot.changed.set()
 
     def _on_notify(self) -> None:
-        message = received(self._inbox)
+        message = receive(self._inbox)
         if message.text.startswith(RELOAD):
             mine = message.user in (0, os.getuid()) and message.address
-            if mine and len(self._asking) < _MOST_ASKING:
-                self._asking.append(message.address)
-                self._asked.set()
+            if mine and len(self._reload_clients) < _MAX_RELOAD_CLIENTS:
+                self._reload_clients.append(message.address)
+                self._reload_requested.set()
         elif message.sender in self._workers:
             self._workers[message.sender].ready.set()
         elif message.user == os.getuid():
-            self._early.add(message.sender)
+            self._ready_early.add(message.sender)
 
     async def _start(self, number: int, generation: Generation) -> Worker:
         """Start a worker; it inherits the socket and the lifeline, and nothing else."""
@@ -252,31 +252,31 @@ class Supervisor:
         arguments = ["--fd", str(descriptor), "--lifeline", str(self._lifeline)]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lyra", "serve", *arguments),
-            env=self._environ_of(number, generation),
+            env=self._worker_environ(number, generation),
             pass_fds=(descriptor, self._lifeline),
             start_new_session=True,  # Ctrl-C is told by the supervisor, once
         )
         worker = self._workers[process.pid] = Worker(process, generation)
         worker.ended.add_done_callback(lambda _: self._workers.pop(process.pid, None))
-        if process.pid in self._early:
+        if process.pid in self._ready_early:
             worker.ready.set()
-        self._early.clear()
+        self._ready_early.clear()
         return worker
 
-    def _environ_of(self, number: int, generation: Generation) -> dict[str, str]:
+    def _worker_environ(self, number: int, generation: Generation) -> dict[str, str]:
         environ = {**generation.environ, "NOTIFY_SOCKET": self._name}
-        environ["LYRA_HOST"] = self._first.settings.host
+        environ["LYRA_HOST"] = self._initial.settings.host
         environ["LYRA_PORT"] = str(self._sock.getsockname()[1])
-        environ["LYRA_WORKERS"] = str(self._first.settings.workers)
+        environ["LYRA_WORKERS"] = str(self._initial.settings.workers)
         if generation.settings.admin_port:
             environ["LYRA_ADMIN_PORT"] = str(generation.settings.admin_port + number)
         return environ
 
     async def _keep(self, slot: Slot) -> None:
         """Keep one slot served until the service stops."""
-        rest_s = _REST_S
+        backoff_s = _BACKOFF_S
         while not self._stopping.is_set():
-            await _first_of(slot.news, slot.worker.ended)
+            await _wait_first(slot.changed, slot.worker.ended)
             if self._stopping.is_set():
                 break
             if slot.wanted is not None:
@@ -286,11 +286,11 @@ class Supervisor:
             _say(
                 f"worker {slot.number} (pid {slot.worker.pid}) ended with {code}; starting another"
             )
-            rest_s = _REST_S if slot.worker.is_stable else min(2 * rest_s, LONGEST_REST_S)
-            await _first_of(slot.news, within_s=rest_s)
-            if not slot.news.is_set():
+            backoff_s = _BACKOFF_S if slot.worker.is_stable else min(2 * backoff_s, MAX_BACKOFF_S)
+            await _wait_first(slot.changed, within_s=backoff_s)
+            if not slot.changed.is_set():
                 slot.worker = await self._start(slot.number, slot.worker.generation)
-        slot.settled(served=False)
+        slot.settle(served=False)
         await slot.worker.end()
 
     async def _replace(self, slot: Slot, generation: Generation) -> None:
@@ -305,23 +305,23 @@ class Supervisor:
             if not self._stopping.is_set():
                 _say(f"worker {slot.number}: the new process did not start; pid {old.pid} goes on")
             await new.end()
-        slot.settled(served=served)
+        slot.settle(served=served)
 
 
-async def _first_of(
+async def _wait_first(
     *awaited: asyncio.Event | asyncio.Task[int], within_s: float | None = None
 ) -> None:
     """Wait until one of these has happened, but no longer than so."""
     loop = asyncio.get_running_loop()
-    waits = [
+    waiters = [
         (loop.create_task(each.wait()), True) if isinstance(each, asyncio.Event) else (each, False)
         for each in awaited
     ]
     await asyncio.wait(
-        [task for task, _ in waits], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+        [task for task, _ in waiters], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
     )
-    for task, mine in waits:
-        if mine:
+    for task, owned in waiters:
+        if owned:
             task.cancel()
 
 

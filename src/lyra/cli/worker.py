@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lyra.settings import Settings
 
 GRACE_S = 10  # beyond LYRA_DRAIN_S, for what the runner waits for after it
-LONGEST_REST_S = 10.0
+MAX_BACKOFF_S = 10.0
 _START_S = 60  # to import everything on a busy machine
 _UNREADY_S = 2  # one that serves nobody yet has nothing to finish
 
@@ -31,7 +31,7 @@ class Worker:
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.ended = loop.create_task(process.wait())
-        self._began = loop.time()
+        self._started_at = loop.time()
 
     async def wait_ready(self, stopping: asyncio.Event) -> bool:
         """Whether it serves: wait until it does, has ended, took too long or is not wanted."""
@@ -47,7 +47,7 @@ class Worker:
     @property
     def is_stable(self) -> bool:
         """Whether it has lived long enough not to be one of many that die at once."""
-        return asyncio.get_running_loop().time() - self._began > LONGEST_REST_S
+        return asyncio.get_running_loop().time() - self._started_at > MAX_BACKOFF_S
 
     async def end(self) -> None:
         """Let it finish what it does; one that takes longer is killed."""

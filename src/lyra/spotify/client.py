@@ -203,18 +203,18 @@ class SpotifyReader:
         except SpotifyFailure as failure:
             outcome = failure.kind
             if outcome in _OUTAGES:
-                call.failed()
+                call.record_failure()
             elif outcome == "rejected":
-                call.answered()  # a probe with a bad token must not keep the others waiting
+                call.record_answer()  # a probe with a bad token must not keep the others waiting
             else:
-                call.ok()  # what refuses a good token, or asks it to pause, works
+                call.record_success()  # what refuses a good token, or asks it to pause, works
             self._client.gate.start(self._app, endpoint, failure)
             set_error(span, failure.code)
             raise
         finally:
             took = asyncio.get_running_loop().time() - began
             self._client.count(endpoint, outcome, tally.sent, took)
-        call.ok()
+        call.record_success()
         self._client.succeeded(endpoint)
         return value
 

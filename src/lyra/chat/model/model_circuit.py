@@ -75,11 +75,11 @@ class ModelCircuit:
 
 def _judge(call: Call, failure: LyraError) -> None:
     if isinstance(failure, LlmMisconfiguredError) and failure.reason == CREDENTIALS:
-        call.refused(failure)
+        call.record_refusal(failure)
     elif isinstance(failure, LlmRateLimitedError) and failure.reason == SPEND_LIMIT:
-        call.refused(failure, _SPENT_REST_S)
+        call.record_refusal(failure, _SPENT_REST_S)
     elif isinstance(failure, _FAULTS):
-        call.failed()
+        call.record_failure()
 
 
 def _as_error(open_circuit: CircuitOpenError) -> LyraError:

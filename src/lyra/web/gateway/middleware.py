@@ -187,7 +187,7 @@ class Middleware:
 
     def record(self, method: str, route: str, status: int, seconds: float, rid: str) -> None:
         """Tell the metrics and the log how a request of this route (its template) ended."""
-        self._requests.answered(route, status, seconds)
+        self._requests.count(route, status, seconds)
         self._tell(AccessRecord(method, route, status, seconds * 1000, rid))
 
 
