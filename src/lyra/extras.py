@@ -1,4 +1,4 @@
-"""How to install an extra where Lyra was installed: the index knows another program by its name."""
+"""The command that installs an extra, as Lyra was installed: on PyPI `lyra` is another program."""
 
 import sys
 from importlib.metadata import Distribution, distributions
@@ -9,7 +9,7 @@ _COMMAND = ("lyra", "lyra.__main__:main")
 
 
 def how_to_install(extra: str) -> str:
-    """The command line that adds this extra to the Lyra that runs here."""
+    """Return the command line that adds this extra to the Lyra that runs here."""
     distribution = _find_distribution()
     pip = f"{sys.executable} -m pip install"
     if distribution is None:
@@ -20,7 +20,7 @@ def how_to_install(extra: str) -> str:
 
 
 def _find_distribution() -> Distribution | None:
-    """The distribution that has brought the command `lyra`; none where it runs from a folder."""
+    """Return the distribution with the command `lyra`; None if it runs from a folder."""
     for distribution in distributions():
         commands = ((each.name, each.value) for each in distribution.entry_points)
         if _COMMAND in commands:
@@ -29,7 +29,7 @@ def _find_distribution() -> Distribution | None:
 
 
 def _is_checkout(distribution: Distribution) -> bool:
-    """Whether it was installed with `pip install -e`, as `make` does."""
+    """Return whether it was installed with `pip install -e`, as `make` does."""
     direct_url = distribution.read_text("direct_url.json")
     origin = msgspec.json.decode(direct_url) if direct_url else {}
     return bool(origin.get("dir_info", {}).get("editable"))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-_MAX_COUNT = 2**53  # what a float counts without a gap: no sum of such numbers overflows anywhere
+_MAX_COUNT = 2**53  # a float holds every whole number up to this one
 PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MAX_COUNT)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNT)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
@@ -28,14 +28,14 @@ _LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS", "LYRA_TRUSTED_PROXIES")
 _URLS = ("public_url", "spotify_api_url", "spotify_accounts_url", "llm_base_url")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})
 _GUESSABLE = 6  # different characters, and steps between them; 16 random hex digits have about 10
-# What Kubernetes puts into every container of a namespace for each Service whose name is `lyra` or
-# begins so. A port of that kind is an address, which no port of ours is.
+# Variables that Kubernetes sets in every container for a Service whose name begins with `lyra`. Such
+# a port is an address, which no port of ours is.
 _OF_CLUSTER = re.compile(
     r"LYRA(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)",
     re.ASCII,
 )
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
-# No dots alone: browsers take them for a step up. It is part of a cookie and of pages, unquoted.
+# Not only dots: browsers resolve those. The path is part of a cookie and of pages, unquoted.
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,80})*/?", re.ASCII)
 _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
@@ -113,7 +113,7 @@ class Settings(
     runs_max_bytes: PositiveInt = 67_108_864
 
     def __repr__(self) -> str:
-        """Every setting but the secrets, of which it is only told whether they are set."""
+        """Return all settings; of a secret only whether it is set."""
         shown = ", ".join(f"{name}={self._show(name)}" for name in self.__struct_fields__)
         return f"Settings({shown})"
 
@@ -123,7 +123,7 @@ class Settings(
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings that these variables describe; those not set have their defaults.
+        """Return the settings of these variables; those not set have their defaults.
 
         Raises:
             SettingError: a value cannot be used, or a variable LYRA_* is unknown.
@@ -149,7 +149,7 @@ class Settings(
         return settings
 
     def secrets(self) -> tuple[str, ...]:
-        """The values that nobody may see, for the log to blacken."""
+        """Return the values that the log has to redact."""
         values = (getattr(self, name) for name in sorted(_SECRETS))
         return tuple(value for value in values if value)
 
@@ -161,32 +161,32 @@ class Settings(
 
     @property
     def provider(self) -> str | None:
-        """The host that a listener's questions go to, with its port if it is named; None if to none."""
+        """The host, with any port, that gets the listeners' questions; None without a model."""
         if not self.uses_model:
             return None
         return (self.llm_base_url or ANTHROPIC_URL).split("/")[2].lower()
 
     @property
     def public_path(self) -> str:
-        """What browsers write before every path of this service; empty where nothing is.
+        """The prefix that browsers put before every path of this service; empty if there is none.
 
-        The proxy takes it off: to the service itself a request never has it.
+        The proxy strips it, so no request that reaches the service has it.
         """
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
 def format_address(host: str, port: int) -> str:
-    """Host and port as an address has them, an IPv6 host in brackets."""
+    """Return host and port as an address, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def cluster_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables that Kubernetes has made of a Service's name; they are no settings."""
+    """Return the variables that Kubernetes has set for a Service; they are no settings."""
     return tuple(sorted(name for name in environ if _is_of_cluster(name, environ[name])))
 
 
 def cluster_warning(environ: Mapping[str, str]) -> str:
-    """The line about such variables; empty where there are none."""
+    """Return a warning about such variables; empty if there are none."""
     ignored = cluster_variables(environ)
     if not ignored:
         return ""
@@ -201,7 +201,7 @@ def _is_of_cluster(name: str, value: str) -> bool:
 
 
 def _read_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are set, by the names of settings, without white space around a value."""
+    """Return the variables that are set, by the names of settings, their values stripped."""
     stripped = {name: value.strip() for name, value in environ.items()}
     variables = {
         name: value
@@ -214,7 +214,7 @@ def _read_variables(environ: Mapping[str, str]) -> dict[str, str]:
     if "LYRA_LOG_LEVEL" in variables:
         variables["LYRA_LOG_LEVEL"] = variables["LYRA_LOG_LEVEL"].lower()
     if "LYRA_HOST" in variables and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", variables["LYRA_HOST"]):
-        variables["LYRA_HOST"] = variables["LYRA_HOST"][1:-1]  # as LYRA_ALLOWED_HOSTS writes it
+        variables["LYRA_HOST"] = variables["LYRA_HOST"][1:-1]  # LYRA_ALLOWED_HOSTS has brackets
     return variables
 
 
@@ -223,7 +223,7 @@ def _split_list(value: str) -> list[str]:
 
 
 def _refuse_unknown(cls: type[Settings], variables: Mapping[str, str]) -> None:
-    """A misspelt variable would otherwise be a setting that silently does nothing."""
+    """Refuse a misspelt variable, which would otherwise silently do nothing."""
     unknown = sorted(set(variables) - set(cls.__struct_encode_fields__))
     if unknown:
         name = ascii(unknown[0])[1:-1]
@@ -233,7 +233,7 @@ def _refuse_unknown(cls: type[Settings], variables: Mapping[str, str]) -> None:
 
 
 def _refuse_unreadable(name: str, value: str) -> None:
-    """No value holds a line break or what cannot be seen; a secret is sent, so it is ASCII."""
+    """Refuse line breaks and invisible characters; in a secret, which gets sent, all but ASCII."""
     secret = name.removeprefix("LYRA_").lower() in _SECRETS
     if value.isprintable() and (value.isascii() or not secret):
         return
@@ -243,7 +243,7 @@ def _refuse_unreadable(name: str, value: str) -> None:
 
 
 def _refuse_unusable(settings: Settings) -> None:
-    """What no type can tell: ports and paths of addresses, and secrets that are guessed at once."""
+    """Refuse what no type rules out: ports and paths of addresses, and secrets easy to guess."""
     for name in _URLS:
         if not _has_host(getattr(settings, name) or "http://none"):
             raise SettingError(f"LYRA_{name.upper()}: {_ADDRESS}.")
@@ -263,7 +263,7 @@ def _refuse_unusable(settings: Settings) -> None:
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # As whoever looks the name up writes it: no empty label, and none that is too long.
+        # As a name lookup encodes it: no empty label, and none that is too long.
         return bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
         return False

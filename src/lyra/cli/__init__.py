@@ -1,4 +1,15 @@
-"""The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`."""
+"""The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`.
+
+This file parses the arguments and imports only what the command needs. Begin with:
+
+    commands.py     serve, demo, run and sandbox, from settings to exit code
+    serving.py      one process: it serves until a signal, and lets live answers finish
+    supervisor.py   several processes on one socket (`--workers`): worker.py, inbox.py, reload.py
+    chat.py         the conversation in a terminal: client.py speaks HTTP, rendering.py draws
+    doctor.py       checks.py looks at what a start would need, and says what to do
+    environment.py  the only file that reads environment variables and `.env`
+    logs.py         the log: written in the background, secrets redacted (redact.py)
+"""
 
 import argparse
 import errno
@@ -46,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _exit_code_without_output(failure: OSError) -> int:
-    """The exit code where what is printed reaches nobody; any other failure goes on."""
+    """Return the exit code for an output that cannot be written; raise any other failure again."""
     if failure.errno not in _OUTPUT_ERRORS:
         raise failure
-    # What is still held would be tried once more at the end, and complained of.
+    # Python would try to flush the rest at its end, and report that failure too.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if failure.errno == errno.EPIPE:
         return _BROKEN_PIPE
@@ -57,7 +68,7 @@ def _exit_code_without_output(failure: OSError) -> int:
     return 1
 
 
-# What a command needs is imported only here, so that --help and a wrong setting answer at once.
+# Each command imports what it needs, so that --help and a wrong setting answer at once.
 def _run(args: argparse.Namespace) -> int:
     if args.command == "chat":
         from lyra.cli.chat import chat  # noqa: PLC0415
@@ -88,7 +99,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     if args.command == "sandbox":
         return commands.sandbox(args.host, args.port, args.replay)
-    # A worker is given what its supervisor has read: all of one roll have the same settings.
+    # A supervisor hands its workers what it has read: all of one roll have the same settings.
     worker = args.command == "serve" and args.lifeline is not None
     environ = (process_variables if worker else read_variables)(host=args.host, port=args.port)
     settings = Settings.from_environ(environ)
@@ -101,9 +112,9 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _import_aiocache() -> None:
-    """Import it without redis-py, for a cache that is not used here: a fifth of the start.
+    """Import aiocache without redis-py, whose cache is not used here: a fifth of the start's time.
 
-    This process is Lyra's own; in a program of others their aiocache stays whole.
+    Only in a process of Lyra's own; in other programs aiocache stays whole.
     """
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]  # None: not to be found
     if "redis" not in modules:
@@ -113,7 +124,7 @@ def _import_aiocache() -> None:
 
 
 def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
-    """The exit code of the supervisor, or None where this process is to serve itself."""
+    """Run the supervisor and return its exit code, or return None if one process is enough."""
     if Settings.from_environ(read()).workers == 1:
         return None
     from lyra.cli.supervisor import supervise  # noqa: PLC0415

@@ -43,7 +43,7 @@ class _ArgumentError(ChatError):
 
 
 def chat(url: str, token: str | None) -> int:
-    """Talk until Ctrl-D; 0 then, 1 if the server is missing or fails, 2 for a bad argument."""
+    """Talk until Ctrl-D; return 0, or 1 if the server is missing or fails, 2 for a bad argument."""
     try:
         with asyncio.Runner() as runner:
             stack = AsyncExitStack()
@@ -97,7 +97,7 @@ def _choose_token(argument: str | None, *, demo: bool) -> Token:
 
 
 class _Conversation:
-    """One conversation: its turns, and what is typed next."""
+    """A conversation: its messages so far, and the loop that reads the next line."""
 
     def __init__(self, runner: asyncio.Runner, client: Client, token: Token) -> None:
         self._runner = runner
@@ -109,7 +109,7 @@ class _Conversation:
         self._console = Console(highlight=False, markup=False, emoji=False)
 
     def run(self, *, demo: bool) -> int:
-        """Answer line by line; a failure is an exit code only where no person reads of it."""
+        """Answer line by line; return 1 after a failure, but only where nobody sits at a terminal."""
         _prepare_input(interactive=self._interactive)
         if self._interactive:
             who = "an invented listener" if demo else "a listener"
@@ -120,7 +120,7 @@ class _Conversation:
         return 1 if self._failed and not self._interactive else 0
 
     def _read(self) -> str | None:
-        """The next line that is typed; None at the end."""
+        """Return the next line of input, or None at the end."""
         if not self._interactive:
             return _read_line()
         while True:
@@ -155,14 +155,14 @@ class _Conversation:
             self._history = _trim_history(self._history)
 
     def _complete(self, work: Coroutine[Any, Any, None], renderer: Renderer | None = None) -> bool:
-        """Whether the work came to its end: Ctrl-C stops it, and nothing but it."""
+        """Run the work and return whether it completed; Ctrl-C stops only this work."""
         problem = ""
         with renderer or contextlib.nullcontext():
             try:
                 self._runner.run(work)
             except KeyboardInterrupt:
                 if not self._interactive:
-                    raise  # nobody is there to ask on
+                    raise  # nobody is there who could go on
                 problem = "stopped."
             except ChatError as failure:
                 problem = str(failure)
@@ -192,11 +192,11 @@ def _show(part: Part, renderer: Renderer) -> None:
         case {"type": "finish", "finishReason": "length"}:
             raise ChatError("The answer reached its longest length and was cut there.")
         case _:
-            pass  # kinds of part that a later server may have
+            pass  # a part of a newer server
 
 
 def _trim_history(history: list[Turn]) -> list[Turn]:
-    """As many of the latest questions and answers as the server will look at."""
+    """Return as many of the latest questions and answers as the server takes into account."""
     kept = history[-_KEPT_TURNS:]
     while sum(len(turn["content"]) for turn in kept) > _KEPT_CHARS:
         kept = kept[2:]
@@ -204,7 +204,7 @@ def _trim_history(history: list[Turn]) -> list[Turn]:
 
 
 def _read_line() -> str | None:
-    """The next question of a pipe or a file."""
+    """Return the next line of a pipe or a file, or None at its end."""
     if sys.stdin is None:
         return None
     try:
@@ -215,7 +215,7 @@ def _read_line() -> str | None:
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person sits there; a stream is None where the process has none."""
+    """Return whether it is a terminal; a stream is None where the process has none."""
     return stream is not None and stream.isatty()
 
 

@@ -1,4 +1,4 @@
-"""What can be checked before a start, without starting anything: one finding a line."""
+"""The checks of `lyra doctor`: what a start needs, looked at without starting anything."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ _ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHR
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line: `do` is empty where there is nothing to do."""
+    """The result of one check; `do` is empty where there is nothing to do."""
 
     check: str
     mark: Literal["ok", "note", "fault"]
@@ -46,14 +46,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True):
-    """How an address answered: `seconds_off` is its clock's lead over ours, where it told."""
+    """The reply of a server; `seconds_off` is its clock's lead over ours, if it sent its time."""
 
     status: int
     seconds_off: float | None
 
 
 def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
-    """The settings, with defaults in place of what cannot be read, and a fault for each of those."""
+    """Return the settings, with the default for each one that cannot be read, and a fault for it."""
     remaining, faults = dict(environ), []
     while True:
         try:
@@ -71,12 +71,12 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
 
 
 def check_surroundings(environ: Mapping[str, str]) -> list[Finding]:
-    """What is no wrong setting, but what an operator should know of."""
+    """Return notes about the environment that an operator should know of."""
     return [Finding("settings", "note", warning) for warning in startup_warnings(environ)]
 
 
 def _drop_variable(environ: Mapping[str, str], wrong: str) -> dict[str, str]:
-    """These variables without the one that the complaint names."""
+    """Return these variables without the one that the error names."""
     match = _VARIABLE.match(wrong)
     named = match[0] if match else ""
     return {name: environ[name] for name in environ if name not in (named, _ALIASES.get(named))}
@@ -88,7 +88,7 @@ def _report_readable(environ: Mapping[str, str]) -> Finding:
 
 
 async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding:
-    """Whether the service can listen, or does already."""
+    """Check that the service can listen, or does already."""
     where = format_address(settings.host, settings.port)
     loop = asyncio.get_running_loop()
     try:
@@ -129,7 +129,7 @@ async def _identify_port_user(
 async def check_spotify(
     http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
 ) -> list[Finding]:
-    """Whether Spotify's address answers, and whether its clock and ours agree."""
+    """Check that Spotify's address answers, and that its clock and ours agree."""
     url = settings.spotify_api_url
     reply = await _get(http, f"{url}/me", now)
     if isinstance(reply, str):
@@ -164,7 +164,7 @@ def _judge_clock(seconds_off: float | None) -> Finding:
 async def check_model(
     http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
 ) -> list[Finding]:
-    """What answers: its name, the shape of its key, its address. The key is not sent or shown."""
+    """Check the model's name, the shape of its key, its address. The key is not sent or shown."""
     if settings.llm == "offline":
         return [Finding("model", "ok", "none: LYRA_LLM=offline answers by fixed rules")]
     if not settings.uses_model:
@@ -211,7 +211,7 @@ async def _check_model_url(
 
 
 def check_public_path(settings: Settings) -> list[Finding]:
-    """What else has to be done where browsers find the service under a path."""
+    """Say what the proxy has to do if the service's public URL has a path."""
     path = settings.public_path
     if not path:
         return []
@@ -221,7 +221,7 @@ def check_public_path(settings: Settings) -> list[Finding]:
 
 
 def check_login(settings: Settings) -> list[Finding]:
-    """Whether the client id looks like one, and which address Spotify has to know."""
+    """Check the shape of the client id, and name the redirect URI that Spotify has to know."""
     client_id = settings.spotify_client_id
     if client_id is None:
         return []
@@ -249,7 +249,7 @@ def _check_redirect(settings: Settings) -> Finding:
 
 
 async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
-    """Whether somebody is at the address of the shared cache, if there is to be one."""
+    """Check that Redis answers and can hold the shared cache, if one is set."""
     if settings.redis_url is None:
         return []
     try:
@@ -271,7 +271,7 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
 
 
 async def _connect_error(address: Address, within_s: float) -> str:
-    """Why there is no connection to this address; empty if there is one."""
+    """Return why no connection to this address can be made; empty if one can."""
     try:
         async with asyncio.timeout(within_s):
             if address.path:
@@ -289,7 +289,7 @@ async def _connect_error(address: Address, within_s: float) -> str:
 async def _get(
     http: aiohttp.ClientSession, url: str, now: Callable[[], datetime], proxy: str | None = None
 ) -> HttpReply | str:
-    """How this address answers a GET without any credential, or why it does not."""
+    """Return the reply to a GET without any credential, or why there is none."""
     try:
         async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
             return HttpReply(answer.status, _seconds_off(answer.headers.get("Date"), now()))
@@ -319,7 +319,7 @@ def _seconds_off(date: str | None, now: datetime) -> float | None:
 
 
 def check_uvloop() -> Finding:
-    """Whether the faster event loop is there."""
+    """Check that the faster event loop is installed."""
     try:
         return Finding("uvloop", "ok", f"{version('uvloop')} is installed")
     except PackageNotFoundError:
@@ -329,7 +329,7 @@ def check_uvloop() -> Finding:
 
 
 def check_parser() -> Finding:
-    """Whether aiohttp parses HTTP in C."""
+    """Check that aiohttp parses HTTP in C."""
     if http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy:
         return Finding("http parser", "ok", "aiohttp's C parser is in use")
     do = "unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel: it is several times faster"
@@ -337,7 +337,7 @@ def check_parser() -> Finding:
 
 
 def check_files(settings: Settings) -> Finding:
-    """Whether as many files may be open as the settings let connections be."""
+    """Check that the process may open as many files as the settings allow connections."""
     try:
         import resource  # noqa: PLC0415 - absent on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""A client of Lyra's public API, for the terminal: what the server sends is not trusted."""
+"""A client of Lyra's public API for the terminal. It does not trust what the server sends."""
 
 import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -16,7 +16,7 @@ _CONNECT_S = 5
 _SILENCE_S = 60  # Lyra sends a comment every 15 s
 _REQUEST_S = 30
 _REFUSED = 400
-# What a terminal obeys or what turns the direction of reading; ZWJ and the like only join.
+# Characters that control a terminal or the direction of text; ZWJ and the like only join.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DROPPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -25,15 +25,15 @@ Part = Mapping[str, Any]
 
 
 class ChatError(Exception):
-    """Something to tell the person at the terminal, in one sentence."""
+    """A failure, in one sentence for the person at the terminal."""
 
 
 class UnreachableError(ChatError):
-    """Nobody answers at this address."""
+    """There is no server at this address."""
 
 
 def strip_controls(text: str) -> str:
-    """The text without what a terminal would obey; line breaks and tabs stay."""
+    """Return the text without characters that control a terminal; line breaks and tabs stay."""
     return "".join(char for char in text if char in "\n\t" or not _is_control(char))
 
 
@@ -42,18 +42,18 @@ def _is_control(char: str) -> bool:
 
 
 class Client:
-    """One server, spoken to for one listener at a time."""
+    """A client of one server."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
         self._http = http
 
     async def is_demo(self) -> bool:
-        """Whether the server is there, and its listeners are invented.
+        """Return whether the server's listeners are invented.
 
         Raises:
-            UnreachableError: nobody answers.
-            ChatError: what answers is not a Lyra.
+            UnreachableError: there is no server at this address.
+            ChatError: the server is not a Lyra.
         """
         async with self._call("GET", "/readyz") as answer:
             readiness = await _read_json(answer)
@@ -69,10 +69,10 @@ class Client:
     async def ask(
         self, token: Token, message: str, history: Sequence[Turn]
     ) -> AsyncGenerator[Part, None]:
-        """The parts of the answer as they come; leaving early closes the connection.
+        """Yield the parts of the answer as they come; leaving early closes the connection.
 
         Raises:
-            ChatError: the server refused, left, or sent what is no answer.
+            ChatError: the server refused, closed the connection, or sent something else.
         """
         body = {"message": message, "history": list(history)}
         async with self._call("POST", "/lyra/chat", token, body) as answer:
@@ -127,10 +127,10 @@ class Client:
 
 @asynccontextmanager
 async def open_client(url: str) -> AsyncIterator[Client]:
-    """A client whose connections close at the end of the block."""
+    """Yield a client whose connections close at the end of the block."""
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
-        # The loop stands still between two questions, so a kept connection could be a dead one.
+        # The loop does not run between two questions, so a kept connection may be dead by then.
         connector=aiohttp.TCPConnector(force_close=True),
         read_bufsize=_LINE_BYTES,
     ) as http:

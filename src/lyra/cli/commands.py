@@ -1,4 +1,4 @@
-"""What each command does, from its settings to its exit code."""
+"""The commands that serve, each from its settings to its exit code."""
 
 import asyncio
 import logging
@@ -31,10 +31,10 @@ def serve(
     lifeline: int | None = None,
     warnings: Sequence[str] = (),
 ) -> int:
-    """Real Spotify; a model, or the offline responder where LYRA_LLM=offline says so.
+    """Serve real listeners, with a model or, where LYRA_LLM=offline says so, without one.
 
-    A process manager hands over its listening socket as `inherited`; a `lifeline` is a pipe that
-    closes when the manager is gone.
+    A process manager hands over its listening socket as `listen_fd`; a `lifeline` is a pipe that
+    closes when the supervisor is gone.
     """
     if settings.llm != "offline" and not (settings.llm_api_key or settings.llm_base_url):
         raise SettingError(
@@ -49,7 +49,7 @@ def serve(
 
 
 def demo(settings: Settings, warnings: Sequence[str] = (), mode_reason: str = "") -> int:
-    """An invented listener; the real model if a key is set, else the sandbox's."""
+    """Serve an invented listener, with the real model if a key is set, else the sandbox's."""
     return _run_with_logs(partial(_demo, settings, mode_reason), settings, warnings)
 
 
@@ -71,7 +71,7 @@ def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
 
 
 def sandbox(host: str, port: int, replay: Path | None) -> int:
-    """The invented Spotify and model alone, until a signal comes."""
+    """Serve only the invented Spotify and the invented model, until a signal."""
     configure_logs("text")
     return _run_loop(partial(_sandbox, host, port, replay))
 
@@ -125,7 +125,7 @@ def _run_with_logs(
 
 
 def _run_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run on uvloop where it is installed: a fifth less CPU per request, measured."""
+    """Run on uvloop where it is installed: it takes a fifth less CPU per request."""
     try:
         import uvloop  # noqa: PLC0415 - absent on Windows
     except ImportError:

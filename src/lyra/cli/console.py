@@ -1,13 +1,12 @@
-"""What a serving process tells the person at the terminal, if there still is one."""
+"""Lines that a serving process prints for the person at the terminal, if there still is one."""
 
 import sys
 
 
 def say(words: str) -> None:
-    """Print a line; a closed terminal or a full disk ends what is said, and nothing else."""
+    """Print a line; after a closed terminal or a full disk print nothing more, and go on."""
     try:
         print(words, flush=True)
     except (OSError, ValueError):
-        # As Python has it where there is no stdout. What this one still holds would make the exit
-        # code 120.
+        # As where there is no stdout. Flushing the rest at the end would make the exit code 120.
         sys.stdout = None

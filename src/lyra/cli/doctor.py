@@ -1,4 +1,4 @@
-"""`lyra doctor`: looks at what a start would need, and says what to do."""
+"""`lyra doctor`: checks what a start needs, and says what to do."""
 
 import asyncio
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
 def doctor(
     environ: Mapping[str, str], *, as_json: bool, within_s: float, env_file_error: str = ""
 ) -> int:
-    """Print a line for each check; 0 when there is no fault, else 1.
+    """Print a line for each check; return 0 if there is no fault, else 1.
 
-    `unread` says why `.env` is not among what is given, where it could not be read.
+    `env_file_error` says why `environ` lacks the variables of `.env`, if that cannot be read.
     """
     settings, findings = read_settings(environ)
     if env_file_error:
@@ -60,11 +60,11 @@ def doctor(
 
 
 async def _run_checks(settings: Settings, within_s: float) -> list[Finding]:
-    """The checks that wait, all at the same time."""
+    """Return the findings of the checks that wait for a network, all run at the same time."""
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     timeout = aiohttp.ClientTimeout(total=within_s)
     async with (
-        # As Lyra asks Spotify: past any proxy of the environment.
+        # Lyra asks Spotify without the environment's proxy too.
         aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
         asyncio.TaskGroup() as group,
     ):

@@ -1,4 +1,4 @@
-"""Reads the environment and `.env`, each time anew, for everything else."""
+"""The only reader of the environment and of `.env`; it reads them anew each time."""
 
 import io
 import os
@@ -13,13 +13,13 @@ from lyra.settings import SettingError, cluster_warning
 
 _FILE = Path(".env")
 _MAX_BYTES = 1_048_576
-# Of `.env` only these count, whatever else it holds: no process is steered by the rest.
+# Only these variables of `.env` count: the rest must not steer any process.
 _OURS = ("LYRA_", "ANTHROPIC_")
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
 def read_variables(**overrides: str | int | None) -> dict[str, str]:
-    """The command line over the environment over `.env`; `port=1` stands for LYRA_PORT.
+    """Return `.env`, overridden by the environment and the arguments; `port=1` is LYRA_PORT.
 
     Raises:
         SettingError: `.env` is there and cannot be read.
@@ -28,7 +28,7 @@ def read_variables(**overrides: str | int | None) -> dict[str, str]:
 
 
 def try_read_variables(**overrides: str | int | None) -> tuple[dict[str, str], str]:
-    """The same, and what is wrong with `.env`, which is left out then."""
+    """Return the same, and what is wrong with `.env`, which is left out in that case."""
     try:
         return read_variables(**overrides), ""
     except SettingError as wrong:
@@ -36,7 +36,7 @@ def try_read_variables(**overrides: str | int | None) -> tuple[dict[str, str], s
 
 
 def process_variables(**overrides: str | int | None) -> dict[str, str]:
-    """The same without `.env`: what a supervisor gives its workers has been read already."""
+    """Return the same without `.env`: for workers the supervisor has read it already."""
     named = {
         f"LYRA_{name.upper()}": str(value) for name, value in overrides.items() if value is not None
     }
@@ -44,12 +44,12 @@ def process_variables(**overrides: str | int | None) -> dict[str, str]:
 
 
 def startup_warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What an operator should hear once at the start, though it stops nothing."""
+    """Return what an operator should know at the start, although it stops nothing."""
     return tuple(warning for warning in (cluster_warning(environ), permission_warning()) if warning)
 
 
 def permission_warning() -> str:
-    """A warning if others on this machine may read the secrets in `.env`; else empty."""
+    """Return a warning if others on this machine may read the secrets in `.env`; else empty."""
     try:
         mode = _FILE.stat().st_mode
     except OSError:
@@ -60,17 +60,17 @@ def permission_warning() -> str:
 
 
 def spotify_token() -> str | None:
-    """The listener's token for `lyra chat`: a variable, unlike an argument, is not seen in `ps`."""
+    """Return the listener's token for `lyra chat`: unlike an argument it is not visible in `ps`."""
     return read_variables().get(_TOKEN, "").strip() or None
 
 
 def process_manager() -> str | None:
-    """The socket on which systemd, or Lyra's own supervisor, hears how the service is."""
+    """Return the socket of systemd, or of Lyra's own supervisor, for `sd_notify`."""
     return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as above
 
 
 def wants_traces() -> bool:
-    """Whether OpenTelemetry's own variables name a collector; its exporter reads them itself."""
+    """Return whether OpenTelemetry's own variables name a collector; its exporter reads them too."""
     environ = os.environ  # noqa: TID251 - as above
     off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     named = any(
@@ -81,7 +81,7 @@ def wants_traces() -> bool:
 
 
 def _read_env_file() -> dict[str, str]:
-    """The variables of `.env` that are Lyra's; none where there is no such file."""
+    """Return the variables of `.env` that are Lyra's; none if there is no such file."""
     text = _read_text()
     for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key is not None and line.value is None):
@@ -97,7 +97,7 @@ def _read_env_file() -> dict[str, str]:
 
 def _read_text() -> str:
     try:
-        # A pipe or a device could keep the start waiting for ever.
+        # Reading a pipe or a device could block for ever.
         if not stat.S_ISREG(_FILE.stat().st_mode):
             raise SettingError(".env: it is no file. Lyra reads its settings from it.")
         with _FILE.open("rb") as file:

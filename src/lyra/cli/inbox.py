@@ -1,6 +1,7 @@
-"""The supervisor's socket: workers tell here that they are ready, `lyra reload` asks for a roll.
+"""The supervisor's socket: workers report here that they are ready, `lyra reload` asks for a roll.
 
-On Linux its name is no file, so that nothing has to be writable, and the kernel says who sends.
+On Linux its name is no file, so that no folder has to be writable, and the kernel vouches for the
+sender.
 """
 
 import os
@@ -24,7 +25,7 @@ _SENDER = struct.Struct("3i")  # process, user, group
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What came, and from whom; `sender` is a process id, 0 where nobody vouches for one."""
+    """A datagram and its sender: a process id, or 0 if none is known."""
 
     text: bytes
     sender: int
@@ -33,13 +34,13 @@ class Message:
 
 
 def socket_name(pid: int) -> str:
-    """The name of the socket of the supervisor that has this process id."""
+    """Return the name of the socket of the supervisor with this process id."""
     return f"\0lyra-{pid}"
 
 
 @contextmanager
 def open_inbox() -> Iterator[tuple[socket.socket, str]]:
-    """A datagram socket that never blocks, and its name as NOTIFY_SOCKET has it."""
+    """Yield a datagram socket that never blocks, and its name as NOTIFY_SOCKET has it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as inbox:
         if LINUX:
             enable_credentials(inbox)
@@ -59,12 +60,12 @@ def open_inbox() -> Iterator[tuple[socket.socket, str]]:
 
 
 def enable_credentials(sock: socket.socket) -> None:
-    """Let the kernel say of every datagram which process has sent it."""
+    """Have the kernel add the sender's process id to every datagram."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
 
 def receive(sock: socket.socket) -> Message:
-    """The next message."""
+    """Return the next message."""
     text, ancillary, _, address = sock.recvmsg(_MAX_BYTES, socket.CMSG_SPACE(_SENDER.size))
     for level, kind, content in ancillary:
         if LINUX and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
@@ -77,7 +78,7 @@ def _bind(inbox: socket.socket) -> str:
     name = socket_name(os.getpid())
     try:
         inbox.bind(name)
-    except OSError:  # somebody else has the name; `lyra reload` finds them out by their process id
+    except OSError:  # another process took the name; `lyra reload` notices by its process id
         name = f"{name}-{token_hex(8)}"
         inbox.bind(name)
     return name

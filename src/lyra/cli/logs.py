@@ -1,8 +1,7 @@
-"""How the process logs: a line a record, as text or JSON, with the request's id.
+"""The log: one line a record, as text or JSON, with the request's id.
 
-Lines are collected and written by a thread of their own, a few times a second: a slow terminal, or
-a pipe that nobody reads, never holds a listener up. What there is no room for is dropped, counted
-and told.
+A thread writes the lines in batches, so that a slow terminal, or a pipe that nobody reads, never
+blocks the event loop. Lines for which there is no room are dropped, and their number is logged.
 """
 
 import atexit
@@ -20,7 +19,7 @@ from lyra.cli.redact import Redactor
 from lyra.web.http.access_log import AccessRecord
 from lyra.web.http.responses import request_id
 
-# They write keys, headers or bodies at DEBUG, or a line per call at INFO.
+# Libraries that log keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
 _MAX_LINES = 10_000
 _BATCH_S = 0.02
@@ -31,7 +30,7 @@ _REQUESTS = "lyra.web.requests"
 def configure_logs(
     style: Literal["text", "json"], secrets: tuple[str, ...] = (), *, level: str = "info"
 ) -> "BufferedHandler":
-    """Send every record from this level on to stderr in one style, these secrets blackened."""
+    """Log every record from this level on to stderr in one style, with these secrets redacted."""
     redact, threshold = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
     handler = BufferedHandler(
         sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact)
@@ -40,21 +39,21 @@ def configure_logs(
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
-    # Nothing here shows them, and they cost more than the line: see "Optimization" in the
-    # standard library's documentation of logging.
+    # No line shows these, and collecting them costs more than the line: see "Optimization" in
+    # the standard library's documentation of logging.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - documented, as said above
     return handler
 
 
 class LineFormat(Protocol):
-    """How a line looks."""
+    """Formats records and answered requests as lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """Return the line of a record."""
 
     def format_request(self, record: AccessRecord, at: float) -> str:
-        """The line of a request that was answered `at` seconds since 1970."""
+        """Return the line of a request that was answered `at` seconds since 1970."""
 
 
 class BufferedHandler(logging.Handler):
@@ -79,11 +78,11 @@ class BufferedHandler(logging.Handler):
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line; formatted here, where the request's id is known."""
+        """Keep the record's line; it is formatted here, where the request's id is known."""
         self._append(self._style.format(record))
 
     def log_request(self, record: AccessRecord) -> None:
-        """Take the line of a request, which costs a tenth of a record's."""
+        """Keep the line of a request, which costs a tenth of a record's."""
         if record.level >= self.level:
             self._append(self._style.format_request(record, time.time()))  # noqa: TID251 - for people to read
 
@@ -96,7 +95,7 @@ class BufferedHandler(logging.Handler):
             self._has_lines.set()
 
     def close(self) -> None:
-        """Write what is left, if it can be written in a second."""
+        """Write the remaining lines, if that takes no longer than a second."""
         if not self._closing.is_set():
             self._closing.set()
             self._has_lines.set()
@@ -121,8 +120,8 @@ class BufferedHandler(logging.Handler):
             self._out.write(text)
             self._out.flush()
         except (OSError, ValueError):
-            # Nobody listens any more; the service goes on without a log. What stderr still holds
-            # would make the exit code 120.
+            # The service goes on without a log. Flushing the rest of stderr at the end would make
+            # the exit code 120.
             if self._out is sys.stderr:
                 sys.stderr = None  # as Python has it where there is none
             return False
@@ -130,7 +129,7 @@ class BufferedHandler(logging.Handler):
 
 
 class TextStyle(logging.Formatter):
-    """A line as people read it."""
+    """Formats lines for people."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%H:%M:%S")
@@ -140,7 +139,7 @@ class TextStyle(logging.Formatter):
         line = self._redact(f"{super().format(record)} [{request_id.get()}]")
         if line.isprintable():
             return line
-        # A record stays on its lines, whatever a stranger managed to put into it.
+        # Nothing that a stranger put into a record can fake another line.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
     def format_request(self, record: AccessRecord, at: float) -> str:
@@ -156,7 +155,7 @@ def _time_of_day(at: int) -> str:
 
 
 class JsonStyle(logging.Formatter):
-    """A line as programs read it."""
+    """Formats lines as JSON, for programs."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a Redis says of itself to anybody, without a password."""
+"""The mode and role that a Redis reports without a password."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ _WHY_NOT = {
 
 
 async def why_unfit(address: Address, within_s: float) -> str:
-    """Why this Redis is none to share a cache through; empty if it is one, or does not say."""
+    """Return why no cache can be shared through this Redis; empty if one can, or it does not say."""
     try:
         tls = await asyncio.to_thread(tls_context, address)
         async with asyncio.timeout(within_s):

@@ -1,4 +1,4 @@
-"""`lyra reload`: asks a supervisor to replace its workers, and waits for what becomes of it."""
+"""`lyra reload`: asks a supervisor to replace its workers, and waits for the outcome."""
 
 import os
 import select
@@ -12,7 +12,7 @@ _NO_SUPERVISOR = 2
 
 
 def reload(pid: int, within_s: float) -> int:
-    """0 when all workers are replaced, 1 when not all are, 2 when no supervisor is there."""
+    """Return 0 if all workers are replaced, 1 if not all are, 2 if there is no supervisor."""
     if not LINUX:
         return _fail("this needs Linux; elsewhere send SIGHUP.", _NO_SUPERVISOR)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

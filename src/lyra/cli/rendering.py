@@ -1,4 +1,4 @@
-"""How an answer is shown while it grows: as Markdown on a terminal, as plain words in a pipe."""
+"""Rendering of an answer while it grows: Markdown on a terminal, plain text in a pipe."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -33,11 +33,11 @@ class Renderer(Protocol):
         """Show more words."""
 
     def show_status(self, status: str) -> None:
-        """Show what is being done until words come."""
+        """Show what the server is doing, until words come."""
 
 
 class PlainRenderer:
-    """Words as they come, nothing else."""
+    """Prints the words as they come, nothing else."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -58,7 +58,7 @@ class PlainRenderer:
 
 
 class MarkdownRenderer:
-    """Markdown, redrawn while it grows; of a long answer the end is seen, and in the end all."""
+    """Draws Markdown anew while it grows: the end of a long answer, and all of it once it is whole."""
 
     def __init__(self, console: Console) -> None:
         self.text = ""
@@ -103,5 +103,5 @@ class MarkdownRenderer:
 
 
 def _clean_line(segments: list[Segment]) -> Text:
-    """One line made harmless once more: Markdown has entities (&#27;) of its own."""
+    """Return a line without control characters: Markdown has entities for them (&#27;)."""
     return Text.assemble(*((strip_controls(each.text), each.style or "") for each in segments))

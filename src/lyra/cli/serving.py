@@ -1,4 +1,4 @@
-"""Runs the service until a signal, and tells the person at the terminal what runs and why."""
+"""One serving process, from its start to its graceful shutdown."""
 
 import asyncio
 import gc
@@ -49,9 +49,9 @@ async def serve_until_stopped(
     lifeline: int | None = None,
     request_log: RequestLog = log_request,
 ) -> int:
-    """Serve; on the first signal let live answers finish, on the second leave at once.
+    """Serve; on the first signal shut down gracefully, on the second exit at once.
 
-    Without a `why` nothing is printed: a supervisor speaks for its workers.
+    Nothing is printed if `mode_reason` is None: a supervisor prints for its workers.
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
@@ -64,7 +64,7 @@ async def serve_until_stopped(
             personas=personas,
             request_log=request_log,
             tracer=tracer,
-            # Whoever hands a socket over has somebody else who serves on it until this is ready.
+            # When a socket was handed over, another process still serves on it until we are ready.
             early=listen_fd is None,
         )
         runner = Runner(app, settings)
@@ -74,8 +74,8 @@ async def serve_until_stopped(
         async with _open_admin_port(app[SERVICES], settings, request_log) as admin:
             port = await _listen(runner, settings, listen_fd)
             await stack.enter_async_context(kept_warm(app[SERVICES].lyra.spotify.pool))
-            # What start-up made stays: the collector need not search it again and again. It finds
-            # nothing in it now either, and looking would hold the loop up for a tenth of a second.
+            # The objects made so far stay, so exclude them from collections. Collecting first would
+            # find nothing, and block the loop for a tenth of a second.
             gc.freeze()
             model = app[SERVICES].speaker.model
             if isinstance(model, LazyModel) and not await _run_until_stop(
@@ -113,7 +113,7 @@ async def _open_tracer() -> AsyncIterator[Tracer]:
 
 
 async def _run_until_stop(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
-    """Wait for this part of the start; False when it is time to stop before it is done."""
+    """Run this part of the start; return False if the process is to stop."""
     loop = asyncio.get_running_loop()
     task, stopped = loop.create_task(work), loop.create_task(stop.wait())
     await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +122,7 @@ async def _run_until_stop(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -
         task.cancel()
         await asyncio.wait((task,))
         return False
-    await task  # what went wrong with it ends the start
+    await task  # raises its failure, which ends the start
     return not stop.is_set()
 
 
@@ -135,7 +135,7 @@ def _say(mode_reason: str | None, words: Callable[[str], str]) -> None:
 async def _open_admin_port(
     services: Services, settings: Settings, request_log: RequestLog
 ) -> AsyncIterator[int | None]:
-    """The operator's own port, if there is one: on this machine alone, without a token."""
+    """Open the operator's own port, if there is one: on this machine alone, without a token."""
     if settings.admin_port is None:
         yield None
         return
@@ -144,7 +144,7 @@ async def _open_admin_port(
     await runner.setup()
     try:
         try:
-            # A worker and its successor both listen while the one replaces the other.
+            # A worker and its successor both listen for a moment.
             shared = settings.workers > 1
             await web.TCPSite(
                 runner, "127.0.0.1", settings.admin_port, reuse_port=shared or None
@@ -160,15 +160,15 @@ async def _open_admin_port(
 
 
 def report_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what no task has handled: where, and what kind; asyncio's own line quotes objects."""
+    """Log an unhandled exception by its type and traceback; asyncio's own line quotes objects."""
     failure = context.get("exception")
     log.error("unhandled in the background: %s", type(failure).__name__, exc_info=failure)
 
 
 def _leave_no_core() -> None:
-    """Let no crash write this process's memory, with all its tokens, to a disk.
+    """Disable core dumps, which would write this process's tokens to a disk.
 
-    Not by PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
+    Not with PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
     """
     with suppress(ImportError):  # absent on Windows
         import resource  # noqa: PLC0415
@@ -178,10 +178,7 @@ def _leave_no_core() -> None:
 
 
 def fit_file_limit(settings: Settings) -> Settings:
-    """These settings, with no more connections than this process may have open files for.
-
-    The limit is raised first, as far as that is allowed.
-    """
+    """Raise the limit of open files, and return settings with no more connections than it allows."""
     try:
         import resource  # noqa: PLC0415 - absent on Windows
     except ImportError:
@@ -199,7 +196,7 @@ def fit_file_limit(settings: Settings) -> Settings:
 def fit_memory_limit(
     settings: Settings, *, group: Path | None = None, machine: int | None = None
 ) -> Settings:
-    """These settings with a bound of memory: a worker's part of what this process may have.
+    """Return settings with a limit of memory: a worker's share of what the machine or group has.
 
     `group` is the folder of its control group, `machine` the machine's memory in bytes.
     """
@@ -214,7 +211,7 @@ def fit_memory_limit(
 
 
 def _own_group() -> Path:
-    """The folder of this process's control group, as systemd and containers make them."""
+    """Return the folder of this process's control group, as systemd and containers make it."""
     for line in Path("/proc/self/cgroup").read_text("ascii").splitlines():
         if line.startswith("0::/"):
             return _CGROUPS / line.removeprefix("0::/")
@@ -222,10 +219,10 @@ def _own_group() -> Path:
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:
-    """Set at the first SIGINT, SIGTERM or SIGHUP from now on; another one ends the process at once.
+    """Return an event that SIGINT, SIGTERM, SIGHUP or a closed lifeline sets.
 
-    Not so another SIGHUP: a terminal that closes may send several. A lifeline that closes is a
-    signal too.
+    A second SIGINT or SIGTERM ends the process at once; a second SIGHUP does not, since a closing
+    terminal may send several.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 

@@ -1,12 +1,11 @@
 """Keeps worker processes on one listening socket: `lyra serve --workers N`.
 
-The supervisor binds the socket and never accepts. A worker that ends is started again; SIGHUP
-replaces the workers one by one, each only when its successor is ready, and the socket stays open
-all the while: no connection is refused. See `tests/cli/test_supervisor.py`.
+The supervisor binds the socket and never accepts. A worker that ends is started again. SIGHUP is a
+rolling restart: it replaces the workers one by one, each only when its successor is ready, and the
+socket stays open, so that no connection is refused. See `tests/cli/test_supervisor.py`.
 
-Each roll reads the environment and `.env` once, and all its workers are started with that. One that
-is started again later has the settings of the one that it stands in for, whatever has become of the
-file since.
+Each roll reads the environment and `.env` once, for all its workers. A worker that is started again
+has the settings of its predecessor, even if the file has changed since.
 """
 
 import asyncio
@@ -34,9 +33,9 @@ _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
 
 def supervise(read: Callable[[], Mapping[str, str]]) -> int:
-    """Serve with as many processes as the settings say until a signal comes; the exit code.
+    """Serve with as many processes as the settings say until a signal; return the exit code.
 
-    `read` gives the variables as they are at that moment, for the start and for every roll.
+    `read` returns the variables as they are at that moment, for the start and for every roll.
     """
     environ = read()
     settings = Settings.from_environ(environ)
@@ -69,24 +68,24 @@ def _open_socket(settings: Settings) -> Iterator[socket.socket]:
 
 
 class Slot:
-    """One of the workers' places. Its keeper alone starts and ends its workers."""
+    """One of the workers' slots. Only its keeper task starts and ends its workers."""
 
     def __init__(self, number: int, worker: Worker) -> None:
         self.number = number
         self.worker = worker
-        self.wanted: Generation | None = None  # to be replaced by one of these
-        self.changed = asyncio.Event()  # set with `wanted`, and when all is to stop
+        self.wanted: Generation | None = None  # replace the worker by one of this generation
+        self.changed = asyncio.Event()  # set with `wanted`, and at the shutdown
         self._served: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def replace_with(self, generation: Generation) -> bool:
-        """Whether a worker of this generation serves here now: wait until that is known."""
+        """Ask for a worker of this generation, and return whether it serves, once that is known."""
         self.wanted = generation
         self._served = asyncio.get_running_loop().create_future()
         self.changed.set()
         return await self._served
 
     def settle(self, *, served: bool) -> None:
-        """Tell whoever waits for the renewal how it ended."""
+        """Tell the caller of `replace_with` how it ended."""
         self.wanted = None
         self.changed.clear()
         if not self._served.done():
@@ -94,7 +93,7 @@ class Slot:
 
 
 class Supervisor:
-    """The workers by slot, and one task that replaces them when it is asked to."""
+    """Keeps one worker in each slot, and replaces them all on request."""
 
     def __init__(
         self,
@@ -110,18 +109,18 @@ class Supervisor:
         self._name = name
         self._read = read
         self._manager = generation.environ.get("NOTIFY_SOCKET")
-        self._workers: dict[int, Worker] = {}  # by process id, those starting included
-        self._ready_early: set[int] = set()  # heard of before the call that started them came back
+        self._workers: dict[int, Worker] = {}  # by process id; also those that are starting
+        self._ready_early: set[int] = set()  # ready before the call that starts them returned
         self._slots: list[Slot] = []
         self._stopping = asyncio.Event()
-        # However often it is set while a roll is under way, one more follows.
+        # Set while a roll is under way, however often: one more roll follows.
         self._reload_requested = asyncio.Event()
         self._reload_clients: list[str | bytes] = []
-        # Its other end is open in the workers: where it closes, they know that they are alone.
+        # A pipe whose read end the workers inherit: it closes when the supervisor is gone.
         self._lifeline, self._lifeline_write_end = os.pipe()
 
     async def run(self) -> int:
-        """Keep the workers until a signal; 0, or the code of a first worker that cannot start."""
+        """Keep the workers until a signal; return 0, or the code of a first worker that fails."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._inbox, self._on_notify)
         self._watch_signals()
@@ -160,7 +159,7 @@ class Supervisor:
                 await self._rolling_restart()
 
     async def _rolling_restart(self) -> None:
-        """Replace every worker, one at a time; the first that cannot be replaced ends it."""
+        """Replace every worker, one at a time; stop at the first that cannot be replaced."""
         self._reload_requested.clear()
         clients, self._reload_clients = self._reload_clients, []
         replaced, why = 0, "a new process did not start"
@@ -170,7 +169,7 @@ class Supervisor:
             why = str(wrong)
         else:
             for slot in self._slots:
-                # One whose keeper has gone would be waited for without an end.
+                # A slot whose keeper has ended would never answer.
                 if self._stopping.is_set() or not await slot.replace_with(generation):
                     break
                 replaced += 1
@@ -191,14 +190,14 @@ class Supervisor:
             try:
                 self._inbox.sendto(f"{int(not complete)} {words}.".encode(), address)
             except OSError:
-                continue  # whoever asked has not waited
+                continue  # that client is gone
 
     def _read_generation(self) -> Generation:
         environ, before = self._read(), self._initial.settings
         try:
             settings = Settings.from_environ(environ)
         except SettingError:
-            # It may be a setting that a newer version knows: its own worker is the judge of that.
+            # A newer version may know that setting: its own worker will judge.
             return Generation(environ, before)
         _refuse_scattered_sessions(settings)
         for name in _FIXED:
@@ -214,7 +213,7 @@ class Supervisor:
         def on_hangup() -> None:
             if not terminal_is_gone():
                 self._reload_requested.set()
-            elif not self._stopping.is_set():  # a terminal that closes may say so more than once
+            elif not self._stopping.is_set():  # a closing terminal may send several
                 self._stop()
 
         if HANGUP is not None:
@@ -254,7 +253,7 @@ class Supervisor:
             *(sys.executable, "-m", "lyra", "serve", *arguments),
             env=self._worker_environ(number, generation),
             pass_fds=(descriptor, self._lifeline),
-            start_new_session=True,  # Ctrl-C is told by the supervisor, once
+            start_new_session=True,  # Ctrl-C reaches it through the supervisor, once
         )
         worker = self._workers[process.pid] = Worker(process, generation)
         worker.ended.add_done_callback(lambda _: self._workers.pop(process.pid, None))
@@ -294,7 +293,7 @@ class Supervisor:
         await slot.worker.end()
 
     async def _replace(self, slot: Slot, generation: Generation) -> None:
-        """Put a new worker into the slot, or keep the old where that cannot start."""
+        """Put a new worker into the slot, or keep the old one if the new one cannot start."""
         old, new = slot.worker, await self._start(slot.number, generation)
         served = await new.wait_ready(self._stopping)
         if served:
@@ -311,7 +310,7 @@ class Supervisor:
 async def _wait_first(
     *awaited: asyncio.Event | asyncio.Task[int], within_s: float | None = None
 ) -> None:
-    """Wait until one of these has happened, but no longer than so."""
+    """Wait until one of these has happened, or for `within_s` at most."""
     loop = asyncio.get_running_loop()
     waiters = [
         (loop.create_task(each.wait()), True) if isinstance(each, asyncio.Event) else (each, False)
