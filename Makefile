@@ -77,9 +77,9 @@ type: .venv/.dev ## mypy --strict
 fix: .venv/.dev ## let ruff repair and format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: .venv/.run .venv/peers-web/.ready ## measure beside yardsticks; ONLY=warm,tokens SAMPLES=DIR WRITE=1 (docs/BENCHMARKS.md)
+bench: .venv/.run .venv/peers-web/.ready ## measure beside yardsticks; ONLY=warm,tokens SAMPLES=DIR WRITE=1 (docs/results/BENCHMARKS.md)
 	@PYTHONPATH=scripts $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) \
-	  $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write docs/BENCHMARKS.md)
+	  $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write docs/results/BENCHMARKS.md)
 
 bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
 	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
@@ -92,6 +92,9 @@ bench-kept: .venv/.run ## what kept listeners cost: memory, collector pauses
 
 bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; FULL=1 the long runs, ONLY="drain idle" some
 	@$(BIN)/python scripts/bench_faults.py $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+
+settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.example
+	@$(BIN)/python scripts/settings_page.py
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
@@ -139,4 +142,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures lock clean
+.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures settings lock clean

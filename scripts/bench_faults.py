@@ -4,7 +4,7 @@
     .venv/bin/python scripts/bench_faults.py --full           the long runs, about a quarter of an hour
     .venv/bin/python scripts/bench_faults.py --quick          a minute, figures mean little
     .venv/bin/python scripts/bench_faults.py --only drain idle
-    .venv/bin/python scripts/bench_faults.py --write docs/FAULT-FIGURES.md
+    .venv/bin/python scripts/bench_faults.py --write docs/results/FAULT-FIGURES.md
 
 Lyra, an invented Spotify and a model on a script run as processes of their own on 127.0.0.1; the
 load comes from this one. Exits 1 when an aim was missed. Needs Linux, for /proc. `--write` puts
@@ -59,17 +59,17 @@ SUBJECTS = {
     "soak": soak.soak,
     "table": table.table,
 }
-BOUND_S, FULL_BOUND_S = 400, 2700  # a subject that takes longer has gone wrong
+BOUND_S, FULL_BOUND_S = 400, 3600  # a subject that takes longer has gone wrong
 PACKAGES = ("lyra-listening", "aiohttp", "anthropic", "uvloop")
 INTRO = """\
 # Figures of faults
 
-Written by `.venv/bin/python scripts/bench_faults.py --write docs/FAULT-FIGURES.md`; do not edit.
+Written by `.venv/bin/python scripts/bench_faults.py --write docs/results/FAULT-FIGURES.md`; do not edit.
 
 Lyra, an invented Spotify (docs/SANDBOX.md) and a model on a script each run as a process on
 127.0.0.1; the load comes from a fourth. Times are of one machine on one day, which also ran the
 load: they are upper bounds. The load before a subject tells how many wanted the cores: where it is
-above their number, times tell of the others too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](FAULTS.md).
+above their number, times tell of the others too, and counts and memory do not. What can go wrong, and the test of each row: [FAULTS.md](../FAULTS.md).
 """
 
 

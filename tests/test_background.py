@@ -46,10 +46,13 @@ async def test_a_block_that_fails_ends_the_work_as_well() -> None:
         task.append(asyncio.current_task())
         await asyncio.Event().wait()
 
-    with pytest.raises(ValueError, match="of the block"):
+    async def block() -> None:
         async with background(work()):
             await asyncio.sleep(0)
             raise ValueError("of the block")
+
+    with pytest.raises(ValueError, match="of the block"):
+        await block()
 
     assert task[0] is not None
     assert task[0].cancelled()

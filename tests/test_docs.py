@@ -1,17 +1,25 @@
 """What the documents say is what the code does."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from dotenv import dotenv_values
 
 from lyra.errors import LyraError
 from lyra.settings import Settings
+from tests.support.documents import PAGES, ROOT, anchors, links, section
 
-ROOT = Path(__file__).parent.parent
+API = (ROOT / "docs" / "API.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+GLOSSARY = (ROOT / "docs" / "GLOSSARY.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs" / "SETTINGS.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+NAMING = {".py", ".md", ".toml", ".html", ".example", ""}
+SOURCE = ROOT / "src"
 
 
 def errors(parent: type[LyraError] = LyraError) -> Iterator[type[LyraError]]:
@@ -20,8 +28,8 @@ def errors(parent: type[LyraError] = LyraError) -> Iterator[type[LyraError]]:
         yield from errors(child)
 
 
-def test_the_readme_lists_every_error_with_its_status() -> None:
-    rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", README, re.MULTILINE))
+def test_the_api_page_lists_every_error_with_its_status() -> None:
+    rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", API, re.MULTILINE))
 
     assert rows == {(str(error.status), error.code) for error in errors()}
 
@@ -32,11 +40,10 @@ def test_every_code_has_one_status() -> None:
     assert len({(error.code, error.status) for error in errors()}) == len(codes)
 
 
-def test_the_readme_and_the_example_name_every_setting_and_no_other() -> None:
+def test_the_settings_page_and_the_example_name_every_setting_and_no_other() -> None:
     settings = set(Settings.__struct_encode_fields__)
-    table = README[README.index("## Settings") : README.index("Exit codes")]
 
-    assert set(re.findall(r"`(LYRA_[A-Z_]+)`", table)) == settings
+    assert set(re.findall(r"^\| `(\w+)` \|", SETTINGS, re.MULTILINE)) == settings
     assert set(dotenv_values(ROOT / ".env.example")) == settings
 
 
@@ -46,10 +53,10 @@ def test_the_example_shows_the_defaults() -> None:
     assert Settings.from_environ(shown) == Settings()
 
 
-def test_the_readme_gives_every_dependency_a_line() -> None:
+def test_every_dependency_has_a_line_that_says_why() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {re.split(r"[\[<>=;]", each)[0] for each in project["dependencies"]}
-    table = README[README.index("## Dependencies") : README.index("## Contributing")]
+    table = section(ARCHITECTURE, "Dependencies")
 
     assert set(re.findall(r"^\| ([a-z0-9-]+)", table, re.MULTILINE)) - {"package"} == needed
 
@@ -65,15 +72,111 @@ def test_the_locks_hold_every_dependency_with_hashes() -> None:
     assert "://" not in lock
 
 
-def test_every_make_target_that_the_readme_names_exists() -> None:
+@pytest.mark.parametrize(
+    ("package", "column"),
+    [("lyra", "package"), ("lyra.web", "in `lyra.web`"), ("lyra.chat", "in `lyra.chat`")],
+)
+def test_the_layers_in_the_architecture_are_those_of_the_import_contracts(
+    package: str, column: str
+) -> None:
+    contract = layers(package)
+
+    assert (
+        set(re.findall(r"`(?:lyra\.)?(\w+)(?:/|\.py)?`", table_of(ARCHITECTURE, column)))
+        == contract
+    )
+
+
+def layers(package: str) -> set[str]:
+    """What is in a package, as its import contract says."""
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    contracts = tool["importlinter"]["contracts"]
+    (found,) = (each["layers"] for each in contracts if each.get("containers") == [package])
+    return {name for layer in found for name in layer.split(" | ")}
+
+
+def table_of(page: str, first_column: str) -> str:
+    """The first column of the table that begins with this word."""
+    rows = page[page.index(f"| {first_column} |") :].partition("\n\n")[0].splitlines()[2:]
+    return "\n".join(row.split(" | ")[0] for row in rows)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = re.findall(r"(?:`|^|[$] )make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
 
-    assert set(re.findall(r"`make ([a-z]+)`", README)) <= targets
+    assert set(named) <= targets
 
 
-def test_every_file_that_the_documents_link_to_exists() -> None:
-    for page in (ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")):
-        links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
-        missing = [link for link in links if not (page.parent / link).exists()]
-        assert not missing, f"{page.name} links to {missing}"
+def test_the_readme_is_one_page() -> None:
+    assert len(README.encode()) <= 7000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+    missing = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link)
+
+    assert missing == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        targets = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
+        waiting += [each for each in targets if each.suffix == ".md" and each not in reached]
+
+    assert set(PAGES) <= reached
+
+
+def test_every_page_that_is_named_anywhere_exists() -> None:
+    """Also where it is no link: in docstrings, messages, comments and the Makefile."""
+    files = [ROOT / "Makefile", ROOT / ".env.example", *PAGES]
+    for folder in ("src", "scripts", "tests", ".ci"):
+        files += [each for each in (ROOT / folder).rglob("*") if each.suffix in NAMING]
+    texts = {each: each.read_text("utf-8") for each in files if each.is_file() and is_ours(each)}
+    named = {
+        (file.relative_to(ROOT), name)
+        for file, text in texts.items()
+        for name in re.findall(r"\bdocs/[\w/-]+\.(?:md|svg|jpg)\b", text)
+    }
+
+    assert len(named) > 20
+    assert {(file, name) for file, name in named if not (ROOT / name).exists()} == set()
+
+
+def is_ours(path: Path) -> bool:
+    return not {"node_modules", "__pycache__"} & set(path.parts)
+
+
+@pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=["architecture", "glossary"])
+def test_every_module_that_is_named_exists_with_the_names_beside_it(page: str) -> None:
+    rows = re.findall(r"`(lyra/[\w/]+\.py)`((?:,? `\w+`)*)", page)
+    assert len(rows) > 30
+    for path, names in rows:
+        source = SOURCE / path
+        assert source.exists(), path
+        assert set(re.findall(r"`(\w+)`", names)) <= defined(source), path
+
+
+def defined(source: Path) -> set[str]:
+    """The classes and functions of a module."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    tree = ast.parse(source.read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+
+
+def test_the_helpers_that_contributors_are_told_of_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    helpers = re.findall(r"`(\w+\.py)`", table_of(page, "helper in `tests/support`"))
+
+    assert len(helpers) > 10
+    assert [each for each in helpers if not (ROOT / "tests" / "support" / each).exists()] == []

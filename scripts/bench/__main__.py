@@ -2,7 +2,7 @@
 
     make bench                        all sections, at most eight minutes on two cores
     make bench ONLY=warm,tokens       some of them
-    make bench WRITE=1                also writes docs/BENCHMARKS.md
+    make bench WRITE=1                also writes docs/results/BENCHMARKS.md
     make bench SAMPLES=DIR            with recorded answers of Spotify (docs/SANDBOX.md, `replay`)
 
 Exits 1 when a promise is broken; figures only inform. `--alone` leaves the

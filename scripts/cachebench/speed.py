@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 from msgspec.structs import replace
 
-from lyra.cache.entry import Life
+from lyra.cache.expiry import Life
 from lyra.cache.keys import Key
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import SpotifyTokenRejectedError
@@ -162,7 +162,7 @@ async def _filled(cache: ListenerCache, entries: int) -> dict[Key, None]:
     keys = [cache.key(_listener(number)) for number in range(entries)]
     for number, key in enumerate(keys):
         apart = {name: getattr(one, name) + number * 1e-6 for name in Life._fields}
-        cache._shelf.entries._put(key, replace(one, **apart), 3600)  # noqa: SLF001
+        cache._memory.entries._put(key, replace(one, **apart), 3600)  # noqa: SLF001
     return dict.fromkeys(keys)
 
 

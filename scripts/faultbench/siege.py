@@ -18,7 +18,7 @@ from faultbench.bystander import Waits, look_on
 from faultbench.figures import Figure, Finding, at_most, exactly
 from faultbench.place import Place, Service
 
-QUIET_S, WARM_UP_S, SIEGE_S = (3.0, 20.0, 60.0), (10.0, 40.0, 300.0), (10.0, 60.0, 1800.0)
+QUIET_S, WARM_UP_S, SIEGE_S = (3.0, 20.0, 60.0), (10.0, 40.0, 600.0), (10.0, 60.0, 1800.0)
 HELD_S = 1.0, 3.0, 5.0
 LISTENERS = 40
 SLOWER = 2.0

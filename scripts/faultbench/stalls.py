@@ -14,7 +14,8 @@ from faultbench import spotify_bodies
 from faultbench.figures import Figure, Finding
 from faultbench.place import Place
 from lyra.agent import Lyra, open_lyra
-from lyra.cache.entry import Entry, Life, make_entry
+from lyra.cache.entry import Entry, make_entry
+from lyra.cache.expiry import Life
 from lyra.chat.evidence import facts
 from lyra.chat.mentions import find_mentions
 from lyra.chat.model.offline import OfflineModel

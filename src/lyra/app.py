@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from random import Random
 
 from aiohttp import web
@@ -20,6 +19,7 @@ from lyra.chat.runs.replication import RunReplicator
 from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.chat.token_quota import TokenQuota
 from lyra.circuit_breaker import CircuitBreaker
+from lyra.clocks import wall_clock
 from lyra.metrics import Metrics
 from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
@@ -45,16 +45,12 @@ _CHATS_OF_AN_ADDRESS = 5  # times what one token may
 _NEW_TOKENS_OF_AN_ADDRESS = 20
 
 
-def _wall_clock() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 def create_app(
     settings: Settings,
     *,
     personas: Sequence[Persona] = (),
     clock: Callable[[], float] = time.monotonic,
-    wall_clock: Callable[[], float] = _wall_clock,
+    wall_clock: Callable[[], float] = wall_clock,
     rng: Random | None = None,
     request_log: RequestLog = log_request,
     tracer: Tracer | None = None,

@@ -8,8 +8,8 @@
     |- TryLaterError               the same request may succeed later: 429, 503, 504
     `- ServerFaultError            the operator must act: 500
 
-Every class has one stable `code`, listed in the documentation. A message never holds a token,
-a body, or anybody's text: it is written here, not copied from a vendor.
+Every class has one stable `code`; docs/API.md lists them. A message never holds a token, a
+body, or anybody's text: it is written here, not copied from a vendor.
 """
 
 from typing import Any, ClassVar

@@ -37,7 +37,7 @@ _OF_CLUSTER = re.compile(
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
 # Not only dots: browsers resolve those. The path is part of a cookie and of pages, unquoted.
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,80})*/?", re.ASCII)
-_ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
+ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
 class SettingError(ValueError):
@@ -175,6 +175,12 @@ class Settings(
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
+def named_in(wrong: str) -> str:
+    """Return the variable that a SettingError's message begins with; empty if there is none."""
+    match = re.match(r"LYRA_\w+", wrong, re.ASCII)
+    return match[0] if match else ""
+
+
 def format_address(host: str, port: int) -> str:
     """Return host and port as an address, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -208,7 +214,7 @@ def _read_variables(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in stripped.items()
         if name.startswith("LYRA_") and value and not _is_of_cluster(name, value)
     }
-    for name, alias in _ALIASES.items():
+    for name, alias in ALIASES.items():
         if name not in variables and stripped.get(alias):
             variables[name] = stripped[alias]
     if "LYRA_LOG_LEVEL" in variables:
@@ -228,7 +234,7 @@ def _refuse_unknown(cls: type[Settings], variables: Mapping[str, str]) -> None:
     if unknown:
         name = ascii(unknown[0])[1:-1]
         near = get_close_matches(name, cls.__struct_encode_fields__, n=1)
-        cure = f"Is {near[0]} meant?" if near else "The README lists them all."
+        cure = f"Is {near[0]} meant?" if near else "docs/SETTINGS.md lists them all."
         raise SettingError(f"{name} is not a setting of Lyra. {cure}")
 
 

@@ -1,4 +1,4 @@
-"""T13: no other page can hold this one in a frame, and lay something over it."""
+"""No other page can hold this one in a frame, and lay something over it."""
 
 import pytest
 from playwright.async_api import Browser
@@ -8,7 +8,7 @@ from tests.conftest import Start
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-async def test_t13_a_frame_around_the_page_stays_empty(
+async def test_a_frame_around_the_page_stays_empty(
     start: Start, browser: Browser, path: str
 ) -> None:
     service = await start(demo_token=DEMO)

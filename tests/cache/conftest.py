@@ -121,7 +121,7 @@ async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[Ca
             rng=rng or MiddleOfRange(),
             clock=clock,
             wall_clock=lambda: 1_795_000_000.0,
-            turns=turns,
+            throttle=turns,
         )
         made.append(cache)
         return cache

@@ -9,7 +9,7 @@ import pytest
 
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.lookup import Lookup
-from lyra.cache.memory_tier import THROTTLE_S
+from lyra.cache.memory_tier import BACKOFF_S
 from lyra.errors import SpotifyTokenRejectedError, SpotifyUnavailableError
 from lyra.listening.models import SectionName
 from lyra.spotify.failures import SpotifyFailure
@@ -115,7 +115,7 @@ async def test_row17_after_a_failure_old_data_is_used_without_asking(
     states = {(await visit(cache)).state for _ in range(50)}
     assert (states, spotify.fetches) == ({"stale"}, 2)
 
-    clock.now += THROTTLE_S
+    clock.now += BACKOFF_S
     await visit(cache)
     assert (spotify.fetches, cache.stats()["stale_total"]) == (3, 51)
 

@@ -166,7 +166,7 @@ async def test_a_store_that_breaks_costs_a_fetch_and_no_error(
         raise RuntimeError
 
     for name in ("peek", "_set"):
-        monkeypatch.setattr(cache._shelf.entries, name, broken)
+        monkeypatch.setattr(cache._memory.entries, name, broken)
 
     assert (await (await cache.lookup(ANNA)).entry()).top_artists_count == 1
     assert (await cache.lookup(ANNA)).state == "miss"

@@ -9,7 +9,7 @@ from tests.cache.conftest import ANNA, Clock
 from tests.cache.test_store import bounded
 
 
-async def test_row23_the_entry_used_least_recently_is_evicted_and_counted() -> None:
+async def test_row23_an_entry_used_since_has_a_second_chance_and_another_is_evicted() -> None:
     store = bounded(Clock(), entries=3)
     for key in "abc":
         await store.set(key, b"1")

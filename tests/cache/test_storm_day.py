@@ -6,7 +6,7 @@ from random import Random
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.lookup import Lookup
-from lyra.cache.memory_tier import THROTTLE_S
+from lyra.cache.memory_tier import BACKOFF_S
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.metrics import Metrics
 from lyra.settings import Settings
@@ -53,7 +53,7 @@ class Day:
     def outage(self, at: float) -> bool:
         """Whether Spotify is down at this time, or was less than the throttle before."""
         hours = (at - self.began) / HOUR
-        return any(start <= hours <= end + THROTTLE_S / HOUR for start, end in OUTAGES)
+        return any(start <= hours <= end + BACKOFF_S / HOUR for start, end in OUTAGES)
 
     def _down(self) -> bool:
         hours = (now() - self.began) / HOUR
@@ -70,7 +70,7 @@ class Day:
         assert not any(each.live for each in before), "two fetches at once"
         mine = [each for each in before if each.token == fetch.token]
         if mine and mine[-1].failed and parts_held(self):
-            assert now() >= mine[-1].ended + THROTTLE_S, "a failure was not throttled"
+            assert now() >= mine[-1].ended + BACKOFF_S, "a failure was not throttled"
 
     async def ask(self) -> None:
         """One message; a rejected token is changed for a new one, as a page does."""

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
-from lyra.cache.entry import Life, make_entry
+from lyra.cache.entry import make_entry
+from lyra.cache.expiry import Life
 from lyra.cache.keys import KeyMaker
 from lyra.cache.lookup import Lookup
 from lyra.chat.generation import AnswerGenerator

@@ -12,7 +12,9 @@ import pytest
 
 from tests.cli.conftest import Launch, greeting
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+API = (ROOT / "docs" / "API.md").read_text("utf-8")
 
 
 async def refusal(process: Process) -> tuple[int | None, str]:
@@ -60,7 +62,8 @@ async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> No
     assert '"demo":true' in chat
     assert '"spotify_calls":0' in chat
     assert chat.endswith("data: [DONE]\n\n")
-    assert [normal(line) for line in pasted(README)[:2]] == [normal(line) for line in lines]
+    assert [normal(line) for line in pasted(API)[:2]] == [normal(line) for line in lines]
+    assert [normal(line) for line in pasted(README)] == [normal(lines[1])]
 
 
 def normal(words: list[str]) -> list[str]:
@@ -187,3 +190,42 @@ async def test_help_imports_neither_the_server_nor_the_models_sdk(launch: Launch
     assert not {b"aiohttp", b"anthropic", b"rich"} & {
         line.split(b"|")[-1].strip() for line in err.splitlines()
     }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "--fd", "-1"),
+        ("serve", "--fd", "9" * 5000),
+        ("sandbox", "--port", "99999"),
+        ("sandbox", "--port", "-5"),
+        ("sandbox", "--port", "9" * 5000),
+        ("reload", "9" * 5000),
+        ("doctor", "--within", "soon"),
+        ("doctor", "--within", "nan"),
+    ],
+)
+async def test_a_number_that_cannot_be_one_is_refused_in_plain_words(
+    launch: Launch, arguments: tuple[str, ...]
+) -> None:
+    process = await launch(*arguments)
+    _, err = await process.communicate()
+    last = err.decode().splitlines()[-1]
+
+    assert process.returncode == 2
+    assert last.startswith(f"lyra {arguments[0]}: error: argument ")
+    assert ": expected " in last
+
+
+@pytest.mark.parametrize(
+    ("admin", "port"), [("65535", "0"), ("21899", "21900"), ("21900", "21900")]
+)
+async def test_workers_whose_admin_ports_cannot_be_are_not_started(
+    launch: Launch, admin: str, port: str
+) -> None:
+    given = {"LYRA_LLM": "offline", "LYRA_ADMIN_PORT": admin}
+    code, told = await refusal(await launch("serve", "--workers", "2", "--port", port, **given))
+
+    assert code == 2
+    assert told.startswith("lyra: LYRA_ADMIN_PORT: ")
+    assert len(told.splitlines()) == 1

@@ -16,14 +16,17 @@ GOOD = "LYRA_LLM=offline\nLYRA_PORT=0\n"
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (GOOD.encode("utf-16"), "line 1 is not UTF-8"),
-        (GOOD.encode("utf-16-le"), "line 1 is not UTF-8"),
-        (GOOD.encode() + "LYRA_MODEL=Café".encode("latin-1"), "line 3 is not UTF-8"),
-        (GOOD.encode() + b"\x00\n", "line 3 is not UTF-8"),
-        (GOOD.encode() + b"LYRA_HOST 127.0.0.1\n", "line 3 cannot be read"),
-        (GOOD.encode() + b"LYRA_HOST\n", "line 3 cannot be read"),
-        (GOOD.encode() + b"\n# here\nLYRA_HOST='127.0.0.1\n", "line 5 cannot be read"),
-        (b"x" * 2_000_000, "it is longer than"),
+        (GOOD.encode("utf-16"), "1: it is not UTF-8"),
+        (GOOD.encode("utf-16-le"), "1: it is not UTF-8"),
+        (GOOD.encode() + "LYRA_MODEL=Café".encode("latin-1"), "3: it is not UTF-8"),
+        (GOOD.encode() + b"\x00\n", "3: it is not UTF-8"),
+        (GOOD.encode() + b"LYRA_HOST 127.0.0.1\n", "3: it cannot be read"),
+        (GOOD.encode() + b"LYRA_HOST\n", "3: it cannot be read"),
+        (GOOD.encode() + b"\n# here\nLYRA_HOST='127.0.0.1\n", "5: it cannot be read"),
+        (GOOD.encode() + b"\n\r\n  LYRA_HOST 127.0.0.1\n", "5: it cannot be read"),
+        (b"\r\n\r\n" + GOOD.encode() + b'LYRA_HOST="127.0.0.1', "5: it cannot be read"),
+        (b"\xef\xbb\xbf\n" + GOOD.encode() + b"LYRA HOST=::1\n", "4: it cannot be read"),
+        (b"x" * 2_000_000, " it is longer than"),
     ],
 )
 @pytest.mark.parametrize("arguments", [("serve",), ("serve", "--workers", "2"), ("demo",)])
@@ -34,7 +37,7 @@ async def test_a_file_that_cannot_be_read_is_one_line(
     code, told = await refusal(await launch(*arguments))
 
     assert code == 2
-    assert told.startswith(f"lyra: .env: {said}")
+    assert told.startswith(f"lyra: .env:{said}")
     assert len(told.splitlines()) == 1
 
 
@@ -77,6 +80,74 @@ async def test_files_of_many_programs_are_read(
     told = await greeting(await launch("serve"))
 
     assert "lyra-offline" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"LYRA_HOST=::1\n\n# the port\nLYRA_PORT=http\n", "4: LYRA_PORT: "),
+        (b"\xef\xbb\xbfLYRA_PORT=http\n", "1: LYRA_PORT: "),
+        (b"LYRA_HOST=::1\r\n\r\n\r\nLYRA_PORT=http\r\n", "4: LYRA_PORT: "),
+        (b"LYRA_PORT=http\nLYRA_PORT=1\nexport LYRA_PORT = '-1' # last\n", "3: LYRA_PORT: "),
+        (b"LYRA_MODEL='one\ntwo'\n", "1: LYRA_MODEL: it holds a line break"),
+        (b"OTHERS='one\ntwo'\nLYRA_MODLE=one\n", "3: LYRA_MODLE is not a setting of Lyra"),
+        (b"\nANTHROPIC_BASE_URL=no address\n", "2: LYRA_LLM_BASE_URL: "),
+        (b"LYRA_SECRET=aaaaaaaaaaaaaaaaaaaa\n", "1: LYRA_SECRET: it is too easy to guess"),
+        (b"LYRA_LLM=offline\nLYRA_PORT=0\nLYRA_HOST=192.0.2.1\n", "3: LYRA_HOST: "),
+    ],
+)
+@pytest.mark.parametrize("arguments", [("serve",), ("serve", "--workers", "2"), ("run",)])
+async def test_a_value_that_cannot_be_used_is_told_with_its_line(
+    launch: Launch, tmp_path: Path, content: bytes, said: str, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    code, told = await refusal(await launch(*arguments))
+    complaints = [each for each in told.splitlines() if each.startswith("lyra: ")]
+
+    assert code == 2
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"lyra: .env:{said}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"), [((), {"LYRA_PORT": "http"}), (("--port", "-1"), {})]
+)
+async def test_no_line_is_blamed_for_what_has_been_set_over_it(
+    launch: Launch, tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str]
+) -> None:
+    (tmp_path / ".env").write_text("LYRA_PORT=1\nLYRA_LLM=offline\n")
+    code, told = await refusal(await launch("serve", *arguments, **environ))
+
+    assert (code, told.splitlines()[0][:17]) == (2, "lyra: LYRA_PORT: ")
+
+
+async def test_a_name_that_stands_twice_is_told_of_and_the_last_line_counts(
+    launch: Launch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(
+        "LYRA_LLM=auto\nOTHERS=1\nLYRA_SECRET=\n\nLYRA_LLM=offline\nOTHERS=2\n"
+        "LYRA_SECRET=of-no-use-but-here-0123\n"
+    )
+    (tmp_path / ".env").chmod(0o600)
+    process = await launch("serve", "--port", "0")
+    told = await greeting(process)
+    process.terminate()
+    out, err = await process.communicate()
+
+    assert "lyra-offline" in told
+    assert b".env:5: LYRA_LLM is on line 1 too" in out + err
+    assert (out + err).count(b".env:") == 1
+
+
+async def test_the_doctor_names_the_line_of_every_value_that_cannot_be_used(
+    launch: Launch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("LYRA_PORT=http\n\nLYRA_STALL_S=soon\n")
+    process = await launch("doctor", "--json", LYRA_SPOTIFY_API_URL="http://127.0.0.1:9/v1")
+    out, _ = await process.communicate()
+    found = [each["found"][:8] for each in orjson.loads(out)["checks"] if each["mark"] == "fault"]
+
+    assert {".env:1: ", ".env:3: "} <= set(found)
 
 
 async def said_at_the_start(launch: Launch, *arguments: str, **environ: str) -> str:
@@ -123,7 +194,7 @@ async def test_the_doctor_tells_of_both_and_looks_on_where_the_file_cannot_be_re
     found = [(each["mark"], each["found"]) for each in orjson.loads(out)["checks"]]
 
     assert (process.returncode, err) == (1, b"")
-    assert any(mark == "fault" and ".env: line 1 is not UTF-8" in told for mark, told in found)
+    assert any(mark == "fault" and ".env:1: it is not UTF-8" in told for mark, told in found)
     assert any(mark == "note" and "chmod 600 .env" in told for mark, told in found)
     assert any(mark == "note" and "enableServiceLinks" in told for mark, told in found)
     assert any("open files" in each["check"] for each in orjson.loads(out)["checks"])

@@ -24,7 +24,7 @@ def record(text: str) -> logging.LogRecord:
     return logging.LogRecord("lyra.test", logging.INFO, "", 0, text, None, None)
 
 
-def test_x13_lines_for_which_there_is_no_room_are_dropped_and_told() -> None:
+def test_lines_for_which_there_is_no_room_are_dropped_and_told() -> None:
     out = StringIO()
     lines = BufferedHandler(out, TextStyle(Redactor()), capacity=3)
     for n in range(1000):
@@ -39,7 +39,7 @@ def test_x13_lines_for_which_there_is_no_room_are_dropped_and_told() -> None:
     assert told.count("line ") + dropped == 1000
 
 
-def test_x13_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
+def test_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
     reader, writer = os.pipe()
     lines = BufferedHandler(os.fdopen(writer, "w"), TextStyle(Redactor()), capacity=5)
     for _ in range(50):
@@ -50,7 +50,7 @@ def test_x13_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
     assert lines.dropped > 0
 
 
-async def test_x13_the_service_answers_although_nobody_reads_its_log(launch: Launch) -> None:
+async def test_the_service_answers_although_nobody_reads_its_log(launch: Launch) -> None:
     process = await launch("demo", "--port", "0", LYRA_LOG_LEVEL="debug")
     url = re.search(r"http://\S+", await greeting(process))[0]  # type: ignore[index]
     headers = {"X-Request-Id": "x" * 64}  # long lines: more than the pipe and this test hold
@@ -112,7 +112,7 @@ async def test_a_closed_stderr_ends_the_log_and_not_the_service(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_x13_a_full_disk_for_log_and_greeting_costs_neither_answers_nor_the_end(
+async def test_a_full_disk_for_log_and_greeting_costs_neither_answers_nor_the_end(
     tmp_path: Path, unused_tcp_port: int, workers: str
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:

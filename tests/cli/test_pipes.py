@@ -181,3 +181,23 @@ async def test_questions_that_cannot_be_read_are_one_line(
     assert err.decode().splitlines() == [
         "lyra: The questions cannot be read (Bad file descriptor)."
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("serve",), ("serve", "--workers", "2"), ("chat", "--url", "-")]
+)
+async def test_a_complaint_that_cannot_be_written_keeps_its_exit_code(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "lyra", *arguments),
+        cwd=tmp_path,
+        env={"LYRA_PORT": "none"},
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=full,
+    )
+    os.close(full)
+
+    assert await process.wait() == 2

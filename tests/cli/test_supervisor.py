@@ -87,7 +87,7 @@ async def gone(pid: int) -> None:
     os.close(descriptor)
 
 
-async def test_x4_no_request_is_lost_while_the_workers_are_replaced(
+async def test_no_request_is_lost_while_the_workers_are_replaced(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     house = await open_house(launch, sandbox)
@@ -115,7 +115,7 @@ async def test_a_killed_worker_is_started_again_and_the_others_serve(
     assert house.failures == []
 
 
-async def test_x1_a_signal_stops_every_worker_and_the_exit_code_is_0(
+async def test_a_signal_stops_every_worker_and_the_exit_code_is_0(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     house = await open_house(launch, sandbox)
@@ -238,6 +238,7 @@ async def test_a_worker_that_cannot_be_replaced_is_told_and_the_next_roll_mends_
     assert (code, mended) == (1, 0)
     assert "0 of 2 workers are replaced, the others go on" in said
     assert "0 of 2 workers are replaced, the others go on" in failed
+    assert "are: .env:1: LYRA_STALL_S: " in said
     assert b"LYRA_STALL_S" in err
     assert b"all workers are replaced" in out
     assert house.failures == []
@@ -251,7 +252,7 @@ async def test_a_file_of_settings_that_cannot_be_read_replaces_nobody(
     code, said = await reload(launch, house.process.pid)
 
     assert code == 1
-    assert ".env: line 1 is not UTF-8" in said
+    assert ".env:1: it is not UTF-8" in said
 
 
 async def test_a_worker_that_died_is_started_with_the_settings_of_the_last_roll(

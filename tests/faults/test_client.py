@@ -21,7 +21,7 @@ FLOOD = 2_000
 
 
 @pytest.mark.parametrize("leave", [True, False], ids=["leaves", "stays"])
-async def test_c19_a_flood_of_pipelined_requests_holds_nobody_up(start: Start, leave: bool) -> None:
+async def test_a_flood_of_pipelined_requests_holds_nobody_up(start: Start, leave: bool) -> None:
     async with others_served(start) as service, connected(service) as (reader, writer):
         writer.write(request_bytes(service, "GET", "/healthz") * FLOOD)
         await reader.readuntil(b'{"alive":true}')
@@ -35,7 +35,7 @@ async def test_c19_a_flood_of_pipelined_requests_holds_nobody_up(start: Start, l
 
 @pytest.mark.parametrize("method", ["TRACE", "PATCH", "PUT", "PROPFIND"])
 @pytest.mark.parametrize("path", ["/lyra/init", "/lyra/chat", "/healthz", "/"])
-async def test_c21_an_unknown_method_names_those_that_are_known(
+async def test_an_unknown_method_names_those_that_are_known(
     start: Start, method: str, path: str
 ) -> None:
     async with others_served(start) as service:
@@ -62,7 +62,7 @@ async def test_c21_an_unknown_method_names_those_that_are_known(
         "/debug",
     ],
 )
-async def test_c21_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: str) -> None:
+async def test_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: str) -> None:
     async with others_served(start) as service, connected(service) as (reader, writer):
         writer.write(request_bytes(service, "POST", path, f"Authorization: Bearer {OTHER}"))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -70,7 +70,7 @@ async def test_c21_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: st
     assert head.split(b" ")[1] in {b"404", b"405"}
 
 
-async def test_c23_very_many_first_requests_of_one_listener_cost_five_calls(
+async def test_very_many_first_requests_of_one_listener_cost_five_calls(
     start: Start, sandbox: Sandbox
 ) -> None:
     async with others_served(start, max_in_flight=1_000) as service:
@@ -82,7 +82,7 @@ async def test_c23_very_many_first_requests_of_one_listener_cost_five_calls(
     assert {each.result().status for each in asking} == {200}
 
 
-async def test_c24_a_flood_of_invented_tokens_takes_no_room_from_listeners(
+async def test_a_flood_of_invented_tokens_takes_no_room_from_listeners(
     start: Start, sandbox: Sandbox
 ) -> None:
     async with others_served(start, cache_max_entries=20) as service:
@@ -101,7 +101,7 @@ async def test_c24_a_flood_of_invented_tokens_takes_no_room_from_listeners(
     assert sandbox.stats.total == before
 
 
-async def test_c24_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
+async def test_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(rate_per_minute=1, clock=Clock())
@@ -116,7 +116,7 @@ HEAD_S, READERS = 0.5, 60
 GAPS_S = [n * 2e-5 for n in range(READERS)]  # between head and body: up to 1.2 ms
 
 
-async def test_c26_answers_that_outlast_a_heads_time_have_their_endings(start: Start) -> None:
+async def test_answers_that_outlast_a_heads_time_have_their_endings(start: Start) -> None:
     """The real times are in `make bench-faults ONLY=lasting`: 10 s for a head, 15 s an answer."""
     told, begun = asyncio.Event(), list[int]()
 

@@ -1,4 +1,4 @@
-"""X12: the machine's clock jumps, by an hour or by years; nothing that lives or ends notices."""
+"""The machine's clock jumps, by an hour or by years; nothing that lives or ends notices."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -40,7 +40,7 @@ def jump(request: pytest.FixtureRequest) -> timedelta:
     return found
 
 
-async def test_x12_listeners_sessions_and_streams_outlive_a_jump(
+async def test_listeners_sessions_and_streams_outlive_a_jump(
     start: Start, wall: WallClock, jump: timedelta, sandbox: Sandbox
 ) -> None:
     service = await start(wall_clock=wall, spotify_client_id=APP)
@@ -61,7 +61,7 @@ async def test_x12_listeners_sessions_and_streams_outlive_a_jump(
     assert sandbox.stats.total == before
 
 
-async def test_x12_a_stream_that_runs_and_a_model_that_rests_do_not_notice(
+async def test_a_stream_that_runs_and_a_model_that_rests_do_not_notice(
     start: Start, wall: WallClock, jump: timedelta, sandbox: Sandbox
 ) -> None:
     service = await start(wall_clock=wall, model="fault:hang")
@@ -82,7 +82,7 @@ async def test_x12_a_stream_that_runs_and_a_model_that_rests_do_not_notice(
     assert sandbox.stats.model_calls == asked
 
 
-async def test_x12_the_days_tokens_stay_counted_within_the_day(
+async def test_the_days_tokens_stay_counted_within_the_day(
     start: Start, wall: WallClock, jump: timedelta
 ) -> None:
     service = await start(wall_clock=wall, daily_tokens=1)
@@ -100,7 +100,7 @@ async def test_x12_the_days_tokens_stay_counted_within_the_day(
         assert read_stream(second).ending == "stop"  # another day
 
 
-async def test_x12_processes_whose_clocks_differ_answer_each_others_listeners(
+async def test_processes_whose_clocks_differ_answer_each_others_listeners(
     start: Start, wall: WallClock, jump: timedelta, redis: RedisServer
 ) -> None:
     shared = {"redis_url": f"redis://127.0.0.1:{redis.port}", "secret": SECRET}

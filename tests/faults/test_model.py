@@ -174,13 +174,13 @@ async def test_a_failing_model_has_one_honest_ending(start: Start, row: Row) -> 
     assert len(upstream.requests) == row.calls
 
 
-async def test_l5_a_model_that_is_not_there_is_a_503(start: Start, unused_tcp_port: int) -> None:
+async def test_a_model_that_is_not_there_is_a_503(start: Start, unused_tcp_port: int) -> None:
     gone = f"http://127.0.0.1:{unused_tcp_port}"
     async with others_served(start, rng=Shortest(), llm_base_url=gone) as service:
         assert await asked(service) == ("llm_unavailable", "")
 
 
-async def test_l17_one_enormous_delta_is_cut_at_the_bound(start: Start) -> None:
+async def test_one_enormous_delta_is_cut_at_the_bound(start: Start) -> None:
     flood = (HEAD, chunk(words("x" * 2_000_000) + stopped()), END)
     async with scripted(flood) as upstream, others_served(start, **model(upstream)) as service:
         ending, text = await asked(service)
@@ -188,7 +188,7 @@ async def test_l17_one_enormous_delta_is_cut_at_the_bound(start: Start) -> None:
     assert (ending, len(text)) == ("length", 65_536)
 
 
-async def test_l17_very_many_small_deltas_arrive_in_order_up_to_the_bound(start: Start) -> None:
+async def test_very_many_small_deltas_arrive_in_order_up_to_the_bound(start: Start) -> None:
     letters = "".join(chr(97 + n % 26) for n in range(100_000))
     pieces = [chunk(b"".join(map(words, letters[n : n + 500]))) for n in range(0, 100_000, 500)]
     script = (HEAD, *pieces, chunk(stopped()), END)
@@ -199,7 +199,7 @@ async def test_l17_very_many_small_deltas_arrive_in_order_up_to_the_bound(start:
 @pytest.mark.parametrize(
     "text", ["a\n\nevent: done\ndata: x", "\0", "\u2028\u2029", "</script>", "\ud800", "id: 7\r\r"]
 )
-async def test_l18_no_word_breaks_the_stream(start: Start, text: str) -> None:
+async def test_no_word_breaks_the_stream(start: Start, text: str) -> None:
     escaped = words("PLACE").replace(b"PLACE", "".join(f"\\u{ord(c):04x}" for c in text).encode())
     script = (HEAD, chunk(escaped + stopped()), END)
     async with scripted(script) as upstream, others_served(start, **model(upstream)) as service:
@@ -209,7 +209,7 @@ async def test_l18_no_word_breaks_the_stream(start: Start, text: str) -> None:
     assert said == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-async def test_l20_an_open_breaker_makes_no_connection(start: Start) -> None:
+async def test_an_open_breaker_makes_no_connection(start: Start) -> None:
     async with (
         scripted(status(401, "authentication_error")) as upstream,
         others_served(start, **model(upstream)) as service,

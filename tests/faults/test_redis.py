@@ -52,7 +52,7 @@ async def behind_a_network(
         others_served(start, **shared_through(network.port)) as service,
     ):
         assert service.services.lyra.redis is not None
-        while not service.services.lyra.redis.notices.subscribed:  # noqa: ASYNC110 - rings no bell
+        while not service.services.lyra.redis.bus.subscribed:  # noqa: ASYNC110 - rings no bell
             await asyncio.sleep(0.01)
         # What was fetched while it heard nothing may not be kept; this is.
         assert (await init(service, OTHER)).status == 200
@@ -77,7 +77,7 @@ async def names(service: Service, tokens: Sequence[str] = LISTENERS) -> list[str
     return [each.result()["profile"]["display_name"] for each in asking]
 
 
-async def test_r1_a_redis_that_is_not_there_is_degraded_and_ready(
+async def test_a_redis_that_is_not_there_is_degraded_and_ready(
     start: Start, unused_tcp_port: int
 ) -> None:
     async with others_served(start, **shared_through(unused_tcp_port)) as service:
@@ -87,7 +87,7 @@ async def test_r1_a_redis_that_is_not_there_is_degraded_and_ready(
     assert (ready.status, ready.json["dependencies"]["redis"]) == (200, {"state": "degraded"})
 
 
-async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connections(
+async def test_a_black_hole_costs_no_answer_and_opens_no_storm_of_connections(
     start: Start, redis: RedisServer
 ) -> None:
     async with behind_a_network(start, redis) as (service, network):
@@ -101,7 +101,7 @@ async def test_r3_r11_a_black_hole_costs_no_answer_and_opens_no_storm_of_connect
     assert opened <= 2 * len(LISTENERS) + 1  # each call is tried twice; and the subscriber
 
 
-async def test_r22_the_metrics_are_there_while_redis_and_spotify_are_not(
+async def test_the_metrics_are_there_while_redis_and_spotify_are_not(
     start: Start, redis: RedisServer
 ) -> None:
     operator = {"Authorization": "Bearer an-admin-token-0001"}
@@ -120,7 +120,7 @@ async def test_r22_the_metrics_are_there_while_redis_and_spotify_are_not(
     assert b"lyra_redis_breaker_open" in scrapes[-1].body
 
 
-async def test_r4_a_cut_between_command_and_reply_gives_nobody_anothers_data(
+async def test_a_cut_between_command_and_reply_gives_nobody_anothers_data(
     start: Start, redis: RedisServer
 ) -> None:
     """One of many connections is cut: before, in and behind the head of a reply, and in values."""

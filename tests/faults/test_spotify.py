@@ -111,7 +111,7 @@ async def test_one_endpoint_that_fails_leaves_a_partial_listener(
 
 @pytest.mark.parametrize("endpoint", SECTIONS)
 @pytest.mark.parametrize("fault", PASSING)
-async def test_s8_a_fault_that_passes_is_not_seen(start: Start, fault: str, endpoint: str) -> None:
+async def test_a_fault_that_passes_is_not_seen(start: Start, fault: str, endpoint: str) -> None:
     async with others_served(start) as service:
         answer = await init(service, struck(fault, endpoint))
         await answered(service)
@@ -121,7 +121,7 @@ async def test_s8_a_fault_that_passes_is_not_seen(start: Start, fault: str, endp
 
 @pytest.mark.parametrize("endpoint", SECTIONS)
 @pytest.mark.parametrize("fault", ["401", "401old", "401missing"])
-async def test_s1_a_401_refuses_the_listener_only_at_me(
+async def test_a_401_refuses_the_listener_only_at_me(
     start: Start, sandbox: Sandbox, fault: str, endpoint: str
 ) -> None:
     async with others_served(start) as service:
@@ -146,7 +146,7 @@ async def test_s1_a_401_refuses_the_listener_only_at_me(
         ("403premium", "owner_not_premium"),
     ],
 )
-async def test_s3_an_app_that_may_not_serve_the_listener_says_why_and_asks_no_model(
+async def test_an_app_that_may_not_serve_the_listener_says_why_and_asks_no_model(
     start: Start, sandbox: Sandbox, fault: str, reason: str
 ) -> None:
     async with others_served(start) as service:
@@ -159,7 +159,7 @@ async def test_s3_an_app_that_may_not_serve_the_listener_says_why_and_asks_no_mo
     assert sandbox.stats.model_calls == 0
 
 
-async def test_s4_a_short_pause_is_waited_out(start: Start, sandbox: Sandbox) -> None:
+async def test_a_short_pause_is_waited_out(start: Start, sandbox: Sandbox) -> None:
     async with others_served(start) as service:
         before = sandbox.stats.total
         answer = await init(service, struck("once429-1", "tracks"))
@@ -168,7 +168,7 @@ async def test_s4_a_short_pause_is_waited_out(start: Start, sandbox: Sandbox) ->
     assert (broken(answer.json), calls) == ({}, 6)
 
 
-async def test_s5_a_long_pause_of_a_token_is_its_own_and_nobody_elses(
+async def test_a_long_pause_of_a_token_is_its_own_and_nobody_elses(
     start: Start, sandbox: Sandbox
 ) -> None:
     paused = sandbox_token(next(SEEDS), "typical", "restricted", "429-3600")
@@ -195,7 +195,7 @@ SUBSETS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_s21_whatever_is_left_of_the_five_is_the_answer(start: Start, kind: str) -> None:
+async def test_whatever_is_left_of_the_five_is_the_answer(start: Start, kind: str) -> None:
     async def tried(failing: tuple[str, ...]) -> None:
         # A service of its own, so that no case meets what another has left.
         service = await start(spotify_timeout_s=10)

@@ -1,4 +1,4 @@
-"""curl, as the README's lines use it."""
+"""curl, as the lines of README and docs/API.md use it."""
 
 import asyncio
 import subprocess

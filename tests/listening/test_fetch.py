@@ -321,6 +321,15 @@ async def test_a_token_that_me_refuses_ends_the_other_calls_at_once() -> None:
     assert refused.value.__context__ is None
 
 
+async def test_a_refusal_does_not_leave_its_caller_marked_as_cancelled() -> None:
+    with pytest.raises(SpotifyTokenRejectedError):
+        await fetch_listening(_Slow(refuses=True), now=0.0, report=lambda _: None)
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
 async def test_a_fetch_that_is_cancelled_is_no_refusal() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
@@ -361,7 +370,7 @@ async def test_items_that_take_long_are_trimmed_in_a_turn_of_the_loop_each() -> 
     async with asyncio.TaskGroup() as group:
         counting = group.create_task(pages.count())
         fetches = [
-            fetch_listening(pages, now=0, report=lambda _: None, turns=turns) for _ in range(3)
+            fetch_listening(pages, now=0, report=lambda _: None, throttle=turns) for _ in range(3)
         ]
         await asyncio.gather(*fetches)
         counting.cancel()

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.listening.genres import MOST, analyse_genres, normalise
+from lyra.listening.genres import MAX_GENRES, analyse_genres, normalise
 from lyra.listening.models import Artist, Play, Track
 
 
@@ -91,7 +91,7 @@ def test_spellings_of_one_genre_are_one(one: str, other: str) -> None:
 def test_only_the_largest_are_kept_and_shares_are_of_all() -> None:
     found = analyse_genres([artist("a", *(f"genre {n}" for n in range(20)))], [], [])
 
-    assert len(found.genres) == MOST
+    assert len(found.genres) == MAX_GENRES
     assert found.genres[0].share == 0.05
 
 

@@ -7,8 +7,8 @@ from lyra.listening.insights import (
     busiest_window,
     decades,
     hour,
+    most_repeated,
     plays_by_hour,
-    repeated,
 )
 from lyra.listening.models import Listening, Play, Profile, Track
 from lyra.listening.views import suggestions
@@ -57,15 +57,15 @@ def test_without_plays_there_is_no_busiest_window() -> None:
 
 
 def test_a_track_that_comes_twice_is_repeated() -> None:
-    found = repeated([play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")])
+    found = most_repeated([play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")])
 
     assert found is not None
     assert (found[0].name, found[1]) == ("One", 2)
 
 
 def test_tracks_that_come_once_are_not_repeated() -> None:
-    assert repeated([play(None, "One"), play(None, "Two")]) is None
-    assert repeated([]) is None
+    assert most_repeated([play(None, "One"), play(None, "Two")]) is None
+    assert most_repeated([]) is None
 
 
 def played(*minutes: int) -> list[Play]:

@@ -67,7 +67,7 @@ def peak_of(work: Callable[[bytes], Page[Any]], body: bytes) -> int:
     """The most memory that was in use at once while this body was read and trimmed."""
     tracemalloc.start()
     try:
-        work(body).parsed()
+        work(body).parse_all()
     except SpotifyFailure:
         pass
     finally:

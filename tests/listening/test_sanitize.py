@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.listening.sanitize import clean, plain, shortened
+from lyra.listening.sanitize import clean, plain, shorten
 from tests.support.steps import steps_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
@@ -120,7 +120,7 @@ def test_all_that_unicode_calls_a_control_is_dropped_but_joiners(joiner: str) ->
 
 @given(ANY_TEXT | JOINED_TEXT, st.integers(1, 120))
 def test_shortened_is_short_encodable_and_visible_whatever_it_was(text: str, limit: int) -> None:
-    shown = shortened(text, limit)
+    shown = shorten(text, limit)
 
     assert len(shown) <= limit
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
@@ -131,13 +131,13 @@ def test_shortened_is_short_encodable_and_visible_whatever_it_was(text: str, lim
 def test_a_clean_text_is_shortened_as_it_would_be_cleaned(text: str, limit: int) -> None:
     whole = clean(text, 300)
 
-    assert shortened(whole, limit) == clean(whole, limit)
+    assert shorten(whole, limit) == clean(whole, limit)
 
 
 def test_a_clean_text_is_not_cleaned_again() -> None:
     whole = clean("ن\u0315\u0300\u200d" * 300, 300)
 
     async def work() -> None:
-        shortened(whole, 100)
+        shorten(whole, 100)
 
     assert asyncio.run(steps_of(work())) <= 100

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from lyra.cache.entry import Life, make_entry
+from lyra.cache.entry import make_entry
+from lyra.cache.expiry import Life
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.lookup import Lookup
 from lyra.chat.generation import AnswerGenerator

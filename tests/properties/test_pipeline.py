@@ -7,7 +7,8 @@ from typing import TypeVar, get_args
 import orjson
 from hypothesis import given, strategies as st
 
-from lyra.cache.entry import ContextLevel, Entry, Life, make_entry
+from lyra.cache.entry import ContextLevel, Entry, make_entry
+from lyra.cache.expiry import Life
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn
 from lyra.errors import LyraError

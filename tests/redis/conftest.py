@@ -18,7 +18,7 @@ from lyra.cache.redis_tier import SharedTier
 from lyra.metrics import Metrics
 from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, OFTEN, Clock, MiddleOfRange, ScriptedSpotify
@@ -46,10 +46,10 @@ PATIENT = Timing(
 class Member:
     """One process of several: its door, its tier, and what it was told."""
 
-    def __init__(self, door: RedisGateway, metrics: Metrics) -> None:
-        self.door = door
+    def __init__(self, gateway: RedisGateway, metrics: Metrics) -> None:
+        self.gateway = gateway
         self.metrics = metrics
-        self.shared = SharedListeners(door)
+        self.shared = SharedListeners(gateway)
         self.told: list[tuple[str, str | None]] = []
         self._news = asyncio.Event()
         self.shared.on_invalidate(self._gone, replaced=self._kept)

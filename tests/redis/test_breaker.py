@@ -23,7 +23,7 @@ def breaker(clock: Clock) -> ConsecutiveBreaker:
 def fail(breaker: ConsecutiveBreaker, times: int) -> None:
     for _ in range(times):
         assert breaker.admit() is not None
-        breaker.failed("timeout")
+        breaker.record_failure("timeout")
 
 
 def test_two_failures_leave_it_closed(breaker: ConsecutiveBreaker) -> None:
@@ -35,7 +35,7 @@ def test_two_failures_leave_it_closed(breaker: ConsecutiveBreaker) -> None:
 
 def test_an_answer_between_failures_starts_the_count_anew(breaker: ConsecutiveBreaker) -> None:
     fail(breaker, 2)
-    breaker.succeeded()
+    breaker.record_success()
     fail(breaker, 2)
 
     assert not breaker.open
@@ -73,7 +73,7 @@ def test_a_probe_that_is_answered_closes_it(breaker: ConsecutiveBreaker, clock: 
     fail(breaker, 3)
     clock.now += REST_S
     breaker.admit()
-    breaker.succeeded()
+    breaker.record_success()
 
     assert not breaker.open
     assert breaker.admit() is not None
@@ -87,7 +87,7 @@ def test_an_abandoned_probe_leaves_its_place_to_the_next(
     clock.now += REST_S
     probe = breaker.admit()
     assert probe is not None
-    breaker.abandoned(probe)
+    breaker.abandon(probe)
 
     assert breaker.admit() is not None
 
@@ -100,7 +100,7 @@ def test_a_call_from_before_cannot_give_the_probes_place_away(
     fail(breaker, 3)
     clock.now += REST_S
     breaker.admit()
-    breaker.abandoned(early)
+    breaker.abandon(early)
 
     assert breaker.admit() is None
 
@@ -109,7 +109,7 @@ def test_abandoned_calls_do_not_count(breaker: ConsecutiveBreaker) -> None:
     for _ in range(5):
         admitted = breaker.admit()
         assert admitted is not None
-        breaker.abandoned(admitted)
+        breaker.abandon(admitted)
 
     assert not breaker.failing
 
@@ -122,8 +122,8 @@ def test_an_outage_is_two_lines_in_the_log(
     for _ in range(3):
         clock.now += REST_S
         fail(breaker, 1)
-    breaker.succeeded()
-    breaker.succeeded()
+    breaker.record_success()
+    breaker.record_success()
 
     levels = [record.levelname for record in caplog.records]
     assert levels == ["WARNING", "INFO"]

@@ -9,7 +9,7 @@ from lyra.cache.keys import KeyMaker
 from lyra.chat.model.port import Usage
 from lyra.chat.token_quota import Cost, Reservation, TokenQuota
 from lyra.errors import TooManyRequestsError
-from lyra.redis.counters import SharedCounters, Tally
+from lyra.redis.counters import HoldResult, SharedCounters
 from tests.redis.conftest import Join, Member
 from tests.support.fault_kit import toxic
 from tests.support.redis_servers import RedisServer
@@ -29,7 +29,7 @@ async def budgets(join: Join, *, many: int = 2, held_s: float = 600.0) -> list[T
             entries=10,
             wall_clock=lambda: NOON,
             longest_s=held_s,
-            shared=SharedCounters((await join()).door),
+            shared=SharedCounters((await join()).gateway),
         )
         for _ in range(many)
     ]
@@ -150,7 +150,7 @@ async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
 
 async def counted(member: Member) -> int:
     """What all processes have used, as Redis has it."""
-    settled = await SharedCounters(member.door).settle(USED, {}, held_s=60, ttl_s=60)
+    settled = await SharedCounters(member.gateway).settle(USED, {}, held_s=60, ttl_s=60)
     assert settled is not None
     return settled
 
@@ -163,7 +163,7 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
     async with toxic(server.port) as network:
         member = await join(f"redis://127.0.0.1:{network.port}")
         budget = TokenQuota(
-            DAILY, entries=10, wall_clock=lambda: NOON, shared=SharedCounters(member.door)
+            DAILY, entries=10, wall_clock=lambda: NOON, shared=SharedCounters(member.gateway)
         )
         asked = await budget.reserve(ACCOUNT, COST)
         network.cut_after = network.passed + cut
@@ -177,7 +177,7 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
 
 
 async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: Join) -> None:
-    counters = SharedCounters((await join()).door)
+    counters = SharedCounters((await join()).gateway)
     times = {"held_s": 60.0, "ttl_s": 60}
     told = {"one": 100, "two": 10}
 
@@ -185,17 +185,17 @@ async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: 
     assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
     assert await counters.hold(
         USED, "next", 50, within=DAILY, owed={**told, "three": 1}, held_s=60, ttl_s=60
-    ) == Tally(passes=True, used=111, held=0)
+    ) == HoldResult(passes=True, used=111, held=0)
 
 
 async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> None:
     """As when Redis has hung, and goes on with what callers have given up."""
-    counters = SharedCounters((await join()).door)
+    counters = SharedCounters((await join()).gateway)
     await counters.settle(USED, {"one": 100}, held_s=60, ttl_s=60)
     for name, held in (("one", 0), ("two", 0), ("three", 50)):
         assert await counters.hold(
             USED, name, 50, within=DAILY, owed={}, held_s=60, ttl_s=60
-        ) == Tally(passes=True, used=100, held=held)
+        ) == HoldResult(passes=True, used=100, held=held)
 
 
 async def test_what_is_owed_of_one_account_is_bounded_and_whole(

@@ -27,14 +27,14 @@ async def test_a_caller_who_leaves_a_call_has_left(join: Join) -> None:
     one = await join()
     stayed = []
     for turn in range(TURNS):
-        task = asyncio.get_running_loop().create_task(one.door.execute(("EXISTS", KEY)))
+        task = asyncio.get_running_loop().create_task(one.gateway.execute(("EXISTS", KEY)))
         await turns(turn)
         if task.cancel():
             await asyncio.wait([task])
             stayed += [turn] * (not task.cancelled())
 
     assert stayed == []
-    assert await one.door.execute(("EXISTS", KEY)) == [0]
+    assert await one.gateway.execute(("EXISTS", KEY)) == [0]
 
 
 async def test_a_door_closes_at_whatever_moment_its_subscriber_is(server: RedisServer) -> None:
@@ -55,7 +55,7 @@ async def test_a_door_closes_while_its_subscriber_asks_whether_redis_is_there(
             async with open_redis(
                 server.url, Metrics(), clock=time.monotonic, rng=Random(7), timing=brisk
             ) as door:
-                while not door.notices.subscribed:  # noqa: ASYNC110 - it rings no bell
+                while not door.bus.subscribed:  # noqa: ASYNC110 - it rings no bell
                     await asyncio.sleep(0)
                 await turns(turn)
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.protocol import Command, Reply
-from lyra.redis.run_store import MOST_OF_ONE, RunSnapshot, SharedRuns
+from lyra.redis.run_store import MAX_PER_OWNER, RunSnapshot, SharedRuns
 from tests.redis.conftest import KEY, OTHER, Join, until
 from tests.support.redis_servers import RedisServer
 
@@ -49,7 +49,7 @@ class Counting:
 async def test_what_has_expired_leaves_the_index_when_a_name_comes(
     join: Join, admin: Redis
 ) -> None:
-    runs = SharedRuns((await join()).door)
+    runs = SharedRuns((await join()).gateway)
     await admin.zadd(INDEX, {name_of(number): number for number in range(1000)})
     last = await kept(runs, 1000)
 
@@ -60,19 +60,19 @@ async def test_what_has_expired_leaves_the_index_when_a_name_comes(
 async def test_a_listener_who_asks_all_day_has_a_bounded_index_and_no_run_outside_of_it(
     join: Join, admin: Redis
 ) -> None:
-    runs = SharedRuns((await join()).door)
-    for number in range(MOST_OF_ONE + 40):
+    runs = SharedRuns((await join()).gateway)
+    for number in range(MAX_PER_OWNER + 40):
         await kept(runs, number)
 
     names = await admin.zrange(INDEX, 0, -1)
-    assert len(names) == MOST_OF_ONE
+    assert len(names) == MAX_PER_OWNER
     assert {name[-41:-1] for name in await streams(admin)} == set(names)
 
 
 async def test_a_forget_takes_every_run_of_the_owner_and_nobody_elses(
     join: Join, admin: Redis
 ) -> None:
-    runs = SharedRuns((await join()).door)
+    runs = SharedRuns((await join()).gateway)
     for number in range(30):
         await kept(runs, number)
     await runs.announce(OTHER, name_of(99), None, ttl_s=60)
@@ -85,7 +85,7 @@ async def test_a_forget_takes_every_run_of_the_owner_and_nobody_elses(
 async def test_a_forget_of_very_many_names_goes_in_small_steps(join: Join, admin: Redis) -> None:
     """86,400 are the questions of a day, sixty a minute."""
     one = await join()
-    runs = SharedRuns(one.door)
+    runs = SharedRuns(one.gateway)
     seconds, _ = await admin.time()
     far = 1000 * seconds + 60_000  # none of these has expired
     pipe = admin.pipeline(transaction=False)
@@ -95,7 +95,7 @@ async def test_a_forget_of_very_many_names_goes_in_small_steps(join: Join, admin
         )
     await pipe.execute()
     await kept(runs, -1)
-    counting = Counting(one.door)
+    counting = Counting(one.gateway)
 
     assert await runs.forget(KEY)
     assert not await admin.exists(INDEX)
@@ -108,7 +108,7 @@ async def test_a_forget_of_very_many_names_goes_in_small_steps(join: Join, admin
 async def test_members_that_are_no_names_are_dropped_with_the_index(
     join: Join, admin: Redis, rubbish: bytes
 ) -> None:
-    runs = SharedRuns((await join()).door)
+    runs = SharedRuns((await join()).gateway)
     await kept(runs, 1)
     await admin.zadd(INDEX, {rubbish: 2**53})
 
@@ -120,11 +120,11 @@ async def test_an_index_of_another_type_is_deleted_and_never_taken_for_a_forget(
     join: Join, admin: Redis
 ) -> None:
     one = await join()
-    runs = SharedRuns(one.door)
+    runs = SharedRuns(one.gateway)
     await admin.sadd(INDEX, name_of(1))
 
     assert not await runs.announce(KEY, name_of(2), None, ttl_s=60)
-    assert one.door.discarded["poisoned"] == 1
+    assert one.gateway.discarded["poisoned"] == 1
     assert await runs.announce(KEY, name_of(2), None, ttl_s=60)
     await admin.delete(INDEX)
     await admin.sadd(INDEX, name_of(1))
@@ -136,7 +136,7 @@ async def test_a_forget_that_redis_did_not_take_is_made_up_for(
     server: RedisServer, join: Join, admin: Redis
 ) -> None:
     one = await join()
-    runs = SharedRuns(one.door)
+    runs = SharedRuns(one.gateway)
     await kept(runs, 1)
     await admin.execute_command(  # type: ignore[no-untyped-call]  # redis-py
         "ACL", "SETUSER", "default", "-unlink"
@@ -155,7 +155,7 @@ async def test_a_forget_that_redis_did_not_take_is_made_up_for(
 
 async def test_nothing_can_be_added_to_a_run_that_is_gone(join: Join, admin: Redis) -> None:
     """Neither after a forget nor after an eviction: what came would be half an answer."""
-    runs = SharedRuns((await join()).door)
+    runs = SharedRuns((await join()).gateway)
     name = name_of(1)
     await runs.announce(KEY, name, None, ttl_s=60)
     assert await runs.append(name, 0, BLOB, last=False, ttl_s=60) == "kept"
@@ -168,7 +168,7 @@ async def test_nothing_can_be_added_to_a_run_that_is_gone(join: Join, admin: Red
         await each()  # type: ignore[misc]
 
         assert await runs.append(name, 1, BLOB, last=True, ttl_s=60) == "gone"
-        assert await runs.live(name, ttl_s=60) == "gone"
+        assert await runs.keep_alive(name, ttl_s=60) == "gone"
         assert await runs.read(name) == RunSnapshot((), alive=False)
         assert await streams(admin) == []
 
@@ -176,15 +176,15 @@ async def test_nothing_can_be_added_to_a_run_that_is_gone(join: Join, admin: Red
 async def test_a_forget_is_heard_by_the_owners_name(join: Join) -> None:
     one, two = await join(), await join()
     heard: list[tuple[str, str]] = []
-    SharedRuns(two.door).on_notice(lambda verb, name: heard.append((verb, name)))
-    await SharedRuns(one.door).forget(KEY)
+    SharedRuns(two.gateway).on_message(lambda verb, name: heard.append((verb, name)))
+    await SharedRuns(one.gateway).forget(KEY)
     await until(lambda: heard)
 
     assert heard == [("lose", KEY)]
 
 
 async def test_a_position_of_any_length_is_no_fault_of_lyra(join: Join, admin: Redis) -> None:
-    runs = SharedRuns((await join()).door)
+    runs = SharedRuns((await join()).gateway)
     fields = {"n": "9" * 5000, "d": BLOB, "e": "1"}
     await admin.xadd(f"lyra:v2:run:{{{name_of(1)}}}", fields)  # type: ignore[arg-type]
 

@@ -67,7 +67,7 @@ async def test_a_foreign_notice_is_counted_and_passed_over(
     await one.until(lambda told: ("gone", KEY) in told)
 
     assert one.told == [("gone", None), ("gone", KEY)]
-    assert one.door.discarded["foreign"] == 1
+    assert one.gateway.discarded["foreign"] == 1
 
 
 async def test_a_callback_that_breaks_stops_nobody_elses(
@@ -78,7 +78,7 @@ async def test_a_callback_that_breaks_stops_nobody_elses(
     def broken(_: str | None) -> None:
         raise RuntimeError("a fault of ours")
 
-    one.door.notices._told.insert(0, (broken, broken))
+    one.gateway.bus._invalidators.insert(0, (broken, broken))
     await two.shared.forget(KEY)
     await one.until(lambda told: ("gone", None) in told)
     await two.shared.forget(KEY)
@@ -195,5 +195,5 @@ async def test_a_user_without_the_channel_is_degraded_and_still_reads(
     logging.getLogger("lyra.redis").removeHandler(first)
 
     assert "refuses Lyra its channel (NOPERM)" in caplog.text
-    assert one.door.describe() == {"state": "degraded"}
+    assert one.gateway.describe() == {"state": "degraded"}
     assert await one.shared.generation(KEY) != Generation()

@@ -137,7 +137,7 @@ async def test_no_bell_is_left_when_waiters_have_gone(join: Join, admin: Redis) 
         await asyncio.wait(waiters)
 
         assert all(waiter.cancelled() for waiter in waiters)
-        assert not two.door.notices._bells
+        assert not two.gateway.bus._events
 
 
 async def test_a_lease_that_was_taken_away_is_not_given_back(join: Join) -> None:

@@ -133,7 +133,7 @@ async def test_a_value_without_a_future_is_not_kept(join: Join, ttl_ms: int) -> 
     generation = await one.shared.generation(KEY)
     assert await one.shared.publish(KEY, BLOB, ttl_ms, generation) == "unknown"
     assert await one.read(KEY) is None
-    assert one.door.calls["refused"] == 0
+    assert one.gateway.calls["refused"] == 0
 
 
 async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join: Join) -> None:
@@ -142,7 +142,7 @@ async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join
     assert await one.keep(KEY, b"x" * CAP_BYTES)
     assert len(await one.read(KEY) or b"") == CAP_BYTES
     assert not await one.keep(OTHER, b"x" * (CAP_BYTES + 1))
-    assert one.door.discarded["oversized"] == 1
+    assert one.gateway.discarded["oversized"] == 1
 
 
 async def test_a_value_that_grew_too_large_is_a_counted_miss_and_deleted(
@@ -154,7 +154,7 @@ async def test_a_value_that_grew_too_large_is_a_counted_miss_and_deleted(
     await admin.set(name, b"x" * (CAP_BYTES + 1))
 
     assert await one.read(KEY) is None
-    assert one.door.discarded["oversized"] == 1
+    assert one.gateway.discarded["oversized"] == 1
     assert not await admin.exists(name)
 
 
@@ -175,7 +175,7 @@ async def test_things_of_another_type_under_our_names_cost_one_miss(
         await one.keep(KEY, BLOB),
     ]
     assert answers.count(None) + answers.count(False) >= 1
-    assert one.door.discarded["poisoned"] == 1
+    assert one.gateway.discarded["poisoned"] == 1
     assert await one.shared.acquire_lease(KEY, refresh=True) is not None or what != "l"
     assert await one.keep(KEY, BLOB)
     assert await one.read(KEY) == BLOB
@@ -206,7 +206,7 @@ async def test_a_discarded_value_is_gone_for_everybody_and_counted(join: Join) -
     await two.shared.discard(KEY)
 
     assert await one.read(KEY) is None
-    assert two.door.discarded["poisoned"] == 1
+    assert two.gateway.discarded["poisoned"] == 1
 
 
 @pytest.mark.parametrize("key", ["", "a-raw-token-of-a-listener", KEY + "}", KEY + " x", "*"])
@@ -225,4 +225,4 @@ async def test_a_full_redis_keeps_nothing_new_and_still_answers(join: Join, admi
 
     assert not await one.keep(OTHER, BLOB)
     assert await one.read(KEY) == BLOB
-    assert one.door.describe() == {"state": "degraded", "reason": "OOM"}
+    assert one.gateway.describe() == {"state": "degraded", "reason": "OOM"}

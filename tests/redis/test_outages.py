@@ -15,9 +15,8 @@ from lyra.redis.breaker import ConsecutiveBreaker
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.keyspace import EPOCH
 from lyra.redis.listener_store import Generation
-from lyra.redis.owed import MOST_OTHERS
-from lyra.redis.protocol import Command, Reply, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.pending_deletes import MAX_OTHERS
+from lyra.redis.protocol import Command, Reply, Timing, UnansweredError
 from tests.cache.conftest import Clock
 from tests.conftest import settle
 from tests.redis.conftest import KEY, OTHER, PATIENT, TTL_MS, Join, Member
@@ -46,7 +45,7 @@ async def test_a_redis_that_is_not_there_is_a_miss_and_degraded(join_early: Join
 
     assert await is_away(one)
     assert not one.shared.reachable
-    assert one.door.describe() == {"state": "degraded"}
+    assert one.gateway.describe() == {"state": "degraded"}
 
 
 async def test_a_redis_that_comes_after_the_start_is_joined(
@@ -60,7 +59,7 @@ async def test_a_redis_that_comes_after_the_start_is_joined(
     assert await one.keep(KEY, BLOB)
     assert await one.read(KEY) == BLOB
     assert one.shared.reachable
-    assert one.door.describe() == {"state": "ok"}
+    assert one.gateway.describe() == {"state": "ok"}
 
 
 async def test_a_restart_flushes_the_memory_and_all_goes_on(
@@ -70,14 +69,14 @@ async def test_a_restart_flushes_the_memory_and_all_goes_on(
     await one.keep(KEY, BLOB)
     await server.kill()
     await one.flushed(times=2)
-    assert one.door.describe() == {"state": "degraded"}
+    assert one.gateway.describe() == {"state": "degraded"}
     await server.start()
     await one.flushed(times=3)
 
     assert await one.read(KEY) is None  # it kept nothing
     assert await one.keep(KEY, BLOB)
     assert await one.read(KEY) == BLOB
-    assert one.door.describe() == {"state": "ok"}
+    assert one.gateway.describe() == {"state": "ok"}
 
 
 async def test_a_restart_beats_a_fetch_that_is_running(server: RedisServer, join: Join) -> None:
@@ -99,10 +98,10 @@ async def test_a_hung_redis_opens_the_breaker_and_is_used_again_when_it_goes_on(
     server.hang()
 
     for _ in range(3):
-        assert one.door.stats()["breaker_open"] == 0
+        assert one.gateway.stats()["breaker_open"] == 0
         assert await one.read(KEY) is None
-    assert one.door.stats()["breaker_open"] == 1
-    assert one.door.calls["timeout"] == 3
+    assert one.gateway.stats()["breaker_open"] == 1
+    assert one.gateway.calls["timeout"] == 3
     assert await is_away(one)
 
     server.go_on()
@@ -114,7 +113,7 @@ async def test_a_hung_redis_opens_the_breaker_and_is_used_again_when_it_goes_on(
 
 async def closed(member: Member) -> None:
     """Wait until somebody's asking has led to a look at Redis, and that to a closed breaker."""
-    while member.door.stats()["breaker_open"]:
+    while member.gateway.stats()["breaker_open"]:
         await member.read(OTHER)
         await asyncio.sleep(0)
 
@@ -127,11 +126,11 @@ async def test_nobody_waits_for_the_look_whether_a_hung_redis_is_back(
     await hang_until_the_breaker_is_open(server, one)
     clock.now += REST_S
     assert [await one.read(KEY) for _ in range(50)] == [None] * 50
-    assert one.door.calls["timeout"] == 3  # none of them has been sent
+    assert one.gateway.calls["timeout"] == 3  # none of them has been sent
 
-    while one.door.calls["timeout"] < 4:  # noqa: ASYNC110 - it rings no bell
+    while one.gateway.calls["timeout"] < 4:  # noqa: ASYNC110 - it rings no bell
         await asyncio.sleep(0.01)
-    assert one.door.stats()["breaker_open"] == 1
+    assert one.gateway.stats()["breaker_open"] == 1
     server.go_on()
 
 
@@ -140,7 +139,7 @@ async def test_a_hung_redis_is_noticed_by_who_only_listens(server: RedisServer, 
     server.hang()
     await one.flushed(times=2)
 
-    assert one.door.describe() == {"state": "degraded"}
+    assert one.gateway.describe() == {"state": "degraded"}
     server.go_on()
     await one.flushed(times=3)
 
@@ -186,7 +185,7 @@ async def test_no_connection_is_attempted_while_the_breaker_is_open(
         await settle()
 
         assert len(taken) == before
-        assert one.door.calls["withheld"] >= 50
+        assert one.gateway.calls["withheld"] >= 50
 
 
 class Scripted:
@@ -263,7 +262,7 @@ async def hang_until_the_breaker_is_open(server: RedisServer, member: Member) ->
     server.hang()
     for _ in range(3):
         await member.read(OTHER)
-    assert member.door.stats()["breaker_open"] == 1
+    assert member.gateway.stats()["breaker_open"] == 1
 
 
 async def test_a_forget_during_an_outage_is_made_up_for(server: RedisServer, join: Join) -> None:
@@ -309,7 +308,7 @@ async def test_strangers_forgets_during_an_outage_never_become_everybodys(
     await two.keep(KEY, BLOB)
     epoch = await admin.get(EPOCH)
     await hang_until_the_breaker_is_open(server, one)
-    for number in range(MOST_OTHERS + 100):
+    for number in range(MAX_OTHERS + 100):
         assert not await one.shared.forget(f"{number:040x}")
     server.go_on()
     clock.now += REST_S
@@ -329,7 +328,7 @@ async def test_strangers_forgets_push_out_none_of_a_listener_who_was_held(
     await two.keep(KEY, BLOB)
     await hang_until_the_breaker_is_open(server, one)
     assert not await one.shared.forget(KEY, held=True)
-    for number in range(MOST_OTHERS + 100):
+    for number in range(MAX_OTHERS + 100):
         assert not await one.shared.forget(f"{number:040x}")
     assert not await one.shared.forget(KEY)  # asked for again, when it is not held any more
     server.go_on()
@@ -366,10 +365,10 @@ async def test_who_is_owed_a_forget_waits_for_no_other_debt(
     server.go_on()
     clock.now += REST_S
     await closed(one)
-    before = one.door.calls["ok"]
+    before = one.gateway.calls["ok"]
     await one.read(f"{250:040x}")
 
-    assert one.door.calls["ok"] - before <= 5
+    assert one.gateway.calls["ok"] - before <= 5
 
 
 async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(

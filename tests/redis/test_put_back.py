@@ -3,9 +3,9 @@
 import pytest
 from redis.asyncio import Redis
 
-from lyra.redis.graves import MOST_HELD, MOST_OTHERS, Graves
 from lyra.redis.keyspace import EPOCH, channel
 from lyra.redis.session_store import SharedSessions
+from lyra.redis.tombstones import MAX_HELD, MAX_OTHERS, Tombstones
 from tests.cache.conftest import ANNA, ScriptedSpotify
 from tests.redis.conftest import KEY, TTL_MS, Join, Open, forgotten, until
 
@@ -118,7 +118,13 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
     tables = []
     for _ in range(2):
         member = await join()
-        tables.append((member, SharedSessions(member.door, kind, most=9, wall_clock=lambda: 1.0)))  # type: ignore[arg-type]
+        sessions = SharedSessions(
+            member.gateway,
+            kind,  # type: ignore[arg-type]
+            max_entries=9,
+            wall_clock=lambda: 1.0,
+        )
+        tables.append((member, sessions))
     (one, first), (two, second) = tables
     del one
     await first.keep(KEY, b"sealed", 60)
@@ -132,14 +138,14 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
 
 
 def test_the_graves_are_bounded_apart_and_the_oldest_give_way() -> None:
-    graves = Graves()
-    for number in range(MOST_HELD + 1):
-        graves.bury(f"held {number}", 5, held=True)
-    for number in range(MOST_OTHERS + 1):
-        graves.bury(f"other {number}", 5, held=False)
+    graves = Tombstones()
+    for number in range(MAX_HELD + 1):
+        graves.add(f"held {number}", 5, held=True)
+    for number in range(MAX_OTHERS + 1):
+        graves.add(f"other {number}", 5, held=False)
 
-    assert graves.hold("held 1", 5)
-    assert not graves.hold("held 0", 5)
-    assert graves.hold("other 1", 5)
-    assert not graves.hold("other 0", 5)
-    assert not graves.hold("held 1", 6)
+    assert graves.cover("held 1", 5)
+    assert not graves.cover("held 0", 5)
+    assert graves.cover("other 1", 5)
+    assert not graves.cover("other 0", 5)
+    assert not graves.cover("held 1", 6)

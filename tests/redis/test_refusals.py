@@ -83,7 +83,7 @@ async def test_a_look_up_costs_few_commands_and_the_next_ones_hardly_any(
 
         assert max(costs) <= MOST_AT_FIRST
         assert max(costs[1:]) <= 4
-        assert one.member.door.describe() == {
+        assert one.member.gateway.describe() == {
             "state": "degraded",
             "reason": words.split(maxsplit=1)[0],
         }
@@ -159,7 +159,7 @@ async def test_a_real_one_that_refuses_is_degraded_once_in_the_log_and_used_when
 ) -> None:
     caplog.set_level(logging.INFO, "lyra.redis")
     one, two = await process(), await process()
-    door = one.member.door
+    door = one.member.gateway
     await admin.config_set("replica-serve-stale-data", "yes")
     await trouble(admin, yes=True)  # type: ignore[misc]
     for number in range(5):
@@ -189,9 +189,9 @@ async def test_a_node_of_a_cluster_is_degraded_before_anybody_asks(
 
     async with fake_redis(answer) as fake:
         one = await join(fake.url)
-        while one.door.describe()["state"] == "ok":  # noqa: ASYNC110 - it looks by itself
+        while one.gateway.describe()["state"] == "ok":  # noqa: ASYNC110 - it looks by itself
             await asyncio.sleep(0)
-        assert one.door.describe() == {"state": "degraded", "reason": "CLUSTER"}
+        assert one.gateway.describe() == {"state": "degraded", "reason": "CLUSTER"}
 
 
 LEAD: Command = ("EVAL", "lead")
@@ -212,18 +212,18 @@ def test_what_was_refused_is_answered_here_until_the_rest_is_over_and_then_goes_
 ) -> None:
     say(refusals, (LEAD, Refusal("OOM")))
 
-    assert refusals.withheld(LEAD) == Refusal("OOM")
-    assert refusals.withheld(SET) is None
+    assert refusals.hold_back(LEAD) == Refusal("OOM")
+    assert refusals.hold_back(SET) is None
     clock.now += REST_S
-    assert refusals.withheld(LEAD) is None
-    assert refusals.withheld(LEAD) == Refusal("OOM")
+    assert refusals.hold_back(LEAD) is None
+    assert refusals.hold_back(LEAD) == Refusal("OOM")
 
 
 def test_one_command_that_is_taken_ends_the_word_for_all(refusals: Refusals) -> None:
     say(refusals, (LEAD, Refusal("OOM")), (SET, Refusal("OOM")), (("XADD", "x"), Refusal("NOPERM")))
     say(refusals, (SET, b"OK"))
 
-    assert not refusals.stand(LEAD, SET)
+    assert not refusals.cover(LEAD, SET)
     assert refusals.reason == "NOPERM"
 
 

@@ -21,8 +21,7 @@ from lyra.metrics import Metrics
 from lyra.redis.client import Client
 from lyra.redis.gateway import open_redis
 from lyra.redis.listener_store import SharedListeners
-from lyra.redis.protocol import UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Timing, UnansweredError
 from lyra.redis.url import parse_address
 from lyra.settings import Settings
 from lyra.spotify.token import Token

@@ -40,7 +40,7 @@ async def pair(start: Start, server: RedisServer, **changes: Any) -> tuple[Servi
 async def until_hearing(service: Service) -> None:
     door = service.services.lyra.redis
     assert door is not None
-    await until(lambda: door.notices.subscribed)
+    await until(lambda: door.bus.subscribed)
 
 
 async def test_an_answer_is_read_on_through_another_process(

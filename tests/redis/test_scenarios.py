@@ -69,13 +69,13 @@ async def test_row36_a_redis_that_is_down_at_the_start_is_joined_when_it_comes(
 ) -> None:
     one = await process_early(hearing=False)
     assert [await one.state(), await one.state()] == ["miss", "hit"]
-    assert one.member.door.describe() == {"state": "degraded"}
+    assert one.member.gateway.describe() == {"state": "degraded"}
 
     await down.start()
     clock.now += 1
     await one.member.flushed()
     other = await process_early()
-    assert one.member.door.describe() == {"state": "ok"}
+    assert one.member.gateway.describe() == {"state": "ok"}
     assert [await one.state(), await other.state()] == ["miss", "hit"]
     assert len(spotify.asked) == 10
 

@@ -42,7 +42,7 @@ async def tour(member: Member) -> None:
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
     assert await shared.forget_all()
-    sessions = SharedSessions(member.door, "session", most=1, wall_clock=lambda: 1.0)
+    sessions = SharedSessions(member.gateway, "session", max_entries=1, wall_clock=lambda: 1.0)
     await sessions.keep(KEY, BLOB, 60)
     await sessions.keep(OTHER, BLOB, 60)
     assert await sessions.read(KEY) is None
@@ -50,15 +50,15 @@ async def tour(member: Member) -> None:
     async with sessions.lock(OTHER):
         assert await sessions.read(OTHER) == BLOB
     assert await sessions.take(OTHER) == BLOB
-    runs = SharedRuns(member.door)
+    runs = SharedRuns(member.gateway)
     assert await runs.announce(KEY, OTHER, OTHER, ttl_s=60)
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "kept"
     assert await runs.read(OTHER) is not None
     assert await runs.name_of(OTHER) == OTHER
-    assert await runs.live(OTHER, ttl_s=60) == "kept"
+    assert await runs.keep_alive(OTHER, ttl_s=60) == "kept"
     assert await runs.forget(KEY)
     assert await runs.append(OTHER, 0, BLOB, last=True, ttl_s=60) == "gone"
-    counters = SharedCounters(member.door)
+    counters = SharedCounters(member.gateway)
     held = await counters.hold(f"1:{KEY}", OTHER, 5, within=9, owed={KEY: 1}, held_s=60, ttl_s=60)
     assert held == (True, 1, 0)
     assert await counters.settle(f"1:{KEY}", {OTHER: 2}, held_s=60, ttl_s=60) == 3
@@ -71,8 +71,8 @@ async def test_the_documented_user_may_do_all_that_lyra_does(
     one = await join(f"redis://lyra:{ENCODED}@127.0.0.1:{server.port}")
     await tour(one)
 
-    assert one.door.calls["refused"] == 0
-    assert one.door.describe() == {"state": "ok"}
+    assert one.gateway.calls["refused"] == 0
+    assert one.gateway.describe() == {"state": "ok"}
 
 
 async def test_only_documented_commands_are_sent_and_none_that_scans_or_flushes(
@@ -131,7 +131,7 @@ async def test_the_password_is_nowhere_to_be_seen(
         assert not one.shared.reachable
         assert "AuthenticationError" in everything_logged.text
 
-    shown = (repr(one.door), str(one.door.describe()), one.metrics.render().decode())
+    shown = (repr(one.gateway), str(one.gateway.describe()), one.metrics.render().decode())
     for text in (everything_logged.text, *shown):
         assert "c4n4ry" not in text
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from lyra.redis.listener_store import SharedListeners
 from lyra.redis.session_store import SharedSessions
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.spotify.oauth import AccountsClient, Grant
@@ -127,6 +128,40 @@ async def test_signing_out_stops_the_answers_that_other_processes_make(
         await sandbox.stats.until(lambda stats: stats.model_open == 0)
 
     assert b'{"type":"abort","reason":"stopped"}' in answer.body
+
+
+@pytest.mark.parametrize("how", [("POST", "/auth/logout"), ("DELETE", "/lyra/session")])
+async def test_signing_out_stops_the_answers_of_this_process_before_it_waits_for_redis(
+    start: Start,
+    server: RedisServer,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    how: tuple[str, str],
+) -> None:
+    """However long Redis takes to forget, no more is read, asked or said meanwhile."""
+    asked, answers, forget = asyncio.Event(), asyncio.Event(), SharedListeners.forget
+
+    async def slow(shared: SharedListeners, key: str, *, held: bool = False) -> bool:
+        asked.set()
+        await answers.wait()
+        return await forget(shared, key, held=held)
+
+    monkeypatch.setattr(SharedListeners, "forget", slow)
+    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
+    service = await start(model="fault:hang", **given)
+    async with Visitor(service) as anna, asyncio.TaskGroup() as tasks:
+        await anna.ready()
+        streaming = tasks.create_task(anna.post("/lyra/chat", json=QUESTION))
+        await sandbox.stats.until(lambda stats: stats.model_open == 1)
+        leaving = tasks.create_task(anna.go(*how, headers=OWN))
+        await asked.wait()
+        answer = await streaming
+        answered = leaving.done()
+        answers.set()
+
+    assert b'{"type":"abort","reason":"stopped"}' in answer.body
+    assert not answered
+    assert leaving.result().status == 204
 
 
 async def test_signing_out_withdraws_the_fetch_that_another_process_makes(

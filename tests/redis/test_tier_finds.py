@@ -44,7 +44,7 @@ async def test_a_gap_is_filled_in_nothing_that_was_cleared_meanwhile(
     clock.now += 61
     await set_user(admin, "default", "resetchannels", "-subscribe")
     await admin.client_kill_filter(_type="pubsub")
-    await until(lambda: not one.member.door.notices.subscribed)
+    await until(lambda: not one.member.gateway.bus.subscribed)
     read = one.member.shared.generation
 
     async def cleared_first(key: str) -> Generation:
@@ -66,10 +66,10 @@ async def test_a_value_that_is_dead_by_ones_own_clock_is_fetched_anew(
     one, ahead = await process(), await process(ahead_s=86_400)
     await one.ask()
 
-    before = ahead.member.door.calls["ok"]
+    before = ahead.member.gateway.calls["ok"]
     assert await ahead.state() == "miss"
     assert len(spotify.asked) == 10
-    assert ahead.member.door.calls["ok"] < before + 10
+    assert ahead.member.gateway.calls["ok"] < before + 10
 
 
 async def test_a_value_lives_no_longer_where_the_clock_is_behind(
@@ -93,7 +93,7 @@ async def test_a_value_that_never_expires_is_none_of_ours(process: Open, admin: 
     await admin.persist(name)
 
     assert await other.state() == "miss"
-    assert other.member.door.discarded["poisoned"] == 1
+    assert other.member.gateway.discarded["poisoned"] == 1
 
 
 async def test_a_full_redis_leaves_every_process_its_memory(

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from lyra.cache.loader import MEMORY_TTL_S
 from lyra.errors import TryLaterError
-from lyra.redis.keyspace import EPOCH, channel, word
+from lyra.redis.keyspace import EPOCH, channel, parse_word
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, BORIS, Clock
 from tests.redis.conftest import OTHER, Open, Process, until
@@ -132,5 +132,5 @@ async def test_no_storm_among_processes_brings_back_what_was_cleared(
     for one in processes:
         await until(lambda: not one.cache.stats()["flights"])  # noqa: B023 - awaited in this turn
         assert (one.cache.stats()["locks"], one.cache.stats()["faults_total"]) == (0, 0)
-    epoch = word(await admin.get(EPOCH))  # leases of an older one only expire
+    epoch = parse_word(await admin.get(EPOCH))  # leases of an older one only expire
     assert [name async for name in admin.scan_iter(f"lyra:v2:l:{epoch}:*")] == []

@@ -82,7 +82,7 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
     join: Join, admin: Redis
 ) -> None:
     sessions = SharedSessions(
-        (await join(timing=BRISK)).door, "session", most=9, wall_clock=lambda: 1.0
+        (await join(timing=BRISK)).gateway, "session", max_entries=9, wall_clock=lambda: 1.0
     )
     await admin.lpush(RedisKeys("session", KEY).lease, "rubbish")
 
@@ -93,8 +93,10 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
 async def test_log_ins_stay_bounded_though_their_index_was_something_else(
     join: Join, admin: Redis
 ) -> None:
-    door = (await join()).door
-    sessions = SharedSessions(door, "session", most=9, most_each=2, wall_clock=lambda: 1.0)
+    door = (await join()).gateway
+    sessions = SharedSessions(
+        door, "session", max_entries=9, max_per_owner=2, wall_clock=lambda: 1.0
+    )
     for index in ("lyra:v2:sessions", f"lyra:v2:sessions:{{{KEY}}}"):
         await admin.lpush(index, "rubbish")
     names = [f"{number:016x}" for number in range(4)]

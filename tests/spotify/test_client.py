@@ -378,7 +378,7 @@ async def test_a_used_up_quota_stops_its_own_endpoint_alone(spotify: Any, open_c
 async def test_a_reader_waits_out_a_short_pause(spotify: Any, open_client: Any) -> None:
     async with open_client() as client:
         pause = SpotifyFailure("rate_limited", retry_after_s=0.05)
-        client.gate.start(client.owner(TOKEN), "profile", pause)
+        client.cooldown.start(client.owner(TOKEN), "profile", pause)
         body = await client.reader(TOKEN).get("playlists", parse)
 
     assert body == {"items": []}

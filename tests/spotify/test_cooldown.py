@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.spotify.cooldown import MOST_APPS, OUR_APP, QUOTA_PAUSE_S, RATE_PAUSE_S, Cooldown
+from lyra.spotify.cooldown import MAX_APPS, OUR_APP, QUOTA_PAUSE_S, RATE_PAUSE_S, Cooldown
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 
@@ -101,7 +101,7 @@ def test_a_pause_of_a_day_is_that_tokens_alone(gate: Cooldown, clock: Clock) -> 
 
 
 def test_any_number_of_tokens_that_pause_hold_no_other_one_back(gate: Cooldown) -> None:
-    for number in range(2 * MOST_APPS):
+    for number in range(2 * MAX_APPS):
         gate.start(f"{number:x}", "profile", limited(DAY_S))
 
     assert left(gate, "profile", "another") is None
@@ -115,11 +115,11 @@ def test_a_pause_of_the_operators_app_is_no_bearer_tokens(gate: Cooldown) -> Non
 
 
 def test_no_more_tokens_are_remembered_than_there_may_be_and_the_latest_are(gate: Cooldown) -> None:
-    for number in range(MOST_APPS + 500):
+    for number in range(MAX_APPS + 500):
         gate.start(f"{number:x}", "profile", limited(DAY_S))
 
-    assert len(gate) == MOST_APPS
-    assert left(gate, "profile", f"{MOST_APPS + 499:x}") == DAY_S
+    assert len(gate) == MAX_APPS
+    assert left(gate, "profile", f"{MAX_APPS + 499:x}") == DAY_S
 
 
 def test_what_is_over_is_let_go_when_another_token_pauses(gate: Cooldown, clock: Clock) -> None:

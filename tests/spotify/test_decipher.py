@@ -114,7 +114,7 @@ def test_every_sentence_ends_as_a_sentence() -> None:
         ("abc", None),
         ("1e9", None),
         ("", None),
-        ("1.5", None),
+        ("1.5", 1.5),
         ("٣", None),
         ("--3", None),
         (formatdate(NOW + 90, usegmt=True), 90),

@@ -59,13 +59,13 @@ async def test_what_is_on_its_way_when_a_pause_begins_is_read_to_its_end(
 ) -> None:
     closed = asyncio.Event()
     async with open_client() as client:
-        close = client.gate.start
+        close = client.cooldown.start
 
         def closing(*given: Any) -> None:
             close(*given)
             closed.set()
 
-        client.gate.start = closing
+        client.cooldown.start = closing
 
         async def limited(_: web.Request) -> web.StreamResponse:
             return web.Response(status=429, headers={"Retry-After": "3600"})

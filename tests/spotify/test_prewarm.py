@@ -70,7 +70,7 @@ async def read_all(client: SpotifyClient) -> None:
 
 async def test_the_first_listener_opens_no_connection_and_nothing_was_sent_before() -> None:
     async with spotify() as (url, doors), client_of(url) as client:
-        assert await client.pool.renew()
+        assert await client.prewarmer.renew()
         assert [door.received for door in doors] == [b""] * len(PATHS)
 
         await read_all(client)
@@ -82,19 +82,19 @@ async def test_the_first_listener_opens_no_connection_and_nothing_was_sent_befor
 async def test_looking_after_them_opens_none_while_they_last() -> None:
     async with spotify() as (url, doors), client_of(url) as client:
         for _ in range(3):
-            assert await client.pool.renew()
+            assert await client.prewarmer.renew()
 
         assert len(doors) == len(PATHS)
 
 
 async def test_what_the_other_side_has_closed_is_opened_anew() -> None:
     async with spotify() as (url, doors), client_of(url) as client:
-        await client.pool.renew()
+        await client.prewarmer.renew()
         for door in doors[:2]:
             door.transport.close()
             await door.closed.wait()
         while sum(not door.closed.is_set() for door in doors) < len(PATHS):
-            assert await client.pool.renew()
+            assert await client.prewarmer.renew()
 
         await read_all(client)
 
@@ -107,9 +107,9 @@ async def test_an_address_where_nobody_answers_is_one_line_in_the_log(
     url = f"http://127.0.0.1:{unused_tcp_port}/v1"
     with caplog.at_level(logging.INFO):
         async with client_of(url) as client:
-            assert [await client.pool.renew() for _ in range(2)] == [False, False]
+            assert [await client.prewarmer.renew() for _ in range(2)] == [False, False]
             async with spotify(unused_tcp_port) as (_, doors):
-                assert await client.pool.renew()
+                assert await client.prewarmer.renew()
 
                 assert len(doors) == len(PATHS)
 

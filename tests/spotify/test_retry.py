@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.spotify.failures import MEANINGS, FailureCode, SpotifyFailure
-from lyra.spotify.retry import ATTEMPTS, MOST_SHARES, Retries, RetryBudget
+from lyra.spotify.retry import ATTEMPTS, MAX_SHARES, Retries, RetryBudget
 
 RETRIED: list[FailureCode] = [code for code, meaning in MEANINGS.items() if meaning.retryable]
 FINAL: list[FailureCode] = [code for code, meaning in MEANINGS.items() if not meaning.retryable]
@@ -123,10 +123,10 @@ def test_when_all_fail_the_whole_budget_bounds_them() -> None:
 
 
 def test_no_more_shares_are_remembered_than_there_may_be() -> None:
-    budget = budget_of(tokens=2 * MOST_SHARES)
+    budget = budget_of(tokens=2 * MAX_SHARES)
     while tried_again(budget, "one"):
         pass
-    for number in range(MOST_SHARES):
+    for number in range(MAX_SHARES):
         tried_again(budget, f"owner {number}")
 
     assert tried_again(budget, "one")  # who is forgotten starts afresh

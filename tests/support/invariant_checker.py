@@ -7,7 +7,7 @@ from lyra.cache.entry import Entry
 from lyra.cache.expiry import PARTIAL_TTL_S, has_gap
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.lookup import Lookup
-from lyra.cache.memory_tier import REJECTED_TTL_S, THROTTLE_S
+from lyra.cache.memory_tier import BACKOFF_S, REJECTED_TTL_S
 from lyra.errors import (
     LyraError,
     OverloadedError,
@@ -72,7 +72,7 @@ class Judge:
             return
         in_vain = last.failed or (last.partial and last.number not in parts(held))
         in_vain = in_vain or (last.forbidden and now() < held.expires_at)
-        assert not in_vain or now() >= last.ended + THROTTLE_S, "a failure was not throttled"
+        assert not in_vain or now() >= last.ended + BACKOFF_S, "a failure was not throttled"
 
     def held(self, token: Token) -> Entry | None:
         """What is held now; memory answers without yielding, so this needs no loop."""
@@ -153,7 +153,7 @@ class Judge:
         if visit.reason == "overloaded":
             assert self.cache.stats()["flights"] >= self.settings.spotify_max_fetches
             return
-        since = question.asked_at - THROTTLE_S
+        since = question.asked_at - BACKOFF_S
         recent = [each for each in self._ended(question) if each.ended > since]
         assert any(each.failed or each.partial for each in recent), "stale for no failure"
 

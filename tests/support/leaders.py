@@ -10,7 +10,7 @@ from random import Random
 from lyra.metrics import Metrics
 from lyra.redis.gateway import open_redis
 from lyra.redis.listener_store import SharedListeners
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Timing
 
 
 @asynccontextmanager

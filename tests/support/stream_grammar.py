@@ -1,6 +1,6 @@
 """A strict reader of the chat stream: whatever it does not refuse, the chat kits accept.
 
-The rules are those of DESIGN's stream section and of the AI SDK UI message stream, version 1.
+The rules are those of docs/API.md's stream and of the AI SDK UI message stream, version 1.
 """
 
 import re

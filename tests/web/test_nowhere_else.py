@@ -1,4 +1,4 @@
-"""T16: addresses that listeners or Spotify send are shown, and never called."""
+"""Addresses that listeners or Spotify send are shown, and never called."""
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -26,7 +26,7 @@ def body(url: str) -> dict[str, object]:
     return {**shown, "id": "vesna", "display_name": "Vesna", "items": [item], "total": 1}
 
 
-async def test_t16_no_address_in_an_answer_or_a_question_is_called(start: Start) -> None:
+async def test_no_address_in_an_answer_or_a_question_is_called(start: Start) -> None:
     ok = (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",)
     async with scripted(ok) as recorder:
 

@@ -82,7 +82,7 @@ def minding_words(refusal: Reply) -> Reply:
     ("status", "kind"),
     [(401, "authentication_error"), (403, "permission_error"), (402, "billing_error")],
 )
-async def test_l1_a_key_that_is_refused_to_two_is_not_tried_again_and_the_operator_is_named(
+async def test_a_key_that_is_refused_to_two_is_not_tried_again_and_the_operator_is_named(
     start: Start, status: int, kind: str
 ) -> None:
     async with scripted_model(refusing(status, kind)) as model:
@@ -205,7 +205,7 @@ async def test_a_request_that_the_model_does_not_like_rests_nobody(start: Start)
     assert len(model.sent) == 2
 
 
-async def test_l3_a_spent_limit_rests_the_model_for_ten_minutes(start: Start) -> None:
+async def test_a_spent_limit_rests_the_model_for_ten_minutes(start: Start) -> None:
     details = {"details": {"error_code": "enforced_spend_limit_reached"}}
     async with scripted_model(refusing(429, "rate_limit_error", **details)) as model:
         service = await start(llm_base_url=model.url)
@@ -306,7 +306,7 @@ async def test_the_day_ends_for_an_account_whatever_token_it_sends(start: Start)
     assert len(model.sent) == 3
 
 
-async def test_t18_without_a_yes_of_spotify_no_model_is_called(start: Start) -> None:
+async def test_without_a_yes_of_spotify_no_model_is_called(start: Start) -> None:
     async with scripted_model(streaming(words("Yes."), stopped())) as model:
         service = await start(llm_base_url=model.url)
         await init(service)

@@ -35,7 +35,7 @@ async def _fill(runner: Runner, count: int) -> None:
     one = await (await listeners.lookup(Token(token_of(0)))).entry()
     for number in range(1, count):
         key = listeners.key(Token(token_of(number)))
-        listeners._shelf.entries._put(key, replace(one), TTL_S)  # noqa: SLF001
+        listeners._memory.entries._put(key, replace(one), TTL_S)  # noqa: SLF001
 
 
 async def _serve(count: int) -> None:

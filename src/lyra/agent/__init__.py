@@ -1,15 +1,17 @@
-"""The listeners from Python: functions for a whole process, and the object behind them.
+"""The embedded Python API: functions for a whole process, and the object behind them.
+
+"Agent" is the published name of this API; it is not an LLM agent.
 
     from lyra.agent import initialize_user_session
 
     result = await initialize_user_session(token)
 
-The functions share one `Lyra` for the process (see `lyra.agent.background_loop`). A program that wants all of
-it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods have the
-same names: `async with open_lyra(settings) as lyra`. The web service does so.
+The functions share one `Lyra` (`facade`) on an event loop of its own (`background_loop`). A program
+that wants it on its own event loop, or several side by side, opens a `Lyra` itself, whose methods
+have the same names: `async with open_lyra(settings) as lyra`. The web service does so.
 
-Whatever takes a token answers a failure with {"success": False, "error": {...}, "message": ...}
-instead of raising it. What raises is a wrong setting in the environment: SettingError.
+A function that takes a token returns a failure as {"success": False, "error": {...}, "message": ...}
+instead of raising it. Only a wrong setting in the environment raises: SettingError.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ import concurrent.futures
 from typing import TypeVar
 
 from lyra.agent.background_loop import Work, background_loop
-from lyra.agent.facade import Answer, CacheEntry, Lyra, failed, open_lyra
+from lyra.agent.facade import Answer, CacheEntry, Lyra, failure_answer, open_lyra
 from lyra.errors import DrainingError, SpotifyTimeoutError
 from lyra.settings import Settings
 
@@ -37,7 +39,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SLACK_S = 5.0  # a fetch ends at its own deadline; what is later than this is stuck
+_SLACK_S = 5.0  # a fetch ends at its own deadline; one that takes longer than this is stuck
 _ENDING = "This program is ending, so the call was given up."
 
 
@@ -47,38 +49,38 @@ async def initialize_user_session(token: str) -> Answer:
     Returns {"success": True, "message", "summary", "profile", "genre_analysis", "sections",
     "cache"}, or a failure. `sections` says of each part of Spotify's data whether it could be read.
     """
-    return await _ask(lambda lyra: lyra.initialize_user_session(token))
+    return await _submit(lambda lyra: lyra.initialize_user_session(token))
 
 
 async def get_cached_user_data(token: str) -> Answer | None:
     """Return the data that is held, or None when nothing fresh is; never asks Spotify."""
-    return await _ask(lambda lyra: lyra.get_cached_user_data(token))
+    return await _submit(lambda lyra: lyra.get_cached_user_data(token))
 
 
 async def get_comprehensive_user_data(token: str) -> Answer:
     """Return the data that is held, else fetch and keep it; or a failure."""
-    return await _ask(lambda lyra: lyra.get_comprehensive_user_data(token))
+    return await _submit(lambda lyra: lyra.get_comprehensive_user_data(token))
 
 
 async def get_full_spotify_profile(token: str) -> Answer:
     """Return data fetched now, of which nothing is kept; or a failure. Costs five calls."""
-    return await _ask(lambda lyra: lyra.get_full_spotify_profile(token))
+    return await _submit(lambda lyra: lyra.get_full_spotify_profile(token))
 
 
 async def clear_user_cache(token: str | None = None) -> Answer:
     """Forget this listener; without a token, everybody. A running fetch brings nothing back."""
-    return await _ask(lambda lyra: lyra.clear_user_cache(token))
+    return await _submit(lambda lyra: lyra.clear_user_cache(token))
 
 
 async def cache_stats() -> dict[str, int]:
     """Return the cache's counters (names in `_total`) and sizes."""
-    return await _ask(lambda lyra: lyra.cache_stats())
+    return await _submit(lambda lyra: lyra.cache_stats())
 
 
 def configure(settings: Settings) -> None:
     """Use these settings in place of the environment's, from the next call on.
 
-    What was held under other settings is forgotten.
+    Entries under other settings are forgotten.
 
     Raises:
         TypeError: These are not `lyra.settings.Settings`.
@@ -97,20 +99,20 @@ def wait_for(work: Work[T]) -> T:
     future = background_loop().submit(work)
     try:
         return future.result(background_loop().settings().spotify_timeout_s + _SLACK_S)
-    except BaseException:  # Ctrl-C too: whoever left needs nothing any more
+    except BaseException:  # Ctrl-C too: the caller needs nothing any more
         future.cancel()
         raise
 
 
 def wait_for_answer(work: Work[T]) -> T | Answer:
-    """Do this work from a thread that may wait; what was given up is a failure, not an exception."""
+    """Do this work from a thread that may wait; return a failure if it was given up."""
     try:
         return wait_for(work)
     except TimeoutError:
-        return failed(SpotifyTimeoutError())
+        return failure_answer(SpotifyTimeoutError())
     except concurrent.futures.CancelledError:
-        return failed(DrainingError(_ENDING))
+        return failure_answer(DrainingError(_ENDING))
 
 
-async def _ask(work: Work[T]) -> T:
+async def _submit(work: Work[T]) -> T:
     return await asyncio.wrap_future(background_loop().submit(work))

@@ -1,4 +1,4 @@
-"""Where the Lyra of a whole process lives: an event loop of its own, in a daemon thread.
+"""The background event loop (a blocking portal): the Lyra of a process, in a daemon thread.
 
 So it outlives every `asyncio.run`, nothing of it hangs on a caller's loop, and callers on any
 number of loops and threads share one cache, one fetch per token and one HTTP session.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 # arguments, and one of them is a token.
 Work = Callable[[Lyra], Coroutine[Any, Any, T]]
 
-_FAREWELL_S = 2.0
+_JOIN_S = 2.0
 
 
 @dataclass
@@ -30,7 +30,7 @@ class _Instance:
     """One Lyra, and how many calls are using it."""
 
     lyra: Lyra
-    opened: AsyncExitStack
+    stack: AsyncExitStack
     calls: int = 0
 
 
@@ -45,9 +45,9 @@ class BackgroundLoop:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._left = False
-        self._door = asyncio.Lock()
-        self._tenancy: _Instance | None = None  # the loop's own, as is the door
+        self._closed = False
+        self._lock = asyncio.Lock()
+        self._instance: _Instance | None = None  # used on the loop alone, as the lock is
 
     def settings(self) -> Settings:
         """Return the settings in use; without any so far, the environment's, read once.
@@ -62,54 +62,54 @@ class BackgroundLoop:
             return self._settings
 
     def configure(self, settings: Settings) -> None:
-        """Use these settings from the next call on; what was held under others is forgotten."""
+        """Use these settings from the next call on; forget what was held under others."""
         with self._guard:
             self._settings = settings
             if self._loop is not None:
                 asyncio.run_coroutine_threadsafe(self._retire(), self._loop)
 
     def submit(self, work: Work[T]) -> concurrent.futures.Future[T]:
-        """Begin this work on the home's loop, from any thread, with or without a loop.
+        """Start this work on the background loop, from any thread, with or without a loop.
 
         Raises:
             SettingError: The environment holds a setting that cannot be used.
             RuntimeError: The interpreter is exiting.
         """
         self.settings()
-        loop = self._started()
+        loop = self._start()
 
         async def there() -> T:
-            async with self._lyra() as lyra:
+            async with self._borrow() as lyra:
                 return await work(lyra)
 
         return asyncio.run_coroutine_threadsafe(there(), loop)
 
     def shutdown(self) -> None:
-        """End every call, close everything, and wait for that a moment."""
+        """Cancel every call, close everything, and wait a moment for that."""
         with self._guard:
-            self._left = True
+            self._closed = True
             loop, thread = self._loop, self._thread
         if loop is not None and thread is not None:
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(_FAREWELL_S)
+            thread.join(_JOIN_S)
 
     def for_child(self) -> "BackgroundLoop":
-        """Return an empty home with the same settings, for a forked child: it has no threads."""
+        """Return a new one with the same settings, for a forked child: it has no threads."""
         return BackgroundLoop(self._settings)
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _start(self) -> asyncio.AbstractEventLoop:
         with self._guard:
-            if self._left:
+            if self._closed:
                 raise RuntimeError("the interpreter is exiting: Lyra takes no more calls")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._live, args=(self._loop,), name="lyra-agent", daemon=True
+                    target=self._run, args=(self._loop,), name="lyra-agent", daemon=True
                 )
                 self._thread.start()
             return self._loop
 
-    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_forever()
         finally:
@@ -125,49 +125,49 @@ class BackgroundLoop:
         await self._retire()
 
     @asynccontextmanager
-    async def _lyra(self) -> AsyncIterator[Lyra]:
-        async with self._door:
-            tenancy = self._tenancy = self._tenancy or await _open(self.settings())
-            tenancy.calls += 1
+    async def _borrow(self) -> AsyncIterator[Lyra]:
+        async with self._lock:
+            instance = self._instance = self._instance or await _open(self.settings())
+            instance.calls += 1
         try:
-            yield tenancy.lyra
+            yield instance.lyra
         finally:
-            tenancy.calls -= 1
-            await self._close_if_unused(tenancy)
+            instance.calls -= 1
+            await self._close_if_unused(instance)
 
     async def _retire(self) -> None:
-        async with self._door:
-            tenancy, self._tenancy = self._tenancy, None
-        if tenancy is not None:
-            await self._close_if_unused(tenancy)
+        async with self._lock:
+            instance, self._instance = self._instance, None
+        if instance is not None:
+            await self._close_if_unused(instance)
 
-    async def _close_if_unused(self, tenancy: _Instance) -> None:
-        # Calls that were under way when the settings changed end as they would have.
-        if tenancy is not self._tenancy and not tenancy.calls:
-            await tenancy.opened.aclose()
+    async def _close_if_unused(self, instance: _Instance) -> None:
+        # Calls under way when the settings changed end under the old ones.
+        if instance is not self._instance and not instance.calls:
+            await instance.stack.aclose()
 
 
 async def _open(settings: Settings) -> _Instance:
-    opened = AsyncExitStack()
-    return _Instance(await opened.enter_async_context(open_lyra(settings)), opened)
+    stack = AsyncExitStack()
+    return _Instance(await stack.enter_async_context(open_lyra(settings)), stack)
 
 
-_home = BackgroundLoop()
+_background_loop = BackgroundLoop()
 
 
 def background_loop() -> BackgroundLoop:
-    """Return the home of this process."""
-    return _home
+    """Return the background loop of this process."""
+    return _background_loop
 
 
 def _after_fork() -> None:
     # What the parent's thread was doing cannot be continued here, nor its locks be trusted.
-    global _home  # noqa: PLW0603 - a process has one
-    _home = _home.for_child()
+    global _background_loop  # noqa: PLW0603 - a process has one
+    _background_loop = _background_loop.for_child()
 
 
 def _at_exit() -> None:
-    _home.shutdown()
+    _background_loop.shutdown()
 
 
 atexit.register(_at_exit)

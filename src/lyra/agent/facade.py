@@ -1,4 +1,4 @@
-"""The object that knows listeners: Spotify in front, the cache over it.
+"""The facade: one object over the cache and Spotify.
 
 `open_lyra` builds it on the caller's event loop and closes everything it opened.
 """
@@ -18,6 +18,7 @@ from lyra.background import background
 from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.redis_tier import SharedTier
+from lyra.clocks import wall_clock
 from lyra.errors import (
     LyraError,
     MalformedTokenError,
@@ -45,7 +46,7 @@ _FORGOTTEN = "Everything that was held is forgotten."
 
 
 class CacheEntry(TypedDict):
-    """What is held of one listener. Both times are in UTC; at `expires` it is no longer fresh."""
+    """The cached data of one listener. Both times are in UTC; it is fresh before `expires`."""
 
     data: Answer
     timestamp: datetime
@@ -54,7 +55,7 @@ class CacheEntry(TypedDict):
 
 @dataclass(frozen=True)
 class Lyra:
-    """Listeners and the client that reads them; belongs to the event loop that opened it.
+    """The cache and the Spotify client; belongs to the event loop that opened it.
 
     `epoch` is the moment, in seconds since 1970, at which the cache's clock showed 0.
     """
@@ -73,46 +74,46 @@ class Lyra:
         return self.epoch + self.clock()
 
     async def initialize_user_session(self, token: str) -> Answer:
-        """Load or find the listener: the answer of POST /lyra/init, as builtins."""
+        """Load the listener or find it in the cache; return what POST /lyra/init does, as builtins."""
         try:
-            visit = await self.listeners.lookup(_checked(token))
-            entry = await visit.entry()
+            lookup = await self.listeners.lookup(_parse_token(token))
+            entry = await lookup.entry()
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         members = orjson.loads(b"{%b}" % entry.init_members)
-        return {"success": True, **members, "cache": visit.describe()}
+        return {"success": True, **members, "cache": lookup.describe()}
 
     async def get_cached_user_data(self, token: str) -> Answer | None:
         """Return the data if it is held and fresh, else None; never asks Spotify."""
         try:
-            entry = await self.listeners.peek(_checked(token))
+            entry = await self.listeners.peek(_parse_token(token))
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         fresh = entry is not None and self.listeners.is_fresh(entry)
         return data_view(entry.plain()) if entry is not None and fresh else None
 
     async def get_comprehensive_user_data(self, token: str) -> Answer:
         """Return the data that is held, else fetch and keep it."""
         try:
-            entry = await (await self.listeners.lookup(_checked(token))).entry()
+            entry = await (await self.listeners.lookup(_parse_token(token))).entry()
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         return data_view(entry.plain())
 
     async def get_full_spotify_profile(self, token: str) -> Answer:
         """Return data that is fetched now; nothing of it is kept."""
         try:
-            return data_view(as_plain(await self._read(_checked(token))))
+            return data_view(as_plain(await self._read(_parse_token(token))))
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
 
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""
         try:
-            if not await self.listeners.clear(None if token is None else _checked(token)):
+            if not await self.listeners.clear(None if token is None else _parse_token(token)):
                 raise NotForgottenError(retry_after_s=1)
         except LyraError as failure:
-            return failed(failure)
+            return failure_answer(failure)
         return {"success": True, "message": _FORGOTTEN}
 
     async def cache_stats(self) -> dict[str, int]:
@@ -120,13 +121,13 @@ class Lyra:
         return self.listeners.stats()
 
     async def cached_keys(self) -> list[str]:
-        """Return the key hashes of all who are held and fresh."""
+        """Return the key hashes of all fresh entries."""
         return [*self.listeners.fresh_keys()]
 
     async def cached_entry(self, key: str) -> CacheEntry | None:
-        """Return what is held under this key hash, if it is fresh."""
+        """Return the entry under this key hash, if it is fresh."""
         entry = await self.listeners.find(key)
-        return None if entry is None else self._shown(entry)
+        return None if entry is None else self._to_cache_entry(entry)
 
     async def key_of(self, token: str) -> str:
         """Return the key hash of a token.
@@ -151,24 +152,20 @@ class Lyra:
             try:
                 return await fetch_listening(
                     self.spotify.reader(token),
-                    now=_wall_clock(),
+                    now=wall_clock(),
                     report=lambda _: None,
-                    turns=self.spotify.turns,
+                    throttle=self.spotify.throttle,
                 )
             except SpotifyTokenRejectedError:
                 await self.listeners.clear(token)
                 raise
 
-    def _shown(self, entry: Entry) -> CacheEntry:
+    def _to_cache_entry(self, entry: Entry) -> CacheEntry:
         return {
             "data": data_view(entry.plain()),
             "timestamp": datetime.fromtimestamp(self.epoch + entry.fetched_at, UTC),
             "expires": datetime.fromtimestamp(self.epoch + entry.expires_at, UTC),
         }
-
-
-def _wall_clock() -> float:
-    return time.time()  # noqa: TID251 - here the clocks are handed in
 
 
 @asynccontextmanager
@@ -177,12 +174,12 @@ async def open_lyra(
     metrics: Metrics | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
-    wall_clock: Callable[[], float] = _wall_clock,
+    wall_clock: Callable[[], float] = wall_clock,
     rng: Random | None = None,
 ) -> AsyncIterator[Lyra]:
-    """A Lyra with its HTTP session and its sweeper, both ended with the block.
+    """Give a Lyra with its HTTP session and its sweeper; close both with the block.
 
-    What lives and ends does so by `clock`, which never jumps; `wall_clock` may.
+    Lifetimes are measured by `clock`, which never jumps; `wall_clock` may.
     """
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
     metrics = metrics or Metrics()
@@ -198,7 +195,7 @@ async def open_lyra(
             clock=clock,
             wall_clock=wall_clock,
             shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
-            turns=spotify.turns,
+            throttle=spotify.throttle,
         )
         try:
             async with background(listeners.sweep_forever()):
@@ -220,17 +217,17 @@ async def open_lyra(
 async def _open_redis(
     settings: Settings, metrics: Metrics, *, clock: Callable[[], float], rng: Random
 ) -> AsyncIterator[RedisGateway | None]:
-    """The door to the Redis of the settings, if they name one."""
+    """Give the gateway to the Redis of the settings, if they name one."""
     async with AsyncExitStack() as stack:
-        door = None
+        gateway = None
         if settings.redis_url is not None:
             try:
-                door = await stack.enter_async_context(
+                gateway = await stack.enter_async_context(
                     open_redis(settings.redis_url, metrics, clock=clock, rng=rng)
                 )
             except ValueError as wrong:
                 raise SettingError(f"LYRA_REDIS_URL: {wrong}.") from None
-        yield door
+        yield gateway
 
 
 def _shared_tier(
@@ -249,17 +246,17 @@ def _shared_tier(
     )
 
 
-def failed(failure: LyraError) -> Answer:
-    """Return the failure as the functions answer it; there is no request, so no request id."""
+def failure_answer(failure: LyraError) -> Answer:
+    """Return the failure as the functions do; there is no request, so no request id."""
     error = failure.to_dict("")
     del error["request_id"]
     return {"success": False, "error": error, "message": str(failure)}
 
 
-def _checked(token: str) -> Token:
+def _parse_token(token: str) -> Token:
     try:
         return Token(token)
     except (TypeError, ValueError):
         pass
-    # Not in the block above: what was passed may be a secret, and hangs on that error's frames.
+    # Not in the block above: the argument may be a secret, and hangs on that error's frames.
     raise MalformedTokenError(_MALFORMED)

@@ -1,14 +1,29 @@
-"""How long an entry is fresh, when it is renewed, and when it is gone."""
+"""The expiry policy: how long an entry is fresh, when it is renewed, and when it is gone.
+
+Until `refresh_at` an entry is served as it is; from then to `expires_at` it is served and renewed
+in the background (refresh-ahead); from then to `stale_until` it is served where a renewal is slow
+(stale-while-revalidate) or fails (stale-if-error).
+"""
 
 from random import Random
+from typing import NamedTuple
 
-from lyra.cache.entry import Entry, Life
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
 PARTIAL_TTL_S = 60.0  # a gap that may be filled soon is asked for again soon
 JITTER = 0.1  # downwards only, so that the TTL stays an upper bound
-REFRESH_PART = 0.8
+REFRESH_PART = 0.8  # of the time to expiry, after which it is renewed
+
+
+class Life(NamedTuple):
+    """The moments of an entry's life in order, and when its token was first accepted."""
+
+    fetched_at: float
+    refresh_at: float
+    expires_at: float
+    stale_until: float
+    token_seen_at: float
 
 
 def compute_expiry(
@@ -21,11 +36,11 @@ def compute_expiry(
     token_life_s: float,
     rng: Random,
 ) -> Life:
-    """The life of an entry made now whose oldest part was fetched at `fetched_at`.
+    """Return the life of an entry made now whose oldest part was fetched at `fetched_at`.
 
-    It ends with its token's, an hour after that was first accepted, whatever the TTL says; of a
-    log-in, with the session's. A gap
-    that may pass shortens the fresh part to a minute; what was read stays at hand all the same.
+    It ends with the token's life, an hour after the token was first accepted, however long the TTL;
+    for a log-in it ends with the session. A gap that may pass shortens the fresh part to a minute;
+    the stale part stays as long.
     """
     token_dies_at = token_seen_at + token_life_s
     stops_at = fetched_at + settings.cache_ttl_s * (1 - JITTER * rng.random())
@@ -41,18 +56,6 @@ def compute_expiry(
     )
 
 
-def reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
-    """Data of which only the gaps have to be fetched again; None where all has to be."""
-    if held is None:
-        return None
-    # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.
-    stops_at = held.fetched_at + settings.cache_ttl_s * (1 - JITTER)
-    if now + settings.spotify_timeout_s >= stops_at:
-        return None
-    listening = held.listening()
-    return listening if has_gap(listening) else None
-
-
 def has_gap(listening: Listening) -> bool:
-    """Whether a section is missing for a reason that may pass."""
+    """Return whether a section is missing for a reason that may pass."""
     return any(section.transient for section in listening.sections)

@@ -1,4 +1,4 @@
-"""How often Spotify is read for one token and for one account, whatever is forgotten meanwhile."""
+"""The rate limit on fetches for one token and one account; a forget does not reset it."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,10 +13,10 @@ _ROUNDING_S = 1e-9
 class FetchRate:
     """`per_minute` fetches in any minute, evenly refilled (GCRA), of a token and of an account.
 
-    Whose account a token is shows only when it has been read: that fetch is charged to the account
-    afterwards, and those that follow are refused before they begin. A forget changes nothing here:
-    there are hashes only, which go a minute after the latest fetch. At most `entries` of them; who
-    had to go before starts afresh, which errs in the caller's favour.
+    A token's account is known only once it has been read: that fetch is charged to the account
+    afterwards, and later ones are refused before they begin. A forget changes nothing here: there
+    are only hashes, which go a minute after the latest fetch. There are at most `entries` of them;
+    one that is evicted earlier starts afresh, which errs in the caller's favour.
     """
 
     def __init__(self, per_minute: int, *, entries: int, clock: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class FetchRate:
             self._remember(token, account)
 
     def learn(self, token: Key, account: Key) -> None:
-        """Take note of whose token it is, and charge the fetch that showed it to the account."""
+        """Remember the token's account, and charge the fetch that showed it to that account."""
         known, _ = self._accounts.get(token, (None, 0.0))
         if known != account:
             self._charge(account)
@@ -67,7 +67,7 @@ class FetchRate:
         self._purge()
 
     def _purge(self) -> None:
-        """Forget the oldest of each that are over, two for each one that may have come."""
+        """Drop what is over, oldest first: two for each one that may have been added."""
         now = self._clock()
         for _ in range(2):
             if self._paid_until:

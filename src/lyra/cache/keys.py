@@ -20,27 +20,27 @@ class KeyMaker:
         self._accounts = hashlib.blake2b(digest_size=32, key=key, person=b"lyra-account")
 
     def key(self, token: Token) -> Key:
-        """40 hexadecimal digits that stand for this identity alone. Costs about a microsecond."""
-        return self._keyed(token.identity)
+        """Return 40 hexadecimal digits for this identity alone. Costs about a microsecond."""
+        return self._hash_text(token.identity)
 
     def account(self, account: str) -> Key:
-        """The same for Spotify's id of an account: no identity has a space, so they never meet."""
-        return self._keyed(f"account {account}")
+        """Return the key of an account by its Spotify id; no identity has a space, so none collides."""
+        return self._hash_text(f"account {account}")
 
     def address(self, address: str) -> Key:
-        """The same for the address of a client."""
-        return self._keyed(f"address {address}")
+        """Return the key of a client's address."""
+        return self._hash_text(f"address {address}")
 
-    def _keyed(self, text: str) -> Key:
-        keyed = self._hash.copy()
-        keyed.update(text.encode("utf-8", "surrogatepass"))
-        return Key(keyed.hexdigest())
+    def _hash_text(self, text: str) -> Key:
+        hasher = self._hash.copy()
+        hasher.update(text.encode("utf-8", "surrogatepass"))
+        return Key(hasher.hexdigest())
 
     def identity(self, *account: str) -> str:
-        """The secret of the account that these words name, for all its log-ins."""
-        keyed = self._accounts.copy()
+        """Return the secret of the account that these words name, for all its log-ins."""
+        hasher = self._accounts.copy()
         for word in account:
-            told = word.encode("utf-8", "surrogatepass")
+            data = word.encode("utf-8", "surrogatepass")
             # With its length, so that no two lists of words run into the same bytes.
-            keyed.update(b"%d:%b" % (len(told), told))
-        return f"account:{keyed.hexdigest()}"
+            hasher.update(b"%d:%b" % (len(data), data))
+        return f"account:{hasher.hexdigest()}"

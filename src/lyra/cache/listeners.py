@@ -1,4 +1,4 @@
-"""Who asks, what is kept, for how long: the listeners of one process."""
+"""The cache of listeners of one process: the one entrance to it."""
 
 import asyncio
 import time
@@ -20,9 +20,9 @@ from lyra.errors import SpotifyTokenRejectedError, TryLaterError
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.endpoints import CALLS_PER_FETCH
 from lyra.spotify.token import Token
 
-_CALLS = 5  # what reading one listener takes
 _COUNTED = ("hits", "joined", "misses", "stale", "refreshes", "negative")
 
 
@@ -42,7 +42,7 @@ class ListenerCache:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float],
         shared: SharedTier | None = None,
-        turns: LoopThrottle | None = None,
+        throttle: LoopThrottle | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -50,11 +50,11 @@ class ListenerCache:
         self.keys = KeyMaker(settings.secret)
         self._locks = KeyedLocks()
         self._flights = SingleFlight(settings.spotify_max_fetches)
-        self._shelf = MemoryTier(settings, clock)
+        self._memory = MemoryTier(settings, clock)
         self._loader = Loader(
             settings,
             source,
-            self._shelf,
+            self._memory,
             self._flights,
             metrics,
             keys=self.keys,
@@ -62,17 +62,17 @@ class ListenerCache:
             clock=clock,
             wall_clock=wall_clock,
             shared=shared,
-            turns=turns or LoopThrottle(),
+            throttle=throttle or LoopThrottle(),
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:
-            shared.on_invalidate(self._on_invalidation, self._shelf.entries.invalidate)
+            shared.on_invalidate(self._on_invalidation, self._memory.entries.invalidate)
         metrics.register_callback("lyra_cache", self.stats)
 
-    async def lookup(self, token: Token, newcomer: Callable[[], None] = lambda: None) -> Lookup:
-        """Look this token's listener up; begin or join the one fetch if it is not here.
+    async def lookup(self, token: Token, on_miss: Callable[[], None] = lambda: None) -> Lookup:
+        """Look this token's listener up; start or join the one fetch if it is not here (single flight).
 
-        `newcomer` is called before a fetch begins of whom nothing is held; it may refuse by raising.
+        `on_miss` is called before a fetch for which no old entry is held; it may refuse by raising.
 
         Raises:
             SessionEndedError: the log-in whose token it is has ended meanwhile.
@@ -84,58 +84,58 @@ class ListenerCache:
         await token.confirm()
         asked_at = self._clock()
         key = self.keys.key(token)
-        entry = self._shelf.look_up(key)
+        entry = self._memory.look_up(key)
         if entry is not None and asked_at < entry.expires_at:
             if asked_at >= entry.refresh_at:
-                await self._refresh_behind(key, token, entry)
-            return self._hit(entry, asked_at)
-        # The lock is held over look-up and start only; nobody holds it while a fetch runs.
+                await self._refresh_ahead(key, token, entry)
+            return self._serve_fresh(entry, asked_at)
+        # The lock covers look-up and start only; it is free again while the fetch runs.
         async with self._locks.hold(key):
-            return await self._join_or_start(key, token, asked_at, newcomer)
+            return await self._join_or_start(key, token, asked_at, on_miss)
 
-    def _hit(self, entry: Entry, asked_at: float) -> Lookup:
+    def _serve_fresh(self, entry: Entry, asked_at: float) -> Lookup:
         self._counts["hits_total"] += 1
         return Lookup("hit", entry=entry, asked_at=asked_at, clock=self._clock)
 
     async def _join_or_start(
-        self, key: Key, token: Token, asked_at: float, newcomer: Callable[[], None]
+        self, key: Key, token: Token, asked_at: float, on_miss: Callable[[], None]
     ) -> Lookup:
-        old = self._shelf.look_up(key)
+        old = self._memory.look_up(key)
         if old is not None and asked_at < old.expires_at:
-            return self._hit(old, asked_at)
+            return self._serve_fresh(old, asked_at)
         flight = self._flights.current(key)
         if flight is not None:
             self._counts["joined_total"] += 1
-            return self._waiting("joined", flight, old, asked_at)
-        if await self._shelf.negative.get(key):
+            return self._follow_flight("joined", flight, old, asked_at)
+        if await self._memory.negative.get(key):
             self._counts["negative_total"] += 1
             raise SpotifyTokenRejectedError
-        mark: Backoff | None = await self._shelf.backoff.get(key)
-        if old is not None and mark is not None and mark.transient:
-            return self._stale(old, mark.reason, asked_at)
+        backoff: Backoff | None = await self._memory.backoff.get(key)
+        if old is not None and backoff is not None and backoff.transient:
+            return self._serve_stale(old, backoff.reason, asked_at)
         if old is None:
-            newcomer()
+            on_miss()
         try:
             flight = self._loader.start(key, token, old)
         except TryLaterError as busy:
             if old is None:
                 raise
-            return self._stale(old, busy.code, asked_at)
+            return self._serve_stale(old, busy.code, asked_at)
         self._counts["misses_total"] += 1
-        return self._waiting("miss", flight, old, asked_at)
+        return self._follow_flight("miss", flight, old, asked_at)
 
-    def _stale(self, old: Entry, reason: str, asked_at: float) -> Lookup:
+    def _serve_stale(self, old: Entry, reason: str, asked_at: float) -> Lookup:
         self._count_stale()
         return Lookup("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
 
-    def _waiting(
+    def _follow_flight(
         self, state: Literal["joined", "miss"], flight: Flight, old: Entry | None, asked_at: float
     ) -> Lookup:
         return Lookup(
             state,
             flight=flight,
             old=old,
-            patience_s=self._settings.cache_refresh_wait_s,
+            refresh_wait_s=self._settings.cache_refresh_wait_s,
             asked_at=asked_at,
             clock=self._clock,
             stale=self._count_stale,
@@ -144,84 +144,87 @@ class ListenerCache:
     def _count_stale(self) -> None:
         self._counts["stale_total"] += 1
 
-    async def _refresh_behind(self, key: Key, token: Token, entry: Entry) -> None:
-        """Begin to renew an entry while it still answers; at most one at a time, and not in vain."""
-        if self._flights.current(key) is not None or await self._shelf.backoff.get(key):
+    async def _refresh_ahead(self, key: Key, token: Token, entry: Entry) -> None:
+        """Start to renew a fresh entry in the background, unless a fetch runs or has just failed."""
+        if self._flights.current(key) is not None or await self._memory.backoff.get(key):
             return
         try:
             self._loader.start(key, token, entry)
         except TryLaterError:
-            return  # the entry is fresh; whoever has none goes first
+            return  # the entry is fresh; look-ups without one go first
         self._counts["refreshes_total"] += 1
 
     async def peek(self, token: Token) -> Entry | None:
-        """What is held for this token now, here or by other processes; never fetches."""
+        """Return what is held for this token now, here or by other processes; never fetch."""
         key = self.keys.key(token)
-        entry = self._shelf.look_up(key)
+        entry = self._memory.look_up(key)
         if entry is None and self._shared is not None:
             return await self._shared.find(key, token)
         return entry
 
     def is_fresh(self, entry: Entry) -> bool:
-        """Whether the entry's time has not come yet."""
+        """Return whether the entry has not expired."""
         return self._clock() < entry.expires_at
 
     async def clear(self, token: Token | None = None) -> bool:
-        """Forget one listener, or all; a fetch that is running now will not bring it back.
+        """Forget one listener, or all; a fetch that is running now will not bring it back (fencing).
 
-        False when the other processes could not be told: they are, as soon as that can be.
+        Return False when the other processes could not be told; they are told as soon as possible.
         """
         key = None if token is None else self.keys.key(token)
-        # Before it is forgotten: of whom nothing was ever held, little may be owed.
-        held = key is not None and self._shelf.knows(key)
-        self._invalidated(key)
+        # Asked before it is forgotten: deletes of what was never held have a small bound of their own.
+        held = key is not None and self._memory.knows(key)
+        self._forget_here(key)
         if self._shared is None:
             return True
         forget = self._shared.forget_all() if key is None else self._shared.forget(key, held=held)
         done = await forget
-        self._invalidated(key)  # what was read from there in the meantime
+        self._forget_here(key)  # what was read from there in the meantime
         return done
 
     def _on_invalidation(self, key: str | None) -> None:
-        """Forget what another process has forgotten, or may have: then None, and data alone go."""
+        """Handle an invalidation by another process.
+
+        `None` means that some were missed: drop all entries but keep the negative cache.
+        """
         if key is None:
             self._flights.fence()
-            self._shelf.entries.invalidate(None)
+            self._memory.entries.invalidate(None)
         else:
-            self._invalidated(key)
+            self._forget_here(key)
 
-    def _invalidated(self, key: str | None) -> None:
-        """Forget in this process, at once."""
+    def _forget_here(self, key: str | None) -> None:
+        """Forget in this process alone, at once."""
         self._flights.fence(None if key is None else Key(key))
-        self._shelf.forget(key)
+        self._memory.forget(key)
 
     async def evict_all(self) -> None:
-        """Let go of all whom this process holds, for want of memory; they can be read again."""
-        self._shelf.entries.invalidate(None)
+        """Drop all entries of this process, for want of memory; they can be read again."""
+        self._memory.entries.invalidate(None)
 
     def ages(self, entry: Entry) -> tuple[int, int]:
-        """How old the entry is and how long it has still, in whole seconds."""
+        """Return the entry's age and the time until it expires, in whole seconds."""
         return entry.ages(self._clock())
 
     async def is_negative(self, token: Token) -> bool:
-        """Whether Spotify refused this listener's token less than 30 s ago."""
-        return bool(await self._shelf.negative.get(self.keys.key(token)))
+        """Return whether Spotify refused this token less than 30 s ago (negative cache)."""
+        return bool(await self._memory.negative.get(self.keys.key(token)))
 
     def clear_negative(self, token: Token) -> None:
-        """Ask Spotify again for a listener whose token has been renewed."""
-        self._shelf.negative.invalidate(self.keys.key(token))
+        """Clear the negative entry of a listener whose token has been renewed."""
+        self._memory.negative.invalidate(self.keys.key(token))
 
     def identity(self, *account: str) -> str:
-        """The secret that a log-in's data are kept under; see KeyMaker.identity."""
+        """Return the secret that a log-in's data are kept under; see KeyMaker.identity."""
         return self.keys.identity(*account)
 
     def key(self, token: Token) -> Key:
-        """The key under which this token's listener is kept, for tables of other rooms."""
+        """Return the key of this token's listener, for tables elsewhere."""
         return self.keys.key(token)
 
     @property
     def ttl_s(self) -> float:
-        """For how many seconds what is fetched now is fresh at most."""
+        """The seconds for which what is fetched now is fresh at most."""
         return self._loader.settings.cache_ttl_s
 
     def set_ttl(self, ttl_s: float) -> None:
@@ -229,37 +232,38 @@ class ListenerCache:
         self._loader.settings = replace(self._loader.settings, cache_ttl_s=ttl_s)
 
     def fresh_keys(self) -> list[Key]:
-        """The keys of all who are held and fresh; looking here makes nobody recently used."""
+        """Return the keys of all fresh entries; this does not count as use."""
         now = self._clock()
-        return [Key(key) for key, entry in self._shelf.entries.items() if now < entry.expires_at]
+        return [Key(key) for key, entry in self._memory.entries.items() if now < entry.expires_at]
 
     async def find(self, key: str) -> Entry | None:
-        """What is held under this key, if it is fresh; never fetches."""
-        entry = self._shelf.look_up(Key(key))
+        """Return the entry under this key, if it is fresh; never fetch."""
+        entry = self._memory.look_up(Key(key))
         return entry if entry is not None and self._clock() < entry.expires_at else None
 
     def stats(self) -> dict[str, int]:
-        """Counters (names in `_total`) and sizes at this moment."""
-        entries, counts = self._shelf.entries, self._counts
+        """Return the counters (names in `_total`) and the sizes at this moment."""
+        entries, counts = self._memory.entries, self._counts
         evicted = {f"evicted_{why}_total": n for why, n in entries.evictions.items()}
         return {
             **counts,
             **evicted,
             "shared_total": self._loader.adopted,
-            "faults_total": self._shelf.faults,
-            "spotify_calls_saved_total": _CALLS * (counts["hits_total"] + counts["joined_total"]),
+            "faults_total": self._memory.faults,
+            "spotify_calls_saved_total": CALLS_PER_FETCH
+            * (counts["hits_total"] + counts["joined_total"]),
             "entries": len(entries),
             "bytes": entries.weight,
             "flights": len(self._flights),
             "locks": len(self._locks),
-            "rejected": len(self._shelf.negative),
+            "rejected": len(self._memory.negative),
         }
 
     async def sweep_forever(self) -> None:
-        """Remove expired entries every `cache_sweep_s`, so that what nobody reads goes too."""
+        """Remove expired entries every `cache_sweep_s`, so that what is not read goes too."""
         while True:
             await asyncio.sleep(self._settings.cache_sweep_s)
-            await self._shelf.sweep()
+            await self._memory.sweep()
 
     async def drain(self, within_s: float) -> None:
         """Let the running fetches end within this time and begin no more; what is kept stays."""
@@ -268,4 +272,4 @@ class ListenerCache:
     async def close(self) -> None:
         """End the running fetches and forget what this process holds."""
         await self._flights.close()
-        self._invalidated(None)
+        self._forget_here(None)

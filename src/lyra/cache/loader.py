@@ -1,4 +1,4 @@
-"""Brings listeners in: from Spotify, or from the other processes if one of them has them."""
+"""Loads listeners: from the other processes if one of them has them, else from Spotify."""
 
 import asyncio
 import logging
@@ -9,12 +9,12 @@ from random import Random
 from typing import Protocol
 
 from lyra.cache.entry import Entry, make_entry
-from lyra.cache.expiry import compute_expiry, has_gap, reusable_sections
+from lyra.cache.expiry import JITTER, compute_expiry, has_gap
 from lyra.cache.fetch_rate import FetchRate
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.memory_tier import MemoryTier
 from lyra.cache.redis_tier import SharedTier
-from lyra.cache.singleflight import Flight, Outcome, SingleFlight
+from lyra.cache.singleflight import Flight, FlightOutcome, SingleFlight
 from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
 from lyra.listening.fetch import ReadsSpotify, fetch_listening
 from lyra.listening.models import Listening
@@ -27,8 +27,8 @@ from lyra.tracing import current_context, start_span
 
 log = logging.getLogger(__name__)
 
-_WAITS = 3  # of one flight; each is for a whole fetch of another process that came to nothing
-MEMORY_TTL_S = 60.0  # with other processes around: a bound on what a lost notice can cost
+_WAITS = 3  # of one flight, each for a fetch of another process that failed
+MEMORY_TTL_S = 60.0  # with Redis: bounds what a lost invalidation can cost
 
 
 class Source(Protocol):
@@ -38,13 +38,13 @@ class Source(Protocol):
 
 
 class Loader:
-    """Starts flights and lands them on the shelf, unless a clear has fenced them meanwhile."""
+    """Starts flights and stores what they bring, unless a clear has fenced them meanwhile."""
 
     def __init__(
         self,
         settings: Settings,
         source: Source,
-        shelf: MemoryTier,
+        memory: MemoryTier,
         flights: SingleFlight,
         metrics: Metrics,
         *,
@@ -53,12 +53,12 @@ class Loader:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         shared: SharedTier | None,
-        turns: LoopThrottle,
+        throttle: LoopThrottle,
     ) -> None:
         self.settings = settings
         self.adopted = 0  # entries that came from other processes
         self._source = source
-        self._shelf = shelf
+        self._memory = memory
         self._flights = flights
         self._metrics = metrics
         self._keys = keys
@@ -69,10 +69,10 @@ class Loader:
         self._clock = clock
         self._wall_clock = wall_clock
         self._shared = shared
-        self._turns = turns
+        self._throttle = throttle
 
     def start(self, key: Key, token: Token, old: Entry | None) -> Flight:
-        """Begin the one flight of this key; `old` is what there is of the listener already.
+        """Start the one flight of this key; `old` is the entry that is held already.
 
         Raises:
             OverloadedError: as many flights are under way as there may be.
@@ -100,7 +100,7 @@ class Loader:
         """
         try:
             async with asyncio.timeout(self.settings.spotify_timeout_s):
-                await self._turns.admit()
+                await self._throttle.admit()
         except TimeoutError:
             raise OverloadedError(retry_after_s=1) from None
 
@@ -116,60 +116,66 @@ class Loader:
     async def _load_shared(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
-        """From the other processes if one of them has it or gets it, else from Spotify."""
-        found = await shared.find(flight.key, token)
-        if found is not None and (old is None or found.fetched_at > old.fetched_at):
-            if self._fresh(found):
-                return await self._adopt(flight, found)
-            old = found
+        """Return the entry of another process that has it or fetches it, else ask Spotify.
+
+        The lease lets one process at a time fetch a key.
+        """
+        cached = await shared.find(flight.key, token)
+        if cached is not None and (old is None or cached.fetched_at > old.fetched_at):
+            if self._is_fresh(cached):
+                return await self._adopt(flight, cached)
+            old = cached
         if not shared.reachable:
-            return await self._fetch(flight, old, token)  # asking it more would only cost time
+            return await self._fetch(flight, old, token)  # calling it more would only cost time
         until = asyncio.get_running_loop().time() + self.settings.spotify_timeout_s
-        lease = await shared.lead(flight.key, refresh=old is not None)
+        lease = await shared.acquire_lease(flight.key, refresh=old is not None)
         for _ in range(_WAITS):
-            if lease is not None or not shared.leads:
-                break  # where no lease is taken, nobody else leads either
-            standing, brought = await self._awaited(shared, flight, old, token, until)
-            if brought is not None:
-                return brought
+            if lease is not None or not shared.grants_leases:
+                break  # where Redis grants no leases, no other process holds one
+            standing, entry = await self._await_other_process(shared, flight, old, token, until)
+            if entry is not None:
+                return entry
             if standing != "vacant":
                 break  # nothing to wait for: Redis is away, or what has arrived is of no use here
-            lease = await shared.lead(flight.key, refresh=False)
+            lease = await shared.acquire_lease(flight.key, refresh=False)
         async with lease or nullcontext():
             return await self._fetch_and_publish(shared, flight, old, token)
 
-    async def _awaited(
+    async def _await_other_process(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token, until: float
     ) -> tuple[Standing, Entry | None]:
-        """Wait for another process's fetch: how things stand, and the answer if there is one."""
+        """Wait for another process's fetch; return how things stand, and the entry if there is one."""
         standing = await shared.wait(flight.key, until)
         if standing == "unknown":
             return standing, None
-        found = await shared.find(flight.key, token)
-        if found is not None and self._fresh(found):
-            return standing, await self._adopt(flight, found)
+        entry = await shared.find(flight.key, token)
+        if entry is not None and self._is_fresh(entry):
+            return standing, await self._adopt(flight, entry)
         if old is not None:
-            flight.outcome = Outcome("stale", "slow")
+            flight.outcome = FlightOutcome("stale", "slow")
         return standing, old
 
-    async def _adopt(self, flight: Flight, found: Entry) -> Entry:
+    async def _adopt(self, flight: Flight, entry: Entry) -> Entry:
         """Take over what another process has fetched."""
         self.adopted += 1
-        flight.outcome = Outcome("hit")
-        for section in found.listening().sections:
+        flight.outcome = FlightOutcome("hit")
+        for section in entry.listening().sections:
             flight.report(section)
-        await self._store(flight, found)
-        return found
+        await self._store(flight, entry)
+        return entry
 
     async def _fetch_and_publish(
         self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
     ) -> Entry:
-        """Ask Spotify, and keep the answer for all processes if Redis takes it."""
-        generation = await shared.generation(flight.key) if shared.leads else Generation()
+        """Ask Spotify, and publish the entry to all processes if Redis takes it.
+
+        The generation is the fencing token: a forget after it was read makes the publish fail.
+        """
+        generation = await shared.generation(flight.key) if shared.grants_leases else Generation()
         base = old
-        if generation.ticket and reusable_sections(old, self._clock(), self.settings):
-            # What is read after the generation has been forgotten by nobody before it, and what is
-            # kept of it is published only if nobody forgets it later.
+        if generation.ticket and _reusable_sections(old, self._clock(), self.settings):
+            # Read again, after the generation: a forget before the generation has deleted it, and
+            # a forget after the generation keeps this fetch from publishing.
             base = await shared.find(flight.key, token)
         flight.reader = self._source.reader(token)  # the fetch begins here, however long it waited
         try:
@@ -177,7 +183,7 @@ class Loader:
         except TryLaterError as failure:
             if old is None:
                 raise
-            flight.outcome = Outcome("stale", failure.code)
+            flight.outcome = FlightOutcome("stale", failure.code)
             return old
         if entry is not base and not flight.fenced:
             await self._share(shared, flight, entry, token, generation)
@@ -186,49 +192,49 @@ class Loader:
     async def _share(
         self, shared: SharedTier, flight: Flight, entry: Entry, token: Token, generation: Generation
     ) -> None:
-        """Keep what has landed for all processes; whatever breaks there, it has landed."""
+        """Publish a stored entry to all processes; no fault there undoes that it is stored."""
         try:
             fate = await shared.keep(flight.key, token, entry, generation)
         except Exception:
             log.exception("keeping a listener for all processes broke: this is a fault in Lyra")
             return
         if fate == "forgotten":  # by another process, whose notice may be on its way
-            self._shelf.entries.invalidate(flight.key)
+            self._memory.entries.invalidate(flight.key)
 
     async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
-        """Ask Spotify, and land the answer."""
-        began = self._clock()
-        held = reusable_sections(old, began, self.settings)
-        await token.confirm()  # whatever was waited for: nothing may come between this and reading
+        """Ask Spotify, and store what it answers."""
+        started = self._clock()
+        held = _reusable_sections(old, started, self.settings)
+        await token.confirm()  # last: nothing may come between this and reading
         try:
             listening = await fetch_listening(
                 flight.reader,
                 now=self._wall_clock(),
                 report=flight.report,
                 held=held,
-                turns=self._turns,
+                throttle=self._throttle,
             )
         except LyraError as failure:
             await self._note_failure(flight, failure)
             raise
-        self._metrics.fetch_seconds.observe(self._clock() - began)
-        if old is not None and held is None and has_gap(listening) and self._fresh(old):
-            # A renewal that lost a section which the entry still holds fresh is none.
-            await self._throttle(flight, "partial", passes=True)
+        self._metrics.fetch_seconds.observe(self._clock() - started)
+        if old is not None and held is None and has_gap(listening) and self._is_fresh(old):
+            # A renewal that lost a section is worse than the entry, which is fresh and has it.
+            await self._back_off(flight, "partial", transient=True)
             return old
         fetched_at = old.fetched_at if held and old else self._clock()
         seen_at = self._clock()
         if not token.renewed:
-            seen_at = await self._shelf.seen_at(flight.key, old)
-        await self._turns.slice()
-        entry = self._entry(listening, fetched_at, seen_at, token)
+            seen_at = await self._memory.seen_at(flight.key, old)
+        await self._throttle.slice()
+        entry = self._make_entry(listening, fetched_at, seen_at, token)
         await self._store(flight, entry)
         return entry
 
-    def _fresh(self, entry: Entry) -> bool:
+    def _is_fresh(self, entry: Entry) -> bool:
         return self._clock() < entry.expires_at
 
-    def _entry(
+    def _make_entry(
         self, listening: Listening, fetched_at: float, seen_at: float, token: Token
     ) -> Entry:
         life = compute_expiry(
@@ -243,26 +249,38 @@ class Loader:
         return make_entry(listening, level=self.settings.llm_context, life=life)
 
     async def _store(self, flight: Flight, entry: Entry) -> None:
-        """Keep the entry unless a clear came in between, and let no newcomer join any more.
+        """Store the entry unless a clear came in between, and let no look-up join any more.
 
-        Nothing here yields to the loop, so no newcomer can see neither entry nor flight.
+        Nothing here yields to the loop, so every look-up sees the flight or the entry.
         """
         if entry.account:
             self._rate.learn(flight.key, self._keys.account(entry.account))
         if not flight.fenced:
             longest_s = inf if self._shared is None else MEMORY_TTL_S
-            await self._shelf.put(flight.key, entry, longest_s=longest_s)
+            await self._memory.put(flight.key, entry, longest_s=longest_s)
         self._flights.unregister(flight)
 
     async def _note_failure(self, flight: Flight, failure: LyraError) -> None:
         if isinstance(failure, SpotifyTokenRejectedError):
             if not flight.fenced:
-                await self._shelf.reject(flight.key)
+                await self._memory.reject(flight.key)
             self._flights.unregister(flight)
         else:
-            await self._throttle(flight, failure.code, passes=isinstance(failure, TryLaterError))
+            await self._back_off(flight, failure.code, transient=isinstance(failure, TryLaterError))
 
-    async def _throttle(self, flight: Flight, reason: str, *, passes: bool) -> None:
+    async def _back_off(self, flight: Flight, reason: str, *, transient: bool) -> None:
         if not flight.fenced:
-            await self._shelf.throttle(flight.key, reason, passes=passes)
+            await self._memory.back_off(flight.key, reason, transient=transient)
         self._flights.unregister(flight)
+
+
+def _reusable_sections(held: Entry | None, now: float, settings: Settings) -> Listening | None:
+    """Return the data of which only the gaps have to be fetched again; None where all has to be."""
+    if held is None:
+        return None
+    # The gap may take a whole fetch to fill, and what is kept must not expire meanwhile.
+    stops_at = held.fetched_at + settings.cache_ttl_s * (1 - JITTER)
+    if now + settings.spotify_timeout_s >= stops_at:
+        return None
+    listening = held.listening()
+    return listening if has_gap(listening) else None

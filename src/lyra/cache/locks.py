@@ -1,4 +1,4 @@
-"""A lock per key that exists only while somebody holds or awaits it."""
+"""A lock per key that exists only while it is held or awaited."""
 
 import asyncio
 from collections.abc import AsyncIterator

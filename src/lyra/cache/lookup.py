@@ -1,4 +1,4 @@
-"""One caller's look-up: an entry at hand, a flight to wait for, or both."""
+"""The result of one caller's look-up: a cached entry, a flight to wait for, or both."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -14,10 +14,11 @@ State = Literal["hit", "joined", "miss", "stale"]
 
 
 class Lookup:
-    """What one caller gets to see of a listener.
+    """One caller's view of a listener that is cached or being fetched.
 
     With `old` data at hand and a flight under way, the flight is waited for no longer than
-    `patience_s`; if it is slower or fails for a reason that may pass, the old data is the answer.
+    `refresh_wait_s`; if it is slower (stale-while-revalidate) or fails for a reason that may pass
+    (stale-if-error), the old data is the answer.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Lookup:
         entry: Entry | None = None,
         flight: Flight | None = None,
         old: Entry | None = None,
-        patience_s: float = 0.5,
+        refresh_wait_s: float = 0.5,
         reason: str | None = None,
         stale: Callable[[], None] | None = None,
     ) -> None:
@@ -37,11 +38,11 @@ class Lookup:
         self.reason = reason
         self._clock = clock
         self._asked_at = asked_at
-        self._found_at = clock() if entry else None
+        self._answered_at = clock() if entry else None
         self._entry = entry
         self._flight = flight
         self._old = old
-        self._patience_s = patience_s
+        self._refresh_wait_s = refresh_wait_s
         self._count_stale = stale
 
     @property
@@ -51,45 +52,45 @@ class Lookup:
 
     @property
     def done(self) -> bool:
-        """Whether `entry` answers or fails without waiting."""
+        """Whether `entry` returns or fails without waiting."""
         return self._entry is not None or self._flight is None or self._flight.ended
 
     async def entry(self) -> Entry:
-        """The listener, waited for if need be.
+        """Return the listener, after waiting for the flight if need be.
 
         Raises:
             LyraError: the fetch failed, and there is no old data that may stand in for it.
         """
         if self._entry is None and self._flight is not None:
             await self._wait(self._flight)
-        assert self._entry is not None  # noqa: S101 - a visit has an entry or a flight
+        assert self._entry is not None  # noqa: S101 - a look-up has an entry or a flight
         return self._entry
 
     @contextmanager
-    def on_fetched(self, tell: Callable[[Entry], None]) -> Iterator[None]:
-        """Within the block, `tell` gets what the fetch brings before anybody awakes to it."""
+    def on_fetched(self, act: Callable[[Entry], None]) -> Iterator[None]:
+        """Within the block, call `act` with what the fetch brings, before any waiter wakes up."""
         flight = self._flight
 
-        def landed(task: asyncio.Task[Entry]) -> None:
+        def on_done(task: asyncio.Task[Entry]) -> None:
             if flight is not None and not task.cancelled() and task.exception() is None:
                 self._take(flight, task.result())
-                tell(task.result())
+                act(task.result())
 
         if flight is None or self._old is not None:  # old data may answer sooner
             yield
             return
-        flight.task.add_done_callback(landed)
+        flight.task.add_done_callback(on_done)
         try:
             yield
         finally:
-            flight.task.remove_done_callback(landed)
+            flight.task.remove_done_callback(on_done)
 
     async def _wait(self, flight: Flight) -> None:
         if self._old is None:
             self._take(flight, await flight.entry())
             return
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._refresh_wait_s):
                 entry = await flight.entry()
         except TimeoutError:
             self._take_old(self._old, "slow")
@@ -103,18 +104,18 @@ class Lookup:
     def _take(self, flight: Flight, entry: Entry) -> None:
         if flight.outcome is not None:
             self.state, self.reason = flight.outcome
-        self._entry, self._found_at = entry, self._clock()
+        self._entry, self._answered_at = entry, self._clock()
 
     def _take_old(self, entry: Entry, reason: str) -> None:
         self.state, self.reason = "stale", reason
-        self._entry, self._found_at = entry, self._clock()
+        self._entry, self._answered_at = entry, self._clock()
         if self._count_stale is not None:
             self._count_stale()
 
     async def sections(self) -> AsyncGenerator[Section, None]:
-        """How each of the five calls went, as they end; all at once when old data is at hand.
+        """Yield how each of the five calls went, as they end; all at once when old data is at hand.
 
-        Ends early when the fetch fails; `entry` tells why.
+        End early when the fetch fails; `entry` raises the reason.
         """
         if self._flight is not None and self._old is None:
             async with aclosing(self._flight.sections()) as arriving:
@@ -136,17 +137,17 @@ class Lookup:
                     return
 
     def describe(self) -> dict[str, Any]:
-        """The `cache` object of the answers, as far as it is known now."""
-        told: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
+        """Return the `cache` object of the responses, as far as it is known now."""
+        fields: dict[str, Any] = {"state": self.state, "spotify_calls": self._calls()}
         if self.reason is not None:
-            told["reason"] = self.reason
+            fields["reason"] = self.reason
         if self._entry is not None:
-            told["age_s"], told["expires_in_s"] = self._entry.ages(self._clock())
-        return told
+            fields["age_s"], fields["expires_in_s"] = self._entry.ages(self._clock())
+        return fields
 
     def lookup_ms(self) -> float:
-        """Milliseconds from the question to the entry, or until now while there is none."""
-        until = self._clock() if self._found_at is None else self._found_at
+        """Return the milliseconds from the look-up to the entry, or until now while there is none."""
+        until = self._clock() if self._answered_at is None else self._answered_at
         return round((until - self._asked_at) * 1000, 3)
 
     def _calls(self) -> int:

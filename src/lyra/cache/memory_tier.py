@@ -1,4 +1,4 @@
-"""What one process holds in memory: entries, and marks about tokens. Every table is bounded."""
+"""The memory tier (L1): entries, negative cache and back-off of one process, all bounded."""
 
 import logging
 from collections.abc import Callable
@@ -14,18 +14,18 @@ log = logging.getLogger(__name__)
 
 REJECTED_TTL_S = 30.0
 REJECTED_ENTRIES = 1024
-THROTTLE_S = 30.0  # after a failure, old data is used this long before Spotify is asked again
+BACKOFF_S = 30.0  # after a failure, old data is used so long before Spotify is asked again
 
 
 class Backoff(NamedTuple):
-    """Why Spotify is not asked again just now, and whether old data may stand in for that."""
+    """Why Spotify is not asked again just now, and whether old data may stand in meanwhile."""
 
     reason: str
     transient: bool
 
 
 class MemoryTier:
-    """Entries by key, tokens rejected lately, failures lately, and when a token first came."""
+    """Entries, tokens rejected lately (negative cache), back-offs, and when a token was first seen."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -35,26 +35,26 @@ class MemoryTier:
             weigh=Entry.weight,
             clock=clock,
         )
-        self.negative = self._marks(REJECTED_ENTRIES)
-        self.backoff = self._marks(settings.cache_max_entries)
-        self.first_seen = self._marks(settings.cache_max_entries)
+        self.negative = self._make_store(REJECTED_ENTRIES)
+        self.backoff = self._make_store(settings.cache_max_entries)
+        self.first_seen = self._make_store(settings.cache_max_entries)
         self._stores = (self.entries, self.negative, self.backoff, self.first_seen)
         self.faults = 0
 
-    def _marks(self, entries: int) -> BoundedMemoryCache:
+    def _make_store(self, entries: int) -> BoundedMemoryCache:
         return BoundedMemoryCache(
             max_entries=entries, max_weight=entries, weigh=lambda _: 1, clock=self._clock
         )
 
     def look_up(self, key: Key) -> Entry | None:
-        """The entry, fresh or stale. A fault of the store is a counted miss."""
+        """Return the entry, fresh or stale. A fault of the store is a counted miss."""
         try:
-            found: Entry | None = self.entries.peek(key)
+            entry: Entry | None = self.entries.peek(key)
         except Exception:
             self.faults += 1
             log.exception("the cache failed to read; fetching instead")
             return None
-        return found
+        return entry
 
     async def put(self, key: Key, entry: Entry, *, longest_s: float) -> None:
         """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits."""
@@ -70,13 +70,13 @@ class MemoryTier:
             log.exception("the cache failed to keep a listener; answering all the same")
 
     async def seen_at(self, key: Key, old: Entry | None) -> float:
-        """When this token was first accepted, as far as anything here remembers; else now."""
+        """Return when this token was first accepted, as far as is remembered here; else now."""
         marked: float | None = await self.first_seen.get(key)
         known = self._clock() if marked is None else marked
         return known if old is None else min(known, old.token_seen_at)
 
     def knows(self, key: Key) -> bool:
-        """Whether this process holds this listener, or has, within the life of the token."""
+        """Return whether this process holds this listener, or did within the life of the token."""
         return self.look_up(key) is not None or self.first_seen.peek(key) is not None
 
     async def reject(self, key: Key) -> None:
@@ -84,9 +84,9 @@ class MemoryTier:
         self.entries.invalidate(key)
         await self.negative.set(key, value=True, ttl=REJECTED_TTL_S)
 
-    async def throttle(self, key: Key, reason: str, *, passes: bool) -> None:
-        """Let nobody ask in vain for a while, as long as there is old data."""
-        await self.backoff.set(key, Backoff(reason, passes), ttl=THROTTLE_S)
+    async def back_off(self, key: Key, reason: str, *, transient: bool) -> None:
+        """Do not ask Spotify for a while, as long as there is old data (back-off)."""
+        await self.backoff.set(key, Backoff(reason, transient), ttl=BACKOFF_S)
 
     def forget(self, key: str | None) -> None:
         """Forget one key, or all, at once."""

@@ -1,8 +1,8 @@
-"""The second tier: what the processes of one service keep together, each value sealed.
+"""The Redis tier (L2): entries that the processes of one service share, each value sealed.
 
-A value is an entry with the moments of its life on the wall clock, since every process counts its
-own seconds. What the model is told is made anew where another process's settings allow it more or
-less than this one's.
+A value is an entry with the moments of its life on the wall clock, since every process has a
+monotonic clock of its own. The model's context is made anew where this process's settings allow
+more or less of it than those of the process that wrote the value.
 """
 
 import logging
@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from lyra.cache.entry import ContextLevel, Entry, Life, make_entry, unpack
+from lyra.cache.entry import ContextLevel, Entry, make_entry, unpack
+from lyra.cache.expiry import Life
 from lyra.cache.keys import Key
 from lyra.redis.invalidation import Invalidate, Replaced
 from lyra.redis.lease import Lease
@@ -57,18 +58,18 @@ class SharedTier:
         return self._shared.reachable
 
     @property
-    def leads(self) -> bool:
+    def grants_leases(self) -> bool:
         """Whether Redis takes leases."""
-        return self._shared.leads
+        return self._shared.grants_leases
 
     def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
         """See SharedListeners.on_invalidate."""
         self._shared.on_invalidate(invalidate, replaced=replaced)
 
     async def find(self, key: Key, token: Token) -> Entry | None:
-        """What is kept for this token, fresh or stale.
+        """Return the entry for this token, fresh or stale.
 
-        What cannot be understood is deleted, and so is what was forgotten and has been put back.
+        Delete a value that cannot be read, and one that was forgotten and has been put back.
         """
         held = await self._shared.read(key)
         if held is None:
@@ -76,24 +77,24 @@ class SharedTier:
         plain = open_sealed(self._secret, token.identity, key, held.blob)
         try:
             stored = msgspec.msgpack.decode(plain or b"", type=_Stored)
-            if not self._put_back(key, held, stored):
-                return self._restored(stored, held.ttl_ms / 1000)
+            if not self._was_forgotten(key, held, stored):
+                return self._restore(stored, held.ttl_ms / 1000)
         except ValueError:
             log.debug("a value in Redis cannot be understood")
         await self._shared.discard(key)
         return None
 
-    def _put_back(self, key: Key, held: Held, stored: _Stored) -> bool:
+    def _was_forgotten(self, key: Key, held: Held, stored: _Stored) -> bool:
         return stored.epoch != held.epoch or self._shared.was_forgotten(key, stored.moment)
 
-    def _restored(self, stored: _Stored, left_s: float) -> Entry | None:
-        """The entry, in this process's seconds; None if its life is over.
+    def _restore(self, stored: _Stored, remaining_s: float) -> Entry | None:
+        """Return the entry by this process's clock; None if its life is over.
 
-        Two wall clocks may differ, so Redis' count of what is left bounds the life too. The wall
-        clock alone keeps out a value that somebody puts back when its life is over.
+        Two wall clocks may differ, so the time that Redis still keeps it bounds its life too. The
+        wall clock keeps out a value that is put back after its life.
         """
         ahead = self._wall_clock() - self._clock()
-        ahead = max(ahead, stored.life.stale_until - (self._clock() + left_s))
+        ahead = max(ahead, stored.life.stale_until - (self._clock() + remaining_s))
         life = Life(*(moment - ahead for moment in stored.life))
         if life.stale_until <= self._clock():
             return None
@@ -128,11 +129,11 @@ class SharedTier:
         return await self._shared.publish(key, sealed, ttl_ms, generation)
 
     async def generation(self, key: Key) -> Generation:
-        """To be read before a fetch; see SharedListeners.generation."""
+        """Return the fencing token, before a fetch; see SharedListeners.generation."""
         return await self._shared.generation(key)
 
-    async def lead(self, key: Key, *, refresh: bool) -> Lease | None:
-        """The right to fetch; see SharedListeners.lead."""
+    async def acquire_lease(self, key: Key, *, refresh: bool) -> Lease | None:
+        """Return the lease on fetching; see SharedListeners.acquire_lease."""
         return await self._shared.acquire_lease(key, refresh=refresh)
 
     async def wait(self, key: Key, until: float) -> Standing:

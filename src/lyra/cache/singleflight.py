@@ -1,13 +1,13 @@
-"""One fetch per key, however many ask and whoever leaves.
+"""Single flight (request coalescing): one fetch per key, however many callers come and go.
 
 Invariants, hunted by tests/cache/test_singleflight.py:
 - at most one flight per key is in the table; a flight leaves it in the loop step that publishes;
 - a flight belongs to no caller: any number of them may be cancelled, it goes on and is kept;
-- a flight that a clear has fenced may answer those who wait, but publishes nothing;
-- one that reads with a log-in's token is ended by the clear, which may be a sign-out;
+- a flight that a clear has fenced may answer its waiters, but publishes nothing;
+- a flight that reads with a log-in's token is ended by the clear, which may be a sign-out;
 - a flight that ends removes itself only, never the one that came after a clear;
-- of one key no more than a tenth of the places (or _LEAST_FENCED) run on after their clears:
-  whoever forgets and loads in turn does not take the others'.
+- of one key no more than a tenth of all flights (or _MIN_FENCED) run on after their clears: a
+  caller that forgets and loads in turn does not use up the flights of the others.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from lyra.listening.models import Section
 
 log = logging.getLogger(__name__)
 
-_LEAST_FENCED = 4
+_MIN_FENCED = 4
 
 Fetch = Callable[["Flight"], Coroutine[Any, Any, Entry]]
 
 
-class Outcome(NamedTuple):
-    """What a flight turned out to bring, where that is not what Spotify said just now."""
+class FlightOutcome(NamedTuple):
+    """Where a flight's entry came from, if it is not what Spotify answered just now."""
 
     state: Literal["hit", "stale"]
     reason: str | None = None
@@ -45,14 +45,14 @@ class Flight:
         self.reader = reader
         self.fenced = False
         self.withdrawable = withdrawable
-        self.withdrawn = False  # ended, since nothing more may be read for this listener
-        self.outcome: Outcome | None = None
+        self.withdrawn = False  # cancelled, since nothing more may be read for this listener
+        self.outcome: FlightOutcome | None = None
         self._sections: list[Section] = []
         self._changed = asyncio.Event()
-        self.task: asyncio.Task[Entry]  # set by `start`, before anybody can see the flight
+        self.task: asyncio.Task[Entry]  # set by `start`, before any caller can see the flight
 
     def report(self, section: Section) -> None:
-        """Tell everybody who follows that one of the five calls has ended."""
+        """Pass on to all waiters that one of the five calls has ended."""
         self._sections.append(section)
         self.notify()
 
@@ -65,14 +65,14 @@ class Flight:
         return self.task.done()
 
     def fence(self, *, withdraw: bool) -> None:
-        """Let it publish nothing; `withdraw`: nor read any more, if its token is a log-in's."""
+        """Keep it from publishing; `withdraw`: cancel it too, if its token is a log-in's."""
         self.fenced = True
         if withdraw and self.withdrawable:
             self.withdrawn = True
             self.task.cancel()
 
     async def sections(self) -> AsyncGenerator[Section, None]:
-        """The sections in the order in which they arrive, those before now at once."""
+        """Yield the sections in the order in which they arrive, earlier ones at once."""
         seen = 0
         while True:
             while seen < len(self._sections):
@@ -83,7 +83,7 @@ class Flight:
             await self._changed.wait()
 
     async def entry(self) -> Entry:
-        """What the fetch brings. A caller who is cancelled here cancels nothing.
+        """Return what the fetch brings. A caller that is cancelled here does not cancel the fetch.
 
         Raises:
             LyraError: the fetch failed, each waiter with an exception of its own; or it was
@@ -100,12 +100,12 @@ class Flight:
                 raise DrainingError(retry_after_s=1) from None
             raise
 
-    def start(self, fetch: Fetch, landed: Callable[["Flight"], None]) -> None:
-        # A context of its own: the first caller's request id is not everybody's.
+    def start(self, fetch: Fetch, on_done: Callable[["Flight"], None]) -> None:
+        # A context of its own: the fetch must not log under the first caller's request id.
         self.task = asyncio.get_running_loop().create_task(
             fetch(self), context=contextvars.Context()
         )
-        self.task.add_done_callback(lambda _: landed(self))
+        self.task.add_done_callback(lambda _: on_done(self))
 
 
 class SingleFlight:
@@ -113,9 +113,9 @@ class SingleFlight:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._most_fenced = max(_LEAST_FENCED, limit // 10)
+        self._max_fenced = max(_MIN_FENCED, limit // 10)
         self._current: dict[Key, Flight] = {}
-        self._running: set[Flight] = set()  # the fenced ones too: asyncio's own hold is weak
+        self._running: set[Flight] = set()  # the fenced ones too: asyncio holds tasks weakly
         self._fenced: Counter[Key] = Counter()  # how many of `_running`, by key
         self._closed = False
 
@@ -123,13 +123,13 @@ class SingleFlight:
         return len(self._running)
 
     def current(self, key: Key) -> Flight | None:
-        """The flight that a newcomer may join."""
+        """Return the flight that a new caller may join."""
         return self._current.get(key)
 
     def start(
         self, key: Key, reader: ReadsSpotify, fetch: Fetch, *, withdrawable: bool = False
     ) -> Flight:
-        """Begin the one flight of this key; `withdrawable`: a clear of the key ends it.
+        """Start the one flight of this key; `withdrawable`: a clear of the key ends it.
 
         Raises:
             OverloadedError: `limit` fetches are running, or too many of this key that were fenced.
@@ -137,7 +137,7 @@ class SingleFlight:
         """
         if self._closed:
             raise DrainingError(retry_after_s=1)
-        if len(self._running) >= self._limit or self._fenced[key] >= self._most_fenced:
+        if len(self._running) >= self._limit or self._fenced[key] >= self._max_fenced:
             raise OverloadedError(retry_after_s=1)
         flight = Flight(key, reader, withdrawable=withdrawable)
         self._current[key] = flight
@@ -146,7 +146,7 @@ class SingleFlight:
         return flight
 
     def unregister(self, flight: Flight) -> None:
-        """Let no newcomer join this flight any more; a newer one under its key stays."""
+        """Let no caller join this flight any more; a newer one under its key stays."""
         if self._current.get(flight.key) is flight:
             del self._current[flight.key]
 
@@ -169,7 +169,7 @@ class SingleFlight:
         await self.close()
 
     async def close(self) -> None:
-        """End every flight for good; those who wait are told that the server is shutting down."""
+        """End every flight for good; its waiters get DrainingError."""
         self._closed = True
         running = [flight.task for flight in self._running]
         for task in running:

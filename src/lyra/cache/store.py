@@ -1,10 +1,10 @@
-"""A bounded memory store on aiocache's memory backend: the one door to aiocache.
+"""A bounded memory store on aiocache's memory backend: the one module that knows aiocache.
 
 The stock backend (0.12.3) has no bound, checks expiry only by a timer per key, and leaves those
 timers armed on `clear`, so that they later delete newer values. Here there are no timers: expiry
-is checked on every read, `sweep` removes what nobody reads, and both bounds evict who came first,
-unless they were used since: then they get a second chance, behind all others. `timeout=None` keeps
-every operation free of a task switch, also on Python 3.11.
+is checked on every read, `sweep` removes what is not read, and both bounds evict by CLOCK (second
+chance): the oldest entry goes, unless it was used since; then it moves behind all others.
+`timeout=None` keeps every operation free of a task switch, also on Python 3.11.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import msgspec
 from aiocache import SimpleMemoryCache
 
 _SWEEP_SLICE = 1000
-_CHANCES = 64  # given for one that goes, so that nobody waits while a million are looked at
+_MAX_PROBES = 64  # for one victim, so that no caller waits while a million are looked at
 
 
 class _Held(msgspec.Struct, gc=False):  # values never hold their own cache
@@ -53,18 +53,18 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         return len(self._held)
 
     def peek(self, key: str) -> Any:
-        """What `get` gives, without the four coroutines that aiocache wraps around it."""
-        held = self._live(key)
+        """Return what `get` does, without the four coroutines that aiocache wraps around it."""
+        held = self._get_live(key)
         if held is None:
             return None
-        # A mark where one reads anyway. Moving it in a list would touch three more of a million.
+        # CLOCK's mark, in memory that is read anyway: an LRU list would touch three more places.
         held.used = True
         return held.value
 
     def items(self) -> list[tuple[str, Any]]:
-        """Keys and values that have not expired, in the order in which their turn to go comes.
+        """Return the keys and values that have not expired, next victim first.
 
-        Reading them here does not count as use.
+        This does not count as use.
         """
         now = self._clock()
         return [(key, held.value) for key, held in self._held.items() if held.expires_at > now]
@@ -79,16 +79,16 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             self._drop(key, "cleared")
 
     async def sweep(self) -> int:
-        """Remove what has expired; how many. Yields to the loop after every slice."""
+        """Remove what has expired and return how many; yield to the loop after every slice."""
         before = self.evictions["expired"]
         keys = list(self._held)
         for start in range(0, len(keys), _SWEEP_SLICE):
             for key in keys[start : start + _SWEEP_SLICE]:
-                self._live(key)
+                self._get_live(key)
             await asyncio.sleep(0)
         return self.evictions["expired"] - before
 
-    def _live(self, key: str) -> _Held | None:
+    def _get_live(self, key: str) -> _Held | None:
         held = self._held.get(key)
         if held is not None and held.expires_at <= self._clock():
             self._drop(key, "expired")
@@ -101,7 +101,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             self.evictions[cause] += 1
 
     def _put(self, key: str, value: Any, ttl: float | None) -> bool:
-        """Hold the value unless it alone is over the bound; then nobody else is evicted for it."""
+        """Hold the value unless it alone is over the bound; then nothing is evicted for it."""
         if key in self._held:
             self._drop(key)
         weight = self._weigh(value)
@@ -122,7 +122,7 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
             self._drop(self._pick_victim(), "bytes")
 
     def _pick_victim(self) -> str:
-        for _ in range(_CHANCES):
+        for _ in range(_MAX_PROBES):
             key, held = next(iter(self._held.items()))
             if not held.used:
                 break
@@ -156,26 +156,26 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         return self._put(key, value, ttl)
 
     async def _add(self, key: str, value: Any, ttl: float | None = None, _conn: Any = None) -> bool:
-        if self._live(key) is not None:
+        if self._get_live(key) is not None:
             raise ValueError("the key is taken: use set to replace the value")
         return self._put(key, value, ttl)
 
     async def _exists(self, key: str, _conn: Any = None) -> bool:
-        return self._live(key) is not None
+        return self._get_live(key) is not None
 
     async def _expire(self, key: str, ttl: float | None, _conn: Any = None) -> bool:
-        held = self._live(key)
+        held = self._get_live(key)
         return held is not None and self._put(key, held.value, ttl or None)
 
     async def _increment(self, key: str, delta: int, _conn: Any = None) -> int:
-        held = self._live(key)
+        held = self._get_live(key)
         total = delta + (int(held.value) if held else 0)
         remaining = held.expires_at - self._clock() if held else float("inf")
         self._put(key, total, remaining)
         return total
 
     async def _delete(self, key: str, _conn: Any = None) -> int:
-        if self._live(key) is None:
+        if self._get_live(key) is None:
             return 0
         self._drop(key, "cleared")
         return 1

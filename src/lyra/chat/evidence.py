@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lyra.chat.mentions import Mentions
 from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
-from lyra.listening.sanitize import shortened
+from lyra.listening.sanitize import shorten
 
 MOST = 6
 _NAME = 80
@@ -44,7 +44,7 @@ def _about_track(listening: Listening, track: Track) -> Iterator[str]:
 
 def _about_artist(listening: Listening, artist: Artist) -> Iterator[str]:
     uris = [each.uri for each in listening.top_artists]
-    name = shortened(artist.name, _NAME)
+    name = shorten(artist.name, _NAME)
     if artist.uri in uris:
         yield f"{name} is number {uris.index(artist.uri) + 1} of your {len(uris)} top artists."
     plays = listening.recently_played
@@ -72,7 +72,7 @@ def _in_general(listening: Listening) -> Iterator[str]:
 
 
 def _quoted(name: str) -> str:
-    return f"\u201c{shortened(name, _NAME)}\u201d"
+    return f"\u201c{shorten(name, _NAME)}\u201d"
 
 
 def _times(count: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from lyra.chat.name_search import SPACED, Effort, NameSearch
 from lyra.chat.parts import TrackCard
 from lyra.listening.models import Artist, Listening, Playlist, Track
-from lyra.listening.sanitize import composed
+from lyra.listening.sanitize import compose
 
 MOST = 12
 _LONGEST = 300  # letters; Spotify's names are cut there when they are read
@@ -157,7 +157,7 @@ def _plain(text: str) -> str:
     """The text without accents and joiners, with one kind of apostrophe and of space."""
     if text.isascii():
         return text
-    text = composed(text)
+    text = compose(text)
     for joiner in _JOINERS:
         text = text.replace(joiner, "")
     return text.translate(_PLAIN) if _STRANGE.search(text) else text

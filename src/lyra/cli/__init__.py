@@ -7,7 +7,7 @@ This file parses the arguments and imports only what the command needs. Begin wi
     supervisor.py   several processes on one socket (`--workers`): worker.py, inbox.py, reload.py
     chat.py         the conversation in a terminal: client.py speaks HTTP, rendering.py draws
     doctor.py       checks.py looks at what a start would need, and says what to do
-    environment.py  the only file that reads environment variables and `.env`
+    environment.py  the only reader of environment variables and, with env_file.py, of `.env`
     logs.py         the log: written in the background, secrets redacted (redact.py)
 """
 
@@ -16,14 +16,16 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from lyra import __version__
+from lyra.cli.console import complain
 from lyra.cli.environment import (
+    naming_lines,
     process_variables,
     read_variables,
     startup_warnings,
@@ -36,6 +38,8 @@ BAD_SETTING = 2
 _BROKEN_PIPE = 141  # as a shell tells of a program that SIGPIPE has ended
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
+_PORTS = 65_535
+_FEW_DIGITS = 11  # Python refuses to read thousands of them
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             code = _run(_build_parser().parse_args(argv))
         except SettingError as wrong:
-            print(f"lyra: {wrong}", file=sys.stderr)
+            complain(str(wrong))
             code = BAD_SETTING
         finally:
             if sys.stdout is not None:
@@ -64,7 +68,7 @@ def _exit_code_without_output(failure: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if failure.errno == errno.EPIPE:
         return _BROKEN_PIPE
-    print(f"lyra: the output cannot be written ({failure.strerror}).", file=sys.stderr)
+    complain(f"the output cannot be written ({failure.strerror}).")
     return 1
 
 
@@ -102,13 +106,14 @@ def _serve(args: argparse.Namespace) -> int:
     # A supervisor hands its workers what it has read: all of one roll have the same settings.
     worker = args.command == "serve" and args.lifeline is not None
     environ = (process_variables if worker else read_variables)(host=args.host, port=args.port)
-    settings = Settings.from_environ(environ)
-    if args.command == "serve":
-        advice = () if worker else startup_warnings(environ)
-        return commands.serve(settings, listen_fd=args.fd, lifeline=args.lifeline, warnings=advice)
-    return {"demo": commands.demo, "run": commands.run}[args.command](
-        settings, startup_warnings(environ)
-    )
+    advice = () if worker else startup_warnings(environ)
+    with naming_lines(environ):
+        settings = Settings.from_environ(environ)
+        if args.command == "serve":
+            return commands.serve(
+                settings, listen_fd=args.fd, lifeline=args.lifeline, warnings=advice
+            )
+        return {"demo": commands.demo, "run": commands.run}[args.command](settings, advice)
 
 
 def _import_aiocache() -> None:
@@ -123,9 +128,12 @@ def _import_aiocache() -> None:
         del modules["redis"]
 
 
-def _supervise(read: Callable[[], dict[str, str]]) -> int | None:
+def _supervise(read: Callable[[], Mapping[str, str]]) -> int | None:
     """Run the supervisor and return its exit code, or return None if one process is enough."""
-    if Settings.from_environ(read()).workers == 1:
+    environ = read()
+    with naming_lines(environ):
+        settings = Settings.from_environ(environ)
+    if settings.workers == 1:
         return None
     from lyra.cli.supervisor import supervise  # noqa: PLC0415
 
@@ -166,7 +174,10 @@ def _add_serve_options(serve: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes that share the port (LYRA_WORKERS)"
     )
     serve.add_argument(
-        "--fd", type=int, metavar="FD", help="serve on this inherited, listening TCP socket"
+        "--fd",
+        type=_parse_descriptor,
+        metavar="FD",
+        help="serve on this inherited, listening TCP socket",
     )
     # The supervisor's own: a pipe that closes when it is gone.
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
@@ -217,20 +228,38 @@ def _add_chat_options(chat: argparse.ArgumentParser) -> None:
 
 def _add_sandbox_options(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    sandbox.add_argument("--port", type=int, default=8090)
+    sandbox.add_argument("--port", type=_parse_port, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
 
 
+def _parse_descriptor(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS):
+        raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
+    return int(text)
+
+
+def _parse_port(text: str) -> int:
+    # The machine would take what is above as another port, without a word.
+    if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and int(text) <= _PORTS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {_PORTS}")
+    return int(text)
+
+
 def _parse_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+    if not (
+        text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and 0 < int(text) < 2**31
+    ):
         raise argparse.ArgumentTypeError("expected a whole number above 0")
     return int(text)
 
 
 def _parse_seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= _LONGEST_WAIT_S:
         raise argparse.ArgumentTypeError(f"expected more than 0, at most {_LONGEST_WAIT_S}")
     return seconds

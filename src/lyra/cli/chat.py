@@ -22,6 +22,7 @@ from lyra.cli.client import (
     open_client,
     strip_controls,
 )
+from lyra.cli.console import complain
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.environment import spotify_token
 from lyra.cli.rendering import MarkdownRenderer, PlainRenderer, Renderer
@@ -55,12 +56,12 @@ def chat(url: str, token: str | None) -> int:
             finally:
                 runner.run(stack.aclose())
     except UnreachableError as failure:
-        _print_error(f"{failure} `make run` starts a Lyra on port 8080; --url names another.")
+        complain(f"{failure} `make run` starts a Lyra on port 8080; --url names another.")
     except _ArgumentError as failure:
-        _print_error(str(failure))
+        complain(str(failure))
         return _BAD_ARGUMENT
     except ChatError as failure:
-        _print_error(str(failure))
+        complain(str(failure))
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 1
@@ -73,7 +74,7 @@ def _check_url(url: str) -> str:
     except ValueError:
         raise _ArgumentError("--url: expected http://<host>:<port> or https://<host>.") from None
     if url.startswith("http:") and not _is_loopback(host):
-        _print_error("this address is not encrypted: the token can be read on its way.")
+        complain("this address is not encrypted: the token can be read on its way.")
     return url
 
 
@@ -168,7 +169,7 @@ class _Conversation:
                 problem = str(failure)
         if problem:
             self._failed = True
-            _print_error(problem)
+            complain(problem)
         return not problem
 
     async def _stream_answer(self, question: str, renderer: Renderer) -> None:
@@ -225,7 +226,3 @@ def _prepare_input(*, interactive: bool) -> None:
     if interactive:
         with contextlib.suppress(ImportError):  # absent on Windows
             import readline  # noqa: F401, PLC0415 - importing it makes lines editable
-
-
-def _print_error(message: str) -> None:
-    print(f"lyra: {message}", file=sys.stderr, flush=True)

@@ -20,20 +20,18 @@ from yarl import URL
 
 from lyra.chat.model.proxies import proxy_to
 from lyra.cli.address import reachable_address
-from lyra.cli.environment import startup_warnings
+from lyra.cli.environment import startup_warnings, with_line, without
 from lyra.cli.redis_greeting import why_unfit
 from lyra.extras import how_to_install
 from lyra.redis.url import Address, parse_address
 from lyra.settings import ANTHROPIC_URL, SettingError, Settings, format_address
+from lyra.spotify.endpoints import CALLS_PER_FETCH
 
 CLOCK_TOLERANCE_S = 60
 _NETWORK = "check the network and the address"
 _OTHER_PORT = "set another LYRA_HOST or LYRA_PORT"
 _NEEDS_TOKEN = 401
-CALLS_PER_FETCH = 5
 _SPOTIFY_CLIENT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_VARIABLE = re.compile(r"LYRA_\w+", re.ASCII)
-_ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -59,10 +57,9 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
         try:
             settings = Settings.from_environ(remaining)
         except SettingError as wrong:
-            faults.append(
-                Finding("settings", "fault", str(wrong), "correct it; the README explains each")
-            )
-            kept = _drop_variable(remaining, str(wrong))
+            found = with_line(str(wrong), environ)
+            faults.append(Finding("settings", "fault", found, "correct it; see docs/SETTINGS.md"))
+            kept = without(remaining, str(wrong))
             if kept == remaining:
                 return Settings(), faults
             remaining = kept
@@ -73,13 +70,6 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
 def check_surroundings(environ: Mapping[str, str]) -> list[Finding]:
     """Return notes about the environment that an operator should know of."""
     return [Finding("settings", "note", warning) for warning in startup_warnings(environ)]
-
-
-def _drop_variable(environ: Mapping[str, str], wrong: str) -> dict[str, str]:
-    """Return these variables without the one that the error names."""
-    match = _VARIABLE.match(wrong)
-    named = match[0] if match else ""
-    return {name: environ[name] for name in environ if name not in (named, _ALIASES.get(named))}
 
 
 def _report_readable(environ: Mapping[str, str]) -> Finding:

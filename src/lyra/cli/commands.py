@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from lyra.cli.console import complain
 from lyra.cli.logs import configure_logs
 from lyra.cli.serving import serve_until_stopped, stop_signal
 from lyra.cli.threads import DaemonThreadExecutor
@@ -137,5 +137,5 @@ def _run_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
             runner.get_loop().set_default_executor(DaemonThreadExecutor())
             return runner.run(work())
     except OSError as failure:
-        print(f"lyra: cannot listen: {failure.strerror or failure}", file=sys.stderr)
+        complain(f"cannot listen: {failure.strerror or failure}")
         return BAD_SETTING

@@ -1,30 +1,34 @@
 """The only reader of the environment and of `.env`; it reads them anew each time."""
 
-import io
 import os
 import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from lyra.cli.env_file import ENV_FILE, Written, read_env_file
+from lyra.settings import ALIASES, SettingError, cluster_warning, named_in
 
-from lyra.settings import SettingError, cluster_warning
-
-_FILE = Path(".env")
-_MAX_BYTES = 1_048_576
 # Only these variables of `.env` count: the rest must not steer any process.
 _OURS = ("LYRA_", "ANTHROPIC_")
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def read_variables(**overrides: str | int | None) -> dict[str, str]:
+class Variables(dict[str, str]):
+    """Variables by name, and the lines of those that `.env` alone has set."""
+
+    def __init__(self, written: Written, over: Mapping[str, str]) -> None:
+        super().__init__({**written.values, **over})
+        self.lines = {name: line for name, line in written.lines.items() if name not in over}
+        self.twice = written.twice
+
+
+def read_variables(**overrides: str | int | None) -> Variables:
     """Return `.env`, overridden by the environment and the arguments; `port=1` is LYRA_PORT.
 
     Raises:
         SettingError: `.env` is there and cannot be read.
     """
-    return {**_read_env_file(), **process_variables(**overrides)}
+    return Variables(read_env_file(_is_ours), process_variables(**overrides))
 
 
 def try_read_variables(**overrides: str | int | None) -> tuple[dict[str, str], str]:
@@ -43,15 +47,41 @@ def process_variables(**overrides: str | int | None) -> dict[str, str]:
     return {**os.environ, **named}  # noqa: TID251 - the one place that reads it
 
 
+@contextmanager
+def naming_lines(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let a complaint about one of these variables begin with its line in `.env`, if it has one."""
+    try:
+        yield
+    except SettingError as wrong:
+        raise SettingError(with_line(str(wrong), environ)) from wrong.__cause__
+
+
+def with_line(wrong: str, environ: Mapping[str, str]) -> str:
+    """Return the same complaint, behind the line of `.env` that has to be corrected."""
+    lines = environ.lines if isinstance(environ, Variables) else {}
+    name = named_in(wrong)
+    if not environ.get(name):
+        name = ALIASES.get(name, name)
+    return f".env:{lines[name]}: {wrong}" if name in lines else wrong
+
+
+def without(environ: Mapping[str, str], wrong: str) -> dict[str, str]:
+    """Return these variables without the one that the complaint names, and its other name."""
+    name = named_in(wrong)
+    return {each: environ[each] for each in environ if each not in (name, ALIASES.get(name))}
+
+
 def startup_warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return what an operator should know at the start, although it stops nothing."""
-    return tuple(warning for warning in (cluster_warning(environ), permission_warning()) if warning)
+    twice = environ.twice if isinstance(environ, Variables) else ()
+    found = (cluster_warning(environ), permission_warning(), *twice)
+    return tuple(warning for warning in found if warning)
 
 
 def permission_warning() -> str:
     """Return a warning if others on this machine may read the secrets in `.env`; else empty."""
     try:
-        mode = _FILE.stat().st_mode
+        mode = ENV_FILE.stat().st_mode
     except OSError:
         return ""
     if os.name != "posix" or not mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -80,41 +110,5 @@ def wants_traces() -> bool:
     return exporter == "otlp" and not off
 
 
-def _read_env_file() -> dict[str, str]:
-    """Return the variables of `.env` that are Lyra's; none if there is no such file."""
-    text = _read_text()
-    for line in parse_stream(io.StringIO(text)):
-        if line.error or (line.key is not None and line.value is None):
-            raise SettingError(
-                f".env: line {line.original.line} cannot be read. Write NAME=value, and close "
-                "every quote on its line."
-            )
-    values = dotenv_values(stream=io.StringIO(text))
-    ours = {name: value for name, value in values.items() if name.startswith(_OURS)}
-    ours[_TOKEN] = values.get(_TOKEN)
-    return {name: value for name, value in ours.items() if value}
-
-
-def _read_text() -> str:
-    try:
-        # Reading a pipe or a device could block for ever.
-        if not stat.S_ISREG(_FILE.stat().st_mode):
-            raise SettingError(".env: it is no file. Lyra reads its settings from it.")
-        with _FILE.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        return ""
-    except OSError as failure:
-        raise SettingError(f".env: it cannot be read ({failure.strerror}).") from None
-    if len(raw) > _MAX_BYTES:
-        raise SettingError(f".env: it is longer than {_MAX_BYTES} bytes.")
-    try:
-        # PowerShell writes a byte order mark, which is no part of the first name.
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = raw.count(b"\n", 0, wrong.start) + 1
-        raise SettingError(f".env: line {line} is not UTF-8. Save the file as UTF-8.") from None
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise SettingError(f".env: line {line} is not UTF-8 text. Save the file as UTF-8.")
-    return text
+def _is_ours(name: str) -> bool:
+    return name.startswith(_OURS) or name == _TOKEN

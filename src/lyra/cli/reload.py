@@ -3,9 +3,9 @@
 import os
 import select
 import socket
-import sys
 import time
 
+from lyra.cli.console import complain
 from lyra.cli.inbox import LINUX, RELOAD, enable_credentials, receive, socket_name
 
 _NO_SUPERVISOR = 2
@@ -50,5 +50,5 @@ def _wait_for_outcome(sock: socket.socket, pidfd: int, pid: int, within_s: float
 
 
 def _fail(words: str, code: int) -> int:
-    print(f"lyra: {words}", file=sys.stderr)
+    complain(words)
     return code

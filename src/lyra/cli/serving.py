@@ -25,8 +25,8 @@ from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, hangup_is_ignored
 from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
-from lyra.spotify.endpoints import PATHS
-from lyra.spotify.prewarm import kept_warm
+from lyra.spotify.endpoints import CALLS_PER_FETCH
+from lyra.spotify.prewarm import keep_warm
 from lyra.tracing import NoOpTracer, Tracer
 from lyra.web.api.admin import admin_app
 from lyra.web.context import SERVICES, Persona, Services
@@ -73,7 +73,7 @@ async def serve_until_stopped(
             return 0
         async with _open_admin_port(app[SERVICES], settings, request_log) as admin:
             port = await _listen(runner, settings, listen_fd)
-            await stack.enter_async_context(kept_warm(app[SERVICES].lyra.spotify.pool))
+            await stack.enter_async_context(keep_warm(app[SERVICES].lyra.spotify.prewarmer))
             # The objects made so far stay, so exclude them from collections. Collecting first would
             # find nothing, and block the loop for a tenth of a second.
             gc.freeze()
@@ -188,7 +188,7 @@ def fit_file_limit(settings: Settings) -> Settings:
         return settings
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # At least half is for listeners; the rest for their streams' calls and for fetches.
-    upstream = settings.max_streams + len(PATHS) * settings.spotify_max_fetches + _SPARE_FILES
+    upstream = settings.max_streams + CALLS_PER_FETCH * settings.spotify_max_fetches + _SPARE_FILES
     room = max(hard - upstream, hard // 2)
     return replace(settings, max_connections=min(room, settings.max_connections))
 

@@ -14,11 +14,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from lyra.cli.address import listen_error
 from lyra.cli.console import say
-from lyra.cli.environment import startup_warnings
+from lyra.cli.environment import naming_lines, startup_warnings, with_line
 from lyra.cli.inbox import RELOAD, open_inbox, receive
 from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, watch_terminal
@@ -28,6 +28,7 @@ from lyra.settings import SettingError, Settings, format_address
 _BACKLOG = 1024
 _BACKOFF_S = 0.1
 _MAX_RELOAD_CLIENTS = 100
+_LAST_PORT = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
@@ -38,9 +39,12 @@ def supervise(read: Callable[[], Mapping[str, str]]) -> int:
     `read` returns the variables as they are at that moment, for the start and for every roll.
     """
     environ = read()
-    settings = Settings.from_environ(environ)
-    _refuse_scattered_sessions(settings)
-    with _open_socket(settings) as sock, open_inbox() as (inbox, name):
+    with naming_lines(environ), ExitStack() as stack:
+        settings = Settings.from_environ(environ)
+        _refuse_scattered_sessions(settings)
+        _refuse_crowded_ports(settings)
+        sock = stack.enter_context(_open_socket(settings))
+        inbox, name = stack.enter_context(open_inbox())
         for warning in startup_warnings(environ):
             _say(warning)
         supervisor = Supervisor(Generation(environ, settings), sock, inbox, name, read)
@@ -52,6 +56,18 @@ def _refuse_scattered_sessions(settings: Settings) -> None:
         raise SettingError(
             "LYRA_WORKERS: more than one needs LYRA_REDIS_URL where listeners log in, "
             "or each worker would know only the log-ins that it made itself."
+        )
+
+
+def _refuse_crowded_ports(settings: Settings) -> None:
+    """Raise if a worker could not have its own admin port, and so would end again and again."""
+    if not settings.admin_port:
+        return
+    last = settings.admin_port + settings.workers - 1
+    if last > _LAST_PORT or settings.admin_port <= settings.port <= last:
+        raise SettingError(
+            f"LYRA_ADMIN_PORT: the workers' are {settings.admin_port} to {last}, which must not go "
+            f"beyond {_LAST_PORT} and not hold LYRA_PORT ({settings.port}). Set another one."
         )
 
 
@@ -168,6 +184,7 @@ class Supervisor:
         except SettingError as wrong:
             why = str(wrong)
         else:
+            why = generation.doubt or why
             for slot in self._slots:
                 # A slot whose keeper has ended would never answer.
                 if self._stopping.is_set() or not await slot.replace_with(generation):
@@ -196,10 +213,12 @@ class Supervisor:
         environ, before = self._read(), self._initial.settings
         try:
             settings = Settings.from_environ(environ)
-        except SettingError:
+        except SettingError as wrong:
             # A newer version may know that setting: its own worker will judge.
-            return Generation(environ, before)
-        _refuse_scattered_sessions(settings)
+            return Generation(environ, before, with_line(str(wrong), environ))
+        with naming_lines(environ):
+            _refuse_scattered_sessions(settings)
+            _refuse_crowded_ports(settings)
         for name in _FIXED:
             if getattr(settings, name) != getattr(before, name):
                 _say(f"LYRA_{name.upper()} has changed, which only a restart can follow")

@@ -19,6 +19,7 @@ class Generation:
 
     environ: Mapping[str, str]
     settings: Settings
+    doubt: str = ""  # what the supervisor, which may be older, holds against these variables
 
 
 class Worker:

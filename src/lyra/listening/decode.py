@@ -1,4 +1,4 @@
-"""JSON that anybody may have written, decoded in a time that its length bounds."""
+"""Tolerant decoding of untrusted JSON, in a time that its length bounds."""
 
 import re
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 T = TypeVar("T")
 
-# Of an item: ten times what a real one has. What is larger is not mended, since that is slow.
+# Of an item: ten times a real one. A larger one is not repaired, since that is slow.
 LARGEST = 64 * 1024
 _ESCAPES = 10_000
 # Escaped backslashes and whole pairs are matched to be passed over.
@@ -17,7 +17,7 @@ _WHOLE = frozenset({len(rb"\\"), len(rb"\ud83d\ude00")})
 
 
 def decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return the JSON in the decoder's shape; characters that are none are replaced.
+    """Return the JSON in the decoder's shape; replace invalid characters.
 
     Raises:
         msgspec.ValidationError: it is JSON of another shape, or too deep.
@@ -41,9 +41,9 @@ def decode_or_none(text: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | N
         return None
 
 
-def elements(given: msgspec.Struct) -> list[Any]:
-    """Return the elements of a list that was decoded as `shapes.first`, null among them."""
-    return [one for one in astuple(given) if one is not msgspec.UNSET]
+def elements(decoded: msgspec.Struct) -> list[Any]:
+    """Return the elements of a list that was decoded as `raw_models.first`, null among them."""
+    return [one for one in astuple(decoded) if one is not msgspec.UNSET]
 
 
 def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
@@ -54,12 +54,12 @@ def _decode(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _mend(text: bytes) -> bytes:
-    """Return the JSON in whole characters; one broken title must not cost a section."""
+    """Return the JSON with valid characters only; one broken title must not cost a section."""
     if len(text) <= LARGEST:
         text = text.decode(errors="replace").encode()
-    return _ESCAPE.sub(_whole, text, count=_ESCAPES)
+    return _ESCAPE.sub(_replace_half, text, count=_ESCAPES)
 
 
-def _whole(found: re.Match[bytes]) -> bytes:
+def _replace_half(match: re.Match[bytes]) -> bytes:
     """Return the escape, or the sign for a broken one if it is half of a pair."""
-    return found[0] if len(found[0]) in _WHOLE else rb"\ufffd"
+    return match[0] if len(match[0]) in _WHOLE else rb"\ufffd"

@@ -1,4 +1,4 @@
-"""One listener, read once: five calls at the same time, each with an outcome of its own."""
+"""Fetch one listener: five calls at the same time, each with an outcome of its own."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class ReadsSpotify(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome(Generic[T]):
+class _SectionOutcome(Generic[T]):
     section: Section
     parsed: Parsed[T]
     failure: SpotifyFailure | None = None
@@ -66,81 +66,94 @@ async def fetch_listening(
     now: float,
     report: Report,
     held: Listening | None = None,
-    turns: LoopThrottle | None = None,
+    throttle: LoopThrottle | None = None,
 ) -> Listening:
-    """Return what Spotify tells of this listener, whatever part of it can be read.
+    """Return what Spotify has of this listener; a part of it is an answer too.
 
-    `now` is seconds since the epoch. `report` is called once for each section as it ends. Of
-    what is `held` already, only the sections that may be there by now are asked for. What takes
-    the event loop's time is done in `turns`.
+    `now` is seconds since the epoch. `report` is called once for each section as it ends. With
+    `held`, only its gaps that may be filled by now are fetched. Heavy steps go through `throttle`.
 
-    If one of these is refused in a way that would settle the whole fetch were it /me's, /me is
-    asked after all.
+    If one of the gaps fails in a way that would settle the whole fetch if /me did, /me is read
+    after all.
 
     Raises:
         SpotifyTokenRejectedError: /me, and so the token, was refused.
         SpotifyForbiddenError: the listener, the app's owner or every scope is in the way.
         TryLaterError: no section could be read, for reasons that pass.
     """
-    turns = turns or LoopThrottle()
-    ask = _SectionFetcher(reader, report, held, turns)
-    calls = asyncio.gather(
-        ask("profile", read_profile, lambda had: (had.profile,)),
-        ask("top_artists", read_artists, lambda had: had.top_artists),
-        ask("top_tracks", read_tracks, lambda had: had.top_tracks),
-        ask("recently_played", read_plays, lambda had: had.recently_played),
-        ask("playlists", read_playlists, _listed),
-        return_exceptions=True,
-    )
-    ask.when_refused = calls.cancel
+    throttle = throttle or LoopThrottle()
+    fetcher = _SectionFetcher(reader, report, held, throttle)
     try:
-        profile, artists, tracks, plays, playlists = await calls
-    except asyncio.CancelledError:
-        refused = ask.refused
-        if refused is None:
-            raise
+        async with asyncio.TaskGroup() as group:
+            profile = group.create_task(fetcher.fetch_profile())
+            artists = group.create_task(
+                fetcher.fetch("top_artists", read_artists, lambda held: held.top_artists)
+            )
+            tracks = group.create_task(
+                fetcher.fetch("top_tracks", read_tracks, lambda held: held.top_tracks)
+            )
+            plays = group.create_task(
+                fetcher.fetch("recently_played", read_plays, lambda held: held.recently_played)
+            )
+            playlists = group.create_task(
+                fetcher.fetch("playlists", read_playlists, _list_held_playlists)
+            )
+            # Here and not at the block's end: there Python 3.11 leaves this task marked as cancelled
+            # when a child fails, and a later timeout could not be told from a cancellation.
+            await asyncio.wait((profile, artists, tracks, plays, playlists))
+    except ExceptionGroup as ended:
+        failure = _first_failure(ended)
     else:
-        rest = (_unwrap(artists), _unwrap(tracks), _unwrap(plays), _unwrap(playlists))
-        who = await ask.recheck_profile(_unwrap(profile), [each.failure for each in rest])
-        await turns.slice()
-        return _assemble(who, *rest, now=now)
-    raise refused  # here and not in the block above, so that no context hangs on it
+        rest = (artists.result(), tracks.result(), plays.result(), playlists.result())
+        outcome = await fetcher.recheck_profile(profile.result(), [each.failure for each in rest])
+        await throttle.slice()
+        return _assemble(outcome, *rest, now=now)
+    raise failure  # here and not in the block above, so that no context hangs on it
 
 
 class _SectionFetcher:
-    """Asks Spotify for a section, unless it is held for good."""
+    """Fetches a section, unless it is held and no gap that may pass."""
 
     def __init__(
-        self, reader: ReadsSpotify, report: Report, held: Listening | None, turns: LoopThrottle
+        self, reader: ReadsSpotify, report: Report, held: Listening | None, throttle: LoopThrottle
     ) -> None:
         self._reader = reader
-        self._turns = turns
+        self._throttle = throttle
         self._report = report
         self._held = held
-        kept = held.sections if held else ()
-        self.refused: LyraError | None = None
-        self.when_refused: Callable[[], object] = lambda: None
-        self._kept = {section.name: section for section in kept if not section.transient}
+        sections = held.sections if held else ()
+        self._kept = {section.name: section for section in sections if not section.transient}
 
-    async def __call__(
+    async def fetch(
         self,
         name: SectionName,
         read: Callable[[bytes], Page[T]],
         take: Callable[[Listening], tuple[T, ...]],
-    ) -> _Outcome[T]:
+    ) -> _SectionOutcome[T]:
+        """Return the section's outcome: `take` finds what is held, `read` a body from Spotify."""
         section = self._kept.get(name)
         if self._held is None or section is None:
-            outcome = await self._read(name, read, self._report)
-            if name == "profile" and outcome.failure:
-                self._refuse(outcome.failure)
-            return outcome
+            return await self._read(name, read, self._report)
         self._report(section)
-        return _Outcome(section, Parsed(take(self._held), regimes=_regime_evidence(self._held)))
+        return _SectionOutcome(
+            section, Parsed(take(self._held), regimes=_regime_evidence(self._held))
+        )
+
+    async def fetch_profile(self) -> _SectionOutcome[Profile]:
+        """Return the profile's outcome.
+
+        Raises:
+            LyraError: it settles the whole fetch; the other calls would only take time.
+        """
+        outcome = await self.fetch("profile", read_profile, lambda held: (held.profile,))
+        if outcome.failure and (refused := refusal({"profile": outcome.failure})):
+            raise refused
+        return outcome
 
     async def recheck_profile(
-        self, kept: _Outcome[Profile], failures: Sequence[SpotifyFailure | None]
-    ) -> _Outcome[Profile]:
-        """The profile; asked for now if it was not before and one of these casts doubt on it.
+        self, kept: _SectionOutcome[Profile], failures: Sequence[SpotifyFailure | None]
+    ) -> _SectionOutcome[Profile]:
+        """Return the profile; read it now if it was held and one of the failures casts doubt on it.
 
         Raises:
             LyraError: /me settles it.
@@ -148,54 +161,54 @@ class _SectionFetcher:
         doubts = [each for each in failures if each and refusal({"profile": each})]
         if "profile" not in self._kept or not doubts:
             return kept
-        asked = await self._read("profile", read_profile, lambda _: None)
-        if asked.failure is None:
-            return asked
-        if refused := refusal({"profile": asked.failure}):
+        profile = await self._read("profile", read_profile, lambda _: None)
+        if profile.failure is None:
+            return profile
+        if refused := refusal({"profile": profile.failure}):
             raise refused
         return kept
 
     async def _read(
         self, name: SectionName, read: Callable[[bytes], Page[T]], report: Report
-    ) -> _Outcome[T]:
+    ) -> _SectionOutcome[T]:
         clock = asyncio.get_running_loop().time
         started = clock()
         parsed: Parsed[T] = Parsed(())
         failure: SpotifyFailure | None = None
         try:
-            parsed = await self._trimmed(await self._reader.get(name, read))
+            parsed = await self._trim(await self._reader.get(name, read))
         except SpotifyFailure as caught:
             failure = caught
         ms = round((clock() - started) * 1000)
-        section = _failed(name, failure, ms) if failure else _ok(name, parsed, ms)
+        section = _failed_section(name, failure, ms) if failure else _ok_section(name, parsed, ms)
         report(section)
-        return _Outcome(section, parsed, failure)
+        return _SectionOutcome(section, parsed, failure)
 
-    async def _trimmed(self, page: Page[T]) -> Parsed[T]:
-        """What is on the page; an item that was made to take long is the last of its turn."""
+    async def _trim(self, page: Page[T]) -> Parsed[T]:
+        """Return the page's items; yield to the loop after one that was made to take long."""
         clock = asyncio.get_running_loop().time
         kept: list[T | None] = []
         until = clock() + _PIECE_S
         for item in page.trimmed:
             kept.append(item)
             if clock() > until:
-                await self._turns.yield_turn()
+                await self._throttle.yield_turn()
                 until = clock() + _PIECE_S
         return page.done(kept)
 
-    def _refuse(self, failure: SpotifyFailure) -> None:
-        """End the other calls if this answer of /me settles them; they would only take time."""
-        self.refused = refusal({"profile": failure})
-        if self.refused is not None:
-            self.when_refused()
+
+def _first_failure(ended: ExceptionGroup[Exception]) -> Exception:
+    """Return what ended the group; of a refusal without the frames, which hold the reader."""
+    first = ended.exceptions[0]
+    return first.with_traceback(None) if isinstance(first, LyraError) else first
 
 
-def _listed(held: Listening) -> tuple[ListedPlaylist, ...]:
+def _list_held_playlists(held: Listening) -> tuple[ListedPlaylist, ...]:
     return tuple(ListedPlaylist(playlist, None) for playlist in held.playlists)
 
 
 def _regime_evidence(held: Listening) -> frozenset[Regime]:
-    """The evidence that led to the regime of what is held."""
+    """Return the evidence that led to the regime of what is held."""
     match held.regime:
         case "mixed":
             return frozenset({"restricted", "full"})
@@ -205,30 +218,23 @@ def _regime_evidence(held: Listening) -> frozenset[Regime]:
             return frozenset({regime})
 
 
-def _unwrap(outcome: _Outcome[T] | BaseException) -> _Outcome[T]:
-    """Return the outcome; an exception here is a bug, and hiding it would help nobody."""
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
-
-
-def _ok(name: SectionName, parsed: Parsed[T], ms: int) -> Section:
+def _ok_section(name: SectionName, parsed: Parsed[T], ms: int) -> Section:
     count = None if name == "profile" else len(parsed.items)
     return Section(name, "ok", count=count, skipped=parsed.skipped, ms=ms)
 
 
-def _failed(name: SectionName, failure: SpotifyFailure, ms: int) -> Section:
+def _failed_section(name: SectionName, failure: SpotifyFailure, ms: int) -> Section:
     # Spotify sometimes refuses a good token for one call; the token is judged by /me alone.
     status = "unavailable" if failure.kind == "rejected" else failure.kind
     return Section(name, status, code=failure.code, message=advice(name, failure), ms=ms)
 
 
 def _assemble(
-    profile: _Outcome[Profile],
-    artists: _Outcome[Artist],
-    tracks: _Outcome[Track],
-    plays: _Outcome[Play],
-    playlists: _Outcome[ListedPlaylist],
+    profile: _SectionOutcome[Profile],
+    artists: _SectionOutcome[Artist],
+    tracks: _SectionOutcome[Track],
+    plays: _SectionOutcome[Play],
+    playlists: _SectionOutcome[ListedPlaylist],
     *,
     now: float,
 ) -> Listening:
@@ -236,14 +242,14 @@ def _assemble(
     refused = refusal({each.section.name: each.failure for each in outcomes if each.failure})
     if refused:
         raise refused
-    who = next(iter(profile.parsed.items), Profile())
+    listener = next(iter(profile.parsed.items), Profile())
     heard = Listening(
-        profile=who,
+        profile=listener,
         sections=tuple(each.section for each in outcomes),
         top_artists=artists.parsed.items,
         top_tracks=tracks.parsed.items,
         recently_played=plays.parsed.items,
-        playlists=tuple(_owned(listed, who.id) for listed in playlists.parsed.items),
+        playlists=tuple(_mark_owned(listed, listener.id) for listed in playlists.parsed.items),
         genre_analysis=analyse_genres(
             artists.parsed.items, tracks.parsed.items, plays.parsed.items
         ),
@@ -253,13 +259,13 @@ def _assemble(
     return replace(heard, summary=summarise(heard))
 
 
-def _owned(listed: ListedPlaylist, listener: str) -> Playlist:
-    """Return the playlist with `owned` set, as far as both ids are known."""
+def _mark_owned(listed: ListedPlaylist, listener_id: str) -> Playlist:
+    """Return the playlist with `owned` set, if both ids are known."""
     playlist = listed.playlist
-    if not (listener and listed.owner_id):
+    if not (listener_id and listed.owner_id):
         return playlist
-    owned = listed.owner_id == listener
-    # Of other people's lists the restricted regime may tell 0 when it means nothing to tell.
+    owned = listed.owner_id == listener_id
+    # For other people's lists the restricted regime may send 0 where the size is hidden.
     hidden = not owned and not playlist.collaborative and playlist.total == 0
     return replace(playlist, owned=owned, total=None if hidden else playlist.total)
 

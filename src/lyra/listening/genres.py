@@ -1,4 +1,4 @@
-"""Genres by weight: from ranks, since Spotify never tells how often something was played."""
+"""Genres by weight: from ranks, since Spotify gives no play counts."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from lyra.listening.models import Artist, Genre, GenreAnalysis, Play, Track
 
-MOST = 12
+MAX_GENRES = 12
 # Artists, tracks, plays. With weight rank^-0.5 this blend came within 0.05 (total variation) of
 # the true shares of simulated listeners; counting without ranks 0.08, 1/rank 0.14.
 _BLEND = (3.0, 2.0, 1.0)
@@ -39,9 +39,9 @@ def analyse_genres(
     known = {_key(one.id, one.name): one.genres for one in artists if one.genres}
     weights = _blend(
         [
-            _ranked([[_key(one.id, one.name)] for one in artists]),
-            _ranked([_keys(track) for track in tracks]),
-            _ranked([_keys(play.track) for play in plays]),
+            _weigh_by_rank([[_key(one.id, one.name)] for one in artists]),
+            _weigh_by_rank([_keys(track) for track in tracks]),
+            _weigh_by_rank([_keys(play.track) for play in plays]),
         ]
     )
     heard = sum(artist in known for artist in weights)
@@ -70,7 +70,7 @@ def _keys(track: Track) -> list[str]:
     return [_key(id_, name) for id_, name in zip(track.artist_ids, track.artists, strict=False)]
 
 
-def _ranked(rows: Iterable[Sequence[str]]) -> Weights:
+def _weigh_by_rank(rows: Iterable[Sequence[str]]) -> Weights:
     """Return each artist's weight in one list, a row's weight being split among its artists."""
     weights: defaultdict[str, float] = defaultdict(float)
     for rank, row in enumerate(rows, start=1):
@@ -102,4 +102,4 @@ def _shares(weights: Weights, known: Mapping[str, Sequence[str]]) -> tuple[Genre
             shares[key] += weight / len(genres)
     total = sum(shares.values())
     ranked = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
-    return tuple(Genre(spelt[key], round(share / total, 4)) for key, share in ranked[:MOST])
+    return tuple(Genre(spelt[key], round(share / total, 4)) for key, share in ranked[:MAX_GENRES])

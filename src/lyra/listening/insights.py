@@ -1,4 +1,4 @@
-"""What follows from the lists without asking anybody: decades, hours, repeats."""
+"""Facts that follow from the lists alone: decades, hours, repeats."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def busiest_span(by_hour: Sequence[int], width: int = 4) -> Span | None:
     return Span(start % HOURS, end % HOURS, plays)
 
 
-def repeated(plays: Sequence[Play]) -> tuple[Track, int] | None:
+def most_repeated(plays: Sequence[Play]) -> tuple[Track, int] | None:
     """Return the track that comes up most in these plays and how often, if any comes twice."""
     tracks = {play.track.id or play.track.name: play.track for play in plays}
     counted = Counter(play.track.id or play.track.name for play in plays)

@@ -1,4 +1,4 @@
-"""From the shapes of Spotify's answers to what Lyra keeps; a None means: nothing to keep."""
+"""Map Spotify's shapes to what Lyra keeps; None means that there is nothing to keep."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from msgspec import UNSET
 
-from lyra.listening import raw_models as shapes
+from lyra.listening import raw_models
 from lyra.listening.models import Artist, Playlist, Profile, Track
 from lyra.listening.sanitize import clean, plain
 
@@ -20,29 +20,29 @@ _PICTURE = re.compile(r"https://[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
 _URI = re.compile(r"spotify:[^\s\"'<>\\\x00-\x20\x7f]{1,1000}", re.ASCII)
 _YEAR = re.compile(r"[12][0-9]{3}(?![0-9])", re.ASCII)
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,20}Z", re.ASCII)
-# What JSON readers in every language hold exactly.
+# Up to here JSON readers in every language are exact.
 _LARGEST = 2**53
-_DIGITS = 24  # more are no width and no length, and slow to read
+_DIGITS = 24  # a number with more is no width or length, and slow to read
 
 
-def has_id(raw: shapes.User) -> bool:
-    """Return whether the listener is told from others."""
+def has_id(raw: raw_models.User) -> bool:
+    """Return whether the listener can be identified."""
     return bool(_id(raw.id) or _id(raw.account_id))
 
 
-def profile(raw: shapes.User) -> Profile:
+def profile(raw: raw_models.User) -> Profile:
     """Return the listener; the account's id stands in where the user's id is missing."""
     account = _id(raw.account_id)
     return Profile(
         id=_id(raw.id) or account or "",
         display_name=_name(raw.display_name),
-        image=_picture(shapes.elements(raw.images)),
+        image=_picture(raw_models.elements(raw.images)),
         url=_page(raw),
         account_id=account,
     )
 
 
-def artist(raw: shapes.Artist) -> Artist | None:
+def artist(raw: raw_models.Artist) -> Artist | None:
     """Return the artist, or None without a name."""
     name = _name(raw.name)
     if name is None:
@@ -52,17 +52,17 @@ def artist(raw: shapes.Artist) -> Artist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(shapes.elements(raw.images)),
+        image=_picture(raw_models.elements(raw.images)),
         genres=_genres(raw.genres),
     )
 
 
-def track(raw: shapes.Track) -> Track | None:
+def track(raw: raw_models.Track) -> Track | None:
     """Return the track, or None without a name and for a podcast's episode."""
     name = _name(raw.name)
     if name is None or raw.type == "episode":
         return None
-    album = raw.album or shapes.Album()
+    album = raw.album or raw_models.Album()
     named = _credits(raw.artists)
     return Track(
         name=name,
@@ -72,15 +72,15 @@ def track(raw: shapes.Track) -> Track | None:
         uri=_uri(raw),
         url=_page(raw),
         album=_name(album.name),
-        image=_picture(shapes.elements(album.images)),
+        image=_picture(raw_models.elements(album.images)),
         released=_year(album.release_date),
         duration_ms=_natural(raw.duration_ms),
         explicit=raw.explicit,
     )
 
 
-def playlist(raw: shapes.Playlist) -> Playlist | None:
-    """Return the playlist, or None without a name; who owns it is not known here."""
+def playlist(raw: raw_models.Playlist) -> Playlist | None:
+    """Return the playlist, or None without a name; the owner is not known here."""
     name = _name(raw.name)
     if name is None:
         return None
@@ -89,7 +89,7 @@ def playlist(raw: shapes.Playlist) -> Playlist | None:
         id=_id(raw.id),
         uri=_uri(raw),
         url=_page(raw),
-        image=_picture(shapes.elements(raw.images)),
+        image=_picture(raw_models.elements(raw.images)),
         description=plain(raw.description or "", NAME_CAP) or None,
         total=_total(raw),
         owner=_name(raw.owner.display_name) if raw.owner else None,
@@ -102,10 +102,10 @@ def moment(text: str | None) -> str | None:
     return text if text and _MOMENT.fullmatch(text) else None
 
 
-def _credits(given: shapes.Credits | None) -> list[tuple[str, str | None]]:
-    """Return the names and ids of those a track is by."""
+def _credits(raw: raw_models.Credits | None) -> list[tuple[str, str | None]]:
+    """Return the names and ids of a track's artists."""
     room, kept = _CREDITS_CAP, []
-    for one in shapes.elements(given):
+    for one in raw_models.elements(raw):
         room -= len(one.name or "")
         if room >= 0 and (name := _name(one.name)):
             kept.append((name, _id(one.id)))
@@ -122,16 +122,16 @@ def _id(text: str | None) -> str | None:
     return text if text and whole else None
 
 
-def _uri(raw: shapes.Linked) -> str | None:
+def _uri(raw: raw_models.Linked) -> str | None:
     return raw.uri if raw.uri and _URI.fullmatch(raw.uri) else None
 
 
-def _page(raw: shapes.Linked) -> str | None:
+def _page(raw: raw_models.Linked) -> str | None:
     url = raw.external_urls.spotify if raw.external_urls else None
     return url if url and _PAGE.fullmatch(url) else None
 
 
-def _picture(images: Sequence[shapes.Image]) -> str | None:
+def _picture(images: Sequence[raw_models.Image]) -> str | None:
     """Return the smallest picture that is wide enough for a card, else the first."""
     best, least = None, inf
     for one in images:
@@ -141,45 +141,45 @@ def _picture(images: Sequence[shapes.Image]) -> str | None:
                 best, least = one.url, width if width >= _WIDE_ENOUGH else inf
     if best is None or _PICTURE.fullmatch(best):
         return best
-    # Rare: only now is it worth while to look at all of them.
+    # Rare: only now is it worth checking all of them.
     return _picture([one for one in images if _PICTURE.fullmatch(one.url or "")])
 
 
-def _width(given: shapes.Some) -> float:
+def _width(raw: raw_models.Some) -> float:
     try:
-        written = b"" if given is UNSET else bytes(given)
+        written = b"" if raw is UNSET else bytes(raw)
         return float(written) if len(written) <= _DIGITS else 0.0
     except ValueError:
         return 0.0
 
 
-def _genres(given: shapes.Genres | None) -> tuple[str, ...] | None:
-    if given is None:
+def _genres(raw: raw_models.Genres | None) -> tuple[str, ...] | None:
+    if raw is None:
         return None
-    names = [clean(name, _GENRE_CAP) for name in shapes.elements(given)]
+    names = [clean(name, _GENRE_CAP) for name in raw_models.elements(raw)]
     return tuple([name for name in names if name and _is_genre(name)])
 
 
 def _is_genre(name: str) -> bool:
-    """Whether no sign stands for many letters, which would be looked at when spellings are compared."""
+    """Return whether no sign expands to many letters, which would slow the comparison of spellings."""
     return name.isascii() or len(normalize("NFKC", name)) <= 2 * _GENRE_CAP
 
 
 def _year(date: str | None) -> int | None:
     """Return the year of a date of any precision; Spotify writes 0000 for unknown."""
-    found = _YEAR.match(date or "")
-    return int(found.group()) if found else None
+    match = _YEAR.match(date or "")
+    return int(match.group()) if match else None
 
 
-def _total(raw: shapes.Playlist) -> int | None:
+def _total(raw: raw_models.Playlist) -> int | None:
     sizes = (raw.items, raw.tracks)
-    totals = (_natural(size.total) for size in sizes if isinstance(size, shapes.Size))
+    totals = (_natural(size.total) for size in sizes if isinstance(size, raw_models.Size))
     return next((total for total in totals if total is not None), None)
 
 
-def _natural(given: shapes.Some) -> int | None:
-    """Return a whole number that JSON carries exactly; local files put objects in its place."""
-    digits = b"" if given is UNSET else bytes(given)
+def _natural(raw: raw_models.Some) -> int | None:
+    """Return a whole number that JSON holds exactly; local files have objects in its place."""
+    digits = b"" if raw is UNSET else bytes(raw)
     if len(digits) > _DIGITS or not digits.isdigit():
         return None
     number = int(digits)

@@ -8,17 +8,13 @@ from typing import Literal
 
 import msgspec
 
-SectionName = Literal["profile", "top_artists", "top_tracks", "recently_played", "playlists"]
+from lyra.spotify.endpoints import PATHS, Endpoint
+
+SectionName = Endpoint  # a section is what one endpoint gave
 SectionStatus = Literal[
     "ok", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
 ]
-SECTIONS: tuple[SectionName, ...] = (
-    "profile",
-    "top_artists",
-    "top_tracks",
-    "recently_played",
-    "playlists",
-)
+SECTIONS: tuple[SectionName, ...] = tuple(PATHS)
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -70,7 +66,7 @@ class Play(Kept, frozen=True):
 
 
 class Playlist(Kept, frozen=True):
-    """`total` is None where Spotify does not tell it, which is not the same as 0."""
+    """`total` is None where Spotify does not send it, which is not the same as 0."""
 
     name: str
     id: str | None = None
@@ -85,7 +81,7 @@ class Playlist(Kept, frozen=True):
 
 
 class Section(Kept, frozen=True):
-    """How one of the five calls went. `ms` is wall time; `skipped` counts unreadable items."""
+    """The outcome of one of the five calls. `ms` is wall time; `skipped` counts unreadable items."""
 
     name: SectionName
     status: SectionStatus
@@ -97,7 +93,7 @@ class Section(Kept, frozen=True):
 
     @property
     def transient(self) -> bool:
-        """Whether asking again soon may fill the gap."""
+        """Whether another fetch soon may fill the gap."""
         return self.status in ("rate_limited", "unavailable", "timeout")
 
 
@@ -125,7 +121,7 @@ class GenreAnalysis(Kept, frozen=True):
 class Listening(Kept, frozen=True):
     """Everything known of one listener at one moment (`fetched_at`, seconds since the epoch).
 
-    `regime` is what the fields in the answers show of Spotify's two API regimes.
+    `regime` is which of Spotify's two API regimes the fields in the responses show.
     """
 
     profile: Profile

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from lyra.listening import mapping as trim, raw_models as shapes
+from lyra.listening import mapping, raw_models
 from lyra.listening.decode import LARGEST, decode, decode_or_none, elements
 from lyra.listening.models import Artist, Play, Playlist, Profile, Track
 from lyra.spotify.failures import SpotifyFailure
@@ -24,9 +24,9 @@ _RESTRICTED: frozenset[Regime] = frozenset({"restricted"})
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[T]):
-    """What one answer held: the items in Spotify's order, and how many were left out.
+    """The content of one response: the items in Spotify's order, and how many were left out.
 
-    `regimes` are the API regimes that the fields present speak for.
+    `regimes` are the API regimes that the present fields are evidence for.
     """
 
     items: tuple[T, ...]
@@ -36,7 +36,7 @@ class Parsed(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ListedPlaylist:
-    """A playlist and its owner's id, which tells the listener's own lists once /me is read."""
+    """A playlist and its owner's id, which shows the listener's own lists once /me is read."""
 
     playlist: Playlist
     owner_id: str | None
@@ -44,17 +44,17 @@ class ListedPlaylist:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A body that was decoded and is sound; to trim an item is work that can wait its turn.
+    """A valid, decoded body; to trim an item is work that can wait its turn.
 
-    `trimmed` gives each item as it is kept, None for what is left out; `done` makes of all that
-    it gave what the answer held.
+    `trimmed` gives each item as it is kept, None for one that is left out; `done` makes the result
+    of all that it gave.
     """
 
     trimmed: Iterator[T | None]
     done: Callable[[Sequence[T | None]], Parsed[T]]
 
-    def parsed(self) -> Parsed[T]:
-        """Return all of it at once."""
+    def parse_all(self) -> Parsed[T]:
+        """Return all items at once."""
         return self.done(list(self.trimmed))
 
 
@@ -63,21 +63,21 @@ class _List(msgspec.Struct):
 
 
 class _Decoders(Generic[Raw]):
-    """Of one endpoint: for its page, and for an item by itself."""
+    """The decoders of one endpoint: for its page, and for a single item."""
 
     def __init__(self, shape: type[Raw]) -> None:
-        items = shapes.first(_PAGE, shape | None)
+        items = raw_models.first(_PAGE, shape | None)
         self.page: Decoder[Any] = Decoder(msgspec.defstruct("Page", [("items", items)]))
         self.item: Decoder[Raw | None] = Decoder(shape | None)
 
 
-_profile = Decoder(shapes.User)
+_profile = Decoder(raw_models.User)
 _list = Decoder(_List)
-_elements = Decoder(shapes.first(_PAGE, msgspec.Raw))
-_artists = _Decoders(shapes.Artist)
-_tracks = _Decoders(shapes.Track)
-_plays = _Decoders(shapes.Play)
-_playlists = _Decoders(shapes.Playlist)
+_elements = Decoder(raw_models.first(_PAGE, msgspec.Raw))
+_artists = _Decoders(raw_models.Artist)
+_tracks = _Decoders(raw_models.Track)
+_plays = _Decoders(raw_models.Play)
+_playlists = _Decoders(raw_models.Playlist)
 
 
 def read_profile(body: bytes) -> Page[Profile]:
@@ -88,63 +88,63 @@ def read_profile(body: bytes) -> Page[Profile]:
     """
     if len(body) > LARGEST:
         raise SpotifyFailure("unexpected_shape")
-    raw = _decoded(body, _profile)
-    if not trim.has_id(raw):
+    raw = _decode_or_fail(body, _profile)
+    if not mapping.has_id(raw):
         raise SpotifyFailure("unexpected_shape")
     regimes = _evidence(raw.followers) or _RESTRICTED
-    return Page(map(trim.profile, [raw]), lambda kept: _parsed(kept, regimes))
+    return Page(map(mapping.profile, [raw]), lambda kept: _collect(kept, regimes))
 
 
 def read_artists(body: bytes) -> Page[Artist]:
     """Return the page of the top artists, highest affinity first; raises as `read_profile` does."""
-    return _read(body, _artists, trim.artist, _artist_evidence)
+    return _read(body, _artists, mapping.artist, _artist_evidence)
 
 
 def read_tracks(body: bytes) -> Page[Track]:
     """Return the page of the top tracks, highest affinity first; raises as `read_profile` does."""
-    return _read(body, _tracks, trim.track, _track_evidence)
+    return _read(body, _tracks, mapping.track, _track_evidence)
 
 
 def read_plays(body: bytes) -> Page[Play]:
     """Return the page of the last plays, newest first, without episodes; raises likewise."""
-    return _read(body, _plays, _play, _play_evidence)
+    return _read(body, _plays, _parse_play, _play_evidence)
 
 
 def read_playlists(body: bytes) -> Page[ListedPlaylist]:
     """Return the page of the playlists, each once; raises as `read_profile` does."""
-    page = _read(body, _playlists, _listed, _playlist_evidence)
-    return Page(page.trimmed, lambda kept: _once(page.done(kept)))
+    page = _read(body, _playlists, _parse_playlist, _playlist_evidence)
+    return Page(page.trimmed, lambda kept: _drop_repeats(page.done(kept)))
 
 
 def parse_profile(body: bytes) -> Parsed[Profile]:
     """Return what `read_profile` reads, all of it at once; the others likewise."""
-    return read_profile(body).parsed()
+    return read_profile(body).parse_all()
 
 
 def parse_artists(body: bytes) -> Parsed[Artist]:
     """See `parse_profile`."""
-    return read_artists(body).parsed()
+    return read_artists(body).parse_all()
 
 
 def parse_tracks(body: bytes) -> Parsed[Track]:
     """See `parse_profile`."""
-    return read_tracks(body).parsed()
+    return read_tracks(body).parse_all()
 
 
 def parse_plays(body: bytes) -> Parsed[Play]:
     """See `parse_profile`."""
-    return read_plays(body).parsed()
+    return read_plays(body).parse_all()
 
 
 def parse_playlists(body: bytes) -> Parsed[ListedPlaylist]:
     """See `parse_profile`."""
-    return read_playlists(body).parsed()
+    return read_playlists(body).parse_all()
 
 
-def _once(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
+def _drop_repeats(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
     once: dict[str | int, ListedPlaylist] = {}
     for place, listed in enumerate(parsed.items):
-        # Spotify lists a blend twice; a list without id has only its place to go by.
+        # Spotify lists a blend twice; a list without an id is known by its index.
         once.setdefault(listed.playlist.id or place, listed)
     return Parsed(tuple(once.values()), parsed.skipped, parsed.regimes)
 
@@ -158,33 +158,33 @@ def _read(
     items, unreadable = _items(body, decoders)
     if unreadable and unreadable == len(items):
         raise SpotifyFailure("unexpected_shape")
-    given = [item for item in items if item is not None]
-    # Single items lack fields in either regime, all of a page in one.
-    regimes = evidence(given) or (_RESTRICTED if given else frozenset[Regime]())
+    present = [item for item in items if item is not None]
+    # Single items lack fields in both regimes; all items of a page lack them in one only.
+    regimes = evidence(present) or (_RESTRICTED if present else frozenset[Regime]())
     trimmed = (None if item is None else keep(item) for item in items)
-    return Page(trimmed, lambda kept: _parsed(kept, regimes))
+    return Page(trimmed, lambda kept: _collect(kept, regimes))
 
 
-def _parsed(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
+def _collect(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
     kept = tuple([one for one in trimmed if one is not None])
     return Parsed(kept, len(trimmed) - len(kept), regimes)
 
 
 def _items(body: bytes, decoders: _Decoders[Raw]) -> tuple[Sequence[Raw | None], int]:
-    """Return the page's items, None for those not to be read, and how many cannot be."""
+    """Return the page's items, None for null or unreadable ones, and how many are unreadable."""
     if len(body) <= _USUAL:
         try:
             return elements(decoders.page.decode(body).items), 0
         except (ValueError, RecursionError):
             pass  # at least one item is not as expected
-    # The slow way, each by itself: nothing is made an object twice, however often it is there.
-    raws = elements(_decoded(_decoded(body, _list).items, _elements))
+    # The slow way, one by one: nothing is decoded to objects twice, however often it occurs.
+    raws = elements(_decode_or_fail(_decode_or_fail(body, _list).items, _elements))
     read = [decode_or_none(raw, decoders.item) for raw in raws]
     nulls = sum(bytes(raw) == b"null" for raw in raws)
     return read, sum(item is None for item in read) - nulls
 
 
-def _decoded(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
+def _decode_or_fail(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     try:
         return decode(body, decoder)
     except msgspec.ValidationError:
@@ -194,38 +194,38 @@ def _decoded(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     raise SpotifyFailure(code)
 
 
-def _play(raw: shapes.Play) -> Play | None:
-    track = _played(raw)
-    kept = trim.track(track) if track else None
-    return Play(kept, played_at=trim.moment(raw.played_at)) if kept else None
+def _parse_play(raw: raw_models.Play) -> Play | None:
+    track = _raw_track(raw)
+    kept = mapping.track(track) if track else None
+    return Play(kept, played_at=mapping.moment(raw.played_at)) if kept else None
 
 
-def _played(raw: shapes.Play) -> shapes.Track | None:
+def _raw_track(raw: raw_models.Play) -> raw_models.Track | None:
     return raw.item or raw.track
 
 
-def _listed(raw: shapes.Playlist) -> ListedPlaylist | None:
-    kept = trim.playlist(raw)
+def _parse_playlist(raw: raw_models.Playlist) -> ListedPlaylist | None:
+    kept = mapping.playlist(raw)
     return ListedPlaylist(kept, raw.owner.id if raw.owner else None) if kept else None
 
 
 def _evidence(*dropped: Any) -> frozenset[Regime]:
-    """Return `full` if any of the fields is there that the restricted regime dropped."""
+    """Return `full` if any field is present that the restricted regime dropped."""
     return _FULL if any(field is not msgspec.UNSET for field in dropped) else frozenset()
 
 
-def _artist_evidence(given: Sequence[shapes.Artist]) -> frozenset[Regime]:
-    return _evidence(*[raw.popularity for raw in given], *[raw.followers for raw in given])
+def _artist_evidence(raws: Sequence[raw_models.Artist]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in raws], *[raw.followers for raw in raws])
 
 
-def _track_evidence(given: Sequence[shapes.Track]) -> frozenset[Regime]:
-    return _evidence(*[raw.popularity for raw in given])
+def _track_evidence(raws: Sequence[raw_models.Track]) -> frozenset[Regime]:
+    return _evidence(*[raw.popularity for raw in raws])
 
 
-def _play_evidence(given: Sequence[shapes.Play]) -> frozenset[Regime]:
-    return _track_evidence([track for track in map(_played, given) if track])
+def _play_evidence(raws: Sequence[raw_models.Play]) -> frozenset[Regime]:
+    return _track_evidence([track for track in map(_raw_track, raws) if track])
 
 
-def _playlist_evidence(given: Sequence[shapes.Playlist]) -> frozenset[Regime]:
-    renamed = any(raw.items is not msgspec.UNSET for raw in given)
-    return (_RESTRICTED if renamed else frozenset()) | _evidence(*[raw.tracks for raw in given])
+def _playlist_evidence(raws: Sequence[raw_models.Playlist]) -> frozenset[Regime]:
+    renamed = any(raw.items is not msgspec.UNSET for raw in raws)
+    return (_RESTRICTED if renamed else frozenset()) | _evidence(*[raw.tracks for raw in raws])

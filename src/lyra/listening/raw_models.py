@@ -3,9 +3,9 @@
 Every field may be missing or null: Spotify's own description calls fields required that its
 answers leave out.
 
-What is passed over costs a millisecond a megabyte, what is made an object or a float a hundred
-times as much. So of a list only its beginning is made objects, and numbers and what may be anything
-stay the text they came as (Raw) until somebody looks at them.
+To skip JSON costs a millisecond a megabyte, to decode it to objects or floats a hundred times as
+much. So only the beginning of a list is decoded, and numbers and fields of any type stay the text
+they came as (Raw) until they are used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ from msgspec.structs import astuple
 Some = msgspec.Raw | msgspec.UnsetType
 
 
-def first(most: int, kind: Any) -> type[msgspec.Struct]:
-    """The shape of a list, of which so many elements are read and the others passed over."""
-    fields = [(f"at_{place}", kind | msgspec.UnsetType, msgspec.UNSET) for place in range(most)]
+def first(count: int, kind: Any) -> type[msgspec.Struct]:
+    """Return the shape of a list whose first `count` elements are decoded and the others skipped."""
+    fields = [(f"at_{place}", kind | msgspec.UnsetType, msgspec.UNSET) for place in range(count)]
     return msgspec.defstruct("First", fields, array_like=True, gc=False)
 
 
@@ -45,9 +45,9 @@ else:
     Genres = first(20, str | None)
 
 
-def elements(given: msgspec.Struct | None) -> list[Any]:
-    """Return what is neither null nor empty at the beginning of a list that `first` shaped."""
-    return list(filter(None, astuple(given))) if given else []  # UNSET counts as empty
+def elements(decoded: msgspec.Struct | None) -> list[Any]:
+    """Return the elements that are neither null nor empty of a list in a shape of `first`."""
+    return list(filter(None, astuple(decoded))) if decoded else []  # UNSET counts as empty
 
 
 class Links(msgspec.Struct, gc=False):

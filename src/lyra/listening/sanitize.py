@@ -1,4 +1,4 @@
-"""Spotify's texts made fit to show: anybody can name a playlist, so anything may be in a name."""
+"""Sanitise Spotify's texts: anybody can name a playlist, so anything may be in a name."""
 
 import html
 import re
@@ -44,17 +44,16 @@ def clean(text: str, limit: int = _CAP) -> str:
         return text.strip()
     text = text[: limit * _WINDOW]
     if not (text.isascii() and text.isprintable()):
-        text = _visible(text)
+        text = _keep_visible(text)
     if "  " in text or text != text.strip():
         text = " ".join(text.split())
     return text if len(text) <= limit else _cut(text, limit)
 
 
-def shortened(text: str, limit: int = _CAP) -> str:
+def shorten(text: str, limit: int = _CAP) -> str:
     """Return a text that `clean` made in at most `limit` code points.
 
-    It is not made twice, which would cost as much again; but what nobody sees is looked for, and a
-    text with any of it is cleaned.
+    It is not cleaned again, which would cost as much; only a text with something invisible in it is.
     """
     usual = text.isascii() and text.isprintable()
     if not usual and _UNCLEANED.search(text, 0, limit * _WINDOW):
@@ -63,7 +62,7 @@ def shortened(text: str, limit: int = _CAP) -> str:
 
 
 def plain(markup: str, limit: int = _CAP) -> str:
-    """Return what a reader of this HTML would see, cleaned; Spotify escapes descriptions."""
+    """Return the visible text of this HTML, cleaned; Spotify escapes descriptions."""
     return clean(html.unescape(_TAG.sub(" ", markup[: limit * _MARKUP_WINDOW])), limit)
 
 
@@ -71,13 +70,13 @@ def _cut(text: str, limit: int) -> str:
     return text[: limit - 1].rstrip(" " + _JOINERS) + "…"
 
 
-def composed(text: str) -> str:
+def compose(text: str) -> str:
     """Return the text composed (NFC), with at most thirty marks on one letter."""
-    return unicodedata.normalize("NFC", _SIGNS.sub(_few_marks, text))
+    return unicodedata.normalize("NFC", _SIGNS.sub(_limit_marks, text))
 
 
-def _few_marks(found: re.Match[str]) -> str:
-    signs, kept, start = found[0], [], 0
+def _limit_marks(match: re.Match[str]) -> str:
+    signs, kept, start = match[0], [], 0
     classes = bytes(map(unicodedata.combining, signs))
     for long in _MARKS.finditer(classes):
         kept.append(signs[start : long.start(1)])
@@ -85,23 +84,23 @@ def _few_marks(found: re.Match[str]) -> str:
     return "".join([*kept, signs[start:]])
 
 
-def _visible(text: str) -> str:
-    # All that is dropped is not printable, and hardly a name has any of it.
+def _keep_visible(text: str) -> str:
+    # All that is dropped is not printable, and hardly any name contains it.
     if not text.isprintable():
         # Line breaks are control characters as well: they must become spaces before those go.
         text = " ".join(text.split())
         text = _DROPPED.sub("", text)
-    text = composed(_INVISIBLE.sub("", text))
+    text = compose(_INVISIBLE.sub("", text))
     if _JOINERS[0] in text or _JOINERS[1] in text:
-        # Once more: what a joiner kept apart that goes may be one letter.
-        text = composed("".join(_joined(text)))
+        # Once more: letters that a dropped joiner kept apart may be one letter now.
+        text = compose("".join(_keep_joiners(text)))
     return text
 
 
-def _joined(text: str) -> list[str]:
-    """The characters, and of the joiners those that stand between two letters or emoji.
+def _keep_joiners(text: str) -> list[str]:
+    """Return the characters, with only those joiners that stand between two letters or emoji.
 
-    What decides is the letter, not its marks: those may change their order.
+    The letter decides, not its marks, which may change their order.
     """
     kept = [""]
     joins = virama = False

@@ -1,4 +1,4 @@
-"""What a listener must grant for each section, and what to say when it is missing."""
+"""The scope that each section needs, and what to say when it is missing."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

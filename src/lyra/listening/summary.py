@@ -1,10 +1,10 @@
-"""The listener in a few sentences that claim nothing the data does not say."""
+"""A summary of the listener in a few sentences, which claim nothing that the data does not say."""
 
 from collections.abc import Sequence
 
-from lyra.listening.insights import HOURS, busiest_window, decades, plays_by_hour, repeated
+from lyra.listening.insights import HOURS, busiest_window, decades, most_repeated, plays_by_hour
 from lyra.listening.models import SECTIONS, Listening, Track
-from lyra.listening.sanitize import shortened
+from lyra.listening.sanitize import shorten
 
 _ARTISTS, _TRACKS, _GENRES, _DECADES = 5, 3, 5, 2
 _NAME_CAP = 60
@@ -22,21 +22,23 @@ def summarise_without_names(listening: Listening) -> str:
 
 
 def _names(listening: Listening) -> list[str]:
-    artists = [shortened(artist.name, _NAME_CAP) for artist in listening.top_artists[:_ARTISTS]]
+    artists = [shorten(artist.name, _NAME_CAP) for artist in listening.top_artists[:_ARTISTS]]
     tracks = [_track(track) for track in listening.top_tracks[:_TRACKS]]
     plays = listening.recently_played
-    said = []
+    sentences = []
     if artists:
-        said.append(f"Among the top artists of the last months: {_listed(artists)}.")
+        sentences.append(f"Among the top artists of the last months: {_enumerate(artists)}.")
     if tracks:
-        said.append(f"Among the top tracks: {_listed(tracks)}.")
-    if again := repeated(plays):
-        said.append(f"{_track(again[0])} comes up {again[1]} times in the last {len(plays)} plays.")
-    return said
+        sentences.append(f"Among the top tracks: {_enumerate(tracks)}.")
+    if again := most_repeated(plays):
+        sentences.append(
+            f"{_track(again[0])} comes up {again[1]} times in the last {len(plays)} plays."
+        )
+    return sentences
 
 
 def _facts(listening: Listening) -> list[str]:
-    said = (
+    sentences = (
         _genres(listening),
         _decades(listening),
         _hours(listening),
@@ -44,22 +46,22 @@ def _facts(listening: Listening) -> list[str]:
         _nothing(listening),
         _missing(listening),
     )
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _track(track: Track) -> str:
-    by = f" by {shortened(track.artists[0], _NAME_CAP)}" if track.artists else ""
-    return f"“{shortened(track.name, _NAME_CAP)}”{by}"
+    by = f" by {shorten(track.artists[0], _NAME_CAP)}" if track.artists else ""
+    return f"“{shorten(track.name, _NAME_CAP)}”{by}"
 
 
 def _genres(listening: Listening) -> str:
-    found = listening.genre_analysis
-    if not found.artists_considered:
+    analysis = listening.genre_analysis
+    if not analysis.artists_considered:
         return ""
-    if not found.genres:
+    if not analysis.genres:
         return "Spotify tells no genres for these artists."
-    names = _listed([genre.name for genre in found.genres[:_GENRES]])
-    known = f"known for {found.artists_known} of {found.artists_considered} artists"
+    names = _enumerate([genre.name for genre in analysis.genres[:_GENRES]])
+    known = f"known for {analysis.artists_known} of {analysis.artists_considered} artists"
     return f"Genres by weight ({known}): {names}."
 
 
@@ -69,8 +71,8 @@ def _decades(listening: Listening) -> str:
     top = decades(tracks)[:_DECADES]
     if not top:
         return ""
-    told = _listed([f"{count} from the {decade}s" for decade, count in top])
-    return f"Of the {dated} top tracks with a known year, {told}."
+    counts = _enumerate([f"{count} from the {decade}s" for decade, count in top])
+    return f"Of the {dated} top tracks with a known year, {counts}."
 
 
 def _hours(listening: Listening) -> str:
@@ -103,16 +105,16 @@ def _nothing(listening: Listening) -> str:
         for section in listening.sections
         if section.status == "ok" and section.count == 0
     ]
-    return f"Spotify has nothing yet under {_listed(empty)}." if empty else ""
+    return f"Spotify has nothing yet under {_enumerate(empty)}." if empty else ""
 
 
 def _missing(listening: Listening) -> str:
     gaps = {each.name: each for each in listening.sections if each.status != "ok"}
-    told = [f"{_words(name)} ({_why(gaps[name].code)})" for name in SECTIONS if name in gaps]
-    return f"Missing: {_listed(told)}." if told else ""
+    reasons = [f"{_words(name)} ({_reason(gaps[name].code)})" for name in SECTIONS if name in gaps]
+    return f"Missing: {_enumerate(reasons)}." if reasons else ""
 
 
-def _why(code: str | None) -> str:
+def _reason(code: str | None) -> str:
     return _words(code or "unknown")
 
 
@@ -120,7 +122,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _enumerate(parts: Sequence[str]) -> str:
     if len(parts) == 1:
         return parts[0]
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,4 +1,4 @@
-"""A listener as the HTTP answers show it: plain values, ready for orjson."""
+"""The views of a listener in the API's responses: plain values, ready for orjson."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import msgspec
 from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
-from lyra.listening.sanitize import shortened
+from lyra.listening.sanitize import shorten
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
@@ -34,8 +34,8 @@ def init_view(listening: Listening) -> dict[str, Any]:
 def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
     """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch.
 
-    All of it is the listener's own but for the suggestions, which are to be asked: they hold no
-    more than `level` lets the model know.
+    Everything is the listener's own except the suggestions, which go to the model: they hold no
+    more than `level` allows it.
     """
     return {
         "profile": _profile(listening.profile),
@@ -53,9 +53,9 @@ def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
 
 
 def data_view(plain: dict[str, Any]) -> dict[str, Any]:
-    """Return what the Python functions give, of a listening as dicts and lists.
+    """Return what the Python functions do, of a listening as dicts and lists.
 
-    These become part of the answer. What has its default is missing in them, and filled in here.
+    These become part of the result. Fields with their default are missing in them and filled in.
     """
     profile, genres = plain["profile"], plain.get("genre_analysis", {})
     return {
@@ -72,16 +72,16 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
 def suggestions(listening: Listening, level: Level = "full") -> list[str]:
     """Return three or four questions that this listener's data can answer.
 
-    Whoever clicks on one sends it to the model, so `minimal` allows a genre and no more, and
-    `none` only what would be asked of any listener.
+    A click on one sends it to the model, so `minimal` allows a genre and no more, and `none` only
+    questions that fit any listener.
     """
-    given = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
-    found = [question for question in given(listening) if question]
-    return [*found, *_FALLBACK][: max(len(_FALLBACK), min(len(found), _ENOUGH))]
+    choose = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
+    questions = [question for question in choose(listening) if question]
+    return [*questions, *_FALLBACK][: max(len(_FALLBACK), min(len(questions), _ENOUGH))]
 
 
 def _questions(listening: Listening) -> list[str | None]:
-    artists = [shortened(artist.name, 60) for artist in listening.top_artists[:2]]
+    artists = [shorten(artist.name, 60) for artist in listening.top_artists[:2]]
     decade = next(iter(decades(listening.top_tracks)), None)
     span = busiest_span(plays_by_hour(listening.recently_played))
     return [
@@ -107,13 +107,13 @@ def _profile(profile: Profile) -> dict[str, Any]:
     return {"id": profile.id, "display_name": profile.display_name, "image": profile.image}
 
 
-def _genres(found: GenreAnalysis) -> dict[str, Any]:
+def _genres(analysis: GenreAnalysis) -> dict[str, Any]:
     return {
-        "genres": [{"name": genre.name, "share": genre.share} for genre in found.genres],
-        "coverage": found.coverage,
-        "source": found.source,
-        "artists_known": found.artists_known,
-        "artists_considered": found.artists_considered,
+        "genres": [{"name": genre.name, "share": genre.share} for genre in analysis.genres],
+        "coverage": analysis.coverage,
+        "source": analysis.source,
+        "artists_known": analysis.artists_known,
+        "artists_considered": analysis.artists_considered,
     }
 
 
@@ -122,10 +122,10 @@ def _sections(listening: Listening) -> dict[str, dict[str, Any]]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    told = {
+    fields = {
         "status": section.status,
         "count": section.count,
         "code": section.code,
         "message": section.message,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,8 @@
-"""The circuit breaker of Redis: withholds calls while it does not answer."""
+"""The circuit breaker before Redis: it opens after consecutive failures.
+
+The one before Spotify and the model (`lyra.circuit_breaker`) counts a rate by caller; here all calls
+are the process's own, and three failures in a row say enough.
+"""
 
 import logging
 from collections.abc import Callable
@@ -10,14 +14,10 @@ LIMIT = 3
 
 
 class ConsecutiveBreaker:
-    """A circuit breaker that opens after three failures in a row; later, one probe at a time may go.
+    """Opens after three failures in a row; later it lets one probe at a time through.
 
-    One failure is enough where Redis itself has said no and closed the connection. An answer closes
-    it. A call that is cancelled proves nothing and is not counted.
-
-    Not a `lyra.circuit_breaker.CircuitBreaker`: that counts failing owners, so that no owner can
-    open it for the others, while all calls to Redis are this process's own and the first three that
-    fail in a row tell enough.
+    One failure is enough where Redis itself has refused and closed the connection. An answer closes
+    the breaker. A cancelled call proves nothing and is not counted.
     """
 
     def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:
@@ -36,16 +36,16 @@ class ConsecutiveBreaker:
 
     @property
     def open(self) -> bool:
-        """Whether calls are held back, but for a probe."""
+        """Whether calls are rejected, but for a probe."""
         return self._failures >= LIMIT
 
     @property
     def resting(self) -> bool:
-        """Whether not even a probe may go."""
+        """Whether even a probe is rejected."""
         return self.open and self._clock() < self._rests_until
 
     def admit(self) -> int | None:
-        """A number for this call, to be given back if it is abandoned; None: it may not go."""
+        """Return a number for this call, for `abandon`; None if the call is rejected."""
         if not self.open:
             return next(self._serial)
         if self.resting or self._probe is not None:
@@ -53,16 +53,16 @@ class ConsecutiveBreaker:
         self._probe = next(self._serial)
         return self._probe
 
-    def succeeded(self) -> None:
-        """Redis answered, be it with an error."""
+    def record_success(self) -> None:
+        """Record an answer of Redis, be it an error."""
         if self.open:
             log.info("Redis answers again")
         self._failures = 0
         self._probe = None
         self.refusal = None
 
-    def failed(self, reason: str, *, refused: str | None = None) -> None:
-        """Redis did not answer; `reason` is a word for the log, `refused` Redis' own, if any."""
+    def record_failure(self, reason: str, *, refused: str | None = None) -> None:
+        """Record a missing answer; `reason` is a word for the log, `refused` Redis' own, if any."""
         was_open = self.open
         self._failures = max(self._failures + 1, LIMIT if refused else 0)
         self._probe = None
@@ -72,7 +72,7 @@ class ConsecutiveBreaker:
             if not was_open:
                 log.warning("Redis does not answer (%s); going on without it for now", reason)
 
-    def abandoned(self, admitted: int) -> None:
-        """The call ended before anybody knew; a probe's place is free again."""
+    def abandon(self, admitted: int) -> None:
+        """Forget a call that was cancelled; if it was the probe, another may go."""
         if self._probe == admitted:
             self._probe = None

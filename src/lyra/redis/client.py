@@ -22,16 +22,15 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from lyra.redis.protocol import Command, Refusal, RefusedError, Reply, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.protocol import Command, Refusal, RefusedError, Reply, Timing, UnansweredError
 from lyra.redis.url import Address
 
 _HEALTH_CHECK_S = 30
 _LONGEST_WORD = 20  # of a reason
 
 
-class _OneContext(SSLConnection):
-    """A connection that is given its TLS context: redis-py's own makes one for each, in the loop."""
+class _SharedTlsConnection(SSLConnection):
+    """A connection with the shared TLS context: redis-py's own builds one for each, in the loop."""
 
     def __init__(self, *, tls: ssl.SSLContext, **settings: Any) -> None:
         super().__init__(**settings)
@@ -40,7 +39,7 @@ class _OneContext(SSLConnection):
 
 _KINDS: dict[str, type[AbstractConnection]] = {
     "redis": Connection,
-    "rediss": _OneContext,
+    "rediss": _SharedTlsConnection,
     "unix": UnixDomainSocketConnection,
 }
 
@@ -72,25 +71,25 @@ class Client:
         self._redis: Redis = Redis.from_pool(pool)
 
     async def send(self, *commands: Command) -> list[Reply]:
-        """The replies to these commands, which go out together; an error is a `Refusal`.
+        """Return the replies to these commands, which go out together; an error is a `Refusal`.
 
         Raises:
             UnansweredError: no answer came in time. The commands may have been carried out.
         """
-        with _explained(), _cancellation_kept():
+        with _translate_errors(), _keep_cancellation():
             async with asyncio.timeout(self._timing.deadline_s):
                 pipeline = self._redis.pipeline(transaction=False)
                 for command in commands:
                     pipeline.pipeline_execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
                 replies = await pipeline.execute(raise_on_error=False)
-        return [_checked(reply) for reply in replies]
+        return [_as_refusal(reply) for reply in replies]
 
     @asynccontextmanager
-    async def subscription(self, channel: str) -> AsyncIterator["Subscription"]:
-        """A confirmed subscription on a connection of its own.
+    async def subscription(self, channel: str) -> AsyncIterator["ChannelSubscription"]:
+        """Give a confirmed subscription on a connection of its own.
 
-        redis-py's own PubSub is not used: it subscribes anew without a word when its connection
-        is lost, and what was said meanwhile is lost.
+        redis-py's own PubSub is not used: when its connection is lost it subscribes anew without
+        telling the caller, who has then missed messages without knowing.
 
         Raises:
             UnansweredError: it could not be had.
@@ -98,47 +97,47 @@ class Client:
         """
         connection = self._kind(retry=Retry(NoBackoff(), 0), **self._settings)
         try:
-            with _explained(), _cancellation_kept():
+            with _translate_errors(), _keep_cancellation():
                 async with asyncio.timeout(self._timing.deadline_s):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
                     await _subscribe(connection, channel)
-            # What breaks in the block is the caller's own, but for what `next` raises.
-            yield Subscription(connection, self._timing)
+            # A fault in the block is the caller's own, except for what `next` raises.
+            yield ChannelSubscription(connection, self._timing)
         finally:
-            with suppress(UnansweredError), _explained():
+            with suppress(UnansweredError), _translate_errors():
                 await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Close every connection of the pool."""
-        with suppress(UnansweredError), _explained():  # one that is lost is closed
+        with suppress(UnansweredError), _translate_errors():  # one that is lost is closed
             await self._redis.aclose(close_connection_pool=True)
 
 
-class Subscription:
-    """The notices of one channel, as they come."""
+class ChannelSubscription:
+    """The messages of one channel, as they come."""
 
     def __init__(self, connection: AbstractConnection, timing: Timing) -> None:
         self._connection = connection
         self._timing = timing
 
     async def next(self) -> bytes | None:
-        """The next notice; None for anything else that came, such as the answer to a ping.
+        """Return the next message; None for anything else, such as the answer to a ping.
 
         Raises:
-            UnansweredError: it is lost, or nothing comes any more, not even an answer to a ping.
+            UnansweredError: the connection is lost, or not even a ping is answered.
         """
-        with _explained():
+        with _translate_errors():
             reply = await self._connection.read_response(timeout=self._timing.silence_s)
             if reply is None:
                 reply = await self._answer_to_ping()
         match reply:
-            case [b"message", _, bytes(notice)]:
-                return notice
+            case [b"message", _, bytes(message)]:
+                return message
             case _:
                 return None
 
     async def _answer_to_ping(self) -> Reply:
-        with _cancellation_kept():
+        with _keep_cancellation():
             await self._connection.send_command("PING")
             reply = await self._connection.read_response(timeout=self._timing.timeout_s)
         if reply is None:
@@ -155,7 +154,7 @@ async def _subscribe(connection: AbstractConnection, channel: str) -> None:
 
 
 @contextmanager
-def _cancellation_kept() -> Iterator[None]:
+def _keep_cancellation() -> Iterator[None]:
     """Raise a cancellation that was lost in the block.
 
     redis-py writes under `asyncio.wait_for`, which on Python 3.11 swallows one that comes as the
@@ -172,12 +171,12 @@ def _cancellation_kept() -> Iterator[None]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn the client's many ways of not getting an answer into one.
+def _translate_errors() -> Iterator[None]:
+    """Turn all errors of the client into UnansweredError.
 
-    Whatever it raises is that: redis-py, asyncio, TLS and uvloop each have words of their own for
-    a connection that is lost, RuntimeError among them, and for a reply that is none. Only who is
-    cancelled says nothing about Redis.
+    redis-py, asyncio, TLS and uvloop each have errors of their own for a lost connection,
+    RuntimeError among them, and for a malformed reply. A cancellation passes: it says nothing
+    about Redis.
     """
     try:
         yield
@@ -191,12 +190,12 @@ def _explained() -> Iterator[None]:
         raise UnansweredError(type(fault).__name__, timed_out=False, refused=refused) from fault
 
 
-def _checked(reply: Reply) -> Reply:
+def _as_refusal(reply: Reply) -> Reply:
     return Refusal(_code(reply)) if isinstance(reply, Exception) else reply
 
 
 def _code(fault: Exception) -> str:
-    """One word for this fault: the one that Redis used, if it is one."""
+    """Return one word for this fault: Redis' own, if it is one."""
     if not isinstance(fault, vendor.RedisError):
         return type(fault).__name__
     # Redis 6 wraps what a script ran into, so the word is looked for and not only read.

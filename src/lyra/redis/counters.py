@@ -1,4 +1,4 @@
-"""Numbers that all processes add to, and what they hold of a bound together."""
+"""Counters and reservations that all processes share."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from lyra.redis.gateway import RedisGateway
 from lyra.redis.protocol import Command
 
 
-class Tally(NamedTuple):
-    """What all processes have used and hold of a bound, and whether more was held by this call."""
+class HoldResult(NamedTuple):
+    """What all processes have used and hold of a bound, and whether this call may hold more."""
 
     passes: bool
     used: int
@@ -22,8 +22,8 @@ class SharedCounters:
     `name` ends in a cache key: nothing else of a listener may be in it.
     """
 
-    def __init__(self, door: RedisGateway) -> None:
-        self._door = door
+    def __init__(self, gateway: RedisGateway) -> None:
+        self._gateway = gateway
 
     async def hold(
         self,
@@ -35,33 +35,41 @@ class SharedCounters:
         owed: Mapping[str, int],
         held_s: float,
         ttl_s: int,
-    ) -> Tally | None:
-        """Hold an amount for this holder, in the one step that looks whether that is allowed.
+    ) -> HoldResult | None:
+        """Reserve an amount for this holder, if the bound allows it; check and reserve are one step.
 
-        It is while less than `within` is used, and either nothing is held or all stays `within`.
-        What is `owed` is settled first. What is held is free again after `held_s`.
+        It does while less than `within` is used, and either nothing is held or the sum stays
+        `within`. What is `owed` is settled first. A reservation ends after `held_s`.
         """
-        asked = (holder, amount, within)
+        request = (holder, amount, within)
         times = (round(held_s * 1000), ttl_s * 1000)
-        command: Command = ("EVAL", scripts.HOLD, 2, *_names(name), *times, *asked, *_flat(owed))
-        match await self._door.execute(command):
+        command: Command = (
+            "EVAL",
+            scripts.HOLD,
+            2,
+            *_key_pair(name),
+            *times,
+            *request,
+            *_flatten(owed),
+        )
+        match await self._gateway.execute(command):
             case [[int(passes), int(used), int(held), int(bad)]]:
                 self._note(bad)
-                return Tally(bool(passes), used, held)
+                return HoldResult(bool(passes), used, held)
             case _:
                 return None
 
     async def settle(
         self, name: str, used: Mapping[str, int], *, held_s: float, ttl_s: int
     ) -> int | None:
-        """The sum of all processes after adding these, in place of what their holders held.
+        """Add what was used in place of what was held; return the sum of all processes.
 
-        Each holder counts once within `held_s`: when nobody knows whether it was counted, it may be
-        told again.
+        Each holder counts once within `held_s`, so that a call whose reply was lost can be repeated
+        (idempotent).
         """
         times = (round(held_s * 1000), ttl_s * 1000)
-        command: Command = ("EVAL", scripts.SETTLE, 2, *_names(name), *times, *_flat(used))
-        match await self._door.execute(command):
+        command: Command = ("EVAL", scripts.SETTLE, 2, *_key_pair(name), *times, *_flatten(used))
+        match await self._gateway.execute(command):
             case [[int(total), int(bad)]]:
                 self._note(bad)
                 return total
@@ -70,14 +78,14 @@ class SharedCounters:
 
     def _note(self, bad: int) -> None:
         if bad:
-            self._door.discarded.count("poisoned")
+            self._gateway.discarded.count("poisoned")
 
 
-def _flat(used: Mapping[str, int]) -> Iterator[str | int]:
+def _flatten(used: Mapping[str, int]) -> Iterator[str | int]:
     for holder, amount in used.items():
         yield from (holder, amount)
 
 
-def _names(name: str) -> tuple[str, str]:
-    """Where an amount is counted and where it is held, side by side in a cluster."""
+def _key_pair(name: str) -> tuple[str, str]:
+    """Return the keys of what is used and what is held, in one slot of a cluster."""
     return f"lyra:v2:n:{{{name}}}", f"lyra:v2:held:{{{name}}}"

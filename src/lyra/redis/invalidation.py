@@ -1,7 +1,7 @@
-"""What the processes tell each other about keys, and who waits for it.
+"""Invalidation by pub/sub: what the processes tell each other about keys.
 
-One task per process holds the one subscription. While it has none, notices are lost: so both its
-loss and its return mean that nothing kept in memory can be trusted.
+One task per process holds the one subscription. While it has none, messages are lost: so both its
+loss and its return mean that nothing in memory can be trusted.
 """
 
 import asyncio
@@ -12,9 +12,8 @@ from random import Random
 from typing import Literal, Protocol
 
 from lyra.redis.breaker import ConsecutiveBreaker
-from lyra.redis.keyspace import checked
-from lyra.redis.protocol import RefusedError, UnansweredError
-from lyra.redis.timing import Timing
+from lyra.redis.keyspace import check_key
+from lyra.redis.protocol import RefusedError, Timing, UnansweredError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ _LONGEST_MOMENT = 17  # digits
 
 
 class Subscription(Protocol):
-    """A confirmed subscription: `next` gives what comes, None for what is no notice."""
+    """A confirmed subscription: `next` gives each message, None for anything else that came."""
 
     async def next(self) -> bytes | None: ...
 
@@ -37,57 +36,57 @@ Subscribe = Callable[[], AbstractAsyncContextManager[Subscription]]
 
 
 class KeyEvent:
-    """Rings when something happened to a key."""
+    """An event that is set when something happened to a key."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._event = asyncio.Event()
 
     def set(self) -> None:
-        self._rung.set()
+        self._event.set()
 
     def clear(self) -> None:
-        """Forget the rings so far; look at Redis after this, so that none is missed."""
-        self._rung.clear()
+        """Clear the event; look at Redis after this, so that nothing is missed."""
+        self._event.clear()
 
     async def wait(self, within_s: float) -> None:
-        """Return at the next ring, or after `within_s`."""
+        """Return when the event is set, or after `within_s`."""
         try:
             async with asyncio.timeout(within_s):
-                await self._rung.wait()
+                await self._event.wait()
         except TimeoutError:
             return
 
 
 class InvalidationBus:
-    """The bells by key (as many as callers wait at this moment) and who wants to be told."""
+    """The callbacks for messages, and the events by key: as many as callers wait at this moment."""
 
-    def __init__(self, me: str, count: Callable[[str], None]) -> None:
+    def __init__(self, sender_id: str, count: Callable[[str], None]) -> None:
         self.subscribed = False
-        self._me = me
+        self._sender_id = sender_id
         self._count = count
-        self._bells: dict[str, set[KeyEvent]] = {}
-        self._told: list[tuple[Invalidate, Replaced]] = []
+        self._events: dict[str, set[KeyEvent]] = {}
+        self._invalidators: list[tuple[Invalidate, Replaced]] = []
         self._on_joined: list[Callable[[], Awaitable[object]]] = []
         self._on_runs: list[Callable[[RunVerb, str], None]] = []
         self._on_past: dict[PastVerb, list[Past]] = {"past": [], "past_runs": []}
         self._on_out: list[Callable[[str], None]] = []
 
-    def tell(self, invalidate: Invalidate, replaced: Replaced) -> None:
-        """Call `invalidate` for what is gone (None: everything) and `replaced` for what is new."""
-        self._told.append((invalidate, replaced))
+    def on_invalidate(self, invalidate: Invalidate, replaced: Replaced) -> None:
+        """Call `invalidate` with a key that is gone (None: all) and `replaced` with a newer one."""
+        self._invalidators.append((invalidate, replaced))
 
-    def tell_of_runs(self, act: Callable[[RunVerb, str], None]) -> None:
-        """Call `act` with what other processes say of running answers, and the answer's name."""
+    def on_run(self, act: Callable[[RunVerb, str], None]) -> None:
+        """Call `act` with the verb and the name of a run that another process speaks of."""
         self._on_runs.append(act)
 
-    def tell_of_past(self, verb: PastVerb, act: Past) -> None:
-        """Call `act` with a key that was forgotten (None: all), when, and if there was something.
+    def on_past(self, verb: PastVerb, act: Past) -> None:
+        """Call `act` with a key that was forgotten (None: all), when, and if it was held.
 
-        `past` is said of what was read of a listener, `past_runs` of a listener's answers.
+        `past` is about the data of a listener, `past_runs` about the answers.
         """
         self._on_past[verb].append(act)
 
-    def tell_of_ends(self, act: Callable[[str], None]) -> None:
+    def on_session_end(self, act: Callable[[str], None]) -> None:
         """Call `act` with the name of a log-in that has ended for good."""
         self._on_out.append(act)
 
@@ -96,58 +95,58 @@ class InvalidationBus:
         self._on_joined.append(act)
 
     def compose(self, verb: Verb, key: str = "-") -> str:
-        """A notice, marked as one's own."""
-        return f"{verb} {self._me} {key}"
+        """Return a message, marked as this process's own."""
+        return f"{verb} {self._sender_id} {key}"
 
     @contextmanager
-    def bell(self, key: str) -> Iterator[KeyEvent]:
-        """A bell for this key, for the length of the block."""
-        bell = KeyEvent()
-        self._bells.setdefault(key, set()).add(bell)
+    def key_event(self, key: str) -> Iterator[KeyEvent]:
+        """Give an event for this key, for the length of the block."""
+        event = KeyEvent()
+        self._events.setdefault(key, set()).add(event)
         try:
-            yield bell
+            yield event
         finally:
-            self._bells[key].discard(bell)
-            if not self._bells[key]:
-                del self._bells[key]
+            self._events[key].discard(event)
+            if not self._events[key]:
+                del self._events[key]
 
-    async def joined(self) -> None:
-        """The subscription is there: what was said before it is unknown."""
+    async def resume(self) -> None:
+        """Handle a new subscription: messages before it are lost, so invalidate everything."""
         for act in self._on_joined:
             await act()
         self.subscribed = True
         self.invalidate_all()
 
-    def lost(self) -> None:
-        """The subscription is gone; if there was one, nothing in memory is sure from now on."""
+    def suspend(self) -> None:
+        """Handle the loss of the subscription, if there was one: invalidate everything."""
         if self.subscribed:
             self.subscribed = False
             self.invalidate_all()
 
     def invalidate_all(self) -> None:
-        """Invalidate everything and let everybody who waits look again."""
-        for invalidate, _ in self._told:
+        """Invalidate everything and let all waiters look again."""
+        for invalidate, _ in self._invalidators:
             _call(invalidate, None)
-        self._ring_all()
+        self._set_all_events()
 
-    def on_message(self, notice: bytes) -> None:
-        """Act on a notice; one's own only rings, and what is none of Lyra's is counted."""
-        match notice.decode("ascii", "replace").split(" "):
+    def on_message(self, message: bytes) -> None:
+        """Act on a message; this process's own only sets events, a foreign one is counted."""
+        match message.decode("ascii", "replace").split(" "):
             case ["all", sender, "-"]:
-                if sender == self._me:
-                    self._ring_all()
+                if sender == self._sender_id:
+                    self._set_all_events()
                 else:
                     self.invalidate_all()
             case ["kept" | "gone" | "free" as verb, sender, key] if _is_key(key):
-                if sender != self._me:
-                    self._pass_on(verb, key)
-                self._ring(key)
-            case [_, sender, *_] if sender == self._me:
+                if sender != self._sender_id:
+                    self._notify(verb, key)
+                self._set_events(key)
+            case [_, sender, *_] if sender == self._sender_id:
                 return
             case words:
-                self._heard_of_others(words)
+                self._dispatch(words)
 
-    def _heard_of_others(self, words: list[str]) -> None:
+    def _dispatch(self, words: list[str]) -> None:
         match words:
             case ["stop" | "lose" | "read" | "end" as verb, _, key] if _is_key(key):
                 for act in self._on_runs:
@@ -163,42 +162,42 @@ class InvalidationBus:
             case _:
                 self._count("foreign")
 
-    def _pass_on(self, verb: str, key: str) -> None:
-        for invalidate, replaced in self._told:
+    def _notify(self, verb: str, key: str) -> None:
+        for invalidate, replaced in self._invalidators:
             if verb == "gone":
                 _call(invalidate, key)
             elif verb == "kept":
                 _call(replaced, key)
 
-    def _ring_all(self) -> None:
-        for key in self._bells:
-            self._ring(key)
+    def _set_all_events(self) -> None:
+        for key in self._events:
+            self._set_events(key)
 
-    def _ring(self, key: str) -> None:
-        for bell in self._bells.get(key, ()):
-            bell.set()
+    def _set_events(self, key: str) -> None:
+        for event in self._events.get(key, ()):
+            event.set()
 
 
 class Subscriber:
-    """Keeps the one subscription: takes it, listens, and takes it again when it is lost."""
+    """Keeps the one subscription: subscribes, listens, and subscribes again when it is lost."""
 
     def __init__(
         self,
         subscribe: Subscribe,
-        notices: InvalidationBus,
+        bus: InvalidationBus,
         breaker: ConsecutiveBreaker,
         timing: Timing,
         rng: Random,
     ) -> None:
         self._subscribe = subscribe
-        self._notices = notices
+        self._bus = bus
         self._breaker = breaker
         self._timing = timing
         self._rng = rng
         self._refused = False
 
     async def run(self) -> None:
-        """Listen until cancelled. Rests with the breaker, and reports to it."""
+        """Listen until cancelled, with back-off; rest while the breaker does, and report to it."""
         pause = self._timing.rejoin_first_s
         while True:
             if not self._breaker.resting and await self._listen():
@@ -207,28 +206,28 @@ class Subscriber:
             pause = min(2 * pause, self._timing.rejoin_most_s)
 
     async def _listen(self) -> bool:
-        """Listen while it lasts; whether there was anything to listen to."""
+        """Listen until the subscription is lost; return whether there was one."""
         joined = False
         try:
             async with self._subscribe() as subscription:
                 joined, self._refused = True, False
-                self._breaker.succeeded()
-                await self._notices.joined()
+                self._breaker.record_success()
+                await self._bus.resume()
                 while True:
-                    notice = await subscription.next()
-                    if notice is not None:
-                        self._notices.on_message(notice)
+                    message = await subscription.next()
+                    if message is not None:
+                        self._bus.on_message(message)
         except UnansweredError as lost:
-            self._breaker.failed(lost.reason, refused=lost.refused)
+            self._breaker.record_failure(lost.reason, refused=lost.refused)
         except RefusedError as refused:
-            self._refusal(str(refused))
+            self._note_refusal(str(refused))
         finally:
-            self._notices.lost()
+            self._bus.suspend()
         return joined
 
-    def _refusal(self, code: str) -> None:
-        """An answer all the same: commands may work, only the notices do not come."""
-        self._breaker.succeeded()
+    def _note_refusal(self, code: str) -> None:
+        """Log the refusal once; it is an answer: commands may work though messages do not come."""
+        self._breaker.record_success()
         if not self._refused:
             log.warning("Redis refuses Lyra its channel (%s): see docs/REDIS.md", code)
         self._refused = True
@@ -236,7 +235,7 @@ class Subscriber:
 
 def _is_key(text: str, *, all_too: bool = False) -> bool:
     try:
-        return (all_too and text == "-") or bool(checked(text))
+        return (all_too and text == "-") or bool(check_key(text))
     except ValueError:
         return False
 
@@ -245,9 +244,9 @@ def _is_moment(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _LONGEST_MOMENT
 
 
-def _call(callback: Callable[..., None], *told: str | int | None) -> None:
+def _call(callback: Callable[..., None], *args: str | int | None) -> None:
     try:
-        callback(*told)
+        callback(*args)
     except Exception:
-        # One listener's fault must not stop the notices to the others.
+        # One callback's fault must not keep the message from the others.
         log.exception("a callback for notices broke: this is a fault in Lyra")

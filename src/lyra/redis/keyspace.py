@@ -1,9 +1,8 @@
-"""How Lyra's keys are called in Redis, and how it speaks on its channel.
+"""The names of Lyra's keys in Redis, and of its channel.
 
 Every name holds the schema's version, so that another version's values are not seen. A key's
 names share its {hash tag}, so that a script over them works in a cluster. They also hold the
-epoch, a random word that "forget all" replaces: what was kept under the old one, and what a
-fetch that began before still wants to publish, is out of everybody's reach in one step.
+epoch: see `lyra.redis.epoch`.
 """
 
 import re
@@ -36,12 +35,12 @@ class RedisKeys:
 
 
 def channel(db: int) -> str:
-    """The channel of one database: Redis itself does not keep channels of databases apart."""
+    """Return the channel of one database: Redis itself does not keep channels apart by database."""
     return f"lyra:v2:notices:{db}"
 
 
-def checked(key: str) -> str:
-    """The key, if it is a hash in hexadecimal digits; anything else might be a token.
+def check_key(key: str) -> str:
+    """Return the key if it is a hash in hexadecimal digits; anything else might be a token.
 
     Raises:
         ValueError: it is none.
@@ -51,6 +50,6 @@ def checked(key: str) -> str:
     return key
 
 
-def word(reply: object) -> str | None:
-    """The random word that this reply is; None if it is none."""
+def parse_word(reply: object) -> str | None:
+    """Return the reply as one of Lyra's random words; None if it is not one."""
     return reply.decode() if isinstance(reply, bytes) and _WORD.fullmatch(reply) else None

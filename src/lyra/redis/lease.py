@@ -1,4 +1,4 @@
-"""The right to be the one process that fetches a key."""
+"""The lease: the right to be the one process that fetches a key."""
 
 import asyncio
 import logging
@@ -15,20 +15,20 @@ log = logging.getLogger(__name__)
 class Lease:
     """Held for the length of an `async with` block, and given back at its end.
 
-    It is prolonged all the time and not as long as the longest fetch: so a leader that dies
-    blocks the others for `lease_s` only. It is a promise among friends; what keeps a late
-    answer out is the generation. Its end never raises: what the block brought is not lost to it.
+    It is short and prolonged all the time, so that a leader that dies blocks the others for
+    `lease_s` only. It is advisory: what keeps a late answer out is the generation (the fencing
+    token). Leaving the block never raises: what it brought is not lost.
     """
 
-    def __init__(self, door: RedisGateway, names: RedisKeys, value: str) -> None:
+    def __init__(self, gateway: RedisGateway, names: RedisKeys, value: str) -> None:
         self.held = True
-        self._door = door
+        self._gateway = gateway
         self._names = names
         self._value = value
-        self._heart: asyncio.Task[None] | None = None
+        self._prolonging: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._heart = asyncio.get_running_loop().create_task(self._beat())
+        self._prolonging = asyncio.get_running_loop().create_task(self._prolong())
         return self
 
     async def __aexit__(
@@ -37,31 +37,39 @@ class Lease:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._heart is not None  # noqa: S101 - __aenter__ has made it
-        self._heart.cancel()
-        await asyncio.wait([self._heart])
-        if not self._heart.cancelled() and (broke := self._heart.exception()) is not None:
+        assert self._prolonging is not None  # noqa: S101 - __aenter__ has made it
+        self._prolonging.cancel()
+        await asyncio.wait([self._prolonging])
+        if not self._prolonging.cancelled() and (broke := self._prolonging.exception()) is not None:
             log.error("prolonging a lease broke: this is a fault in Lyra", exc_info=broke)
         if self.held:
             await self._release()
 
-    async def _beat(self) -> None:
-        lease_ms = round(self._door.timing.lease_s * 1000)
+    async def _prolong(self) -> None:
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
         while self.held:
-            await asyncio.sleep(self._door.timing.beat_s)
-            kept = await self._door.execute(
+            await asyncio.sleep(self._gateway.timing.beat_s)
+            kept = await self._gateway.execute(
                 ("EVAL", scripts.KEEP, 1, self._names.lease, self._value, lease_ms)
             )
-            # No answer is no loss: the lease outlives two missed beats.
+            # No answer is no loss: the lease outlives two that are missing.
             self.held = kept != [0]
 
     async def _release(self) -> None:
         self.held = False
-        door = self._door
-        notice = door.notices.compose("free", self._names.key)
+        gateway = self._gateway
+        message = gateway.bus.compose("free", self._names.key)
         try:
-            await door.execute(
-                ("EVAL", scripts.RELEASE, 1, self._names.lease, self._value, door.channel, notice)
+            await gateway.execute(
+                (
+                    "EVAL",
+                    scripts.RELEASE,
+                    1,
+                    self._names.lease,
+                    self._value,
+                    gateway.channel,
+                    message,
+                )
             )
         except Exception:
             # What was done in the block is done; the lease expires by itself.

@@ -1,27 +1,24 @@
-"""What all processes keep together of their listeners: opaque values under hashed keys.
+"""The listeners that all processes share: opaque values under hashed keys.
 
-Nothing here raises for want of Redis: a read is then a miss, and everything else says no.
+Nothing here raises for want of Redis: a read is then a miss, and everything else fails softly.
 """
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
-from lyra.redis.forgotten import Forgotten
+from lyra.redis.epoch import Commands, Epoch
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import Invalidate, Replaced
-from lyra.redis.keyspace import EPOCH, RedisKeys, checked, word
+from lyra.redis.keyspace import EPOCH, RedisKeys, check_key, parse_word
 from lyra.redis.lease import Lease
-from lyra.redis.owed import Owed
+from lyra.redis.listener_deletes import ListenerDeletes
 from lyra.redis.protocol import Command, Refusal, Reply
 
 CAP_BYTES = 1_048_576
 GENERATION_MS = 600_000  # longer than any fetch
-_ALL = "all"
-_WRONG_TYPE = Refusal("WRONGTYPE")
 _LEAD: Command = ("EVAL", scripts.LEAD)
 
 Standing = Literal["arrived", "vacant", "unknown"]
@@ -29,7 +26,7 @@ Fate = Literal["kept", "forgotten", "unknown"]
 
 
 class Held(NamedTuple):
-    """A value as it is kept now, for how many milliseconds still, and in which epoch."""
+    """A value, the milliseconds that it is still kept, and its epoch."""
 
     blob: bytes
     ttl_ms: int
@@ -38,10 +35,10 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Proof of when a fetch began; without a ticket nothing can be published with it.
+    """The fencing token of a fetch; without a ticket nothing can be published with it.
 
-    The moment is by Redis' clock, in microseconds. It and the epoch belong into what is sealed, to
-    be shown to `was_forgotten` by who reads that.
+    `moment` is when the fetch began, in microseconds of Redis' clock. It and the epoch belong into
+    what is sealed; a reader passes the moment to `was_forgotten`.
     """
 
     ticket: str = ""
@@ -50,38 +47,34 @@ class Generation:
 
 
 class SharedListeners:
-    """The tier behind every process's memory."""
+    """The store behind every process's memory tier."""
 
-    def __init__(self, door: RedisGateway) -> None:
-        self._door = door
-        self._epoch = ""
-        # Only who may forget all can come to owe that: no number of single keys becomes it.
-        self._owed_all = Owed(door, lambda _: self._forget_all())
-        self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door, "past")
-        door.notices.on_joined(self._hurry)
+    def __init__(self, gateway: RedisGateway) -> None:
+        self._gateway = gateway
+        self._epoch = Epoch(gateway)
+        self._deletes = ListenerDeletes(gateway, self._epoch)
 
     @property
     def reachable(self) -> bool:
-        """Whether Redis answered the latest call; if not, fetch without asking it more."""
-        return self._door.reachable
+        """Whether Redis answered the latest call; if not, fetch without calling it again."""
+        return self._gateway.reachable
 
     @property
-    def leads(self) -> bool:
-        """Whether Redis takes leases: it answered the latest call, and has not refused one since."""
-        return self._door.reachable and not self._door.refuses(_LEAD, ("GET", EPOCH))
+    def grants_leases(self) -> bool:
+        """Whether Redis takes leases: it answered the latest call, and refused no lease lately."""
+        return self._gateway.reachable and not self._gateway.refuses(_LEAD, ("GET", EPOCH))
 
     def on_invalidate(self, invalidate: Invalidate, *, replaced: Replaced | None = None) -> None:
         """Call `invalidate(key)` when another process forgets a key, `invalidate(None)` for all.
 
-        All also when notices may have been lost. `replaced(key)` is called when another process
+        Call it with None also when messages may have been lost. `replaced(key)` is called when another process
         keeps a newer value; by default it is `invalidate`. Neither may block.
         """
-        self._door.notices.tell(invalidate, replaced or invalidate)
+        self._gateway.bus.on_invalidate(invalidate, replaced or invalidate)
 
     async def read(self, key: str) -> Held | None:
-        """What is kept for this key; None when there is nothing, or no Redis."""
-        replies = await self._ask(
+        """Return what is kept for this key; None when there is nothing, or no Redis."""
+        replies = await self._execute(
             key,
             lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES), ("PTTL", names.entry)],
         )
@@ -91,21 +84,21 @@ class SharedListeners:
             case [bytes(blob), -1] if blob:
                 await self.discard(key)  # all of ours expire
             case [bytes(blob), int(ttl_ms)] if blob and ttl_ms > 0:
-                return Held(blob, ttl_ms, self._epoch)
+                return Held(blob, ttl_ms, self._epoch.current)
         return None
 
     def was_forgotten(self, key: str, moment: int) -> bool:
-        """Whether this process knows that what began then has been forgotten since."""
-        return self._forgotten.holds(key, moment)
+        """Return whether this process knows that what began then has been forgotten since."""
+        return self._deletes.was_forgotten(key, moment)
 
     async def discard(self, key: str) -> None:
         """Delete a value that cannot be understood, and count it."""
         await self._delete(key, "poisoned")
 
     async def generation(self, key: str) -> Generation:
-        """To be read before a fetch begins: what it publishes counts only if it still holds."""
+        """Return the fencing token for a fetch, before it begins: a later forget invalidates it."""
         mine = secrets.token_hex(8)
-        replies = await self._ask(
+        replies = await self._execute(
             key,
             lambda names: [
                 ("SET", names.generation, mine, "NX", "PX", GENERATION_MS),
@@ -114,29 +107,31 @@ class SharedListeners:
                 ("GET", names.generation),
             ],
         )
-        ticket = word(replies[-1]) if replies else None
-        moment = self._forgotten.moment(replies[-2]) if replies else None
-        return Generation(ticket, moment, self._epoch) if ticket and moment else Generation()
+        ticket = parse_word(replies[-1]) if replies else None
+        moment = self._deletes.parse_time(replies[-2]) if replies else None
+        return (
+            Generation(ticket, moment, self._epoch.current) if ticket and moment else Generation()
+        )
 
     async def publish(self, key: str, blob: bytes, ttl_ms: int, generation: Generation) -> Fate:
-        """Keep the value unless the key was forgotten since; wakes who waits for it.
+        """Keep the value unless the key was forgotten since, and wake those that wait for it.
 
-        `unknown`: it could not be kept, and nobody can tell whether the key was forgotten.
+        `unknown`: it could not be kept, and it is not known whether the key was forgotten.
         """
         if not generation.ticket or ttl_ms <= 0:
             return "unknown"
         if not 0 < len(blob) <= CAP_BYTES:
-            self._door.discarded.count("oversized")
+            self._gateway.discarded.count("oversized")
             return "unknown"
-        notice = self._door.notices.compose("kept", key)
-        # Under another epoch's names there is no such ticket: it is refused there too.
-        replies = await self._ask(
+        message = self._gateway.bus.compose("kept", key)
+        # Under another epoch's names there is no such ticket, so it is refused there too.
+        replies = await self._execute(
             key,
             lambda names: [
                 (
                     *("EVAL", scripts.PUBLISH, 2, names.entry, names.generation),
                     *(generation.ticket, blob, ttl_ms),
-                    *(self._door.channel, notice),
+                    *(self._gateway.channel, message),
                 )
             ],
         )
@@ -151,77 +146,24 @@ class SharedListeners:
     async def forget(self, key: str, *, held: bool = False) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.
 
-        False when Redis could not be told. It is told as soon as it can be, and until then this
-        process reads and publishes nothing for it there. `held`: this process has held it.
+        Return False when Redis could not be told. It is told as soon as possible, and until then
+        this process reads and publishes nothing for the key. `held`: this process has held it.
         """
-        done = await self._forget(key, held=held)
-        if not done:
-            self._owed.add(key, held=held)
-            if self._door.reachable:
-                # Who may send no scripts may delete all the same.
-                await self._ask_now(key, lambda names: [("UNLINK", names.entry, names.generation)])
-                gone = self._door.notices.compose("gone", key)
-                await self._forgotten.tell(key, gone, held=held)
-        return done
-
-    async def _forget(self, key: str, *, held: bool = False) -> bool:
-        notices = self._door.notices
-        replies = await self._ask_now(
-            key,
-            lambda names: [
-                (
-                    *("EVAL", scripts.FORGET, 3),
-                    *(names.entry, names.generation, names.lease),
-                    *(self._door.channel, notices.compose("gone", key)),
-                    *(notices.compose("past", key), int(held)),
-                )
-            ],
-        )
-        match replies:
-            case [[bytes(moment), int(there)]] if moment.isdigit():
-                self._forgotten.bury(key, int(moment), held=bool(there))
-                return True
-            case _:
-                return False
+        return await self._deletes.forget(key, held=held)
 
     async def forget_all(self) -> bool:
-        """Forget every key, in one step whatever their number; False as for `forget`."""
-        done = await self._forget_all()
-        if not done:
-            self._owed_all.add(_ALL, held=True)
-            if self._door.reachable:
-                await self._forgotten.tell(None, self._door.notices.compose("all"), held=True)
-        return done
-
-    async def _forget_all(self) -> bool:
-        epoch, notices = secrets.token_hex(8), self._door.notices
-        owed = [(each, each.demand()) for each in (self._owed_all, self._owed)]
-        replies = await self._door.execute(
-            (
-                *("EVAL", scripts.FORGET_ALL, 1, EPOCH, epoch, self._door.channel),
-                *(notices.compose("all"), notices.compose("past")),
-            )
-        )
-        match replies:
-            case [[bytes(moment), int(kept)]] if moment.isdigit():
-                # Under a new epoch there is nothing left to be forgotten of the old one.
-                self._epoch = epoch if kept else ""
-                self._forgotten.bury(None, int(moment), held=True)
-                for each, before in owed:
-                    each.clear(before)
-                return True
-            case _:
-                return False
+        """Forget every key, in one step however many there are; False as for `forget`."""
+        return await self._deletes.forget_all()
 
     async def acquire_lease(self, key: str, *, refresh: bool = False) -> Lease | None:
-        """The right to fetch this key, to be used as `async with lease`.
+        """Return the right to fetch this key, to be used as `async with lease`.
 
         None when another process has it, when there is a value already (unless this is a
         `refresh` of it), or when Redis is away: `wait` tells which.
         """
         value = secrets.token_hex(8)
-        lease_ms = round(self._door.timing.lease_s * 1000)
-        replies = await self._ask(
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
+        replies = await self._execute(
             key,
             lambda names: [
                 (
@@ -232,35 +174,35 @@ class SharedListeners:
         )
         match replies:
             case [1]:
-                return Lease(self._door, RedisKeys(self._epoch, key), value)
+                return Lease(self._gateway, RedisKeys(self._epoch.current, key), value)
             case None | [0 | Refusal()]:
                 return None
             case _:
-                self._door.misunderstand(_LEAD)
+                self._gateway.misunderstand(_LEAD)
                 return None
 
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
 
-        `vacant`: nobody fetches and there is none, so try to lead. `unknown`: Redis is away or
-        lets nobody lead, or it is `until` by the event loop's clock; fetch alone.
+        `vacant`: no process fetches and there is no value, so try to get the lease. `unknown`: Redis
+        is away or grants no leases, or it is `until` by the event loop's clock; fetch alone.
         """
-        if not self.leads:
+        if not self.grants_leases:
             return "unknown"
-        with self._door.notices.bell(key) as bell:
+        with self._gateway.bus.key_event(key) as event:
             try:
                 async with asyncio.timeout_at(until):
                     while True:
-                        bell.clear()
+                        event.clear()
                         standing = await self._standing(key)
                         if standing != "led":
                             return standing
-                        await bell.wait(self._door.timing.recheck_s)
+                        await event.wait(self._gateway.timing.recheck_s)
             except TimeoutError:
                 return "unknown"
 
     async def _standing(self, key: str) -> Standing | Literal["led"]:
-        replies = await self._ask(
+        replies = await self._execute(
             key, lambda names: [("EXISTS", names.entry), ("EXISTS", names.lease)]
         )
         match replies:
@@ -274,64 +216,12 @@ class SharedListeners:
                 return "unknown"
 
     async def _delete(self, key: str, reason: str) -> None:
-        self._door.discarded.count(reason)
-        await self._ask(key, lambda names: [("UNLINK", names.entry)])
+        self._gateway.discarded.count(reason)
+        await self._execute(key, lambda names: [("UNLINK", names.entry)])
 
-    async def _ask(
-        self, key: str, commands: Callable[[RedisKeys], Sequence[Command]]
-    ) -> list[Reply] | None:
-        """`_ask_now`, once what is owed of this key has been forgotten."""
-        checked(key)
-        if not (await self._owed_all.settle(_ALL) and await self._owed.settle(key)):
+    async def _execute(self, key: str, commands: Commands) -> list[Reply] | None:
+        """Return the replies, once what is pending for this key has been deleted; else None."""
+        check_key(key)
+        if not await self._deletes.settle(key):
             return None
-        return await self._ask_now(key, commands)
-
-    async def _ask_now(
-        self, key: str, commands: Callable[[RedisKeys], Sequence[Command]]
-    ) -> list[Reply] | None:
-        """The replies under the current epoch's names; None without Redis.
-
-        The epoch known here is asked for along with the rest: one round trip, and yet nobody
-        acts on an old one. What is sent under an old one's names does no harm.
-        """
-        for last_try in (False, False, True):
-            names = RedisKeys(self._epoch, checked(key))
-            sent = commands(names) if self._epoch else ()
-            replies = await self._door.execute(*sent, ("GET", EPOCH))
-            if replies is None:
-                return None
-            *rest, found = replies
-            if word(found) and word(found) == names.epoch:
-                return await self._unpoisoned(names, rest)
-            if not last_try and not await self._learn_epoch(found):
-                return None
-        return None
-
-    async def _learn_epoch(self, found: Reply) -> bool:
-        """Take over the epoch found; give Redis one if it has none, or none that is one.
-
-        False when there is none, and it takes none.
-        """
-        epoch = word(found)
-        missing = found is None
-        if epoch is None and (missing or isinstance(found, bytes) or found == _WRONG_TYPE):
-            # The first of several processes wins; rubbish under the name is written over.
-            only_new = ("NX",) if missing else ()
-            epoch = secrets.token_hex(8)
-            replies = await self._door.execute(("SET", EPOCH, epoch, *only_new), ("GET", EPOCH))
-            epoch = word(replies[-1]) if replies else None
-            if epoch is None and replies and replies[-1] is not None:
-                self._door.misunderstand(("GET", EPOCH))  # it was told, and says something else
-        self._epoch = epoch or ""
-        return bool(self._epoch)
-
-    async def _unpoisoned(self, names: RedisKeys, replies: list[Reply]) -> list[Reply]:
-        """The replies; things of a wrong type under the key's names are deleted and counted."""
-        if _WRONG_TYPE in replies:
-            self._door.discarded.count("poisoned")
-            await self._door.execute(("UNLINK", names.entry, names.generation, names.lease))
-        return replies
-
-    async def _hurry(self) -> None:
-        self._owed_all.hurry()
-        self._owed.hurry()
+        return await self._epoch.execute(key, commands)

@@ -1,13 +1,13 @@
-"""What Redis refuses at this time, and that it is not asked for it over and over.
+"""A circuit breaker for each command that Redis refuses.
 
-A Redis that is full, a replica, or a node of a cluster answers, but takes only some of what it is
-told. Each command that it has refused is held back for a rest: its answer is the same refusal,
-without a word to Redis. Then one goes, to see. Nothing is held back for another command's sake, and
-what forgets is always sent: somebody has asked for that.
+A Redis that is full, a replica, or a node of a cluster answers, but refuses some commands. A
+refused command is held back for a rest: the caller gets the same refusal, without a call. Then one
+is sent as a probe. No command is held back for another's sake, and deletes are always sent: a
+listener has asked for them.
 
-The state that people are told is the words that stand, and each change of it is one line in the
-log. A word stands until one of the commands that it was said to is taken, or, where it is about
-Redis as a whole, until what looks for that is taken.
+The state that is reported is the set of Redis' error words that stand, and each change of it is one
+line in the log. A word stands until one of the commands that it answered is accepted, or, where
+it is about Redis as a whole, until the check for that is accepted.
 """
 
 import logging
@@ -20,14 +20,14 @@ from lyra.redis.protocol import Command, Refusal, Reply
 log = logging.getLogger(__name__)
 
 CLUSTER = "CLUSTER"
-_OF_DATA = "WRONGTYPE"  # about what strangers have put under one key, not about Redis
+_OF_DATA = "WRONGTYPE"  # about a value of a wrong type, not about Redis
 _OF_ONE_COMMAND = frozenset({"NOPERM", "ERR", "RUBBISH"})  # which must be taken itself
 _GREETING = "HELLO"  # not every server knows it, and nothing depends on it
 _NEVER_HELD_BACK = frozenset(
     {"UNLINK", scripts.FORGET, scripts.FORGET_ALL, scripts.FORGET_RUNS, scripts.TAKE}
 )
-_MOST = 64  # commands; Lyra has half as many
-_SEVERAL = 8  # words that stand; a strange server may invent any number
+_MAX_COMMANDS = 64  # commands; Lyra has half as many
+_MAX_WORDS = 8  # words that stand; a strange server may invent any number
 _OTHER = "OTHER"
 
 
@@ -37,7 +37,7 @@ class _Held(NamedTuple):
 
 
 class Refusals:
-    """The commands that are refused; a script is one by its text, all else by its first word."""
+    """The refused commands; a script is known by its text, any other by its first word."""
 
     def __init__(self, clock: Callable[[], float], *, rest_s: float) -> None:
         self._clock = clock
@@ -47,17 +47,17 @@ class Refusals:
 
     @property
     def reason(self) -> str | None:
-        """The word that stands for longest; None when all is taken."""
+        """The word that has stood longest; None when all commands are accepted."""
         if self._cluster:
             return CLUSTER
         return next((held.code for held in self._held.values()), None)
 
-    def stand(self, *commands: Command) -> bool:
-        """Whether one of these was refused the last time that it was sent."""
+    def cover(self, *commands: Command) -> bool:
+        """Return whether one of these was refused when it was last sent."""
         return any(_kind(command) in self._held for command in commands)
 
-    def withheld(self, command: Command) -> Refusal | None:
-        """What to answer in Redis' place; None: send it. After the rest that is said to one."""
+    def hold_back(self, command: Command) -> Refusal | None:
+        """Return the answer in Redis' place; None to send the command, which one may after a rest."""
         kind = _kind(command)
         held = self._held.get(kind)
         if held is None or kind in _NEVER_HELD_BACK:
@@ -68,22 +68,22 @@ class Refusals:
         return None
 
     def note(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
-        """Learn from the answers to what was sent."""
+        """Learn from the replies to these commands."""
         before = self._words()
         for command, reply in zip(commands, replies, strict=False):
             if not isinstance(reply, Refusal):
-                self._taken(command)
+                self._note_accepted(command)
             elif reply.code != _OF_DATA and _kind(command) != _GREETING:
-                self._refused(command, reply.code)
-        self._tell(before)
+                self._note_refused(command, reply.code)
+        self._log_changes(before)
 
     def note_cluster(self, *, cluster: bool) -> None:
         """Learn whether this Redis is a node of a cluster, all of whose keys are not its own."""
         before = self._words()
         self._cluster = cluster
-        self._tell(before)
+        self._log_changes(before)
 
-    def _taken(self, command: Command) -> None:
+    def _note_accepted(self, command: Command) -> None:
         held = self._held.get(_kind(command))
         ended = {held.code} if held else set()
         if _kind(command) == scripts.LOOK:
@@ -91,18 +91,18 @@ class Refusals:
         if ended:
             self._held = {kind: each for kind, each in self._held.items() if each.code not in ended}
 
-    def _refused(self, command: Command, code: str) -> None:
+    def _note_refused(self, command: Command, code: str) -> None:
         words = self._words()
-        code = code if code in words or len(words) < _SEVERAL else _OTHER
-        if _kind(command) in self._held or len(self._held) < _MOST:
+        code = code if code in words or len(words) < _MAX_WORDS else _OTHER
+        if _kind(command) in self._held or len(self._held) < _MAX_COMMANDS:
             self._held[_kind(command)] = _Held(code, self._clock() + self._rest_s)
 
     def _words(self) -> set[str]:
         if self._cluster:
-            return {CLUSTER}  # whatever it says of one key or another, that is why
+            return {CLUSTER}  # the reason for all other words
         return {held.code for held in self._held.values()}
 
-    def _tell(self, before: set[str]) -> None:
+    def _log_changes(self, before: set[str]) -> None:
         now = self._words()
         if now - before:
             words = ", ".join(sorted(now - before))

@@ -1,13 +1,13 @@
-"""What the processes tell each other about running answers: a stream of sealed pieces for each.
+"""The running answers that all processes share: a Redis stream of sealed chunks for each.
 
-Nothing here raises for want of Redis: a look is then None, and everything else says no. All of it
-expires by itself; names are keyed hashes, so that a dump tells nothing.
+Nothing here raises for want of Redis: a read is then None, and everything else fails softly. All of
+it expires by itself; names are keyed hashes, so that a dump reveals nothing.
 
-A run that has pieces is in its owner's index, so that a forget finds it. The index is trimmed at
-each new name, and a run that falls out of it is deleted. What was deleted never comes back in
-part: a piece is added only to a run that is there. What was forgotten does not come back at all: a
-run has a moment, by Redis' clock, from before it was there, which belongs into what is sealed, to
-be shown to `was_forgotten` by who reads that.
+A run that has chunks is in its owner's index, so that a forget finds it. The index is trimmed at
+each new name, and a run that falls out of it is deleted. A deleted run never comes back in part: a
+chunk is added only to a run that exists. A forgotten run does not come back at all: a run has a
+moment, by Redis' clock, from before it existed, which belongs into what is sealed; a reader passes
+it to `was_forgotten`.
 """
 
 import asyncio
@@ -18,22 +18,21 @@ from typing import Literal
 import msgspec
 
 from lyra.redis import scripts
-from lyra.redis.forgotten import Forgotten
 from lyra.redis.gateway import RedisGateway
 from lyra.redis.invalidation import RunVerb
-from lyra.redis.keyspace import checked
-from lyra.redis.owed import Owed
-from lyra.redis.protocol import Command, Refusal, Reply
+from lyra.redis.keyspace import check_key
+from lyra.redis.pending_deletes import PendingDeletes
+from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, as_ms
+from lyra.redis.shared_tombstones import SharedTombstones
 
-ALIVE_S = 5.0  # without a sign of life for so long, the process that fills a run is gone
-MOST_OF_ONE = 512  # runs of one listener; minutes at the rate that one token may have
+ALIVE_S = 5.0  # without a keep-alive for so long, the process that fills a run is gone
+MAX_PER_OWNER = 512  # runs of one listener; minutes at the rate that one token may have
 _SIGN_MS = round(ALIVE_S * 1000)
 _SLICE = 500  # names in one step: a millisecond or two of Redis
 _DROPPED = 50  # that are too many, at each new name
 _RUN, _ALIVE = "lyra:v2:run:{", "lyra:v2:run-alive:{"
-_PIECES = 256  # of one look
+_CHUNKS = 256  # of one read
 _LONGEST_POSITION = 9  # digits
-_WRONG_TYPE = Refusal("WRONGTYPE")
 
 Kept = Literal["kept", "gone", "unknown"]
 
@@ -48,7 +47,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class RunSnapshot(msgspec.Struct, frozen=True):
-    """The pieces after some place, and whether the process that makes them gives signs of life."""
+    """The chunks after a position, and whether the process that writes them is alive."""
 
     pieces: tuple[Chunk, ...]
     alive: bool
@@ -57,29 +56,29 @@ class RunSnapshot(msgspec.Struct, frozen=True):
 class SharedRuns:
     """The runs of all processes that can be resumed and stopped through any of them."""
 
-    def __init__(self, door: RedisGateway) -> None:
-        self._door = door
-        self._owed = Owed(door, self._forget)
-        self._forgotten = Forgotten(door, "past_runs")
-        door.notices.on_joined(self._hurry)
+    def __init__(self, gateway: RedisGateway) -> None:
+        self._gateway = gateway
+        self._pending = PendingDeletes(gateway, self._forget)
+        self._tombstones = SharedTombstones(gateway, "past_runs")
+        gateway.bus.on_joined(self._retry_now)
 
-    def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """Call `act` when another process says what is to be done with a run, or is being read.
+    def on_message(self, act: Callable[[RunVerb, str], None]) -> None:
+        """Call `act` when another process wants a run stopped or lost, or is reading one.
 
-        The name with `lose` may be an owner's too: then all runs of that owner are meant.
+        With `lose` the name may be an owner's too: then all runs of that owner are meant.
         """
-        self._door.notices.tell_of_runs(act)
+        self._gateway.bus.on_run(act)
 
     async def announce(
         self, owner: str, name: str, chat: str | None, *, ttl_s: float, again: bool = False
     ) -> int | None:
-        """Let the other processes find this run by its name, and by its chat's; None: they do not.
+        """Let the other processes find this run by its name and its chat's; None if that failed.
 
-        Answers the moment, a microsecond of Redis' clock, at which nothing of it was there yet.
-        `again`, before `ttl_s` is over, for a run that is still being made.
+        Return a moment, a microsecond of Redis' clock, at which nothing of the run existed yet.
+        Call it with `again`, before `ttl_s` is over, for a run that is still being written.
         """
-        ttl_ms = _ms(ttl_s)
-        commands: list[Command] = [("TIME",)]  # first: a forget that comes in between is later
+        ttl_ms = as_ms(ttl_s)
+        commands: list[Command] = [("TIME",)]  # first: a forget in between is later than this
         if not again:
             commands += [
                 ("XADD", _stream(name), "*", "v", "2"),
@@ -88,41 +87,45 @@ class SharedRuns:
             ]
         if chat is not None:
             commands.append(("SET", _chat(chat), name, "PX", 2 * ttl_ms))
-        # Last: a forget that comes in between leaves a run that the next one finds.
+        # Last: a forget in between leaves a run that the next forget finds.
         index = (
             "EVAL",
             scripts.ANNOUNCE,
             1,
-            _owned(owner),
+            _index_of(owner),
             name,
             2 * ttl_ms,
-            MOST_OF_ONE,
+            MAX_PER_OWNER,
             _DROPPED,
         )
-        replies = await self._door.execute(*commands, index)
+        replies = await self._gateway.execute(*commands, index)
         if replies is None:
             return None
         if isinstance(replies[-1], list):
             await self._drop(owner, replies[-1])
-        return self._forgotten.moment(replies[0]) if await self._sound(owner, replies) else None
+        return (
+            self._tombstones.parse_time(replies[0])
+            if await self._all_accepted(owner, replies)
+            else None
+        )
 
     async def append(
         self, name: str, position: int, sealed: bytes, *, last: bool, ttl_s: float
     ) -> Kept:
-        """Add a piece of the answer, from its part `position` on.
+        """Append a chunk of the answer, which begins with the part at `position`.
 
         `gone`: the run was forgotten or evicted, and nothing can be added to it any more.
         """
         return await self._append(name, ttl_s, position, sealed, int(last))
 
-    async def live(self, name: str, *, ttl_s: float) -> Kept:
-        """Give a sign of life for a run that has nothing new to tell."""
+    async def keep_alive(self, name: str, *, ttl_s: float) -> Kept:
+        """Keep a run alive that has nothing new."""
         return await self._append(name, ttl_s)
 
     async def _append(self, name: str, ttl_s: float, *piece: int | bytes) -> Kept:
         keys = (_stream(name), _alive(name))
-        replies = await self._door.execute(
-            ("EVAL", scripts.APPEND, 2, *keys, _ms(ttl_s), _SIGN_MS, *piece)
+        replies = await self._gateway.execute(
+            ("EVAL", scripts.APPEND, 2, *keys, as_ms(ttl_s), _SIGN_MS, *piece)
         )
         match replies:
             case [1]:
@@ -133,127 +136,131 @@ class SharedRuns:
                 return "unknown"
 
     async def read(self, name: str, after: str = "-") -> RunSnapshot | None:
-        """What there is of a run after the piece at `after`; None without Redis."""
+        """Return the chunks of a run after the one at `after`; None without Redis."""
         start = after if after == "-" else f"({after}"
-        replies = await self._door.execute(
-            ("XRANGE", _stream(name), start, "+", "COUNT", _PIECES), ("EXISTS", _alive(name))
+        replies = await self._gateway.execute(
+            ("XRANGE", _stream(name), start, "+", "COUNT", _CHUNKS), ("EXISTS", _alive(name))
         )
         match replies:
-            case [list(found), int(alive)]:
-                return RunSnapshot(tuple(_pieces(found)), bool(alive))
+            case [list(entries), int(alive)]:
+                return RunSnapshot(tuple(_parse_chunks(entries)), bool(alive))
             case _:
                 return None
 
     async def name_of(self, chat: str) -> str | None:
-        """The name of the newest run of this chat."""
-        replies = await self._door.execute(("GET", _chat(chat)))
+        """Return the name of the newest run of this chat."""
+        replies = await self._gateway.execute(("GET", _chat(chat)))
         match replies:
-            case [bytes(found)]:
-                return next(iter(_names([found])), None)
+            case [bytes(member)]:
+                return next(iter(_parse_names([member])), None)
             case _:
                 return None
 
     async def tell(self, verb: RunVerb, names: Iterable[str]) -> None:
-        """Say to all processes that these runs are to be stopped or lost, or are being read.
+        """Tell all processes that these runs are to be stopped or lost, or are being read.
 
-        With `end` the names are owners', all of whose running answers are to be stopped.
+        With `end` the names are owners', all of whose runs are to be stopped.
         """
-        if sent := [self._notice(verb, name) for name in names]:
-            await self._door.execute(*sent)
+        if sent := [self._message(verb, name) for name in names]:
+            await self._gateway.execute(*sent)
 
-    def _notice(self, verb: RunVerb, name: str) -> Command:
-        return ("PUBLISH", self._door.channel, self._door.notices.compose(verb, checked(name)))
+    def _message(self, verb: RunVerb, name: str) -> Command:
+        return (
+            "PUBLISH",
+            self._gateway.channel,
+            self._gateway.bus.compose(verb, check_key(name)),
+        )
 
     def was_forgotten(self, owner: str, moment: int) -> bool:
-        """Whether a run of this moment has been forgotten since, as far as this process knows."""
-        return owner in self._owed or self._forgotten.holds(owner, moment)
+        """Return whether this process knows that a run of this moment has been forgotten since."""
+        return owner in self._pending or self._tombstones.cover(owner, moment)
 
-    async def settled(self, owner: str) -> bool:
-        """Whether nothing of this owner is still to be forgotten in Redis; tries it once if so."""
-        return await self._owed.settle(owner)
+    async def settle(self, owner: str) -> bool:
+        """Carry out what is pending for this owner; return whether nothing is pending any more."""
+        return await self._pending.settle(owner)
 
     async def forget(self, owner: str, *, held: bool = False) -> bool:
-        """Forget all runs of this owner, and have those lost that are still being made.
+        """Forget all runs of this owner, and have those lost that are still being written.
 
-        False when Redis has not taken all of it: it is told the rest as soon as it can be, and
-        until then no process that hears this shows any of it. `held`: this process has runs of
-        this owner.
+        Return False when Redis has not taken all of it: it is told the rest as soon as possible,
+        and until then no process that gets the message shows any of it. `held`: this process has
+        runs of this owner.
         """
         done = await self._forget(owner, held=held)
         if not done:
-            self._owed.add(owner, held=held)
-            if self._door.reachable:
-                await self._forgotten.tell(owner, held=held)
+            self._pending.add(owner, held=held)
+            if self._gateway.reachable:
+                await self._tombstones.announce(owner, held=held)
         return done
 
     async def _forget(self, owner: str, *, held: bool = False) -> bool:
-        """Forget slice by slice, so that nobody has to wait long, and no longer than it may take."""
-        past = self._door.notices.compose("past_runs", owner)
+        """Delete slice by slice within `forget_s`, so that no other call to Redis waits long."""
+        past = self._gateway.bus.compose("past_runs", owner)
         a_slice = (
-            *("EVAL", scripts.FORGET_RUNS, 1, _owned(owner), _SLICE, _RUN, _ALIVE, "}"),
-            *(self._door.channel, past, int(held)),
+            *("EVAL", scripts.FORGET_RUNS, 1, _index_of(owner), _SLICE, _RUN, _ALIVE, "}"),
+            *(self._gateway.channel, past, int(held)),
         )
-        replies = await self._door.execute(self._notice("lose", owner), a_slice)
+        replies = await self._gateway.execute(self._message("lose", owner), a_slice)
         before = inf
         try:
-            async with asyncio.timeout(self._door.timing.forget_s):
-                while replies is not None and await self._sound(owner, replies):
+            async with asyncio.timeout(self._gateway.timing.forget_s):
+                while replies is not None and await self._all_accepted(owner, replies):
                     match replies[-1]:
-                        case [int(left), bytes(moment), int(there)] if moment.isdigit():
-                            self._forgotten.bury(owner, int(moment), held=bool(there))
+                        case [int(remaining), bytes(moment), int(there)] if moment.isdigit():
+                            self._tombstones.add(owner, int(moment), held=bool(there))
                         case _:
                             return False
-                    if left == 0:
+                    if remaining == 0:
                         return True
-                    if left >= before:
+                    if remaining >= before:
                         return False  # it does not get less
-                    before = left
-                    replies = await self._door.execute(a_slice)
+                    before = remaining
+                    replies = await self._gateway.execute(a_slice)
         except TimeoutError:
             return False
         return False
 
     async def withdraw(self, owner: str, name: str) -> None:
-        """Delete a run that was lost while it was being copied, whatever has come of it since."""
-        await self._door.execute(_deletion(_owned(owner), [name.encode()]))
+        """Delete a run that was lost while it was being copied."""
+        await self._gateway.execute(_deletion(_index_of(owner), [name.encode()]))
 
-    async def _drop(self, owner: str, found: Sequence[Reply]) -> None:
-        """Delete the runs that are too many of one owner, and have their makers lose them."""
-        if found:
-            lose = [self._notice("lose", name) for name in _names(found)]
-            await self._door.execute(_deletion(_owned(owner), found), *lose)
+    async def _drop(self, owner: str, members: Sequence[Reply]) -> None:
+        """Delete the runs over an owner's bound, and have the processes that write them lose them."""
+        if members:
+            lose = [self._message("lose", name) for name in _parse_names(members)]
+            await self._gateway.execute(_deletion(_index_of(owner), members), *lose)
 
-    async def _sound(self, owner: str, replies: Sequence[Reply]) -> bool:
-        """Whether Redis has taken all of it; an index of another type is deleted and counted."""
-        if _WRONG_TYPE in replies:
-            self._door.discarded.count("poisoned")
-            await self._door.execute(("UNLINK", _owned(owner)))
+    async def _all_accepted(self, owner: str, replies: Sequence[Reply]) -> bool:
+        """Return whether Redis took all of it; delete and count an index of a wrong type."""
+        if WRONG_TYPE in replies:
+            self._gateway.discarded.count("poisoned")
+            await self._gateway.execute(("UNLINK", _index_of(owner)))
         return not any(isinstance(reply, Refusal) for reply in replies)
 
-    async def _hurry(self) -> None:
-        self._owed.hurry()
+    async def _retry_now(self) -> None:
+        self._pending.retry_now()
 
 
-def _deletion(index: str, found: Sequence[Reply]) -> Command:
-    """The command that deletes the runs of these names, and the names from their index."""
-    names = _names(found)
+def _deletion(index: str, members: Sequence[Reply]) -> Command:
+    """Return the command that deletes these runs and removes their names from the index."""
+    names = _parse_names(members)
     keys = [index, *map(_stream, names), *map(_alive, names)]
-    return ("EVAL", scripts.DELETE_RUNS, len(keys), *keys, *found)
+    return ("EVAL", scripts.DELETE_RUNS, len(keys), *keys, *members)
 
 
-def _names(found: Sequence[Reply]) -> list[str]:
-    """Those of the members that are names: anybody who may write to Redis may have put others."""
+def _parse_names(members: Sequence[Reply]) -> list[str]:
+    """Return the members that are names: other writers to Redis may have added others."""
     names = []
-    for member in found:
+    for member in members:
         try:
-            names.append(checked(member.decode("ascii", "replace")))
+            names.append(check_key(member.decode("ascii", "replace")))
         except ValueError:
             continue
     return names
 
 
-def _pieces(found: Sequence[Reply]) -> Iterable[Chunk]:
-    for each in found:
+def _parse_chunks(entries: Sequence[Reply]) -> Iterable[Chunk]:
+    for each in entries:
         match each:
             case [bytes(at), {b"n": bytes(n), b"d": bytes(sealed), b"e": bytes(e)}] if (
                 n.isdigit() and len(n) <= _LONGEST_POSITION
@@ -261,21 +268,17 @@ def _pieces(found: Sequence[Reply]) -> Iterable[Chunk]:
                 yield Chunk(at.decode("ascii", "replace"), int(n), sealed, last=e == b"1")
 
 
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
-
 def _stream(name: str) -> str:
-    return f"{_RUN}{checked(name)}}}"
+    return f"{_RUN}{check_key(name)}}}"
 
 
 def _alive(name: str) -> str:
-    return f"{_ALIVE}{checked(name)}}}"
+    return f"{_ALIVE}{check_key(name)}}}"
 
 
 def _chat(chat: str) -> str:
-    return f"lyra:v2:chat:{{{checked(chat)}}}"
+    return f"lyra:v2:chat:{{{check_key(chat)}}}"
 
 
-def _owned(owner: str) -> str:
-    return f"lyra:v2:owned:{{{checked(owner)}}}"
+def _index_of(owner: str) -> str:
+    return f"lyra:v2:owned:{{{check_key(owner)}}}"

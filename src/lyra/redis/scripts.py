@@ -1,10 +1,10 @@
-"""What has to happen in one step, as Lua that runs inside Redis.
+"""Lua scripts for what has to be atomic in Redis.
 
-Sent as a whole each time: they are short, and a Redis that lost its scripts needs no second try.
-The last two arguments of those that publish are the channel and the notice.
+Each is sent whole each time (EVAL): they are short, and a Redis that lost its scripts needs no
+second try. The last two arguments of those that publish are the channel and the message.
 """
 
-# KEYS a name of Lyra's own. Finds out whether Redis takes what is to be kept; nobody sees it.
+# KEYS a name of Lyra's own. Finds out whether Redis takes writes; no process reads the key.
 LOOK = """
 redis.call('SET', KEYS[1], '', 'PX', 1000)
 redis.call('UNLINK', KEYS[1])
@@ -34,7 +34,7 @@ return {now, there}
 """
 
 # KEYS epoch. ARGV the new one, then as for FORGET. One that is full takes no new epoch, but the
-# old one's end: what has no epoch is read by nobody.
+# old one's end: without an epoch nothing is read.
 FORGET_ALL = """
 local kept = redis.pcall('SET', KEYS[1], ARGV[1])
 if kept.err then redis.call('UNLINK', KEYS[1]) end

@@ -1,8 +1,8 @@
-"""Values that only the listener's own token opens.
+"""Sealing (authenticated encryption) of values that only the listener's own token opens.
 
 Each is encrypted with AES-GCM under a key derived from the server's secret and the token, neither
-of which is in Redis: a dump of it tells nothing. The cache key is authenticated along, so that a
-value moved to another key is refused. cryptography is imported at the first use; `open_redis` has
+of which is in Redis: a dump of it reveals nothing. The cache key is authenticated as well, so that
+a value moved to another key is refused. cryptography is imported at the first use; `open_redis` has
 done so before.
 """
 
@@ -14,30 +14,30 @@ _TAG = 16
 
 
 def seal(secret: str, token_text: str, key: str, plain: bytes) -> bytes:
-    """`plain`, readable only with the same secret, token and key. Costs some 10 us for 30 kB."""
+    """Return `plain` encrypted for this secret, token and key. Costs some 10 us for 30 kB."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
 
     nonce = os.urandom(_NONCE)
-    cipher = AESGCM(_derived(secret, token_text))
+    cipher = AESGCM(_derive_key(secret, token_text))
     return _VERSION + nonce + cipher.encrypt(nonce, plain, key.encode())
 
 
 def open_sealed(secret: str, token_text: str, key: str, sealed: bytes) -> bytes | None:
-    """What was sealed; None for anything that was not sealed with exactly these three."""
+    """Return what was sealed; None for anything not sealed with exactly these three."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     head = len(_VERSION) + _NONCE
     if not sealed.startswith(_VERSION) or len(sealed) < head + _TAG:
         return None
-    cipher = AESGCM(_derived(secret, token_text))
+    cipher = AESGCM(_derive_key(secret, token_text))
     try:
         return cipher.decrypt(sealed[len(_VERSION) : head], sealed[head:], key.encode())
     except InvalidTag:
         return None
 
 
-def _derived(secret: str, token_text: str) -> bytes:
+def _derive_key(secret: str, token_text: str) -> bytes:
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Log-ins of all processes: opaque values under hashed names, so many and no more.
+"""The log-ins that all processes share: opaque values under hashed names, bounded.
 
 Unlike the cache, what is here is nowhere else: a Redis that is away is an error for the caller.
 """
@@ -11,147 +11,153 @@ from typing import Literal
 
 from lyra.redis import scripts
 from lyra.redis.gateway import RedisGateway
-from lyra.redis.graves import Graves
-from lyra.redis.keyspace import RedisKeys, checked
+from lyra.redis.keyspace import RedisKeys, check_key
 from lyra.redis.lease import Lease
-from lyra.redis.protocol import Command, Refusal, Reply, UnansweredError
+from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, UnansweredError, as_ms
+from lyra.redis.tombstones import Tombstones
 
-_WRONG_TYPE = Refusal("WRONGTYPE")
 _EVICTED_AT_ONCE = 100
 _CAP_BYTES = 65_536
 
 
 class SharedSessions:
-    """A table of log-ins, or of those that have begun: `most`, and `most_each` of one owner.
+    """A table of sessions, or of log-ins under way, bounded in all and for one owner.
 
-    Of too many the least recently used go first; of too many of one owner the owner's oldest.
+    Over the bound the least recently used is evicted (LRU); over an owner's, that owner's oldest.
     """
 
     def __init__(
         self,
-        door: RedisGateway,
+        gateway: RedisGateway,
         kind: Literal["session", "login"],
         *,
-        most: int,
-        most_each: int = 10,
+        max_entries: int,
+        max_per_owner: int = 10,
         wall_clock: Callable[[], float],
     ) -> None:
-        self._door = door
+        self._gateway = gateway
         self._kind = kind
-        self._most = most
-        self._most_each = most_each
+        self._max_entries = max_entries
+        self._max_per_owner = max_per_owner
         self._wall_clock = wall_clock
         self._index = f"lyra:v2:{kind}s"
-        self._ended = Graves()  # names are random: one that was taken never comes again
-        door.notices.tell_of_ends(lambda name: self._ended.bury(name, 1, held=True))
+        self._ended = Tombstones()  # names are random: one that was taken is never used again
+        gateway.bus.on_session_end(lambda name: self._ended.add(name, 1, held=True))
 
     async def read(self, name: str) -> bytes | None:
-        """The value of this name, which is recently used from now on.
+        """Return the value of this name, and count that as use.
 
-        Nothing for one that has been taken, whoever has put it back since.
+        None for one that was taken, even if it has been put back since.
 
         Raises:
-            UnansweredError: Redis is away. So do all the others here.
+            UnansweredError: Redis is away; the other methods raise it too.
         """
-        if self._ended.hold(name, 1):
+        if self._ended.cover(name, 1):
             return None
-        value, *_ = await self._ask(
-            ("GETRANGE", self._at(name), 0, _CAP_BYTES),
+        value, *_ = await self._execute(
+            ("GETRANGE", self._value_key(name), 0, _CAP_BYTES),
             ("ZADD", self._index, "XX", self._now_ms, name),
         )
         return value if isinstance(value, bytes) and 0 < len(value) <= _CAP_BYTES else None
 
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
-        ttl_ms = _ms(ttl_s)
-        bounds = {self._index: self._most} | (
-            {self._owned(owner): self._most_each} if owner else {}
+        ttl_ms = as_ms(ttl_s)
+        bounds = {self._index: self._max_entries} | (
+            {self._owner_index(owner): self._max_per_owner} if owner else {}
         )
-        listed = {index: self._listed(index, name, most, ttl_ms) for index, most in bounds.items()}
-        _, *replies = await self._ask(
-            ("SET", self._at(name), value, "PX", ttl_ms), *chain(*listed.values())
+        commands_by_index = {
+            index: self._index_commands(index, name, limit, ttl_ms)
+            for index, limit in bounds.items()
+        }
+        _, *replies = await self._execute(
+            ("SET", self._value_key(name), value, "PX", ttl_ms), *chain(*commands_by_index.values())
         )
-        for (index, commands), found in zip(listed.items(), _thrice(replies), strict=True):
-            if _WRONG_TYPE in found:
-                self._door.discarded.count("poisoned")
-                await self._ask(("UNLINK", index), *commands)
-            elif isinstance(overflow := found[1], list) and overflow:
-                await self._evict(index, [each for each in map(_name, overflow) if each])
+        for (index, commands), answers in zip(
+            commands_by_index.items(), _in_threes(replies), strict=True
+        ):
+            if WRONG_TYPE in answers:
+                self._gateway.discarded.count("poisoned")
+                await self._execute(("UNLINK", index), *commands)
+            elif isinstance(overflow := answers[1], list) and overflow:
+                await self._evict(index, [each for each in map(_parse_name, overflow) if each])
 
-    def _listed(self, index: str, name: str, most: int, ttl_ms: int) -> tuple[Command, ...]:
-        """Put a name into an index, and ask for those that are too many in it, oldest first."""
+    def _index_commands(
+        self, index: str, name: str, limit: int, ttl_ms: int
+    ) -> tuple[Command, ...]:
+        """Return commands that add a name to an index and read those over its bound, oldest first."""
         return (
             ("ZADD", index, self._now_ms, name),
-            ("ZRANGE", index, -most - _EVICTED_AT_ONCE, -most - 1),
+            ("ZRANGE", index, -limit - _EVICTED_AT_ONCE, -limit - 1),
             ("PEXPIRE", index, 2 * ttl_ms),
         )
 
     async def swap(self, name: str, old: bytes, new: bytes, ttl_s: float) -> bool:
-        """Put the new value in the place of exactly the old one; False when that has changed."""
-        script = ("EVAL", scripts.SWAP, 1, self._at(name), old, new, _ms(ttl_s))
-        return await self._ask(script) == [1]
+        """Replace exactly the old value by the new one; False when it has changed (compare-and-swap)."""
+        script = ("EVAL", scripts.SWAP, 1, self._value_key(name), old, new, as_ms(ttl_s))
+        return await self._execute(script) == [1]
 
     async def take(self, name: str) -> bytes | None:
-        """The value of this name, which is gone with that."""
-        door, ended = self._door, self._ended.hold(name, 1)
-        value, *_ = await self._ask(
+        """Remove the value of this name and return it."""
+        gateway, ended = self._gateway, self._ended.cover(name, 1)
+        value, *_ = await self._execute(
             (
                 "EVAL",
                 scripts.TAKE,
                 1,
-                self._at(name),
-                door.channel,
-                door.notices.compose("out", name),
+                self._value_key(name),
+                gateway.channel,
+                gateway.bus.compose("out", name),
             ),
             ("ZREM", self._index, name),
         )
         there = isinstance(value, bytes)
-        self._ended.bury(name, 1, held=there)
+        self._ended.add(name, 1, held=there)
         return value if there and not ended else None
 
     async def leave(self, owner: str, name: str) -> None:
-        """Count a value that was taken no more as its owner's."""
+        """Remove a value that was taken from its owner's index."""
         if owner:
-            await self._ask(("ZREM", self._owned(owner), name))
+            await self._execute(("ZREM", self._owner_index(owner), name))
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
-        """Be the only process in such a block for this name; wait for that without a limit."""
-        with self._door.notices.bell(name) as bell:
+        """Hold the lock of this name across processes; wait for it without a limit."""
+        with self._gateway.bus.key_event(name) as event:
             while True:
-                bell.clear()
-                lease = await self._lead(name)
+                event.clear()
+                lease = await self._acquire_lease(name)
                 if lease is not None:
                     break
-                await bell.wait(self._door.timing.recheck_s)
+                await event.wait(self._gateway.timing.recheck_s)
         async with lease:
             yield
 
-    async def _lead(self, name: str) -> Lease | None:
-        names = RedisKeys(self._kind, checked(name))
+    async def _acquire_lease(self, name: str) -> Lease | None:
+        names = RedisKeys(self._kind, check_key(name))
         value = secrets.token_hex(8)
-        lease_ms = round(self._door.timing.lease_s * 1000)
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
         script = ("EVAL", scripts.LEAD, 2, names.entry, names.lease, value, lease_ms, 1)
-        replies = await self._ask(script)
-        if replies == [_WRONG_TYPE]:
-            self._door.discarded.count("poisoned")
-            await self._ask(("UNLINK", names.lease))
-        return Lease(self._door, names, value) if replies == [1] else None
+        replies = await self._execute(script)
+        if replies == [WRONG_TYPE]:
+            self._gateway.discarded.count("poisoned")
+            await self._execute(("UNLINK", names.lease))
+        return Lease(self._gateway, names, value) if replies == [1] else None
 
     async def _evict(self, index: str, names: Sequence[str]) -> None:
-        await self._ask(
-            *(("UNLINK", self._at(name)) for name in names),
+        await self._execute(
+            *(("UNLINK", self._value_key(name)) for name in names),
             ("ZREM", self._index, *names),
             ("ZREM", index, *names),
         )
 
-    async def _ask(self, *commands: Command) -> list[Reply]:
-        replies = await self._door.execute(*commands)
+    async def _execute(self, *commands: Command) -> list[Reply]:
+        replies = await self._gateway.execute(*commands)
         if replies is None:
             raise UnansweredError("away", timed_out=False)
         first = replies[0]
-        # What strangers have put under the name is no log-in; any other refusal is no answer.
-        if isinstance(first, Refusal) and first != _WRONG_TYPE:
+        # A value of a wrong type is not a log-in; any other refusal counts as no answer.
+        if isinstance(first, Refusal) and first != WRONG_TYPE:
             raise UnansweredError(first.code, timed_out=False)
         return replies
 
@@ -159,24 +165,20 @@ class SharedSessions:
     def _now_ms(self) -> int:
         return round(self._wall_clock() * 1000)
 
-    def _owned(self, owner: str) -> str:
-        return f"{self._index}:{{{checked(owner)}}}" if owner else ""
+    def _owner_index(self, owner: str) -> str:
+        return f"{self._index}:{{{check_key(owner)}}}" if owner else ""
 
-    def _at(self, name: str) -> str:
-        return f"lyra:v2:{self._kind}:{{{checked(name)}}}"
+    def _value_key(self, name: str) -> str:
+        return f"lyra:v2:{self._kind}:{{{check_key(name)}}}"
 
 
-def _thrice(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
-    """The replies of each index: see SharedSessions._listed."""
+def _in_threes(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
+    """Return the replies of each index: see SharedSessions._index_commands."""
     return [replies[at : at + 3] for at in range(0, len(replies), 3)]
 
 
-def _name(member: Reply) -> str:
+def _parse_name(member: Reply) -> str:
     try:
-        return checked(member.decode("ascii", "replace")) if isinstance(member, bytes) else ""
+        return check_key(member.decode("ascii", "replace")) if isinstance(member, bytes) else ""
     except ValueError:
         return ""
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))

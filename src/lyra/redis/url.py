@@ -18,7 +18,7 @@ _ESCAPE = "Characters such as / ? # @ : in a user name or password are written %
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Redis is and who asks. Neither repr nor str shows the password."""
+    """Where Redis is, and the user. Neither repr nor str shows the password."""
 
     scheme: str
     host: str = ""
@@ -31,7 +31,7 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """The address that a `redis://`, `rediss://` or `unix://` URL names.
+    """Return the address in a `redis://`, `rediss://` or `unix://` URL.
 
     Raises:
         ValueError: it names none; the message says what is wrong, without the URL.
@@ -59,7 +59,7 @@ def parse_address(url: str) -> Address:
 
 
 def tls_context(address: Address) -> ssl.SSLContext | None:
-    """What all connections to a `rediss` address have in common; None for any other. Blocks.
+    """Return the TLS context for a `rediss` address; None for any other. Blocks.
 
     Raises:
         ValueError: a file that the TLS options name cannot be used; the message names its option.
@@ -71,17 +71,17 @@ def tls_context(address: Address) -> ssl.SSLContext | None:
         raise ValueError("the Redis URL has ssl_keyfile without ssl_certfile")
     context = ssl.create_default_context()
     if "ssl_ca_certs" in address.tls:
-        with _named("ssl_ca_certs"):
+        with _blame_option("ssl_ca_certs"):
             context.load_verify_locations(address.tls["ssl_ca_certs"])
     if certificate:
-        with _named("ssl_certfile or ssl_keyfile"):
+        with _blame_option("ssl_certfile or ssl_keyfile"):
             # Without a password OpenSSL would ask for one at the terminal.
             context.load_cert_chain(certificate, key, password="")
     return context
 
 
 @contextmanager
-def _named(option: str) -> Iterator[None]:
+def _blame_option(option: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError):  # ssl.SSLError is an OSError

@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from math import inf
 from random import Random
 from typing import Any, TypeVar
@@ -15,11 +14,12 @@ import aiohttp
 
 from lyra import __version__
 from lyra.circuit_breaker import Call, CircuitBreaker, CircuitOpenError
+from lyra.clocks import wall_clock
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.cooldown import OUR_APP, Cooldown
-from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.endpoints import CALLS_PER_FETCH, PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
@@ -32,33 +32,33 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Below the idle timeout that servers commonly have, or requests meet closing connections. What is
-# kept warm may be older; aiohttp sends a GET again that meets one.
+# prewarmed may be older; aiohttp sends a GET again that meets one.
 _KEEPALIVE_S = 15
 _LARGE = 256 * 1024
-_OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is none
+_OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is not one
 
 
 class SpotifyClient:
-    """The one client of a process: what all listeners share, each with a part of its own."""
+    """The one client of a process; its limits are shared by all listeners, with a share for each."""
 
     def __init__(
         self,
-        wire: Transport,
-        pool: ConnectionPrewarmer,
+        transport: Transport,
+        prewarmer: ConnectionPrewarmer,
         metrics: Metrics,
         *,
         timeout_s: float,
         rng: Random,
     ) -> None:
-        self.wire = wire
-        self.pool = pool
+        self.transport = transport
+        self.prewarmer = prewarmer
         clock = asyncio.get_running_loop().time
-        self.gate = Cooldown(clock)
+        self.cooldown = Cooldown(clock)
         self.budget = RetryBudget(clock)
-        self.turns = LoopThrottle()
+        self.throttle = LoopThrottle()
         self.breaker = CircuitBreaker("Spotify", clock)
         metrics.register_callback("lyra_spotify_breaker", self.breaker.stats)
-        metrics.register_callback("lyra_spotify_gate", self._gate_stats)
+        metrics.register_callback("lyra_spotify_gate", self._cooldown_stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
@@ -70,18 +70,18 @@ class SpotifyClient:
         return SpotifyReader(self, token, self._timeout_s)
 
     def owner(self, token: Token) -> str:
-        """A name for whom this token's calls are made; it tells nothing of the token."""
+        """Return a name for the owner of this token's calls, a hash that does not reveal the token."""
         keyed = self._owners.copy()
         keyed.update(token.identity.encode())
         return keyed.hexdigest()
 
-    def _gate_stats(self) -> dict[str, int]:
-        return {"closed": len(self._pauses()), "tokens": len(self.gate)}
+    def _cooldown_stats(self) -> dict[str, int]:
+        return {"closed": len(self._pauses()), "tokens": len(self.cooldown)}
 
     def _pauses(self) -> list[float]:
-        """The seconds left at each endpoint that the operator's own app is not to call."""
-        checked = (self.gate.blocking(OUR_APP, each) for each in PATHS)
-        return [left.retry_after_s or 0.0 for left in checked if left]
+        """Return the seconds left of each pause of the operator's own app."""
+        checked = (self.cooldown.blocking(OUR_APP, each) for each in PATHS)
+        return [pause.retry_after_s or 0.0 for pause in checked if pause]
 
     def count(self, endpoint: Endpoint, outcome: str, sent: int, seconds: float) -> None:
         """Count `sent` calls, of which the last had this outcome, and their time together."""
@@ -92,7 +92,7 @@ class SpotifyClient:
             self._metrics.spotify_seconds.labels(endpoint, outcome).observe(seconds)
 
     def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
-        """The trace of one call."""
+        """Give the span of one call."""
         attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
         tracer = self._metrics.tracer
         return start_span(tracer, f"GET {PATHS[endpoint]}", attributes, kind=SpanKind.CLIENT)
@@ -100,26 +100,26 @@ class SpotifyClient:
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
 
-        Paused is what all log-ins are; a bearer token's pause is nobody else's.
+        Only a pause of the operator's own app counts; one of a bearer token is that token's alone.
         """
-        told: dict[str, Any] = {"state": "ok"}
+        status: dict[str, Any] = {"state": "ok"}
         if self._failing:
-            told |= {"state": "failing", "failing": sorted(self._failing)}
+            status |= {"state": "failing", "failing": sorted(self._failing)}
         if retry_in_s := self.breaker.retry_in_s:
-            told |= {"state": "open", "retry_in_s": round(retry_in_s)}
+            status |= {"state": "open", "retry_in_s": round(retry_in_s)}
         if paused := self._pauses():
-            told |= {"state": "paused", "paused_s": round(max(paused))}
-        return told
+            status |= {"state": "paused", "paused_s": round(max(paused))}
+        return status
 
-    def succeeded(self, endpoint: Endpoint) -> None:
-        """Take note that a read went well; log it if the one before did not."""
+    def note_success(self, endpoint: Endpoint) -> None:
+        """Record a read that went well; log it if the one before did not."""
         self.budget.earn()
         if endpoint in self._failing:
             self._failing.discard(endpoint)
             log.warning("Spotify answers again: %s", endpoint)
 
-    def failed(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
-        """Take note that a read was given up; log it if the one before went well."""
+    def note_failure(self, app: str, endpoint: Endpoint, failure: SpotifyFailure) -> None:
+        """Record a read that was given up; log it if the one before went well."""
         concerns_all = failure.kind in _OUTAGES or (
             failure.kind == "rate_limited" and app == OUR_APP
         )
@@ -161,7 +161,7 @@ class SpotifyReader:
                 failure = caught
             delay = retries.delay(failure, self._left_s)
             if delay is None:
-                self._client.failed(self._app, endpoint, failure)
+                self._client.note_failure(self._app, endpoint, failure)
                 # The frames below hold the body, which error trackers would copy.
                 raise failure.with_traceback(None)
             await asyncio.sleep(delay)
@@ -174,30 +174,30 @@ class SpotifyReader:
         return self._deadline - asyncio.get_running_loop().time()
 
     async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
-        await self._pass_gate(endpoint)
+        await self._wait_out_cooldown(endpoint)
         try:
             with (
                 self._client.breaker.call(self._owner) as call,
                 self._client.span(endpoint) as span,
             ):
-                return await self._sent(endpoint, parse, call, span)
+                return await self._send(endpoint, parse, call, span)
         except CircuitOpenError as open_circuit:
             failure = SpotifyFailure("circuit_open", retry_after_s=open_circuit.retry_after_s)
         raise failure
 
-    async def _sent(
+    async def _send(
         self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call, span: Span
     ) -> T:
         tally, outcome = AttemptCounter(self._count_one), "abandoned"
-        began = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time()
         try:
-            answer = await self._client.wire.get(
+            answer = await self._client.transport.get(
                 endpoint, self._token, tally=tally, deadline=self._deadline
             )
-            await self._client.turns.slice()
-            body = self._client.wire.read(answer)
+            await self._client.throttle.slice()
+            body = self._client.transport.read(answer)
             if len(body) > _LARGE:
-                await self._client.turns.yield_turn()  # it may have been made to take long
+                await self._client.throttle.yield_turn()  # it may have been made to take long
             value = parse(body)
             outcome = "ok"
         except SpotifyFailure as failure:
@@ -205,31 +205,27 @@ class SpotifyReader:
             if outcome in _OUTAGES:
                 call.record_failure()
             elif outcome == "rejected":
-                call.record_answer()  # a probe with a bad token must not keep the others waiting
+                call.record_answer()  # a probe with a bad token must not keep the breaker half-open
             else:
-                call.record_success()  # what refuses a good token, or asks it to pause, works
-            self._client.gate.start(self._app, endpoint, failure)
+                call.record_success()  # Spotify works if it refuses a good token or asks it to pause
+            self._client.cooldown.start(self._app, endpoint, failure)
             set_error(span, failure.code)
             raise
         finally:
-            took = asyncio.get_running_loop().time() - began
+            took = asyncio.get_running_loop().time() - started
             self._client.count(endpoint, outcome, tally.sent, took)
         call.record_success()
-        self._client.succeeded(endpoint)
+        self._client.note_success(endpoint)
         return value
 
-    async def _pass_gate(self, endpoint: Endpoint) -> None:
+    async def _wait_out_cooldown(self, endpoint: Endpoint) -> None:
         """Wait out a short pause; fail at once, without a call, before a long one."""
-        while blocked := self._client.gate.blocking(self._app, endpoint):
+        while blocked := self._client.cooldown.blocking(self._app, endpoint):
             pause_s = blocked.retry_after_s or 0.0
             if not fits(pause_s, self._left_s):
-                blocked.retryable = False  # what would be waited for is ruled out here
+                blocked.retryable = False  # a wait has just been ruled out
                 raise blocked
             await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
-
-
-def _wall_clock() -> float:
-    return datetime.now(UTC).timestamp()
 
 
 @asynccontextmanager
@@ -238,16 +234,16 @@ async def open_spotify(
     metrics: Metrics,
     *,
     rng: Random,
-    clock: Callable[[], float] = _wall_clock,
+    clock: Callable[[], float] = wall_clock,
 ) -> AsyncIterator[SpotifyClient]:
     """Give the client of one process and running loop; its connections close at the end.
 
     `clock` gives seconds since the epoch; only a Retry-After that is a date needs it.
     """
     async with aiohttp.ClientSession(
-        # A fetch that was let in never queues for a connection.
+        # A fetch that was admitted never queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=len(PATHS) * settings.spotify_max_fetches,
+            limit=CALLS_PER_FETCH * settings.spotify_max_fetches,
             keepalive_timeout=_KEEPALIVE_S,
             resolver=Resolver(),
         ),
@@ -258,15 +254,19 @@ async def open_spotify(
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         },
-        auto_decompress=False,  # by pieces it takes three times as long, and blocks the reading
+        auto_decompress=False,  # chunk by chunk it takes three times as long, and blocks reading
         raise_for_status=False,
         trust_env=False,
     ) as session:
-        wire = Transport(
+        transport = Transport(
             session,
             settings.spotify_api_url,
             timeout_s=settings.spotify_timeout_s,
             clock=clock,
         )
-        pool = ConnectionPrewarmer("Spotify", session, settings.spotify_api_url, len(PATHS))
-        yield SpotifyClient(wire, pool, metrics, timeout_s=settings.spotify_timeout_s, rng=rng)
+        prewarmer = ConnectionPrewarmer(
+            "Spotify", session, settings.spotify_api_url, CALLS_PER_FETCH
+        )
+        yield SpotifyClient(
+            transport, prewarmer, metrics, timeout_s=settings.spotify_timeout_s, rng=rng
+        )

@@ -1,14 +1,12 @@
-"""From an answer of Spotify's to its body or its failure: the one place that reads a status."""
+"""Classify a response of Spotify: to its body or its failure. The one place that reads a status."""
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from lyra.spotify.failures import FailureCode, SpotifyFailure
+from lyra.upstream import pause
 
-LONGEST_PAUSE_S = 86_400.0
 _OK, _TOO_MANY, _REDIRECTS = 200, 429, range(300, 400)
 _EMPTY = range(200, 300)
 _BY_STATUS: tuple[tuple[int, FailureCode], ...] = (
@@ -32,7 +30,7 @@ _BY_TEXT: tuple[tuple[str, FailureCode], ...] = (
     ("subscription required for the owner", "owner_not_premium"),
 )
 # Spotify's gateway answers 400, not 401, to some tokens that it cannot read; nothing else of these
-# five requests depends on who asks (spotipy-dev/spotipy#429, #687).
+# five requests depends on the token (spotipy-dev/spotipy#429, #687).
 _BAD_TOKEN = ("bearer authentication", "access token", "invalid_token", "no token provided")
 
 
@@ -59,28 +57,9 @@ def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds to wait, from 0 to a day; None when the header is absent or rubbish."""
-    given = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
-    text = given.strip()
-    digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit():
-        # Longer numbers than these are a day anyway, and int() refuses the longest.
-        seconds = float(int(text)) if len(digits) <= len("86400") else LONGEST_PAUSE_S
-        return _clamp(0.0 if text.startswith("-") else seconds)
-    moment = _epoch(text)
-    return None if moment is None else _clamp(moment - now)
-
-
-def _clamp(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_PAUSE_S)
-
-
-def _epoch(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    """Return the seconds of Retry-After, from 0 to a day; None when it is absent or rubbish."""
+    header = next((text for name, text in headers.items() if name.lower() == "retry-after"), "")
+    return pause(header, now)
 
 
 def _code(status: int, body: bytes) -> FailureCode:
@@ -107,7 +86,7 @@ def _code_by_text(body: bytes, otherwise: FailureCode) -> FailureCode:
 
 
 def _text(body: bytes) -> str:
-    """What the body says, to be looked through for words."""
+    """Return the body's message, to be searched for words."""
     return (_error(body).message or body.decode(errors="replace")).casefold()
 
 

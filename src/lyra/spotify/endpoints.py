@@ -16,3 +16,4 @@ PATHS: Mapping[Endpoint, str] = MappingProxyType(
         "playlists": "/me/playlists?limit=50",
     }
 )
+CALLS_PER_FETCH = len(PATHS)  # what reading one listener takes

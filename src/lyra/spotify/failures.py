@@ -1,6 +1,6 @@
-"""What can go wrong in one call to Spotify, in fixed words.
+"""The failures of one call to Spotify, in fixed words.
 
-A failure carries a code and what follows from it, and nothing of the request or of the answer:
+A failure carries a code and what follows from it, and nothing of the request or of the response:
 no token, no body, no text of Spotify's. It is raised outside `except` blocks, so that no cause
 hangs on it either: the reprs of aiohttp's errors show the Authorization header.
 """

@@ -8,7 +8,6 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Literal
 from urllib.parse import urlencode
@@ -17,11 +16,13 @@ import aiohttp
 import msgspec
 
 from lyra import __version__
+from lyra.clocks import wall_clock
 from lyra.settings import Settings
 from lyra.spotify.decipher import retry_after
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
 from lyra.spotify.token import Token
+from lyra.upstream import ERROR_BODY_S, error_body
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ GrantFailure = Literal["refused", "misconfigured", "unavailable"]
 
 
 class GrantError(Exception):
-    """No tokens were granted; holds nothing of the request or of the answer.
+    """No tokens were granted; holds nothing of the request or of the response.
 
     `refused`: this code or refresh token is no good, and never will be. `misconfigured`: the client
     id or the redirect address is. `unavailable`: the same may go well later.
@@ -52,7 +53,7 @@ class GrantError(Exception):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a code or a refresh token was exchanged for."""
+    """The tokens that a code or a refresh token was exchanged for."""
 
     access_token: _Secret
     token_type: str
@@ -65,7 +66,7 @@ class Grant(msgspec.Struct, frozen=True):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What was granted, in the alphabet's order; what was asked for, if Spotify does not say."""
+        """The granted scopes, sorted; the requested ones, if Spotify does not say."""
         return tuple(sorted(set((" ".join(SCOPES) if self.scope is None else self.scope).split())))
 
 
@@ -74,13 +75,20 @@ class _Refusal(msgspec.Struct):
 
 
 class AccountsClient:
-    """Speaks to one accounts service for one client id; every fault comes out as a GrantError."""
+    """Speaks to one accounts service for one client id; every fault becomes a GrantError."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, client_id: str, clock: Callable[[], float]
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        client_id: str,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float,
     ) -> None:
         self.client_id = client_id
         self._http = http
+        self._error_body_s = min(ERROR_BODY_S, 0.2 * timeout_s)
         self._url = url.rstrip("/")
         self._clock = clock
         self._pool = ConnectionPrewarmer("Spotify's accounts service", http, url, 1)
@@ -89,22 +97,22 @@ class AccountsClient:
     def prewarm(self) -> None:
         """Open a connection for the code that a browser brings in a moment.
 
-        Not before somebody logs in: a POST is never sent again, and one that is kept for longer
-        may be closing when it is used.
+        Only when a log-in begins: a POST is never sent again, and a connection that idles for
+        longer may be closing when it is used.
         """
         if self._opening is None or self._opening.done():
             self._opening = asyncio.get_running_loop().create_task(self._pool.renew())
 
     async def close(self) -> None:
-        """Open no more."""
+        """Stop opening connections."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
 
     def authorize_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
-        """Where a browser is sent to ask the listener."""
+        """Return the address at which the listener is asked to consent."""
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-        asked = {
+        query = {
             "client_id": self.client_id,
             "response_type": "code",
             "redirect_uri": redirect_uri,
@@ -113,15 +121,15 @@ class AccountsClient:
             "code_challenge_method": "S256",
             "code_challenge": challenge,
         }
-        return f"{self._url}/authorize?{urlencode(asked)}"
+        return f"{self._url}/authorize?{urlencode(query)}"
 
     async def exchange(self, code: str, *, verifier: str, redirect_uri: str) -> Grant:
-        """The tokens for a code.
+        """Return the tokens for a code.
 
         Raises:
             GrantError: there are none.
         """
-        return await self._ask(
+        return await self._request_grant(
             {
                 "grant_type": "authorization_code",
                 "code": code,
@@ -131,23 +139,25 @@ class AccountsClient:
         )
 
     async def refresh(self, refresh_token: str) -> Grant:
-        """New tokens; the refresh token that is sent may be dead from then on.
+        """Return new tokens; the refresh token that is sent may be invalid from then on.
 
         Raises:
-            GrantError: there are none. After `unavailable` it may be dead all the same.
+            GrantError: there are none. Even after `unavailable` the old one may be invalid.
         """
-        return await self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return await self._request_grant(
+            {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        )
 
-    async def _ask(self, form: Mapping[str, str]) -> Grant:
+    async def _request_grant(self, form: Mapping[str, str]) -> Grant:
         try:
             status, headers, body = await self._post({**form, "client_id": self.client_id})
         except (OSError, aiohttp.ClientError) as wrong:
             log.warning("Spotify's accounts service fails: %s", type(wrong).__name__)
             failure = GrantError("unavailable")
         else:
-            granted = _granted(body) if status == _OK else None
-            if granted is not None:
-                return granted
+            grant = _parse_grant(body) if status == _OK else None
+            if grant is not None:
+                return grant
             failure = _failure(status, body, retry_after(headers, self._clock()))
             log.warning("Spotify's accounts service answers %d: %s", status, failure.kind)
         # Not in the block above: the vendor's error, which holds the form, would be its context.
@@ -156,6 +166,9 @@ class AccountsClient:
     async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         url = f"{self._url}/api/token"
         async with self._http.post(url, data=form, allow_redirects=False) as response:
+            if response.status != _OK:
+                said = await error_body(response, most=_BODY_LIMIT, within_s=self._error_body_s)
+                return response.status, response.headers, said
             body = bytearray()
             async for piece in response.content.iter_any():
                 body += piece
@@ -165,7 +178,7 @@ class AccountsClient:
             return response.status, response.headers, bytes(body)
 
 
-def _granted(body: bytes) -> Grant | None:
+def _parse_grant(body: bytes) -> Grant | None:
     try:
         grant = msgspec.json.decode(body, type=Grant)
         Token(grant.access_token)
@@ -186,13 +199,9 @@ def _failure(status: int, body: bytes, retry_after_s: float | None) -> GrantErro
     return GrantError("misconfigured" if error else "unavailable")
 
 
-def _wall_clock() -> float:
-    return datetime.now(UTC).timestamp()
-
-
 @asynccontextmanager
 async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | None]:
-    """The client for the log-in; None without a client id. Its connections close at the end."""
+    """Give the client for the log-in; None without a client id. Close its connections at the end."""
     if settings.spotify_client_id is None:
         yield None
         return
@@ -206,7 +215,13 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsClient | No
         trust_env=False,
     ) as http:
         url = settings.spotify_accounts_url
-        client = AccountsClient(http, url, settings.spotify_client_id, _wall_clock)
+        client = AccountsClient(
+            http,
+            url,
+            settings.spotify_client_id,
+            wall_clock,
+            timeout_s=settings.spotify_timeout_s,
+        )
         try:
             yield client
         finally:

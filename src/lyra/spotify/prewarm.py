@@ -1,4 +1,4 @@
-"""Connections that are open before anybody needs them: DNS, TCP and TLS are nobody's wait then."""
+"""Prewarmed connections: open before they are needed, so that no request waits for DNS or TLS."""
 
 import asyncio
 import logging
@@ -14,19 +14,19 @@ from lyra.spotify.transport import explain
 
 log = logging.getLogger(__name__)
 
-_EVERY_S = 10.0  # oftener than the pool closes what is at rest
+_EVERY_S = 10.0  # more often than the pool closes idle connections
 _AFTER_FAILURE_S = 60.0
 _OPENING = aiohttp.ClientTimeout(total=10)
 
 
 class _TakenError(Exception):
-    """The connection is there, and nothing was to be sent."""
+    """The connection is open; nothing is to be sent."""
 
 
-class _Taking:
+class _ConnectionTaker:
     """A client middleware that takes connections from the pool and sends nothing over them.
 
-    This way aiohttp makes the request that its pool is asked with, and so the key of its place.
+    This way aiohttp itself builds the request, and so the key under which its pool keeps them.
     """
 
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
@@ -41,9 +41,9 @@ class _Taking:
 
 
 class ConnectionPrewarmer:
-    """So many connections to one address, at rest in the pool of a session.
+    """Keeps `count` idle connections to one address open in the pool of a session.
 
-    They are opened once and looked after: what the other side has closed is opened anew.
+    A connection that the other side has closed is opened anew.
     """
 
     def __init__(self, name: str, session: aiohttp.ClientSession, url: str, count: int) -> None:
@@ -54,15 +54,15 @@ class ConnectionPrewarmer:
         self._failing = False
 
     async def renew(self) -> bool:
-        """Open what is missing, and let all count as just used; False if that did not go well."""
+        """Open what is missing, and mark all as just used; return False if one cannot be opened."""
         connector = self._session.connector
         assert connector is not None  # noqa: S101 - it is None only after the session's end
-        taking = _Taking(connector)
+        taking = _ConnectionTaker(connector)
         try:
             async with asyncio.TaskGroup() as group:
                 tries = [group.create_task(self._take(taking)) for _ in range(self._count)]
         finally:
-            # Only now: what is given back before the last one is taken would be taken twice.
+            # Only now: one released before the last is taken would be taken twice.
             for connection in taking.taken:
                 connection.release()
         failure = next((code for each in tries if (code := each.result())), None)
@@ -71,7 +71,7 @@ class ConnectionPrewarmer:
         self._failing = failure is not None
         return not self._failing
 
-    async def _take(self, taking: _Taking) -> FailureCode | None:
+    async def _take(self, taking: _ConnectionTaker) -> FailureCode | None:
         """Return why there is no connection; None when there is one."""
         try:
             await self._session.get(self._url, timeout=_OPENING, middlewares=(taking,))
@@ -82,14 +82,14 @@ class ConnectionPrewarmer:
         raise AssertionError("a request was sent")
 
     async def keep(self) -> None:
-        """Renew for ever, from now on."""
+        """Renew for ever, at intervals."""
         while True:
             warm = await self.renew()
             await asyncio.sleep(_EVERY_S if warm else _AFTER_FAILURE_S)
 
 
 @asynccontextmanager
-async def kept_warm(pool: ConnectionPrewarmer) -> AsyncIterator[None]:
-    """Keep this pool warm for the length of the block, without waiting for it."""
-    async with background(pool.keep()):
+async def keep_warm(prewarmer: ConnectionPrewarmer) -> AsyncIterator[None]:
+    """Keep these connections open for the length of the block, without waiting for them."""
+    async with background(prewarmer.keep()):
         yield

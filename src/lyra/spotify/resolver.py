@@ -1,4 +1,4 @@
-"""Host names to addresses, asked for in threads that the process does not wait for."""
+"""The DNS resolver: host names to addresses, in daemon threads."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-_Found = list[tuple[int, int, int, str, tuple[Any, ...]]]
+_Addresses = list[tuple[int, int, int, str, tuple[Any, ...]]]
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
@@ -24,11 +24,11 @@ class Resolver(AbstractResolver):
         """Return the addresses of this host.
 
         Raises:
-            OSError: there are none, or nobody knows.
+            OSError: there are none, or the resolver fails.
         """
-        asked: Future[_Found] = Future()
-        asked.set_running_or_notify_cancel()  # who asks may leave; the answer is then nobody's
-        Thread(target=_look_up, args=(asked, host, port, family), name="dns", daemon=True).start()
+        future: Future[_Addresses] = Future()
+        future.set_running_or_notify_cancel()  # a caller may be cancelled; the result is then dropped
+        Thread(target=_look_up, args=(future, host, port, family), name="dns", daemon=True).start()
         return [
             ResolveResult(
                 hostname=host,
@@ -38,18 +38,18 @@ class Resolver(AbstractResolver):
                 proto=protocol,
                 flags=_NUMERIC,
             )
-            for kind, _, protocol, _, address in await asyncio.wrap_future(asked)
+            for kind, _, protocol, _, address in await asyncio.wrap_future(future)
         ]
 
     async def close(self) -> None:
-        """Leave what is still asked to itself."""
+        """Do nothing: look-ups under way end by themselves."""
 
 
-def _look_up(asked: "Future[_Found]", host: str, port: int, family: int) -> None:
+def _look_up(future: "Future[_Addresses]", host: str, port: int, family: int) -> None:
     flags = socket.AI_ADDRCONFIG
     try:
-        found: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
-    except Exception as failure:  # noqa: BLE001 - who asked gets it, as from any pool
-        asked.set_exception(failure)
+        addresses: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+    except Exception as failure:  # noqa: BLE001 - the caller gets it, as from any executor
+        future.set_exception(failure)
     else:
-        asked.set_result(found)
+        future.set_result(addresses)

@@ -1,4 +1,7 @@
-"""Whether to try again, and after how long."""
+"""Retries with back-off and jitter, under one deadline and a retry budget.
+
+Written by hand: stamina and tenacity know neither a deadline that several calls share nor a budget.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Set as AbstractSet
@@ -13,58 +16,58 @@ LONGEST_WAIT_S = 3.0
 RESERVE_S = 1.0
 _SHARE, _SHARE_A_SECOND = 10.0, 1 / 6  # five reads of three attempts each, once a minute
 _WHOLE_A_SECOND = 1.0
-MOST_SHARES = 4096
+MAX_SHARES = 4096
 _ONCE: AbstractSet[FailureCode] = frozenset({"truncated", "rate_limited"})
 
 
 class RetryBudget:
-    """Keeps retries to a tenth of the successes when Spotify is down for everybody.
+    """Keeps retries to a tenth of the successes while Spotify is down (token bucket).
 
-    An owner, for whom a read is made, has a share of it: it comes back with time a sixth as fast as
-    the whole does, so that no owner's failing reads use up what the others may spend.
+    Each owner has a share of the budget, a bucket that refills a sixth as fast as the whole, so that
+    one owner's failing reads do not use up what the others may spend.
     """
 
     def __init__(self, clock: Callable[[], float], tokens: float = 100.0) -> None:
         self._clock = clock
         self._whole = _Bucket(tokens, clock())
-        self._shares: OrderedDict[str, _Bucket] = OrderedDict()  # spent from last at the end
+        self._shares: OrderedDict[str, _Bucket] = OrderedDict()  # the latest to spend at the end
 
     def take(self, owner: str) -> bool:
-        """Spend one token of this owner's; False when none is left."""
+        """Spend one token of this owner's; return False when none is left."""
         now = self._clock()
         share = self._shares.pop(owner, None) or _Bucket(_SHARE, now)
         self._shares[owner] = share
-        if len(self._shares) > MOST_SHARES:
-            self._shares.popitem(last=False)  # who is forgotten starts afresh
+        if len(self._shares) > MAX_SHARES:
+            self._shares.popitem(last=False)  # one that is dropped starts afresh
         share.refill(now, _SHARE_A_SECOND)
         self._whole.refill(now, _WHOLE_A_SECOND)
-        if share.left < 1 or self._whole.left < 1:
+        if share.tokens < 1 or self._whole.tokens < 1:
             return False
-        share.left -= 1
-        self._whole.left -= 1
+        share.tokens -= 1
+        self._whole.tokens -= 1
         return True
 
     def earn(self) -> None:
-        """Give a tenth of a token back for a success."""
-        self._whole.left = min(self._whole.most, self._whole.left + 0.1)
+        """Add a tenth of a token for a success."""
+        self._whole.tokens = min(self._whole.capacity, self._whole.tokens + 0.1)
 
 
 class _Bucket:
-    """Tokens that come back with time, up to as many as there were."""
+    """Tokens that refill with time, up to the capacity."""
 
-    __slots__ = ("at", "left", "most")
+    __slots__ = ("at", "capacity", "tokens")
 
-    def __init__(self, most: float, now: float) -> None:
-        self.most = self.left = most
+    def __init__(self, capacity: float, now: float) -> None:
+        self.capacity = self.tokens = capacity
         self.at = now
 
     def refill(self, now: float, a_second: float) -> None:
-        self.left = min(self.most, self.left + (now - self.at) * a_second)
+        self.tokens = min(self.capacity, self.tokens + (now - self.at) * a_second)
         self.at = now
 
 
 def fits(pause_s: float, left_s: float) -> bool:
-    """Whether a pause that Spotify asked for is short enough to sit out within the deadline."""
+    """Return whether a pause that Spotify asked for is short enough to wait out in time."""
     return pause_s <= min(LONGEST_WAIT_S, left_s - RESERVE_S)
 
 
@@ -91,18 +94,18 @@ class Retries:
         wait = self._wait(failure, left_s)
         if wait is None:
             return None
-        # A pause that was asked for is sat out once, and may be the listener's own app's: it says
-        # nothing of Spotify, and takes nothing from the others.
+        # A pause that Spotify asked for is waited out once, and may be for the listener's own app:
+        # it says nothing about Spotify, and is not taken from the budget.
         paid = failure.code == "rate_limited" or self._budget.take(self._owner)
         return wait if paid else None
 
     def _wait(self, failure: SpotifyFailure, left_s: float) -> float | None:
         backoff = self._rng.uniform(0.0, min(2.0, 0.1 * 2 ** (self._tried - 1)))
-        asked = failure.retry_after_s
-        if failure.code == "rate_limited" and asked is None:
-            asked = RATE_PAUSE_S
-        if asked is None:
+        pause_s = failure.retry_after_s
+        if failure.code == "rate_limited" and pause_s is None:
+            pause_s = RATE_PAUSE_S
+        if pause_s is None:
             return backoff if backoff < left_s else None
-        # A little more than asked, each a different little: they must not return as one.
-        wait = max(backoff, asked * self._rng.uniform(1.0, 1.1))
-        return wait if fits(asked, left_s) else None
+        # Jitter: a little more than asked, so that the waiters do not return all at once.
+        wait = max(backoff, pause_s * self._rng.uniform(1.0, 1.1))
+        return wait if fits(pause_s, left_s) else None

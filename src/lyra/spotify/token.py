@@ -14,34 +14,34 @@ TOKEN_LIFE_S = 3600.0  # Spotify's access tokens live an hour
 class Token:
     """A bearer token that shows itself only to `reveal`: not to repr, str, pickle or JSON.
 
-    `life_s` is for how long after it was first accepted what it has fetched may be shown.
+    `life_s` is how long after it was first accepted its data may be shown, in seconds.
     """
 
     __slots__ = ("_text",)
     life_s = TOKEN_LIFE_S
-    renewed = False  # whether others take its place, under the same identity
-    granted = False  # whether Spotify gave it to Lyra itself, and so to the operator's app
+    renewed = False  # whether other tokens replace it, under the same identity
+    granted = False  # whether Spotify granted it to the operator's own app
 
     def __init__(self, text: str) -> None:
         if not _TOKEN68.fullmatch(text):
-            # No value in the message: whatever was sent may be somebody's token.
+            # No value in the message: it may be somebody's token.
             raise ValueError("not a bearer token")
         self._text = text
 
     def reveal(self) -> str:
-        """The token itself, for the Authorization header alone."""
+        """Return the token itself, for the Authorization header alone."""
         return self._text
 
     @property
     def identity(self) -> str:
-        """What the listener's data are kept and sealed under: a secret, as the token is."""
+        """The secret that the listener's data are kept and sealed under."""
         return self._text
 
     async def confirm(self) -> None:
-        """Return if Spotify may still be read with this token; to be awaited right before that.
+        """Return if Spotify may still be read with this token; await it right before reading.
 
         Raises:
-            LyraError: its owner has signed out meanwhile, or had everything forgotten.
+            LyraError: its owner has signed out meanwhile, or had all data forgotten.
         """
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class Token:
 
 
 class GrantedToken(Token):
-    """An access token that Lyra itself was given, for the app of its own client id."""
+    """An access token that was granted to Lyra itself, for the app of its own client id."""
 
     __slots__ = ()
     granted = True
@@ -77,7 +77,7 @@ class LoginToken(GrantedToken):
     ) -> None:
         super().__init__(text)
         if _TOKEN68.fullmatch(identity):
-            # Whoever sent it as a bearer token would have this account's data.
+            # A client that sent it as a bearer token would get this account's data.
             raise ValueError("an identity must not look like a token")
         self._identity = identity
         self._confirm = confirm

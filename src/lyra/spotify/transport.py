@@ -1,4 +1,4 @@
-"""One GET on the wire: sent, read in full within its limits, or explained."""
+"""The transport: one GET, read in full within its limits, or a failure."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import aiohttp
 
+from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
 from lyra.spotify.endpoints import PATHS, Endpoint
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.inflate import inflate
 from lyra.spotify.token import Token
+from lyra.upstream import ERROR_BODY_S, error_body
 
 BODY_LIMIT = 1536 * 1024  # more than four times the largest answer seen
 _ERROR_LIMIT = 8 * 1024
@@ -37,7 +38,7 @@ class AttemptCounter:
 
 
 class RawResponse(NamedTuple):
-    """What has come, its body as it travelled: to unpack it is work that can wait its turn."""
+    """A response with its body still compressed: to unpack it is work that can wait its turn."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +46,7 @@ class RawResponse(NamedTuple):
 
 
 class Transport:
-    """Sends single requests to one base address; every fault comes out as a SpotifyFailure."""
+    """Sends single requests to one base address; every fault becomes a SpotifyFailure."""
 
     def __init__(
         self,
@@ -58,8 +59,9 @@ class Transport:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many
-        # newcomers share one core: `connect` leaves room for them, or they would look like an outage.
+        self._error_body_s = min(ERROR_BODY_S, 0.2 * timeout_s)
+        # sock_read notices silence, total a body that drips for ever. The TLS handshakes of many new
+        # connections share one core: `connect` leaves room for them, or they would look like an outage.
         self._timeout = aiohttp.ClientTimeout(
             total=0.8 * timeout_s,
             connect=0.4 * timeout_s,
@@ -70,10 +72,10 @@ class Transport:
     async def get(
         self, endpoint: Endpoint, token: Token, *, tally: AttemptCounter, deadline: float
     ) -> RawResponse:
-        """Return the answer, whole; `deadline` is a time of the running loop's clock.
+        """Return the whole response; `deadline` is a time of the running loop's clock.
 
         Raises:
-            SpotifyFailure: there is none, told without any trace of the request.
+            SpotifyFailure: there is none; it holds nothing of the request.
         """
         try:
             async with asyncio.timeout_at(deadline):
@@ -87,7 +89,7 @@ class Transport:
         """Return the body of a 200.
 
         Raises:
-            SpotifyFailure: it is too large, broken, or there is none since the status is another.
+            SpotifyFailure: the body is too large or broken, or the status is not 200.
         """
         limit = _limit(answer.status)
         body = _unpack(answer, limit)
@@ -105,24 +107,26 @@ class Transport:
             timeout=self._timeout,
             middlewares=(tally,),
         ) as response:
-            packed = await _receive(response, _limit(response.status))
+            packed = await self._receive(response)
             return RawResponse(response.status, response.headers, packed)
+
+    async def _receive(self, response: aiohttp.ClientResponse) -> bytes:
+        """Return the body as it is sent, up to a piece over the limit."""
+        limit = _limit(response.status)
+        if response.status != _OK:
+            return await error_body(response, most=limit, within_s=self._error_body_s)
+        body = bytearray()
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                response.close()
+                break
+        return bytes(body)
 
 
 def _limit(status: int) -> int:
-    """How much of the body is read: of an error only the beginning."""
+    """Return how much of the body is read: of an error only the beginning."""
     return BODY_LIMIT if status == _OK else _ERROR_LIMIT
-
-
-async def _receive(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return the body as it is sent, up to a piece over the limit."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > limit:
-            response.close()
-            break
-    return bytes(body)
 
 
 def _unpack(answer: RawResponse, limit: int) -> bytes:
@@ -137,9 +141,9 @@ def _unpack(answer: RawResponse, limit: int) -> bytes:
     raise SpotifyFailure("truncated")
 
 
-def explain(wrong: OSError | aiohttp.ClientError) -> SpotifyFailure:
+def explain(error: OSError | aiohttp.ClientError) -> SpotifyFailure:
     """Return the failure that this error of the network or of aiohttp means."""
-    match wrong:
+    match error:
         case TimeoutError():
             return SpotifyFailure("timeout")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():

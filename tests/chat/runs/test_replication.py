@@ -22,7 +22,7 @@ class Growing(Told):
         self.whole = False
         self.looking = asyncio.Event()
 
-    async def settled(self, owner: str) -> bool:
+    async def settle(self, owner: str) -> bool:
         return owner == OWNER
 
     async def read(self, name: str, after: str = "-") -> RunSnapshot:

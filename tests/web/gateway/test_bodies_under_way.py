@@ -193,7 +193,7 @@ async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None
     check_error(refused, "overloaded")
 
 
-async def test_x9_when_memory_is_short_unfinished_bodies_are_dropped_first(
+async def test_when_memory_is_short_unfinished_bodies_are_dropped_first(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(max_memory_bytes=BOUND)

@@ -1,4 +1,4 @@
-"""X9: a process that nears its bound of memory does no new work, and gives up what can be made again."""
+"""A process that nears its bound of memory does no new work, and gives up what can be made again."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ async def full(service: Service, part: float) -> None:
     await memory.look()
 
 
-async def test_x9_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
+async def test_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(max_memory_bytes=BOUND)
@@ -42,7 +42,7 @@ async def test_x9_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_g
     assert sandbox.stats.total == 0
 
 
-async def test_x9_a_stream_that_runs_goes_on_while_memory_is_short(start: Start) -> None:
+async def test_a_stream_that_runs_goes_on_while_memory_is_short(start: Start) -> None:
     service = await start(max_memory_bytes=BOUND, model="fault:hang")
     async with chatting(service) as response:
         seen = await read_until(response, b"text-delta")
@@ -55,7 +55,7 @@ async def test_x9_a_stream_that_runs_goes_on_while_memory_is_short(start: Start)
     assert read_body(seen + rest).ending == "abort"
 
 
-async def test_x9_at_nine_tenths_listeners_are_let_go_and_read_again_later(start: Start) -> None:
+async def test_at_nine_tenths_listeners_are_let_go_and_read_again_later(start: Start) -> None:
     service = await start(max_memory_bytes=BOUND)
     await init(service)
     await full(service, 0.89)

@@ -21,7 +21,7 @@ async def stall(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-async def test_x7_a_stall_is_logged_with_the_place_where_it_stands(
+async def test_a_stall_is_logged_with_the_place_where_it_stands(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = await start(stall_s=0.25)
@@ -34,7 +34,7 @@ async def test_x7_a_stall_is_logged_with_the_place_where_it_stands(
     assert b"lyra_loop_lag_seconds_count" in service.services.metrics.render()
 
 
-async def test_x7_after_a_stall_of_a_second_the_process_is_not_ready(
+async def test_after_a_stall_of_a_second_the_process_is_not_ready(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = await start(stall_s=0.25)

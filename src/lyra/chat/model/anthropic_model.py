@@ -9,11 +9,9 @@ Import this module lazily, it takes about a second.
 
 import asyncio
 import logging
-import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -42,6 +40,7 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.settings import ANTHROPIC_URL, Settings
+from lyra.upstream import ERROR_BODY_S, epoch, error_body, pause
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +106,7 @@ class AnthropicModel:
         self._url = url
         self._asked = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
         self._max_tokens = settings.max_tokens
+        self._error_body_s = min(ERROR_BODY_S, settings.first_token_timeout_s / 2)
         # Words come sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
         self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}} if quick else {}
@@ -144,15 +144,13 @@ class AnthropicModel:
         """Raise what an answer with an error's status says, read in the SDK's terms."""
         if response.status in _GOOD:
             return
-        body, said = None, b""
-        async for piece in response.content.iter_any():
-            said += piece
-            if len(said) > _ERROR_BYTES:
-                break
+        said = await error_body(response, most=_ERROR_BYTES, within_s=self._error_body_s)
+        body = None
         with suppress(orjson.JSONDecodeError):
             body = orjson.loads(said)
-        headers = list(response.headers.items())
-        answer = httpx2.Response(response.status, headers=headers, request=self._asked)
+        # The bytes as they came: of text the SDK's client takes ASCII alone.
+        raw = list(response.raw_headers)
+        answer = httpx2.Response(response.status, headers=raw, request=self._asked)
         raise _refused(anthropic.APIStatusError("the model refused", response=answer, body=body))
 
     def _body(self, prompt: Prompt) -> bytes:
@@ -291,16 +289,6 @@ def _too_long(failure: anthropic.APIStatusError) -> bool:
 
 def _retry_after(response: httpx2.Response) -> float | None:
     """Seconds to wait, from 0.5 to a minute; None when the server does not say, or nonsense."""
-    value = response.headers.get("retry-after", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _until(value, response.headers.get("date", ""))
-    return min(max(seconds, 0.5), _MAX_RETRY_AFTER_S) if math.isfinite(seconds) else None
-
-
-def _until(when: str, now: str) -> float:
-    try:
-        return (parsedate_to_datetime(when) - parsedate_to_datetime(now)).total_seconds()
-    except (ValueError, TypeError):
-        return math.nan
+    headers = response.headers
+    seconds = pause(headers.get("retry-after", ""), epoch(headers.get("date", "")))
+    return None if seconds is None else min(max(seconds, 0.5), _MAX_RETRY_AFTER_S)

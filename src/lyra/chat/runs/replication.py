@@ -47,8 +47,8 @@ class RunReplicator:
         self._pollers: set[asyncio.Task[None]] = set()  # one for each run that is read
 
     def on_notice(self, act: Callable[[RunVerb, str], None]) -> None:
-        """See SharedRuns.on_notice."""
-        self._shared.on_notice(act)
+        """See SharedRuns.on_message."""
+        self._shared.on_message(act)
 
     async def replicate(self, run: Run, owner: Key, token: Token, names: tuple[str, ...]) -> None:
         """Copy this run as it grows, up to its ending; `names` are its own and its chat's."""
@@ -78,7 +78,7 @@ class RunReplicator:
         Raises:
             TooManyRequestsError: it has as many readers here as one run may.
         """
-        if not await self._shared.settled(owner):
+        if not await self._shared.settle(owner):
             return None
         found = await self._shared.name_of(name) if is_chat else name
         if found is None:
@@ -186,7 +186,7 @@ class _Copying:
     async def _step(self, sealed: Sealed, moment: int, *, ended: bool) -> Kept:
         lines = self._run.lines(self._position)
         if not (lines or ended):
-            return await self._shared.live(self._name, ttl_s=self._ttl_s)
+            return await self._shared.keep_alive(self._name, ttl_s=self._ttl_s)
         piece = sealed(self._position, Opened(moment, lines), ended)
         fate = await self._shared.append(
             self._name, self._position, piece, last=ended, ttl_s=self._ttl_s

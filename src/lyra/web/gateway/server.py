@@ -25,6 +25,7 @@ from aiohttp.typedefs import Handler
 from lyra.errors import HeadTooLargeError, LyraError, RequestError
 from lyra.settings import Settings
 from lyra.web.context import SERVICES
+from lyra.web.http.chunks import Chunks
 from lyra.web.http.client_ip import Network, client_of, trusted_networks
 from lyra.web.http.connection_limit import ConnectionTable
 from lyra.web.http.deadlines import Deadlines, Limits, Phase
@@ -65,6 +66,7 @@ _OPTIONS: Mapping[str, Any] = {
     "max_headers": 64,
     "read_bufsize": 65_536,
 }
+_TRAILERS: Mapping[str, int] = {name: _OPTIONS[name] for name in ("max_field_size", "max_headers")}
 
 
 class _Plain(web.RequestHandler):
@@ -126,6 +128,7 @@ class _Timed(_Plain):
 
     __slots__ = (
         "_body",
+        "_chunks",
         "_deadlines",
         "_deaf",
         "_framing",
@@ -145,6 +148,7 @@ class _Timed(_Plain):
         self._deadlines = Deadlines(gate.limits, self._turn.time())
         self._phase_told = Phase.AWAITING_HEAD
         self._body: StreamReader | None = None  # while only the parser knows where it ends
+        self._chunks: Chunks | None = None  # of that body
         self._deaf = False  # what comes is dropped
         self._held_back = False  # nothing is read
         self._timer: asyncio.TimerHandle | None = None
@@ -157,7 +161,7 @@ class _Timed(_Plain):
         self._settle()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._deaf, self._body = True, None  # which knows this protocol: a cycle
+        self._deaf, self._body, self._chunks = True, None, None  # which know loop or protocol
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -183,7 +187,10 @@ class _Timed(_Plain):
         """Let the request have its body as it comes."""
         content = request.content
         length = 0 if content.is_eof() else request.content_length
-        self._body = content if length is None else None
+        if length is None:
+            self._body, self._chunks = content, Chunks(**_TRAILERS)
+        else:
+            self._body = self._chunks = None
         self._framing.begun(length)
         self._deadlines.begun()
         if length != 0 or self._framing.held:
@@ -200,6 +207,8 @@ class _Timed(_Plain):
         """Send what is left of the answer, within its time; then the next request's turn comes."""
         self._deadlines.answering(self._turn.time())
         self._arm()
+        if self._deaf:
+            resp.force_close()
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -230,15 +239,31 @@ class _Timed(_Plain):
 
     def _feed(self, piece: bytes) -> None:
         body = self._body if self._framing.end_unknown else None
+        if body is not None and self._chunks is not None and not self._chunks.take(piece):
+            self._break(body)
+            return
         before = 0 if body is None else body.total_bytes
         super().data_received(piece)
         if body is None:
             return
         if body.is_eof():
-            self._body = None
+            self._body = self._chunks = None
             self._framing.body_over()
         elif body.total_bytes > before:
             self._framing.grew()
+
+    def _break(self, body: StreamReader) -> None:
+        """Fail the request whose body is not HTTP, and hear no more: where it ends nobody knows."""
+        log.info("malformed request: a body's chunks")
+        self._deaf, self._body, self._chunks = True, None, None
+        self._framing.clear()
+        self._gate.connections.holds(self, 0)
+        self._read_on()
+        if self._deadlines.phase is Phase.LINGERING:  # it has had its answer
+            self.let_go()
+            return
+        body.set_exception(RequestError("The request's body is not valid HTTP."))
+        body.feed_eof()  # else aiohttp would wait for the rest after the answer
 
     def _settle(self) -> None:
         """Bring deadline, table and reading up to date with what has just happened."""
@@ -290,7 +315,10 @@ class _Timed(_Plain):
                 self.transport.resume_reading()
 
     def _refuse(self) -> None:
-        """Answer a head that is too long, if nothing else is being answered, and hear no more."""
+        """Answer what is too long, if nothing else is being answered, and hear no more."""
+        if self._body is not None:
+            self._break(self._body)
+            return
         polite = self._framing.head_due
         self._deaf = True
         self._framing.clear()

@@ -38,7 +38,7 @@ async def open_logins(
         if lyra.redis is None:
             return MemoryTable(most, lyra.wall_clock, most_each=most_each)
         return SharedSessions(
-            lyra.redis, kind, most=most, most_each=most_each, wall_clock=lyra.wall_clock
+            lyra.redis, kind, max_entries=most, max_per_owner=most_each, wall_clock=lyra.wall_clock
         )
 
     def limit(times: int, reason: str) -> RateLimit:

@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from lyra.spotify.inflate import inflate
+from lyra.compression import inflate
 
 WORDS = b"quiet songs of one evening " * 100
 

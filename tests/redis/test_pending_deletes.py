@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lyra.redis.owed import MOST_HELD, MOST_OTHERS, Owed
-from lyra.redis.timing import Timing
+from lyra.redis.pending_deletes import MAX_HELD, MAX_OTHERS, PendingDeletes
+from lyra.redis.protocol import Timing
 from tests.conftest import settle
 
 
@@ -21,7 +21,7 @@ class Door:
         self.open = asyncio.Event()
         self.told: list[str] = []
         self.tasks: set[asyncio.Task[None]] = set()
-        self.owed = Owed(self, self.forget)  # type: ignore[arg-type]
+        self.owed = PendingDeletes(self, self.forget)  # type: ignore[arg-type]
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -37,7 +37,7 @@ class Door:
     async def paid(self) -> None:
         """Let everything be told, and return when the task has ended."""
         self.open.set()
-        self.owed.hurry()
+        self.owed.retry_now()
         await asyncio.gather(*self.tasks)
 
 
@@ -76,12 +76,12 @@ async def test_a_demand_that_comes_while_the_same_key_is_told_is_not_lost() -> N
 
 
 async def test_the_tables_are_bounded_apart_and_the_oldest_give_way(door: Door) -> None:
-    for number in range(MOST_HELD + 5):
+    for number in range(MAX_HELD + 5):
         door.owed.add(f"held {number}", held=True)
-    for number in range(MOST_OTHERS + 5):
+    for number in range(MAX_OTHERS + 5):
         door.owed.add(f"other {number}", held=False)
 
-    assert len(door.owed) == MOST_HELD + MOST_OTHERS
+    assert len(door.owed) == MAX_HELD + MAX_OTHERS
     assert "held 5" in door.owed
     assert "held 4" not in door.owed
     assert "other 5" in door.owed
@@ -93,7 +93,7 @@ async def test_the_tables_are_bounded_apart_and_the_oldest_give_way(door: Door) 
 async def test_a_key_that_was_held_stays_so_whoever_asks_for_it_later(door: Door) -> None:
     door.owed.add("a", held=True)
     door.owed.add("a", held=False)
-    for number in range(MOST_OTHERS + 5):
+    for number in range(MAX_OTHERS + 5):
         door.owed.add(f"other {number}", held=False)
 
     assert "a" in door.owed

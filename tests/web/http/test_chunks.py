@@ -1,0 +1,100 @@
+"""A chunked body that is not HTTP is refused at once, and nothing behind it is heard."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.conftest import LONG_S, Service, Start
+from tests.support.calls import connected, init, read_answer, request_bytes
+from tests.web.api.test_chat_runs import until
+from tests.web.api.test_errors import check_error
+from tests.web.gateway.test_connections import AUTH, BODY, JSON
+
+CHUNKED = "Transfer-Encoding: chunked"
+WHOLE = b"%x\r\n%b\r\n" % (len(BODY), BODY)
+BAD = {
+    "no size": b"zz\r\n",
+    "empty size": b"\r\n",
+    "signed": b"-1\r\n",
+    "hex prefix": b"0x5\r\n",
+    "space": b"5 \r\n",
+    "huge size": b"f" * 20 + b"\r\n",
+    "bare LF": b"2\nab\n0\n\n",
+    "no break behind": b"2\r\nabX",
+    "longer than told": b"2\r\nabcd\r\n",
+    "shorter than told": b"5\r\nab\r\n0\r\n\r\n",
+    "second size": WHOLE + b"zz\r\n",
+    "null in an extension": b"2;a\x00=1\r\nab\r\n",
+    "long extension": b"2;" + b"x" * 40_000,
+    "trailer without a colon": WHOLE + b"0\r\nno trailer\r\n\r\n",
+    "long trailer": WHOLE + b"0\r\nA: " + b"x" * 9_000 + b"\r\n\r\n",
+    "many trailers": WHOLE + b"0\r\n" + b"A: 1\r\n" * 200 + b"\r\n",
+    "a head for a chunk": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+}
+GOOD = {
+    "extension": b"%x;a=1\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
+    "capitals": b"%X\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
+    "zeros": b"0000%x\r\n%b\r\n000\r\n\r\n" % (len(BODY), BODY),
+    "trailers": WHOLE + b"0\r\nA: 1\r\nB: 2\r\n\r\n",
+}
+
+
+def head(service: Service, path: str) -> bytes:
+    return request_bytes(service, "POST", path, AUTH, JSON, CHUNKED)
+
+
+async def all_of(service: Service, *pieces: bytes) -> bytes:
+    """All that is answered to these until the server ends the connection."""
+    async with connected(service) as (reader, writer):
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0)
+        return await reader.read()
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+@pytest.mark.parametrize("bad", BAD)
+async def test_a_chunk_that_is_none_is_a_400_and_the_last_answer(
+    start: Start, bad: str, cut: bool
+) -> None:
+    service = await start(body_timeout_s=LONG_S, header_timeout_s=LONG_S)
+    async with connected(service) as (reader, writer):
+        writer.write(head(service, "/lyra/chat"))
+        if cut:
+            await until(lambda: service.services.bodies_awaited.stats()["waiting"] == 1)
+        writer.write(BAD[bad])
+        answer = await read_answer(reader)
+        behind = await reader.read()
+
+    check_error(answer, "invalid_request")
+    assert answer.headers["Connection"] == "close"
+    assert behind == b""
+
+
+@pytest.mark.parametrize("path", ["/lyra/init", "/lyra/chat", "/nowhere"])
+async def test_what_comes_behind_a_bad_chunk_is_no_request(
+    start: Start, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await start(body_timeout_s=LONG_S, header_timeout_s=LONG_S)
+    behind = request_bytes(service, "GET", "/healthz")
+
+    answered = await all_of(service, head(service, path) + b"zz\r\n" + behind)
+
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert b"alive" not in answered
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("good", GOOD)
+async def test_what_chunks_may_have_is_taken_and_the_connection_goes_on(
+    service: Service, good: str
+) -> None:
+    await init(service)
+    async with connected(service) as (reader, writer):
+        writer.write(head(service, "/lyra/chat") + GOOD[good])
+        told = await reader.readuntil(b"[DONE]\n\n")
+        writer.write(request_bytes(service, "GET", "/healthz"))
+        await reader.readuntil(b'{"alive":true}')
+
+    assert told.startswith(b"HTTP/1.1 200 ")
