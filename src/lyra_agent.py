@@ -4,10 +4,11 @@
 
     result = lyra_agent.initialize_user_session(token)
 
-Each call waits for its answer, in any thread, beside a running loop too: the work is done on a loop
-of its own (see `lyra.agent.background_loop`), which ends with the interpreter. Both modules share one cache.
+Each call blocks until its answer is there, in any thread, also beside a running loop: the work is
+done on an event loop in the background (see `lyra.agent.background_loop`), which ends with the
+interpreter. Both modules share one cache.
 
-`USER_CACHE` shows that cache. `CACHE_DURATION` is a `timedelta`: what is fetched after
+`USER_CACHE` is a view of that cache. `CACHE_DURATION` is a `timedelta`: data fetched after
 `lyra_agent.CACHE_DURATION = timedelta(minutes=5)` is fresh for five minutes.
 """
 
@@ -82,9 +83,9 @@ def get_user_cache_key(token: str) -> str:
 
 
 class UserCache(Mapping[str, CacheEntry]):
-    """Who is held and fresh at this moment, by key hash; read-only.
+    """The fresh entries of the cache, by key hash; read-only.
 
-    Every look reads the cache anew and decodes what it shows. `items` and `values` are snapshots.
+    Each access reads the cache anew and decodes the entry. `items` and `values` are snapshots.
     """
 
     def __len__(self) -> int:
@@ -97,7 +98,7 @@ class UserCache(Mapping[str, CacheEntry]):
         return key in self._keys()
 
     def __getitem__(self, key: str) -> CacheEntry:
-        # Who passes a token by mistake must find it in no log and no exception.
+        # A token that is passed by mistake must not get into a log or an exception.
         well_formed = _KEY.fullmatch(str(key))
         entry = wait_for(lambda lyra: lyra.cached_entry(key)) if well_formed else None
         if entry is None:
@@ -105,7 +106,7 @@ class UserCache(Mapping[str, CacheEntry]):
         return entry
 
     def items(self) -> ItemsView[str, CacheEntry]:
-        # Whoever expires between the two questions is left out.
+        # An entry that expires in between is left out.
         return {key: entry for key in self if (entry := self.get(key))}.items()
 
     def values(self) -> ValuesView[CacheEntry]:
@@ -135,7 +136,7 @@ class _Module(ModuleType):
 
     @CACHE_DURATION.deleter
     def CACHE_DURATION(self) -> None:  # noqa: N802
-        # What undoing a patched attribute does: back to what the settings say.
+        # Undoing a patched attribute deletes it: back to what the settings say.
         wait_for(lambda lyra: lyra.keep_for(None))
 
 

@@ -197,7 +197,7 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
             rng: Random | None = None,
             clock: Callable[[], float] = time.monotonic,
             wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the real one
-            traces: Tracer | None = None,
+            tracer: Tracer | None = None,
             **changes: object,
         ) -> Service:
             given = {
@@ -222,7 +222,7 @@ async def start(sandbox: Sandbox, canaries: CanaryWatch) -> AsyncIterator[Start]
                 rng=rng,
                 clock=clock,
                 wall_clock=wall_clock,
-                traces=traces,
+                tracer=tracer,
             )
             runner = Runner(app, settings)
             # aiohttp remembers every application with its services, a megabyte each.

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lyra.circuit_breaker import (
-    AGREED,
-    LEAST,
-    LONGEST_REST_S,
-    MOST_OWNERS,
+    MAX_OPEN_S,
+    MAX_OWNERS,
+    MIN_OWNERS,
+    OPEN_S,
     PROBE_S,
-    REFUSED_S,
-    REST_S,
+    REFUSAL_VALID_S,
+    REFUSALS_NEEDED,
     WINDOW_S,
     Call,
     CircuitBreaker,
@@ -26,14 +26,14 @@ REFUSAL = Exception("the key is refused")
 
 
 def refused(call: Call) -> None:
-    call.refused(REFUSAL)
+    call.record_refusal(REFUSAL)
 
 
 def left(_: Call) -> None:
     """Say nothing."""
 
 
-VERDICTS = (Call.failed, refused, left)  # of one whose calls never succeed
+VERDICTS = (Call.record_failure, refused, left)  # of one whose calls never succeed
 
 
 class Clock:
@@ -52,15 +52,15 @@ def spend(
 ) -> None:
     for owner in good:
         with breaker.call(owner) as call:
-            call.ok()
+            call.record_success()
     for owner in bad:
         with breaker.call(owner) as call:
-            call.failed()
+            call.record_failure()
 
 
 def refuse(breaker: CircuitBreaker, owner: Hashable, *rest_s: float) -> None:
     with breaker.call(owner) as call:
-        call.refused(REFUSAL, *rest_s)
+        call.record_refusal(REFUSAL, *rest_s)
 
 
 def held(breaker: CircuitBreaker, owner: Hashable) -> CircuitOpenError:
@@ -72,19 +72,23 @@ def held(breaker: CircuitBreaker, owner: Hashable) -> CircuitOpenError:
 def stats(breaker: CircuitBreaker) -> tuple[int, int, int]:
     """Whether it is open, how often it was opened, and how many calls were not made."""
     told = breaker.stats()
-    return told["open"], told["openings_total"], told["held_back_total"]
+    return told["open"], told["openings_total"], told["rejected_total"]
 
 
 def opened() -> tuple[CircuitBreaker, Clock]:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
-    spend(breaker, bad=owners(LEAST))
+    spend(breaker, bad=owners(MIN_OWNERS))
     return breaker, clock
 
 
 @pytest.mark.parametrize(
     ("good", "bad", "rests"),
-    [(LEAST, LEAST, True), (LEAST + 1, LEAST, False), (0, LEAST - 1, False)],
+    [
+        (MIN_OWNERS, MIN_OWNERS, True),
+        (MIN_OWNERS + 1, MIN_OWNERS, False),
+        (0, MIN_OWNERS - 1, False),
+    ],
 )
 def test_it_opens_when_half_of_the_owners_fail_and_enough_of_them(
     good: int, bad: int, rests: bool
@@ -104,35 +108,35 @@ def test_however_often_one_owner_fails_it_stays_closed() -> None:
 
 def test_one_owner_who_is_served_over_and_over_does_not_hide_that_the_others_are_not() -> None:
     breaker = CircuitBreaker("it", Clock())
-    spend(breaker, good=["served"] * 1000, bad=owners(LEAST))
+    spend(breaker, good=["served"] * 1000, bad=owners(MIN_OWNERS))
 
-    assert breaker.retry_in_s == REST_S
+    assert breaker.retry_in_s == OPEN_S
 
 
 def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last() -> None:
     breaker = CircuitBreaker("it", Clock())
-    spend(breaker, bad=owners(LEAST - 1), good=owners(MOST_OWNERS, "good"))
-    assert breaker.stats()["owners"] == MOST_OWNERS
-    spend(breaker, good=owners(LEAST - 1, "later"))
+    spend(breaker, bad=owners(MIN_OWNERS - 1), good=owners(MAX_OWNERS, "good"))
+    assert breaker.stats()["owners"] == MAX_OWNERS
+    spend(breaker, good=owners(MIN_OWNERS - 1, "later"))
 
-    assert breaker.stats()["owners"] == MOST_OWNERS
+    assert breaker.stats()["owners"] == MAX_OWNERS
 
 
 def test_of_very_many_failed_probes_the_oldest_is_forgotten() -> None:
     breaker, clock = opened()
-    for prober in owners(MOST_OWNERS + 1, "prober"):
+    for prober in owners(MAX_OWNERS + 1, "prober"):
         clock.now += breaker.retry_in_s
         spend(breaker, bad=[prober])
     clock.now += breaker.retry_in_s
 
-    assert breaker.stats()["owners"] == MOST_OWNERS
+    assert breaker.stats()["owners"] == MAX_OWNERS
     held(breaker, "prober 1")
     spend(breaker, good=["prober 0"])
 
 
 def test_an_owner_most_of_whose_calls_go_well_does_not_fail() -> None:
     breaker = CircuitBreaker("it", Clock())
-    for owner in owners(4 * LEAST):
+    for owner in owners(4 * MIN_OWNERS):
         spend(breaker, good=[owner] * 4, bad=[owner] * 3)
 
     assert breaker.retry_in_s == 0
@@ -141,9 +145,9 @@ def test_an_owner_most_of_whose_calls_go_well_does_not_fail() -> None:
 def test_failures_of_before_the_window_do_not_count() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
-    spend(breaker, bad=owners(LEAST - 1))
+    spend(breaker, bad=owners(MIN_OWNERS - 1))
     clock.now += WINDOW_S + 1
-    spend(breaker, bad=owners(LEAST - 1, "later"))
+    spend(breaker, bad=owners(MIN_OWNERS - 1, "later"))
 
     assert breaker.retry_in_s == 0
 
@@ -152,16 +156,16 @@ def test_an_open_one_holds_calls_back_and_says_for_how_long() -> None:
     breaker, clock = opened()
     clock.now += 3
 
-    assert held(breaker, "another").retry_after_s == REST_S - 3
+    assert held(breaker, "another").retry_after_s == OPEN_S - 3
     assert stats(breaker) == (1, 1, 1)
 
 
 def test_after_its_rest_one_owner_probes_and_its_success_closes_it() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     with breaker.call("one"), breaker.call("one") as second:
         held(breaker, "two")
-        second.ok()
+        second.record_success()
     spend(breaker, good=["two"])
 
     assert breaker.stats()["open"] == 0
@@ -175,12 +179,12 @@ def test_a_failed_probe_doubles_the_rest_up_to_a_minute() -> None:
         spend(breaker, bad=[prober])
         rests.append(breaker.retry_in_s)
 
-    assert rests == [20, 40, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
+    assert rests == [20, 40, MAX_OPEN_S, MAX_OPEN_S, MAX_OPEN_S]
 
 
 def test_a_probe_that_ends_without_a_verdict_frees_its_place() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     with pytest.raises(KeyboardInterrupt), breaker.call("one"):
         raise KeyboardInterrupt
     spend(breaker, good=["two"])
@@ -190,7 +194,7 @@ def test_a_probe_that_ends_without_a_verdict_frees_its_place() -> None:
 
 def test_a_probe_that_hangs_is_not_waited_for() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     with breaker.call("one"):
         held(breaker, "two")
         clock.now += PROBE_S
@@ -201,43 +205,43 @@ def test_a_probe_that_hangs_is_not_waited_for() -> None:
 
 def test_whose_probe_has_failed_lets_others_go_first() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     spend(breaker, bad=["one"])
     clock.now += breaker.retry_in_s
 
-    assert held(breaker, "one").retry_after_s == REST_S
+    assert held(breaker, "one").retry_after_s == OPEN_S
     spend(breaker, good=["two"])
     assert breaker.stats()["open"] == 0
 
 
 def test_whose_probe_was_left_lets_others_go_first_too() -> None:
     breaker, clock = opened()
-    clock.now += REST_S + 1000
+    clock.now += OPEN_S + 1000
     with breaker.call("one"):
         pass
 
-    assert held(breaker, "one").retry_after_s == REST_S
-    clock.now += REST_S
+    assert held(breaker, "one").retry_after_s == OPEN_S
+    clock.now += OPEN_S
     spend(breaker, good=["one"])
 
 
 def test_a_refusal_that_shows_the_upstream_works_ends_a_rest_and_counts_for_nothing_else() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     with breaker.call("refused") as call:
-        call.answered()
-    assert breaker.stats() == {"open": 0, "openings_total": 1, "held_back_total": 0, "owners": 0}
+        call.record_answer()
+    assert breaker.stats() == {"open": 0, "openings_total": 1, "rejected_total": 0, "owners": 0}
     with breaker.call("refused") as call:
-        call.answered()
+        call.record_answer()
 
     assert breaker.stats()["owners"] == 0
 
 
 def test_a_lone_owner_probes_again_all_the_same() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     spend(breaker, bad=["one"])
-    clock.now += breaker.retry_in_s + REST_S
+    clock.now += breaker.retry_in_s + OPEN_S
     spend(breaker, good=["one"])
 
     assert breaker.stats()["open"] == 0
@@ -247,26 +251,26 @@ def test_a_call_of_before_the_rest_says_nothing_about_after_it() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
     with breaker.call("early") as good, breaker.call("early") as bad:
-        spend(breaker, bad=owners(LEAST))
-        good.ok()
-        assert breaker.retry_in_s == REST_S
-        clock.now += REST_S
-        bad.failed()
+        spend(breaker, bad=owners(MIN_OWNERS))
+        good.record_success()
+        assert breaker.retry_in_s == OPEN_S
+        clock.now += OPEN_S
+        bad.record_failure()
 
     assert breaker.retry_in_s == 0
 
 
 def test_a_probe_of_an_earlier_rest_says_nothing_about_this_one() -> None:
     breaker, clock = opened()
-    clock.now += REST_S
+    clock.now += OPEN_S
     with breaker.call("slow") as slow:
         clock.now += PROBE_S
         spend(breaker, good=["quick"])
-        spend(breaker, bad=owners(LEAST))
-        clock.now += REST_S
-        slow.failed()
+        spend(breaker, bad=owners(MIN_OWNERS))
+        clock.now += OPEN_S
+        slow.record_failure()
         assert breaker.retry_in_s == 0
-        slow.ok()
+        slow.record_success()
 
     assert breaker.stats()["open"] == 1
 
@@ -278,7 +282,7 @@ def test_one_owners_refusals_rest_nobody_and_a_seconds_rests_all() -> None:
     assert breaker.retry_in_s == 0
     refuse(breaker, "two")
 
-    assert breaker.retry_in_s == REST_S
+    assert breaker.retry_in_s == OPEN_S
     assert held(breaker, "three").cause is REFUSAL
 
 
@@ -295,7 +299,7 @@ def test_a_refusal_of_long_ago_is_no_second_word() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
     refuse(breaker, "one")
-    clock.now += REFUSED_S
+    clock.now += REFUSAL_VALID_S
     refuse(breaker, "two")
 
     assert breaker.retry_in_s == 0
@@ -306,24 +310,24 @@ def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
     breaker = CircuitBreaker("it", clock)
     for _ in range(20):
         spend(breaker, good=["served"])
-        clock.now += REST_S - 1
+        clock.now += OPEN_S - 1
         for owner in owners(50, "refused"):
             refuse(breaker, owner)
     assert breaker.stats()["openings_total"] == 0
     clock.now += 1
     refuse(breaker, "refused 0")
 
-    assert breaker.retry_in_s == REST_S
+    assert breaker.retry_in_s == OPEN_S
 
 
 def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
-    for owner in owners(AGREED):
+    for owner in owners(REFUSALS_NEEDED):
         refuse(breaker, owner)
-    clock.now += REST_S
+    clock.now += OPEN_S
     spend(breaker, good=["served"])
-    clock.now += REST_S
+    clock.now += OPEN_S
     refuse(breaker, "another")
 
     assert breaker.retry_in_s == 0
@@ -332,13 +336,13 @@ def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
 def test_a_refusal_says_how_long_the_rest_is_but_not_a_single_probes() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
-    for owner in owners(AGREED):
+    for owner in owners(REFUSALS_NEEDED):
         refuse(breaker, owner, 600)
     assert breaker.retry_in_s == 600
     clock.now += 600
     refuse(breaker, "another", 600)
 
-    assert breaker.retry_in_s == LONGEST_REST_S
+    assert breaker.retry_in_s == MAX_OPEN_S
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -362,7 +366,7 @@ def test_one_hostile_owner_is_nobodys_trouble_whatever_the_order(seed: int) -> N
 def test_fewer_hostile_owners_than_are_served_hold_nobody_back(seed: int) -> None:
     rng, clock = Random(seed), Clock()
     breaker = CircuitBreaker("it", clock)
-    hostile, served = owners(2 * LEAST, "hostile"), owners(2 * LEAST + 1, "served")
+    hostile, served = owners(2 * MIN_OWNERS, "hostile"), owners(2 * MIN_OWNERS + 1, "served")
     for _ in range(200):
         asking = [*served, *rng.choices(hostile, k=50)]
         clock.now += WINDOW_S / 4
@@ -379,12 +383,12 @@ def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(see
     rng = Random(seed)
     breaker, failed = CircuitBreaker("it", Clock()), set[str]()
     while not breaker.retry_in_s:
-        assert len(failed) < LEAST
+        assert len(failed) < MIN_OWNERS
         owner = rng.choice(owners(100))
         spend(breaker, bad=[owner])
         failed.add(owner)
 
-    assert len(failed) == LEAST
+    assert len(failed) == MIN_OWNERS
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -410,11 +414,11 @@ def test_no_hostile_owner_keeps_it_open_once_the_upstream_works(seed: int) -> No
     since, due = clock.now, clock.now + rng.uniform(0, 100)
     hanging = ExitStack()
     while breaker.stats()["open"]:
-        assert clock.now - since <= 100 + 2 * LONGEST_REST_S
+        assert clock.now - since <= 100 + 2 * MAX_OPEN_S
         with suppress(CircuitOpenError):
             call = hanging.enter_context(breaker.call("hostile"))
             if rng.random() < 0.5:
-                call.failed()
+                call.record_failure()
         if rng.random() < 0.2:
             hanging.close()
         if clock.now >= due:
@@ -449,7 +453,10 @@ class Life(RuleBasedStateMachine):
             assert self.breaker.retry_in_s == 0
         self.live.append((block, call))
 
-    @rule(data=st.data(), verdict=st.sampled_from([*VERDICTS, Call.ok, Call.answered]))
+    @rule(
+        data=st.data(),
+        verdict=st.sampled_from([*VERDICTS, Call.record_success, Call.record_answer]),
+    )
     def end(self, data: st.DataObject, verdict: Callable[[Call], None]) -> None:
         if not self.live:
             return
@@ -457,7 +464,7 @@ class Life(RuleBasedStateMachine):
         verdict(call)
         block.__exit__(None, None, None)  # type: ignore[attr-defined]
 
-    @rule(bad=st.integers(0, 2 * LEAST))
+    @rule(bad=st.integers(0, 2 * MIN_OWNERS))
     def burst(self, bad: int) -> None:
         if self.breaker.stats()["open"] == 0 and not self.live:
             for owner in range(bad):
@@ -471,13 +478,13 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_rest_ends(self) -> None:
-        assert 0 <= self.breaker.retry_in_s <= LONGEST_REST_S
+        assert 0 <= self.breaker.retry_in_s <= MAX_OPEN_S
         assert self.held > 0
 
     def teardown(self) -> None:
         for block, _ in self.live:
             block.__exit__(None, None, None)  # type: ignore[attr-defined]
-        self.clock.now += LONGEST_REST_S
+        self.clock.now += MAX_OPEN_S
         spend(self.breaker, good=["another"])
         assert self.breaker.stats()["open"] == 0
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lyra.settings import SettingError, Settings, told_of_cluster
+from lyra.settings import SettingError, Settings, cluster_warning
 
 SECRETS = {
     "LYRA_SECRET": "a-secret-of-the-operator",
@@ -105,7 +105,7 @@ def test_the_variables_of_a_kubernetes_service_are_passed_over(service: str) -> 
     made = {name.replace("LYRA", service, 1): value for name, value in KUBERNETES.items()}
 
     assert Settings.from_environ(made) == Settings()
-    assert "enableServiceLinks: false" in told_of_cluster(made)
+    assert "enableServiceLinks: false" in cluster_warning(made)
 
 
 def test_a_port_that_is_a_number_is_still_the_setting() -> None:

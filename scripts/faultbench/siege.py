@@ -82,7 +82,9 @@ async def siege(place: Place) -> Finding:
                 "more tasks than before", _more(before.metrics, after.metrics, "lyra_loop_tasks"), 0
             ),
             exactly(
-                "places not given back", _more(after.metrics, before.metrics, "lyra_places_free"), 0
+                "places not given back",
+                _more(after.metrics, before.metrics, "lyra_concurrency_free"),
+                0,
             ),
             exactly(
                 "live answers, open streams, model calls",

@@ -1,6 +1,6 @@
 """The `lyra` command, also as `python -m lyra`.
 
-Everything is imported inside, where Ctrl-C is already an exit code and no traceback.
+Everything is imported inside `main`, where Ctrl-C already means an exit code and no traceback.
 """
 
 import os
@@ -11,14 +11,14 @@ _SERVING = ("serve", "run", "demo", "sandbox")
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C at any moment is exit code 130."""
+    """Run the command line; exit with 130 on Ctrl-C at any moment."""
     try:
         try:
             _run()
         finally:
             import signal  # noqa: PLC0415
 
-            # The interpreter takes a moment to end, and Ctrl-C would be a traceback there.
+            # Ctrl-C while the interpreter ends would print a traceback.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
@@ -28,7 +28,7 @@ def _run() -> None:
     import signal  # noqa: PLC0415
 
     if sys.argv[1:2] and sys.argv[1] in _SERVING:
-        # As the first process of a container it would not be ended by what it does not handle.
+        # The first process of a container ignores every signal that it does not handle.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from lyra.cli import main as run  # noqa: PLC0415
 

@@ -53,7 +53,7 @@ def create_app(
     wall_clock: Callable[[], float] = wall_clock,
     rng: Random | None = None,
     request_log: RequestLog = log_request,
-    traces: Tracer | None = None,
+    tracer: Tracer | None = None,
     early: bool = False,
 ) -> web.Application:
     """Return the service as an aiohttp application; run it with `lyra.web.gateway.server.Runner`.
@@ -69,7 +69,7 @@ def create_app(
     # In a demo Spotify is invented: no real listener's token must go there.
     login_settings = replace(settings, spotify_client_id=None) if personas else settings
     rng = rng or Random()  # noqa: S311 - spreads load, guards nothing
-    metrics = Metrics(traces)
+    metrics = Metrics(tracer)
 
     @asynccontextmanager
     async def services(app: web.Application) -> AsyncIterator[None]:
@@ -89,7 +89,7 @@ def create_app(
         ):
             if isinstance(model, LazyModel) and not early:
                 await model.wait_loaded()
-            metrics.register_callback("lyra_places", middleware.limiter.stats)
+            metrics.register_callback("lyra_concurrency", middleware.limiter.stats)
             metrics.register_callback("lyra_bodies", awaited_bodies.stats)
             app[SERVICES] = Services(
                 settings=settings,
@@ -116,7 +116,7 @@ def create_app(
             )
             yield
 
-    middleware = Middleware(settings, metrics.requests, request_log, traces)
+    middleware = Middleware(settings, metrics.requests, request_log, tracer)
     trusted_networks(settings.trusted_proxies)  # a wrong one stops the start, here already
     app = web.Application(middlewares=[middleware.middleware], client_max_size=MAX_BODY_BYTES)
     app.cleanup_ctx.append(services)

@@ -1,12 +1,12 @@
-"""What can go wrong, told to people and to programs.
+"""Every failure that a caller can get, for people and for programs.
 
-    LyraError                      code, status, a sentence that says what to do
-    |- RequestError                the request must change: 400, 403 to 405, 408, 409, 413, 415, 421, 431
+    LyraError                      code, status, a message that says what to do
+    |- RequestError                the caller must change the request: most of 4xx
     |- TokenError                  a new Spotify token is needed: 401
     |- SpotifyForbiddenError       the Spotify app's owner must act: 403
     |- ConsentRequiredError        the listener has to agree first: 403
     |- TryLaterError               the same request may succeed later: 429, 503, 504
-    `- BrokenError                 the operator must act: 500
+    `- ServerFaultError            the operator must act: 500
 
 Every class has one stable `code`; docs/API.md lists them. A message never holds a token, a
 body, or anybody's text: it is written here, not copied from a vendor.
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 
 class LyraError(Exception):
-    """A failure with a stable code, an HTTP status and a sentence a person can act on."""
+    """A failure with a stable code, an HTTP status and a message that a person can act on."""
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -38,8 +38,8 @@ class LyraError(Exception):
         self.reason = reason
 
     def to_dict(self, request_id: str) -> dict[str, Any]:
-        """The `error` object of an answer; absent fields are left out."""
-        told = {
+        """Return the `error` object of an answer, without absent fields."""
+        fields = {
             "code": self.code,
             "message": str(self),
             "retryable": self.retryable,
@@ -48,15 +48,15 @@ class LyraError(Exception):
             "retry_after_s": self.whole_seconds,
             "request_id": request_id,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
     def copy(self) -> "LyraError":
-        """An equal error of its own, for each of several callers who share one failure."""
+        """Return an equal error: callers that share one failure each raise their own."""
         return type(self)(str(self), retry_after_s=self.retry_after_s, reason=self.reason)
 
     @property
     def whole_seconds(self) -> int | None:
-        """`retry_after_s` rounded up, as the Retry-After header wants it."""
+        """`retry_after_s` rounded up, for the Retry-After header."""
         return None if self.retry_after_s is None else max(1, -int(-self.retry_after_s // 1))
 
 
@@ -181,7 +181,7 @@ class TryLaterError(LyraError):
 
 
 class OverloadedError(TryLaterError):
-    """More is in flight than this process accepts."""
+    """More requests are in flight than this process accepts."""
 
 
 class TooManyRequestsError(TryLaterError):
@@ -208,7 +208,7 @@ class NotForgottenError(TryLaterError):
 
 
 class ForgottenError(TryLaterError):
-    """What this request was about has been forgotten while it was under way."""
+    """The listener was forgotten while this request was under way."""
 
     code = "forgotten"
     default_message = "What was held of this listener has been forgotten meanwhile. Ask again."
@@ -262,7 +262,7 @@ class LlmTruncatedError(TryLaterError):
 
 
 class ServerFaultError(LyraError):
-    """Nothing the caller can change; the operator finds the cause in the log."""
+    """The caller can change nothing; the operator finds the cause in the log."""
 
 
 class LlmMisconfiguredError(ServerFaultError):

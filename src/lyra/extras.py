@@ -1,4 +1,4 @@
-"""How to install an extra where Lyra was installed: the index knows another program by its name."""
+"""The command that installs an extra, as Lyra was installed: on PyPI `lyra` is another program."""
 
 import sys
 from importlib.metadata import Distribution, distributions
@@ -9,18 +9,18 @@ _COMMAND = ("lyra", "lyra.__main__:main")
 
 
 def how_to_install(extra: str) -> str:
-    """The command line that adds this extra to the Lyra that runs here."""
-    found = _installed()
+    """Return the command line that adds this extra to the Lyra that runs here."""
+    distribution = _find_distribution()
     pip = f"{sys.executable} -m pip install"
-    if found is None:
+    if distribution is None:
         return f"install the extra `{extra}` of Lyra's pyproject.toml"
-    if _is_checkout(found):
+    if _is_checkout(distribution):
         return f"{pip} -e '.[{extra}]' in Lyra's folder"
-    return f"{pip} '{found.metadata['Name']}[{extra}]'"
+    return f"{pip} '{distribution.metadata['Name']}[{extra}]'"
 
 
-def _installed() -> Distribution | None:
-    """The distribution that has brought the command `lyra`; none where it runs from a folder."""
+def _find_distribution() -> Distribution | None:
+    """Return the distribution with the command `lyra`; None if it runs from a folder."""
     for distribution in distributions():
         commands = ((each.name, each.value) for each in distribution.entry_points)
         if _COMMAND in commands:
@@ -28,8 +28,8 @@ def _installed() -> Distribution | None:
     return None
 
 
-def _is_checkout(found: Distribution) -> bool:
-    """Whether it was installed with `pip install -e`, as `make` does."""
-    told = found.read_text("direct_url.json")
-    origin = msgspec.json.decode(told) if told else {}
+def _is_checkout(distribution: Distribution) -> bool:
+    """Return whether it was installed with `pip install -e`, as `make` does."""
+    direct_url = distribution.read_text("direct_url.json")
+    origin = msgspec.json.decode(direct_url) if direct_url else {}
     return bool(origin.get("dir_info", {}).get("editable"))

@@ -1,4 +1,4 @@
-"""What an operator can count, time and follow: Prometheus metrics in a registry of their own.
+"""The service's Prometheus metrics, in a registry of their own.
 
 Labels come from closed sets (routes, sections, codes), so their number is bounded; a key or a
 token is never a label.
@@ -27,7 +27,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from lyra import __version__
-from lyra.tracing import Tracer
+from lyra.tracing import NoOpTracer, Tracer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -36,15 +36,15 @@ _AGES = (1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 86_400)
 
 
 class Metrics:
-    """One process's metrics and traces; two services in one process have two of these."""
+    """One service's metrics and its tracer; two services in one process have two of these."""
 
-    def __init__(self, traces: Tracer | None = None) -> None:
-        self.traces = traces or Tracer()
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self.tracer = tracer or NoOpTracer()
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)  # memory, CPU and open files, read at the scrape
         build = Gauge(
             "lyra_build_info",
-            "Always 1; the version that runs is told by the label.",
+            "Always 1; the label is the version that runs.",
             ("version",),
             registry=self.registry,
         )
@@ -70,10 +70,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.model_seconds = Times(
+        self.model_seconds = Histogram(
             "lyra_model_seconds",
             "Time of one call to the model up to its last word, by outcome.",
-            label="outcome",
+            ("outcome",),
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.tokens = Counter(
             "lyra_tokens",
@@ -81,13 +83,17 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
-        self.data_age_seconds = Times(
+        self.data_age_seconds = Histogram(
             "lyra_data_age_seconds",
             "How old the listening data was that an answer was made from.",
-            bounds=_AGES,
+            buckets=_AGES,
+            registry=self.registry,
         )
-        self.longest_gap_seconds = Times(
-            "lyra_longest_gap_seconds", "The longest pause between two words of an answer."
+        self.longest_gap_seconds = Histogram(
+            "lyra_longest_gap_seconds",
+            "The longest pause between two words of an answer.",
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.loop_lag_seconds = Histogram(
             "lyra_loop_lag_seconds",
@@ -101,42 +107,38 @@ class Metrics:
         self.answers = Counter(
             "lyra_answers", "Chat answers by how they ended.", ("ending",), registry=self.registry
         )
-        self.first_token_seconds = Times(
-            "lyra_first_token_seconds", "From the accepted request to the first word."
+        self.first_token_seconds = Histogram(
+            "lyra_first_token_seconds",
+            "From the accepted request to the first word.",
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.resumes = Counter(
             "lyra_runs_resumed", "Readers who came back to an answer.", registry=self.registry
         )
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
-        for times in (
-            self.model_seconds,
-            self.data_age_seconds,
-            self.longest_gap_seconds,
-            self.first_token_seconds,
-        ):
-            self.registry.register(times)
 
     def register_callback(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Report `read()` at every scrape; names that end in `_total` are counters."""
+        """Report what `read()` returns at every scrape; names that end in `_total` are counters."""
         self.registry.register(_CallbackCollector(prefix, read))
 
-    def tally(self, name: str, told: str, label: str, values: Sequence[str]) -> "Tally":
-        """A counter by the values of one label, reported at every scrape."""
-        tally = Tally(name, told, label, values)
+    def tally(self, name: str, help_text: str, label: str, values: Sequence[str]) -> "Tally":
+        """Return a counter by the values of one label, reported at every scrape."""
+        tally = Tally(name, help_text, label, values)
         self.registry.register(tally)
         return tally
 
     def render(self) -> bytes:
-        """The metrics as Prometheus text."""
+        """Return the metrics as Prometheus text."""
         return generate_latest(self.registry)
 
 
 class Tally(Collector):
-    """Counts by one label whose values are a closed set; each is shown before it has been counted."""
+    """A counter by one label from a closed set; every value is exported from the start, as 0."""
 
-    def __init__(self, name: str, told: str, label: str, values: Sequence[str]) -> None:
+    def __init__(self, name: str, help_text: str, label: str, values: Sequence[str]) -> None:
         self._name = name
-        self._told = told
+        self._help = help_text
         self._label = label
         self._counts = dict.fromkeys(values, 0)
 
@@ -147,81 +149,37 @@ class Tally(Collector):
         """Count one.
 
         Raises:
-            KeyError: the value is not of the set.
+            KeyError: the value is not in the set.
         """
         self._counts[value] += 1
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(self._name, self._told, labels=(self._label,))
+        family = CounterMetricFamily(self._name, self._help, labels=(self._label,))
         for value, count in self._counts.items():
             family.add_metric((value,), count)
         yield family
 
 
-class Times(Collector):
-    """Seconds of what every chat does, kept as plain numbers: see Requests."""
-
-    def __init__(
-        self, name: str, told: str, *, bounds: Sequence[float] = _SECONDS, label: str | None = None
-    ) -> None:
-        self._name = name
-        self._told = told
-        self._bounds = bounds
-        self._label = label
-        self._found: dict[str, _Found] = {}
-        if label is None:
-            self._found[""] = _Found(len(bounds))  # shown before anything has been counted
-
-    def observe(self, seconds: float, outcome: str = "") -> None:
-        """Count one; the outcome is of a closed set, and only told where there is a label."""
-        found = self._found.get(outcome)
-        if found is None:
-            found = self._found[outcome] = _Found(len(self._bounds))
-        found.times[bisect_left(self._bounds, seconds)] += 1
-        found.seconds += seconds
-
-    def collect(self) -> Iterator[Metric]:
-        labels = () if self._label is None else (self._label,)
-        time = HistogramMetricFamily(self._name, self._told, labels=labels)
-        for outcome, found in self._found.items():
-            named = () if self._label is None else (outcome,)
-            time.add_metric(named, _buckets(self._bounds, found.times), found.seconds)
-        yield time
-
-
-class _Found:
-    __slots__ = ("seconds", "times")
-
-    def __init__(self, bounds: int) -> None:
-        self.times = [0] * (bounds + 1)
-        self.seconds = 0.0
-
-
-def _buckets(bounds: Sequence[float], times: Sequence[int]) -> list[tuple[str, int]]:
-    """How many took at most so long, by bound."""
-    return list(zip([*map(floatToGoString, bounds), "+Inf"], accumulate(times), strict=True))
-
-
 class Requests(Collector):
     """Answered requests and their times, by route.
 
-    Counted for every request, on one event loop alone: plain numbers cost a fifth of the library's
-    own, which take a lock for each and walk through the buckets.
+    Written by hand because every request is counted, on one event loop alone: plain numbers take a
+    fifth of the time of the library's `Counter` and `Histogram`, which lock and search the buckets.
     """
 
     bounds = _SECONDS
 
     def __init__(self) -> None:
-        self._routes: dict[str, _Route] = {}
+        self._routes: dict[str, _Series] = {}
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def count(self, route: str, status: int, seconds: float) -> None:
         """Count one answer of this route (a template), and the time that it took."""
-        found = self._routes.get(route)
-        if found is None:
-            found = self._routes[route] = _Route()
-        found.statuses[status] += 1
-        found.times[bisect_left(_SECONDS, seconds)] += 1
-        found.seconds += seconds
+        series = self._routes.get(route)
+        if series is None:
+            series = self._routes[route] = _Series()
+        series.statuses[status] += 1
+        series.times[bisect_left(_SECONDS, seconds)] += 1
+        series.seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
         count = CounterMetricFamily(
@@ -232,14 +190,14 @@ class Requests(Collector):
             "From the request's head to the end of its answer, streams included.",
             labels=("route",),
         )
-        for name, route in self._routes.items():
-            for status, answers in route.statuses.items():
-                count.add_metric((name, str(status)), answers)
-            time.add_metric((name,), _buckets(_SECONDS, route.times), route.seconds)
+        for route, series in self._routes.items():
+            for status, answers in series.statuses.items():
+                count.add_metric((route, str(status)), answers)
+            time.add_metric((route,), _buckets(series.times), series.seconds)
         yield from (count, time)
 
 
-class _Route:
+class _Series:
     __slots__ = ("seconds", "statuses", "times")
 
     def __init__(self) -> None:
@@ -248,8 +206,13 @@ class _Route:
         self.seconds = 0.0
 
 
+def _buckets(times: Sequence[int]) -> list[tuple[str, int]]:
+    """Return how many took at most so long, by upper bound."""
+    return list(zip([*map(floatToGoString, _SECONDS), "+Inf"], accumulate(times), strict=True))
+
+
 class _CallbackCollector(Collector):
-    """Numbers kept elsewhere as plain integers, so that counting them costs nothing here."""
+    """Reports numbers that are kept elsewhere as plain integers, so that counting costs nothing."""
 
     def __init__(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         self._prefix = prefix

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-_MOST = 2**53  # what a float counts without a gap: no sum of such numbers overflows anywhere
-PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+_MAX_COUNT = 2**53  # a float holds every whole number up to this one
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=_MAX_COUNT)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_COUNT)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 Url = Annotated[
@@ -28,14 +28,14 @@ _LISTS = ("LYRA_CORS_ORIGINS", "LYRA_ALLOWED_HOSTS", "LYRA_TRUSTED_PROXIES")
 _URLS = ("public_url", "spotify_api_url", "spotify_accounts_url", "llm_base_url")
 _SECRETS = frozenset({"secret", "admin_token", "llm_api_key", "redis_url"})
 _GUESSABLE = 6  # different characters, and steps between them; 16 random hex digits have about 10
-# What Kubernetes puts into every container of a namespace for each Service whose name is `lyra` or
-# begins so. A port of that kind is an address, which no port of ours is.
+# Variables that Kubernetes sets in every container for a Service whose name begins with `lyra`. Such
+# a port is an address, which no port of ours is.
 _OF_CLUSTER = re.compile(
     r"LYRA(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)",
     re.ASCII,
 )
 _PORT_OF_CLUSTER = re.compile(r"LYRA(_\w+)?_PORT=(tcp|udp|sctp)://.*", re.ASCII | re.DOTALL)
-# No dots alone: browsers take them for a step up. It is part of a cookie and of pages, unquoted.
+# Not only dots: browsers resolve those. The path is part of a cookie and of pages, unquoted.
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,80})*/?", re.ASCII)
 ALIASES = {"LYRA_LLM_API_KEY": "ANTHROPIC_API_KEY", "LYRA_LLM_BASE_URL": "ANTHROPIC_BASE_URL"}
 
@@ -113,27 +113,30 @@ class Settings(
     runs_max_bytes: PositiveInt = 67_108_864
 
     def __repr__(self) -> str:
-        """Every setting but the secrets, of which it is only told whether they are set."""
-        shown = ", ".join(f"{name}={self._shown(name)}" for name in self.__struct_fields__)
+        """Return all settings; of a secret only whether it is set."""
+        shown = ", ".join(f"{name}={self._show(name)}" for name in self.__struct_fields__)
         return f"Settings({shown})"
 
-    def _shown(self, name: str) -> str:
+    def _show(self, name: str) -> str:
         value: Any = getattr(self, name)
         return "***" if name in _SECRETS and value else repr(value)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """The settings that these variables describe; those not set have their defaults.
+        """Return the settings of these variables; those not set have their defaults.
 
         Raises:
             SettingError: a value cannot be used, or a variable LYRA_* is unknown.
         """
-        given = _given(environ)
-        _refuse_unknown(cls, given)
-        for name in given:
-            _refuse_unreadable(name, given[name])
-        split = {name: _parts(given[name]) if name in _LISTS else given[name] for name in given}
-        if "LYRA_REDIS_URL" in given and "LYRA_SECRET" not in given:
+        variables = _read_variables(environ)
+        _refuse_unknown(cls, variables)
+        for name in variables:
+            _refuse_unreadable(name, variables[name])
+        split = {
+            name: _split_list(variables[name]) if name in _LISTS else variables[name]
+            for name in variables
+        }
+        if "LYRA_REDIS_URL" in variables and "LYRA_SECRET" not in variables:
             raise SettingError(
                 "LYRA_SECRET: LYRA_REDIS_URL needs it too. Give every process the same secret of "
                 "16 characters or more, or they cannot read each other's entries."
@@ -146,7 +149,7 @@ class Settings(
         return settings
 
     def secrets(self) -> tuple[str, ...]:
-        """The values that nobody may see, for the log to blacken."""
+        """Return the values that the log has to redact."""
         values = (getattr(self, name) for name in sorted(_SECRETS))
         return tuple(value for value in values if value)
 
@@ -158,76 +161,76 @@ class Settings(
 
     @property
     def provider(self) -> str | None:
-        """The host that a listener's questions go to, with its port if it is named; None if to none."""
+        """The host, with any port, that gets the listeners' questions; None without a model."""
         if not self.uses_model:
             return None
         return (self.llm_base_url or ANTHROPIC_URL).split("/")[2].lower()
 
     @property
     def public_path(self) -> str:
-        """What browsers write before every path of this service; empty where nothing is.
+        """The prefix that browsers put before every path of this service; empty if there is none.
 
-        The proxy takes it off: to the service itself a request never has it.
+        The proxy strips it, so no request that reaches the service has it.
         """
         return urlsplit(self.public_url or "").path.rstrip("/")
 
 
 def named_in(wrong: str) -> str:
-    """The variable that the message of a SettingError begins with; empty where none is to blame."""
-    found = re.match(r"LYRA_\w+", wrong, re.ASCII)
-    return found[0] if found else ""
+    """Return the variable that a SettingError's message begins with; empty if there is none."""
+    match = re.match(r"LYRA_\w+", wrong, re.ASCII)
+    return match[0] if match else ""
 
 
-def shown_address(host: str, port: int) -> str:
-    """Host and port as an address has them, an IPv6 host in brackets."""
+def format_address(host: str, port: int) -> str:
+    """Return host and port as an address, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def cluster_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables that Kubernetes has made of a Service's name; they are no settings."""
-    return tuple(sorted(name for name in environ if _is_clusters(name, environ[name])))
+    """Return the variables that Kubernetes has set for a Service; they are no settings."""
+    return tuple(sorted(name for name in environ if _is_of_cluster(name, environ[name])))
 
 
-def told_of_cluster(environ: Mapping[str, str]) -> str:
-    """The line about such variables; empty where there are none."""
-    passed_over = cluster_variables(environ)
-    if not passed_over:
+def cluster_warning(environ: Mapping[str, str]) -> str:
+    """Return a warning about such variables; empty if there are none."""
+    ignored = cluster_variables(environ)
+    if not ignored:
         return ""
     return (
-        f"{len(passed_over)} variables of a Kubernetes Service are passed over, {passed_over[0]} "
+        f"{len(ignored)} variables of a Kubernetes Service are passed over, {ignored[0]} "
         "for one; `enableServiceLinks: false` in the pod's spec keeps them away"
     )
 
 
-def _is_clusters(name: str, value: str) -> bool:
+def _is_of_cluster(name: str, value: str) -> bool:
     return bool(_OF_CLUSTER.fullmatch(name) or _PORT_OF_CLUSTER.fullmatch(f"{name}={value}"))
 
 
-def _given(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that are set, by the names of settings, without white space around a value."""
-    told = {name: value.strip() for name, value in environ.items()}
-    given = {
+def _read_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set, by the names of settings, their values stripped."""
+    stripped = {name: value.strip() for name, value in environ.items()}
+    variables = {
         name: value
-        for name, value in told.items()
-        if name.startswith("LYRA_") and value and not _is_clusters(name, value)
+        for name, value in stripped.items()
+        if name.startswith("LYRA_") and value and not _is_of_cluster(name, value)
     }
     for name, alias in ALIASES.items():
-        if name not in given and told.get(alias):
-            given[name] = told[alias]
-    if "LYRA_LOG_LEVEL" in given:
-        given["LYRA_LOG_LEVEL"] = given["LYRA_LOG_LEVEL"].lower()
-    if "LYRA_HOST" in given and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", given["LYRA_HOST"]):
-        given["LYRA_HOST"] = given["LYRA_HOST"][1:-1]  # as LYRA_ALLOWED_HOSTS writes it
-    return given
+        if name not in variables and stripped.get(alias):
+            variables[name] = stripped[alias]
+    if "LYRA_LOG_LEVEL" in variables:
+        variables["LYRA_LOG_LEVEL"] = variables["LYRA_LOG_LEVEL"].lower()
+    if "LYRA_HOST" in variables and re.fullmatch(r"\[[^\[\]]*:[^\[\]]*\]", variables["LYRA_HOST"]):
+        variables["LYRA_HOST"] = variables["LYRA_HOST"][1:-1]  # LYRA_ALLOWED_HOSTS has brackets
+    return variables
 
 
-def _parts(value: str) -> list[str]:
+def _split_list(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _refuse_unknown(cls: type[Settings], given: Mapping[str, str]) -> None:
-    """A misspelt variable would otherwise be a setting that silently does nothing."""
-    unknown = sorted(set(given) - set(cls.__struct_encode_fields__))
+def _refuse_unknown(cls: type[Settings], variables: Mapping[str, str]) -> None:
+    """Refuse a misspelt variable, which would otherwise silently do nothing."""
+    unknown = sorted(set(variables) - set(cls.__struct_encode_fields__))
     if unknown:
         name = ascii(unknown[0])[1:-1]
         near = get_close_matches(name, cls.__struct_encode_fields__, n=1)
@@ -236,7 +239,7 @@ def _refuse_unknown(cls: type[Settings], given: Mapping[str, str]) -> None:
 
 
 def _refuse_unreadable(name: str, value: str) -> None:
-    """No value holds a line break or what cannot be seen; a secret is sent, so it is ASCII."""
+    """Refuse line breaks and invisible characters; in a secret, which gets sent, all but ASCII."""
     secret = name.removeprefix("LYRA_").lower() in _SECRETS
     if value.isprintable() and (value.isascii() or not secret):
         return
@@ -246,7 +249,7 @@ def _refuse_unreadable(name: str, value: str) -> None:
 
 
 def _refuse_unusable(settings: Settings) -> None:
-    """What no type can tell: ports and paths of addresses, and secrets that are guessed at once."""
+    """Refuse what no type rules out: ports and paths of addresses, and secrets easy to guess."""
     for name in _URLS:
         if not _has_host(getattr(settings, name) or "http://none"):
             raise SettingError(f"LYRA_{name.upper()}: {_ADDRESS}.")
@@ -256,7 +259,7 @@ def _refuse_unusable(settings: Settings) -> None:
             "slashes, as in https://lyra.example/music."
         )
     for name in ("secret", "admin_token"):
-        if _guessable(getattr(settings, name)):
+        if _is_guessable(getattr(settings, name)):
             raise SettingError(
                 f"LYRA_{name.upper()}: it is too easy to guess, with few different characters "
                 f"or a pattern. This makes one: {_GENERATOR}"
@@ -266,13 +269,13 @@ def _refuse_unusable(settings: Settings) -> None:
 def _has_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # As whoever looks the name up writes it: no empty label, and none that is too long.
+        # As a name lookup encodes it: no empty label, and none that is too long.
         return bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
         return False
 
 
-def _guessable(secret: str | None) -> bool:
+def _is_guessable(secret: str | None) -> bool:
     if secret is None:
         return False
     steps = {ord(later) - ord(sooner) for sooner, later in pairwise(secret)}

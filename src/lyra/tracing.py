@@ -1,62 +1,58 @@
-"""Spans, as the service tells of them: where nobody collects traces, nothing is done.
+"""Spans through OpenTelemetry's API, which does nothing unless the tracer has its SDK behind it.
 
-What a span tells comes from closed sets (routes, sections, codes) or is a number: never a token, a
-key, a name or a word of a listener. `lyra.otel` gives them to OpenTelemetry.
+What a span holds comes from closed sets (routes, sections, codes) or is a number: never a token, a
+key, a name or a word of a listener. `lyra.otel` makes the tracer that exports.
 """
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Literal, Protocol, Self
 
-Told = Mapping[str, str | int | float]
-Kind = Literal["internal", "server", "client"]
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current as current_context
+from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer
 
+__all__ = (
+    "Attributes",
+    "NoOpTracer",
+    "Span",
+    "SpanKind",
+    "Tracer",
+    "annotate",
+    "current_context",
+    "exports",
+    "set_error",
+    "start_span",
+)
 
-class Span(Protocol):
-    """One piece of work while it is going on."""
-
-    def set_attributes(self, told: Told) -> None:
-        """Say more of it; an `error.type` among that says that it failed."""
-        ...
-
-
-class _NoSpan:
-    def set_attributes(self, told: Told) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+Attributes = Mapping[str, str | int | float]
 
 
-_UNTOLD = _NoSpan()
+def exports(tracer: Tracer) -> bool:
+    """Return whether the spans of this tracer go anywhere."""
+    return not isinstance(tracer, NoOpTracer)
 
 
-class Tracer:
-    """Traces that nobody collects."""
+def start_span(
+    tracer: Tracer,
+    name: str,
+    attributes: Attributes | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    parent: Context | None = None,
+) -> AbstractContextManager[Span]:
+    """Return a span for the block: a child of the current span, or of `parent` if that is given."""
+    # What OpenTelemetry would record of an exception is its text, and the values around it.
+    return tracer.start_as_current_span(
+        name, parent, kind, attributes, record_exception=False, set_status_on_exception=False
+    )
 
-    collected = False
 
-    def span(
-        self,
-        name: str,  # noqa: ARG002 - for those who collect
-        told: Told | None = None,  # noqa: ARG002
-        *,
-        kind: Kind = "internal",  # noqa: ARG002
-        cause: object = None,  # noqa: ARG002
-    ) -> AbstractContextManager[Span]:
-        """The block's span: within the one around it, or within `cause` if that is given."""
-        return _UNTOLD
+def annotate(attributes: Attributes) -> None:
+    """Set attributes of the current span."""
+    trace.get_current_span().set_attributes(attributes)
 
-    def current_context(self) -> object:
-        """The place in the trace, as a `cause` for work that another task does."""
-        return None
 
-    def annotate(self, told: Told) -> None:
-        """Say more of the span around this."""
+def set_error(span: Span, code: str) -> None:
+    """Mark the span as failed, with the code of the failure."""
+    span.set_attribute("error.type", code)
+    span.set_status(StatusCode.ERROR)

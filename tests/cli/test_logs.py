@@ -26,7 +26,7 @@ def record(text: str) -> logging.LogRecord:
 
 def test_lines_for_which_there_is_no_room_are_dropped_and_told() -> None:
     out = StringIO()
-    lines = BufferedHandler(out, TextStyle(Redactor()), most=3)
+    lines = BufferedHandler(out, TextStyle(Redactor()), capacity=3)
     for n in range(1000):
         lines.emit(record(f"line {n}"))
     lines.close()
@@ -41,7 +41,7 @@ def test_lines_for_which_there_is_no_room_are_dropped_and_told() -> None:
 
 def test_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
     reader, writer = os.pipe()
-    lines = BufferedHandler(os.fdopen(writer, "w"), TextStyle(Redactor()), most=5)
+    lines = BufferedHandler(os.fdopen(writer, "w"), TextStyle(Redactor()), capacity=5)
     for _ in range(50):
         lines.emit(record("x" * 100_000))  # more than any pipe holds
     os.close(reader)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lyra.circuit_breaker import LEAST
+from lyra.circuit_breaker import MIN_OWNERS
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -73,7 +73,7 @@ async def test_bystanders_are_served_whatever_others_are_told(seed: int) -> None
     rng, wire = Random(seed), ScriptedWire()
     client = client_of(wire)
     bystanders = [Token("bystander-one"), LoginToken("access-of-two", "account:two", 3600)]
-    unlucky = [Token(f"unlucky-token-{number}") for number in range(LEAST - 1)]
+    unlucky = [Token(f"unlucky-token-{number}") for number in range(MIN_OWNERS - 1)]
     for step in range(200):
         if rng.random() < 0.5:
             stranger = rng.choice([*unlucky, Token(f"stranger-token-{rng.randrange(50)}")])

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from lyra.circuit_breaker import LEAST, REST_S, CircuitBreaker
+from lyra.circuit_breaker import MIN_OWNERS, OPEN_S, CircuitBreaker
 from lyra.metrics import Metrics
 from lyra.spotify.client import SpotifyReader
 from lyra.spotify.endpoints import PATHS, Endpoint
@@ -333,17 +333,17 @@ async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
     async with open_client() as client:
         client.breaker = CircuitBreaker("Spotify", clock)
         spotify.script["/me"] = [reply(500)]
-        for number in range(LEAST):
+        for number in range(MIN_OWNERS):
             await failure_of(client.reader(Token(f"token-number-{number}")))
-        resting = await failure_of(client.reader(TOKEN))
-        clock.now += REST_S
+        refused_call = await failure_of(client.reader(TOKEN))
+        clock.now += OPEN_S
         spotify.script["/me"] = [refused]
         await failure_of(client.reader(Token("a-token-that-is-bad")))
         assert client.breaker.stats()["open"] == 0
         spotify.script["/me"] = []
         body = await client.reader(TOKEN).get("profile", parse)
 
-    assert resting.code == "resting"
+    assert refused_call.code == "circuit_open"
     assert body == {"items": []}
 
 

@@ -61,7 +61,7 @@ def test_the_times_of_requests_are_counted_as_the_library_counts_them() -> None:
     metrics = Metrics()
     theirs = Histogram("lyra_request_seconds", "", buckets=metrics.requests.bounds, registry=None)
     for each in seconds:
-        metrics.requests.answered("/route", 200, each)
+        metrics.requests.count("/route", 200, each)
         theirs.observe(each)
 
     (ours,) = (

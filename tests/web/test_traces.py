@@ -8,9 +8,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
-from lyra.otel import OtelTracer
 from lyra.sandbox import sandbox_token
 from lyra.spotify.endpoints import PATHS
 from tests.conftest import Start
@@ -26,10 +25,10 @@ def exporter() -> InMemorySpanExporter:
 
 
 @pytest.fixture
-def traces(exporter: InMemorySpanExporter) -> OtelTracer:
+def tracer(exporter: InMemorySpanExporter) -> Tracer:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return OtelTracer(provider)
+    return provider.get_tracer("lyra")
 
 
 def within(spans: Sequence[ReadableSpan], cause: ReadableSpan) -> list[ReadableSpan]:
@@ -47,9 +46,9 @@ def one(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
 
 
 async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_model(
-    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
+    start: Start, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
-    service = await start(traces=traces)
+    service = await start(tracer=tracer)
     answer = await chat(service, body=SECRET_QUESTION)
     await service.stop()
     spans = exporter.get_finished_spans()
@@ -70,9 +69,9 @@ async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_mode
 
 
 async def test_no_span_holds_a_token_a_name_or_a_word(
-    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
+    start: Start, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
-    service = await start(traces=traces, model="fault:errmid")
+    service = await start(tracer=tracer, model="fault:errmid")
     payload = (await init(service)).json
     stream = read_stream(await chat(service, body=SECRET_QUESTION))
     await call(service, "GET", "/lyra/chat/my-private-chat/stream", headers=service.headers())
@@ -88,9 +87,9 @@ async def test_no_span_holds_a_token_a_name_or_a_word(
 
 
 async def test_what_failed_says_so_by_its_code(
-    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
+    start: Start, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
-    service = await start(traces=traces, model="fault:err-401")
+    service = await start(tracer=tracer, model="fault:err-401")
     answer = await chat(service, sandbox_token(7, "typical", "restricted", "scope-recent"))
     await service.stop()
     spans = exporter.get_finished_spans()
@@ -105,20 +104,20 @@ async def test_what_failed_says_so_by_its_code(
 
 
 async def test_a_probe_is_no_trace(
-    start: Start, traces: OtelTracer, exporter: InMemorySpanExporter
+    start: Start, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
-    service = await start(traces=traces)
+    service = await start(tracer=tracer)
     for path in ("/healthz", "/readyz", "/metrics"):
         await call(service, "GET", path)
 
     assert exporter.get_finished_spans() == ()
 
 
-async def test_where_nobody_collects_nothing_is_imported() -> None:
-    # aiocache imports redis where it is installed, and that imports OpenTelemetry in turn.
+async def test_without_a_collector_the_sdk_is_not_imported() -> None:
+    # redis-py imports what there is of OpenTelemetry, and aiocache imports redis-py.
     program = (
-        "import sys; sys.modules['redis'] = None; import lyra.app, lyra.cli;"
-        "sys.exit('opentelemetry' in sys.modules)"
+        "import sys; sys.modules['redis'] = None; import lyra.app, lyra.cli.commands;"
+        "sys.exit('opentelemetry.sdk' in sys.modules)"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from lyra.circuit_breaker import LEAST
+from lyra.circuit_breaker import MIN_OWNERS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, chat, init
@@ -95,7 +95,7 @@ async def test_a_key_that_is_refused_to_two_is_not_tried_again_and_the_operator_
         check_error(answer, "llm_misconfigured")
     assert calls == 3  # what one listener meets may be of its own making
     assert len(model.sent) == 4
-    assert (await dependency(service, "model"))["state"] == "resting"
+    assert (await dependency(service, "model"))["state"] == "open"
 
 
 @pytest.mark.parametrize(
@@ -215,30 +215,30 @@ async def test_a_spent_limit_rests_the_model_for_ten_minutes(start: Start) -> No
     check_error(second, "llm_rate_limited")
     error = check_error(third, "llm_rate_limited")
     assert len(model.sent) == 2
-    assert error["reason"] == "resting"
+    assert error["reason"] == "circuit_open"
     assert 500 < error["retry_after_s"] <= 600
 
 
 async def test_a_model_that_fails_for_all_is_left_alone(start: Start) -> None:
     async with scripted_model(refusing(529, "overloaded_error")) as model:
         service = await start(llm_base_url=model.url, rng=NoJitter(), **PLENTY)
-        for seed in range(LEAST):
+        for seed in range(MIN_OWNERS):
             assert (await dependency(service, "model"))["state"] == "ok"
             check_error(await asked(service, seed), "llm_unavailable")
         calls = len(model.sent)
-        error = check_error(await asked(service, LEAST), "llm_unavailable")
+        error = check_error(await asked(service, MIN_OWNERS), "llm_unavailable")
         metrics = service.services.metrics.render().decode()
 
-    assert calls == len(model.sent) <= 2 * LEAST
-    assert error["reason"] == "resting"
+    assert calls == len(model.sent) <= 2 * MIN_OWNERS
+    assert error["reason"] == "circuit_open"
     assert "lyra_model_breaker_open 1.0" in metrics
-    assert 'lyra_model_seconds_count{outcome="resting"} ' in metrics
+    assert 'lyra_model_seconds_count{outcome="circuit_open"} ' in metrics
 
 
 async def test_leavers_never_rest_the_model(start: Start, sandbox: Sandbox) -> None:
     service = await start(model="fault:hang", **PLENTY)
     await init(service)
-    for _ in range(LEAST + 1):
+    for _ in range(MIN_OWNERS + 1):
         asking = asyncio.get_running_loop().create_task(asked(service))
         await sandbox.stats.until(lambda stats: stats.model_open == 1)
         asking.cancel()
@@ -252,7 +252,7 @@ async def test_spotify_is_left_alone_after_many_failures_and_says_so(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(**PLENTY)
-    for seed in range(LEAST):
+    for seed in range(MIN_OWNERS):
         await init(service, sandbox_token(seed, "typical", "restricted", "500"))
     calls = sandbox.stats.total
     answer = await call(
@@ -265,7 +265,7 @@ async def test_spotify_is_left_alone_after_many_failures_and_says_so(
     error = check_error(answer, "spotify_unavailable")
     assert error["retry_after_s"] >= 1
     assert sandbox.stats.total == calls
-    assert (await dependency(service, "spotify"))["state"] == "resting"
+    assert (await dependency(service, "spotify"))["state"] == "open"
 
 
 async def test_one_listener_whose_reads_always_fail_rests_spotify_for_nobody(start: Start) -> None:
@@ -282,7 +282,7 @@ async def test_rejected_tokens_never_rest_spotify(start: Start) -> None:
     for seed in range(60):
         await init(service, sandbox_token(seed, "typical", "restricted", "401"))
 
-    assert (await dependency(service, "spotify"))["state"] != "resting"
+    assert (await dependency(service, "spotify"))["state"] != "open"
 
 
 async def test_the_day_ends_for_an_account_whatever_token_it_sends(start: Start) -> None:

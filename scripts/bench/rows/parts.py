@@ -57,11 +57,11 @@ async def _parts(place: Place) -> AsyncIterator[dict[str, Part]]:
     text = place.token()
     with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230 - waits for nothing
         lines = BufferedHandler(nowhere, TextStyle(Redactor(())))
-        runner = Runner(create_app(settings, request_log=lines.answered), settings)
+        runner = Runner(create_app(settings, request_log=lines.log_request), settings)
         await runner.setup()
         try:
             await (await runner.app[SERVICES].lyra.listeners.lookup(Token(text))).entry()
-            yield _of(runner, Middleware(settings, Requests(), lines.answered), text)
+            yield _of(runner, Middleware(settings, Requests(), lines.log_request), text)
         finally:
             await runner.cleanup()
             lines.close()

@@ -23,6 +23,7 @@ from lyra.metrics import Metrics
 from lyra.redis.listener_store import Generation, Standing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from lyra.tracing import current_context, start_span
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +79,12 @@ class Loader:
             TooManyRequestsError: this listener has been read too often lately.
         """
         self._rate.spend(key)
-        traces = self._metrics.traces
-        cause = traces.current_context()  # the flight runs in a context of its own
+        tracer = self._metrics.tracer
+        parent = current_context()  # the flight runs in a context of its own
 
         async def fetch(flight: Flight) -> Entry:
             await self._wait_for_slot()
-            with traces.span("bring a listener", cause=cause) as span:
+            with start_span(tracer, "bring a listener", parent=parent) as span:
                 entry = await self._load(flight, old, token)
                 span.set_attributes({"lyra.spotify_calls": flight.reader.calls})
                 return entry

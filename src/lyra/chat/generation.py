@@ -20,7 +20,7 @@ from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
 from lyra.chat.mentions import find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
-from lyra.chat.model.model_circuit import RESTING, ModelCircuit
+from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage
 from lyra.chat.parts import (
     Abort,
@@ -46,6 +46,7 @@ from lyra.errors import (
 )
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +73,12 @@ class AnswerGenerator:
         return not isinstance(self.model, LazyModel) or self.model.loaded is not None
 
     def describe(self) -> dict[str, Any]:
-        """Return the model's name, and its state: `ok`, `starting`, or `resting` and how long."""
+        """Return the model's name, and its state: `ok`, `starting`, or `open` (its circuit) and for how long."""
         description: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
         if not self.ready:
             return description | {"state": "starting"}
         if retry_in_s := self.circuit.retry_in_s:
-            return description | {"state": "resting", "rests_s": round(retry_in_s)}
+            return description | {"state": "open", "retry_in_s": round(retry_in_s)}
         return description | {"state": "ok"}
 
     def generate(
@@ -212,7 +213,7 @@ class _Generation(Producer):
         if isinstance(piece, str):
             if not self._append_text(piece):
                 self._done = Done("length", self._stats.estimate_usage())
-            call.ok()
+            call.record_success()
             idle_timeout.reset(self._settings.token_timeout_s)
         elif isinstance(piece, Usage):
             self._stats.on_usage(piece)
@@ -254,7 +255,7 @@ class _Generation(Producer):
             metadata["notice"] = sentence
         self._run.end(Finish(done.reason, metadata))
         with best_effort("the trace of an answer"):
-            self._generator.metrics.traces.annotate(
+            annotate(
                 {
                     "gen_ai.usage.input_tokens": done.usage.input_tokens,
                     "gen_ai.usage.output_tokens": done.usage.output_tokens,
@@ -304,6 +305,6 @@ class _Generation(Producer):
 
 
 def _is_worth_a_retry(failure: TryLaterError) -> bool:
-    if isinstance(failure, LlmTimeoutError) or failure.reason == RESTING:
+    if isinstance(failure, LlmTimeoutError) or failure.reason == CIRCUIT_OPEN:
         return False
     return (failure.retry_after_s or 0) <= _RETRY_WAIT_S

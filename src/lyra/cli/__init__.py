@@ -1,4 +1,15 @@
-"""The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`."""
+"""The command line: `lyra serve`, `demo`, `run`, `reload`, `chat`, `doctor`, `sandbox`.
+
+This file parses the arguments and imports only what the command needs. Begin with:
+
+    commands.py     serve, demo, run and sandbox, from settings to exit code
+    serving.py      one process: it serves until a signal, and lets live answers finish
+    supervisor.py   several processes on one socket (`--workers`): worker.py, inbox.py, reload.py
+    chat.py         the conversation in a terminal: client.py speaks HTTP, rendering.py draws
+    doctor.py       checks.py looks at what a start would need, and says what to do
+    environment.py  the only reader of environment variables and, with env_file.py, of `.env`
+    logs.py         the log: written in the background, secrets redacted (redact.py)
+"""
 
 import argparse
 import errno
@@ -13,13 +24,19 @@ from types import ModuleType
 
 from lyra import __version__
 from lyra.cli.console import complain
-from lyra.cli.environment import inherited, naming_lines, readable_variables, variables, warnings
+from lyra.cli.environment import (
+    naming_lines,
+    process_variables,
+    read_variables,
+    startup_warnings,
+    try_read_variables,
+)
 from lyra.cli.gc_tuning import tune_gc
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
-_NOBODY_READS = 141  # as a shell tells of a program that SIGPIPE has ended
-_LOST = (errno.EPIPE, errno.ENOSPC, errno.EIO)
+_BROKEN_PIPE = 141  # as a shell tells of a program that SIGPIPE has ended
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
 _PORTS = 65_535
 _FEW_DIGITS = 11  # Python refuses to read thousands of them
@@ -31,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")  # no word stops an answer, whatever the encoding
     try:
         try:
-            code = _run(_parser().parse_args(argv))
+            code = _run(_build_parser().parse_args(argv))
         except SettingError as wrong:
             complain(str(wrong))
             code = BAD_SETTING
@@ -39,44 +56,44 @@ def main(argv: Sequence[str] | None = None) -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as failure:
-        code = _without_output(failure)
+        code = _exit_code_without_output(failure)
     sys.exit(code)
 
 
-def _without_output(failure: OSError) -> int:
-    """The exit code where what is printed reaches nobody; any other failure goes on."""
-    if failure.errno not in _LOST:
+def _exit_code_without_output(failure: OSError) -> int:
+    """Return the exit code for an output that cannot be written; raise any other failure again."""
+    if failure.errno not in _OUTPUT_ERRORS:
         raise failure
-    # What is still held would be tried once more at the end, and complained of.
+    # Python would try to flush the rest at its end, and report that failure too.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if failure.errno == errno.EPIPE:
-        return _NOBODY_READS
+        return _BROKEN_PIPE
     complain(f"the output cannot be written ({failure.strerror}).")
     return 1
 
 
-# What a command needs is imported only here, so that --help and a wrong setting answer at once.
-def _run(asked: argparse.Namespace) -> int:
-    if asked.command == "chat":
+# Each command imports what it needs, so that --help and a wrong setting answer at once.
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "chat":
         from lyra.cli.chat import chat  # noqa: PLC0415
 
-        return chat(asked.url, asked.token)
-    if asked.command == "doctor":
+        return chat(args.url, args.token)
+    if args.command == "doctor":
         from lyra.cli.doctor import doctor  # noqa: PLC0415
 
-        given, unread = readable_variables(host=asked.host, port=asked.port)
-        return doctor(given, as_json=asked.json, within_s=asked.within, unread=unread)
-    if asked.command == "reload":
+        environ, unread = try_read_variables(host=args.host, port=args.port)
+        return doctor(environ, as_json=args.json, within_s=args.within, env_file_error=unread)
+    if args.command == "reload":
         from lyra.cli.reload import reload  # noqa: PLC0415
 
-        return reload(asked.pid, asked.within)
-    return _serve(asked)
+        return reload(args.pid, args.within)
+    return _serve(args)
 
 
-def _serve(asked: argparse.Namespace) -> int:
-    if asked.command == "serve" and asked.fd is None:
+def _serve(args: argparse.Namespace) -> int:
+    if args.command == "serve" and args.fd is None:
         code = _supervise(
-            partial(variables, host=asked.host, port=asked.port, workers=asked.workers)
+            partial(read_variables, host=args.host, port=args.port, workers=args.workers)
         )
         if code is not None:
             return code
@@ -84,25 +101,25 @@ def _serve(asked: argparse.Namespace) -> int:
     _import_aiocache()
     from lyra.cli import commands  # noqa: PLC0415
 
-    if asked.command == "sandbox":
-        return commands.sandbox(asked.host, asked.port, asked.replay)
-    # A worker is given what its supervisor has read: all of one roll have the same settings.
-    worker = asked.command == "serve" and asked.lifeline is not None
-    given = (inherited if worker else variables)(host=asked.host, port=asked.port)
-    advice = () if worker else warnings(given)
-    with naming_lines(given):
-        settings = Settings.from_environ(given)
-        if asked.command == "serve":
+    if args.command == "sandbox":
+        return commands.sandbox(args.host, args.port, args.replay)
+    # A supervisor hands its workers what it has read: all of one roll have the same settings.
+    worker = args.command == "serve" and args.lifeline is not None
+    environ = (process_variables if worker else read_variables)(host=args.host, port=args.port)
+    advice = () if worker else startup_warnings(environ)
+    with naming_lines(environ):
+        settings = Settings.from_environ(environ)
+        if args.command == "serve":
             return commands.serve(
-                settings, inherited=asked.fd, lifeline=asked.lifeline, warnings=advice
+                settings, listen_fd=args.fd, lifeline=args.lifeline, warnings=advice
             )
-        return {"demo": commands.demo, "run": commands.run}[asked.command](settings, advice)
+        return {"demo": commands.demo, "run": commands.run}[args.command](settings, advice)
 
 
 def _import_aiocache() -> None:
-    """Import it without redis-py, for a cache that is not used here: a fifth of the start.
+    """Import aiocache without redis-py, whose cache is not used here: a fifth of the start's time.
 
-    This process is Lyra's own; in a program of others their aiocache stays whole.
+    Only in a process of Lyra's own; in other programs aiocache stays whole.
     """
     modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment]  # None: not to be found
     if "redis" not in modules:
@@ -112,10 +129,10 @@ def _import_aiocache() -> None:
 
 
 def _supervise(read: Callable[[], Mapping[str, str]]) -> int | None:
-    """The exit code of the supervisor, or None where this process is to serve itself."""
-    given = read()
-    with naming_lines(given):
-        settings = Settings.from_environ(given)
+    """Run the supervisor and return its exit code, or return None if one process is enough."""
+    environ = read()
+    with naming_lines(environ):
+        settings = Settings.from_environ(environ)
     if settings.workers == 1:
         return None
     from lyra.cli.supervisor import supervise  # noqa: PLC0415
@@ -123,28 +140,28 @@ def _supervise(read: Callable[[], Mapping[str, str]]) -> int | None:
     return supervise(read)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lyra", description="A chat assistant that already knows what you listen to."
     )
     parser.add_argument("--version", action="version", version=f"lyra {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, told in (
+    for name, description in (
         ("serve", "serve real listeners; a missing model key is an error"),
         ("demo", "serve an invented listener: no account, no key"),
         ("run", "serve if everything for it is set, else the demo; says which and why"),
         ("doctor", "check settings, port, Spotify, model and machine; says what to do"),
     ):
-        command = commands.add_parser(name, help=told, description=told)
+        command = commands.add_parser(name, help=description, description=description)
         command.add_argument("--host", help="address to listen on (LYRA_HOST)")
         command.add_argument("--port", type=int, help="port to listen on (LYRA_PORT)")
-    _add_serves_own(commands.choices["serve"])
-    _add_doctors_own(commands.choices["doctor"])
-    _add_reloads_own(
+    _add_serve_options(commands.choices["serve"])
+    _add_doctor_options(commands.choices["doctor"])
+    _add_reload_options(
         commands.add_parser("reload", help="replace the workers of a running `lyra serve`")
     )
-    _add_chats_own(commands.add_parser("chat", help="talk to a running Lyra, in this terminal"))
-    _add_sandboxs_own(
+    _add_chat_options(commands.add_parser("chat", help="talk to a running Lyra, in this terminal"))
+    _add_sandbox_options(
         commands.add_parser(
             "sandbox", help="only the invented Spotify and the invented model, for other programs"
         )
@@ -152,12 +169,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_serves_own(serve: argparse.ArgumentParser) -> None:
+def _add_serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--workers", type=int, metavar="N", help="processes that share the port (LYRA_WORKERS)"
     )
     serve.add_argument(
-        "--fd", type=_descriptor, metavar="FD", help="serve on this inherited, listening TCP socket"
+        "--fd",
+        type=_parse_descriptor,
+        metavar="FD",
+        help="serve on this inherited, listening TCP socket",
     )
     # The supervisor's own: a pipe that closes when it is gone.
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
@@ -167,26 +187,36 @@ def _add_serves_own(serve: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_doctors_own(doctor: argparse.ArgumentParser) -> None:
+def _add_doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="one JSON document, for programs")
     doctor.add_argument(
-        "--within", type=_seconds, default=3, metavar="S", help="seconds that an address may take"
+        "--within",
+        type=_parse_seconds,
+        default=3,
+        metavar="S",
+        help="seconds that an address may take",
     )
     doctor.epilog = (
         "Exit codes: 0 no fault, 1 a fault. Notes are no faults. No key is sent or shown."
     )
 
 
-def _add_reloads_own(command: argparse.ArgumentParser) -> None:
+def _add_reload_options(command: argparse.ArgumentParser) -> None:
     command.description = "Ask the supervisor for what SIGHUP asks for, and wait until it is done."
-    command.add_argument("pid", type=_pid, help="the supervisor's process id, as in $MAINPID")
     command.add_argument(
-        "--within", type=_pid, default=600, metavar="S", help="seconds to wait (%(default)s)"
+        "pid", type=_parse_number, help="the supervisor's process id, as in $MAINPID"
+    )
+    command.add_argument(
+        "--within",
+        type=_parse_number,
+        default=600,
+        metavar="S",
+        help="seconds to wait (%(default)s)",
     )
     command.epilog = "Exit codes: 0 all workers are replaced, 1 not all, 2 no supervisor there."
 
 
-def _add_chats_own(chat: argparse.ArgumentParser) -> None:
+def _add_chat_options(chat: argparse.ArgumentParser) -> None:
     chat.description = "Talk to a running Lyra. Ctrl-C stops an answer; Ctrl-D ends."
     chat.add_argument("--url", default="http://127.0.0.1:8080", help="default: %(default)s")
     chat.add_argument(
@@ -196,28 +226,28 @@ def _add_chats_own(chat: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_sandboxs_own(sandbox: argparse.ArgumentParser) -> None:
+def _add_sandbox_options(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    sandbox.add_argument("--port", type=_port, default=8090)
+    sandbox.add_argument("--port", type=_parse_port, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
     )
 
 
-def _descriptor(text: str) -> int:
+def _parse_descriptor(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS):
         raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
     return int(text)
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     # The machine would take what is above as another port, without a word.
     if not (text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and int(text) <= _PORTS):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {_PORTS}")
     return int(text)
 
 
-def _pid(text: str) -> int:
+def _parse_number(text: str) -> int:
     if not (
         text.isascii() and text.isdigit() and len(text) < _FEW_DIGITS and 0 < int(text) < 2**31
     ):
@@ -225,7 +255,7 @@ def _pid(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:

@@ -19,8 +19,8 @@ from lyra.cli.client import (
     Part,
     Turn,
     UnreachableError,
-    harmless,
     open_client,
+    strip_controls,
 )
 from lyra.cli.console import complain
 from lyra.cli.demo_listener import DEMO_TOKEN
@@ -33,7 +33,7 @@ _INTERRUPTED = 130
 _BAD_ARGUMENT = 2
 _KEPT_TURNS = 50
 _KEPT_CHARS = 32_768  # the server would drop what is older
-_DOING = {
+_PHASES = {
     "loading_listening": "Reading what this listener plays …",
     "thinking": "Thinking …",
 }
@@ -44,15 +44,15 @@ class _ArgumentError(ChatError):
 
 
 def chat(url: str, token: str | None) -> int:
-    """Talk until Ctrl-D; 0 then, 1 if the server is missing or fails, 2 for a bad argument."""
+    """Talk until Ctrl-D; return 0, or 1 if the server is missing or fails, 2 for a bad argument."""
     try:
         with asyncio.Runner() as runner:
             stack = AsyncExitStack()
             try:
-                client = runner.run(stack.enter_async_context(open_client(_checked(url))))
+                client = runner.run(stack.enter_async_context(open_client(_check_url(url))))
                 demo = runner.run(client.is_demo())
-                talk = _Talk(runner, client, _token(token, demo=demo))
-                return talk.run(demo=demo)
+                conversation = _Conversation(runner, client, _choose_token(token, demo=demo))
+                return conversation.run(demo=demo)
             finally:
                 runner.run(stack.aclose())
     except UnreachableError as failure:
@@ -67,26 +67,26 @@ def chat(url: str, token: str | None) -> int:
     return 1
 
 
-def _checked(url: str) -> str:
+def _check_url(url: str) -> str:
     try:
         msgspec.convert(url, Url)
         host = URL(url).host or ""
     except ValueError:
         raise _ArgumentError("--url: expected http://<host>:<port> or https://<host>.") from None
-    if url.startswith("http:") and not _on_loopback(host):
+    if url.startswith("http:") and not _is_loopback(host):
         complain("this address is not encrypted: the token can be read on its way.")
     return url
 
 
-def _on_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-def _token(given: str | None, *, demo: bool) -> Token:
-    text = given or spotify_token() or (DEMO_TOKEN if demo else "")
+def _choose_token(argument: str | None, *, demo: bool) -> Token:
+    text = argument or spotify_token() or (DEMO_TOKEN if demo else "")
     if not text:
         raise _ArgumentError(
             "a Spotify access token is needed: set SPOTIFY_TOKEN. A demo (`make demo`) needs none."
@@ -97,8 +97,8 @@ def _token(given: str | None, *, demo: bool) -> Token:
         raise _ArgumentError("SPOTIFY_TOKEN or --token holds no well-formed token.") from None
 
 
-class _Talk:
-    """One conversation: its turns, and what is typed next."""
+class _Conversation:
+    """A conversation: its messages so far, and the loop that reads the next line."""
 
     def __init__(self, runner: asyncio.Runner, client: Client, token: Token) -> None:
         self._runner = runner
@@ -106,24 +106,24 @@ class _Talk:
         self._token = token
         self._history: list[Turn] = []
         self._failed = False
-        self._typed = all(map(_is_terminal, (sys.stdin, sys.stdout)))
+        self._interactive = all(map(_is_terminal, (sys.stdin, sys.stdout)))
         self._console = Console(highlight=False, markup=False, emoji=False)
 
     def run(self, *, demo: bool) -> int:
-        """Answer line by line; a failure is an exit code only where no person reads of it."""
-        _prepare_input(typed=self._typed)
-        if self._typed:
+        """Answer line by line; return 1 after a failure, but only where nobody sits at a terminal."""
+        _prepare_input(interactive=self._interactive)
+        if self._interactive:
             who = "an invented listener" if demo else "a listener"
             print(f"Lyra, {who}, at {self._client.url}")
             print("Ctrl-C stops an answer; /clear forgets; /quit or Ctrl-D ends.\n")
         while (line := self._read()) is not None and line != "/quit":
-            self._obey(line)
-        return 1 if self._failed and not self._typed else 0
+            self._handle_line(line)
+        return 1 if self._failed and not self._interactive else 0
 
     def _read(self) -> str | None:
-        """The next line that is typed; None at the end."""
-        if not self._typed:
-            return _next_line()
+        """Return the next line of input, or None at the end."""
+        if not self._interactive:
+            return _read_line()
         while True:
             try:
                 return input("> ").strip()
@@ -133,77 +133,79 @@ class _Talk:
             except KeyboardInterrupt:
                 print("\n/quit or Ctrl-D ends the conversation.")
 
-    def _obey(self, line: str) -> None:
+    def _handle_line(self, line: str) -> None:
         if line == "/clear":
-            if self._done(self._client.forget(self._token)):
+            if self._complete(self._client.forget(self._token)):
                 self._history.clear()
                 print("Forgotten, here and on the server.")
         elif line.startswith("/"):
             print("There are /clear and /quit; everything else is a question.")
         elif line:
-            self._converse(line)
+            self._ask(line)
 
-    def _converse(self, question: str) -> None:
-        shown: Renderer = MarkdownRenderer(self._console) if self._typed else PlainRenderer()
-        self._done(self._answer(question, shown), shown)
-        if shown.text.strip():
+    def _ask(self, question: str) -> None:
+        renderer: Renderer = (
+            MarkdownRenderer(self._console) if self._interactive else PlainRenderer()
+        )
+        self._complete(self._stream_answer(question, renderer), renderer)
+        if renderer.text.strip():
             self._history += (
                 {"role": "user", "content": question},
-                {"role": "assistant", "content": shown.text},
+                {"role": "assistant", "content": renderer.text},
             )
-            self._history = _newest(self._history)
+            self._history = _trim_history(self._history)
 
-    def _done(self, work: Coroutine[Any, Any, None], shown: Renderer | None = None) -> bool:
-        """Whether the work came to its end: Ctrl-C stops it, and nothing but it."""
-        said = ""
-        with shown or contextlib.nullcontext():
+    def _complete(self, work: Coroutine[Any, Any, None], renderer: Renderer | None = None) -> bool:
+        """Run the work and return whether it completed; Ctrl-C stops only this work."""
+        problem = ""
+        with renderer or contextlib.nullcontext():
             try:
                 self._runner.run(work)
             except KeyboardInterrupt:
-                if not self._typed:
-                    raise  # nobody is there to ask on
-                said = "stopped."
+                if not self._interactive:
+                    raise  # nobody is there who could go on
+                problem = "stopped."
             except ChatError as failure:
-                said = str(failure)
-        if said:
+                problem = str(failure)
+        if problem:
             self._failed = True
-            complain(said)
-        return not said
+            complain(problem)
+        return not problem
 
-    async def _answer(self, question: str, shown: Renderer) -> None:
+    async def _stream_answer(self, question: str, renderer: Renderer) -> None:
         async with aclosing(self._client.ask(self._token, question, self._history)) as parts:
             async for part in parts:
-                _show(part, shown)
+                _show(part, renderer)
 
 
-def _show(part: Part, shown: Renderer) -> None:
+def _show(part: Part, renderer: Renderer) -> None:
     match part:
         case {"type": "text-delta", "delta": str(words)}:
-            shown.add(harmless(words))
+            renderer.add(strip_controls(words))
         case {"type": "data-status", "data": {"phase": str(phase)}}:
-            shown.tell(_DOING.get(phase, ""))
+            renderer.show_status(_PHASES.get(phase, ""))
         case {"type": "error", "errorText": str(sentence)}:
-            raise ChatError(harmless(sentence))
+            raise ChatError(strip_controls(sentence))
         case {"type": "abort"}:
             raise ChatError("The server ended the answer. What you see may be incomplete.")
         case {"type": "finish", "messageMetadata": {"notice": str(notice)}}:
-            raise ChatError(harmless(notice))
+            raise ChatError(strip_controls(notice))
         case {"type": "finish", "finishReason": "length"}:
             raise ChatError("The answer reached its longest length and was cut there.")
         case _:
-            pass  # kinds of part that a later server may have
+            pass  # a part of a newer server
 
 
-def _newest(history: list[Turn]) -> list[Turn]:
-    """As many of the latest questions and answers as the server will look at."""
+def _trim_history(history: list[Turn]) -> list[Turn]:
+    """Return as many of the latest questions and answers as the server takes into account."""
     kept = history[-_KEPT_TURNS:]
     while sum(len(turn["content"]) for turn in kept) > _KEPT_CHARS:
         kept = kept[2:]
     return kept
 
 
-def _next_line() -> str | None:
-    """The next question of a pipe or a file."""
+def _read_line() -> str | None:
+    """Return the next line of a pipe or a file, or None at its end."""
     if sys.stdin is None:
         return None
     try:
@@ -214,13 +216,13 @@ def _next_line() -> str | None:
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person sits there; a stream is None where the process has none."""
+    """Return whether it is a terminal; a stream is None where the process has none."""
     return stream is not None and stream.isatty()
 
 
-def _prepare_input(*, typed: bool) -> None:
+def _prepare_input(*, interactive: bool) -> None:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
-    if typed:
+    if interactive:
         with contextlib.suppress(ImportError):  # absent on Windows
             import readline  # noqa: F401, PLC0415 - importing it makes lines editable

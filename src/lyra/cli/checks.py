@@ -1,4 +1,4 @@
-"""What can be checked before a start, without starting anything: one finding a line."""
+"""The checks of `lyra doctor`: what a start needs, looked at without starting anything."""
 
 import asyncio
 import errno
@@ -19,12 +19,12 @@ from aiohttp import http_parser
 from yarl import URL
 
 from lyra.chat.model.proxies import find_proxy
-from lyra.cli.address import reachable_at
-from lyra.cli.environment import warnings, with_line, without
-from lyra.cli.redis_greeting import unfit
+from lyra.cli.address import reachable_address
+from lyra.cli.environment import startup_warnings, with_line, without
+from lyra.cli.redis_greeting import why_unfit
 from lyra.extras import how_to_install
 from lyra.redis.url import Address, parse_address
-from lyra.settings import ANTHROPIC_URL, SettingError, Settings, shown_address
+from lyra.settings import ANTHROPIC_URL, SettingError, Settings, format_address
 from lyra.spotify.endpoints import CALLS_PER_FETCH
 
 CLOCK_TOLERANCE_S = 60
@@ -35,7 +35,7 @@ _SPOTIFY_CLIENT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line: `do` is empty where there is nothing to do."""
+    """The result of one check; `do` is empty where there is nothing to do."""
 
     check: str
     mark: Literal["ok", "note", "fault"]
@@ -44,42 +44,42 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True):
-    """How an address answered: `seconds_off` is its clock's lead over ours, where it told."""
+    """The reply of a server; `seconds_off` is its clock's lead over ours, if it sent its time."""
 
     status: int
     seconds_off: float | None
 
 
-def settings_of(given: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
-    """The settings, with defaults in place of what cannot be read, and a fault for each of those."""
-    left, faults = dict(given), []
+def read_settings(environ: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
+    """Return the settings, with the default for each one that cannot be read, and a fault for it."""
+    remaining, faults = dict(environ), []
     while True:
         try:
-            settings = Settings.from_environ(left)
+            settings = Settings.from_environ(remaining)
         except SettingError as wrong:
-            told = with_line(str(wrong), given)
-            faults.append(Finding("settings", "fault", told, "correct it; see docs/SETTINGS.md"))
-            kept = without(left, str(wrong))
-            if kept == left:
+            found = with_line(str(wrong), environ)
+            faults.append(Finding("settings", "fault", found, "correct it; see docs/SETTINGS.md"))
+            kept = without(remaining, str(wrong))
+            if kept == remaining:
                 return Settings(), faults
-            left = kept
+            remaining = kept
         else:
-            return settings, faults or [_all_readable(left)]
+            return settings, faults or [_report_readable(remaining)]
 
 
-def check_surroundings(given: Mapping[str, str]) -> list[Finding]:
-    """What is no wrong setting, but what an operator should know of."""
-    return [Finding("settings", "note", told) for told in warnings(given)]
+def check_surroundings(environ: Mapping[str, str]) -> list[Finding]:
+    """Return notes about the environment that an operator should know of."""
+    return [Finding("settings", "note", warning) for warning in startup_warnings(environ)]
 
 
-def _all_readable(given: Mapping[str, str]) -> Finding:
-    count = sum(name.startswith("LYRA_") and bool(value) for name, value in given.items())
+def _report_readable(environ: Mapping[str, str]) -> Finding:
+    count = sum(name.startswith("LYRA_") and bool(value) for name, value in environ.items())
     return Finding("settings", "ok", f"readable: {count} set, the others have their defaults")
 
 
 async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding:
-    """Whether the service can listen, or does already."""
-    where = shown_address(settings.host, settings.port)
+    """Check that the service can listen, or does already."""
+    where = format_address(settings.host, settings.port)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(http.timeout.total):
@@ -92,17 +92,21 @@ async def check_port(http: aiohttp.ClientSession, settings: Settings) -> Finding
         return Finding("port", "fault", f"{settings.host} is not found in time", _OTHER_PORT)
     except OSError as failure:
         if failure.errno == errno.EADDRINUSE:
-            return await _user_of_port(http, settings, where)
-        return Finding("port", "fault", f"cannot listen on {where} ({_why(failure)})", _OTHER_PORT)
+            return await _identify_port_user(http, settings, where)
+        return Finding(
+            "port", "fault", f"cannot listen on {where} ({_error_text(failure)})", _OTHER_PORT
+        )
     server.close()
     await server.wait_closed()
-    told = f"{where} is free" if settings.port else "any free one will be taken"
-    return Finding("port", "ok", told)
+    result = f"{where} is free" if settings.port else "any free one will be taken"
+    return Finding("port", "ok", result)
 
 
-async def _user_of_port(http: aiohttp.ClientSession, settings: Settings, where: str) -> Finding:
+async def _identify_port_user(
+    http: aiohttp.ClientSession, settings: Settings, where: str
+) -> Finding:
     try:
-        url = f"http://{reachable_at(settings.host, settings.port)}/healthz"
+        url = f"http://{reachable_address(settings.host, settings.port)}/healthz"
         async with http.get(url) as answer:
             lyra = answer.status == 200 and answer.headers.get("Server") == "lyra"  # noqa: PLR2004
     except (aiohttp.ClientError, TimeoutError, ValueError):
@@ -115,18 +119,18 @@ async def _user_of_port(http: aiohttp.ClientSession, settings: Settings, where: 
 async def check_spotify(
     http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
 ) -> list[Finding]:
-    """Whether Spotify's address answers, and whether its clock and ours agree."""
+    """Check that Spotify's address answers, and that its clock and ours agree."""
     url = settings.spotify_api_url
-    answered = await _ask(http, f"{url}/me", now)
-    if isinstance(answered, str):
+    reply = await _get(http, f"{url}/me", now)
+    if isinstance(reply, str):
         return [
-            Finding("spotify", "fault", f"{url}: {answered}", f"{_NETWORK} (LYRA_SPOTIFY_API_URL)"),
+            Finding("spotify", "fault", f"{url}: {reply}", f"{_NETWORK} (LYRA_SPOTIFY_API_URL)"),
             Finding("clock", "note", "not compared, since Spotify does not answer"),
         ]
-    return [_spotify_answers(url, answered.status), _clock(answered.seconds_off)]
+    return [_judge_spotify(url, reply.status), _judge_clock(reply.seconds_off)]
 
 
-def _spotify_answers(url: str, status: int) -> Finding:
+def _judge_spotify(url: str, status: int) -> Finding:
     if status == _NEEDS_TOKEN:
         return Finding("spotify", "ok", f"{url} answers, and asks for a token as it should")
     return Finding(
@@ -137,30 +141,30 @@ def _spotify_answers(url: str, status: int) -> Finding:
     )
 
 
-def _clock(seconds_off: float | None) -> Finding:
+def _judge_clock(seconds_off: float | None) -> Finding:
     if seconds_off is None:
         return Finding("clock", "note", "not compared, since Spotify's answer has no Date")
     if abs(seconds_off) > CLOCK_TOLERANCE_S:
         way = "behind" if seconds_off > 0 else "ahead of"
-        told = f"{abs(seconds_off):.0f} s {way} Spotify's"
-        return Finding("clock", "note", told, "set it, and let it be kept by NTP")
+        result = f"{abs(seconds_off):.0f} s {way} Spotify's"
+        return Finding("clock", "note", result, "set it, and let it be kept by NTP")
     return Finding("clock", "ok", f"within {CLOCK_TOLERANCE_S} s of Spotify's")
 
 
 async def check_model(
     http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
 ) -> list[Finding]:
-    """What answers: its name, the shape of its key, its address. The key is not sent or shown."""
+    """Check the model's name, the shape of its key, its address. The key is not sent or shown."""
     if settings.llm == "offline":
         return [Finding("model", "ok", "none: LYRA_LLM=offline answers by fixed rules")]
     if not settings.uses_model:
         do = "set LYRA_LLM_API_KEY, or LYRA_LLM=offline; `lyra serve` wants one of them"
         return [Finding("model key", "note", "none is set, so `lyra run` serves the demo", do)]
     name = Finding("model", "ok", f"{settings.model} (LYRA_MODEL)")
-    return [name, _model_key(settings), await _model_url(http, settings, now)]
+    return [name, _check_model_key(settings), await _check_model_url(http, settings, now)]
 
 
-def _model_key(settings: Settings) -> Finding:
+def _check_model_key(settings: Settings) -> Finding:
     key = settings.llm_api_key
     if not key:
         if settings.llm_base_url:
@@ -170,72 +174,72 @@ def _model_key(settings: Settings) -> Finding:
         wrong = "it holds a space, a quote or a character that no key has"
         return Finding("model key", "fault", wrong, "copy LYRA_LLM_API_KEY again, without quotes")
     if not settings.llm_base_url and not re.fullmatch(r"sk-ant-\S{16,}", key):
-        told = "set, but it does not look like a key of Anthropic's (sk-ant-…)"
+        result = "set, but it does not look like a key of Anthropic's (sk-ant-…)"
         return Finding(
-            "model key", "note", told, "check LYRA_LLM_API_KEY, or set LYRA_LLM_BASE_URL"
+            "model key", "note", result, "check LYRA_LLM_API_KEY, or set LYRA_LLM_BASE_URL"
         )
     return Finding("model key", "ok", "set, and of a plausible shape; not tried")
 
 
-async def _model_url(
+async def _check_model_url(
     http: aiohttp.ClientSession, settings: Settings, now: Callable[[], datetime]
 ) -> Finding:
     url = (settings.llm_base_url or ANTHROPIC_URL).rstrip("/")
     if url.endswith("/v1"):
-        told = f"{url} ends in /v1, which is added once more"
-        return Finding("model server", "fault", told, "leave /v1 out of LYRA_LLM_BASE_URL")
+        result = f"{url} ends in /v1, which is added once more"
+        return Finding("model server", "fault", result, "leave /v1 out of LYRA_LLM_BASE_URL")
     try:
         proxy = find_proxy(URL(url))
     except SettingError as wrong:
         return Finding("model server", "fault", str(wrong), "mend the environment")
-    answered = await _ask(http, f"{url}/v1/models", now, proxy)
+    reply = await _get(http, f"{url}/v1/models", now, proxy)
     where = f"{url}, through the environment's proxy," if proxy else url
-    if isinstance(answered, str):
+    if isinstance(reply, str):
         do = f"{_NETWORK} (LYRA_LLM_BASE_URL)"
-        return Finding("model server", "fault", f"{where.rstrip(',')}: {answered}", do)
+        return Finding("model server", "fault", f"{where.rstrip(',')}: {reply}", do)
     return Finding("model server", "ok", f"{where} answers")
 
 
 def check_public_path(settings: Settings) -> list[Finding]:
-    """What else has to be done where browsers find the service under a path."""
+    """Say what the proxy has to do if the service's public URL has a path."""
     path = settings.public_path
     if not path:
         return []
-    told = f"browsers ask for {path}/…, which Lyra itself does not know"
+    result = f"browsers ask for {path}/…, which Lyra itself does not know"
     do = f"have the proxy take {path} off, as docs/OPERATIONS.md shows"
-    return [Finding("public path", "note", told, do)]
+    return [Finding("public path", "note", result, do)]
 
 
 def check_login(settings: Settings) -> list[Finding]:
-    """Whether the client id looks like one, and which address Spotify has to know."""
+    """Check the shape of the client id, and name the redirect URI that Spotify has to know."""
     client_id = settings.spotify_client_id
     if client_id is None:
         return []
     findings = [Finding("client id", "ok", "set, and of a plausible shape; not tried")]
     if not _SPOTIFY_CLIENT_ID.fullmatch(client_id):
-        told = "set, but Spotify's are 32 digits and letters from a to f"
-        findings = [Finding("client id", "note", told, "copy LYRA_SPOTIFY_CLIENT_ID again")]
-    return [*findings, _redirect(settings)]
+        result = "set, but Spotify's are 32 digits and letters from a to f"
+        findings = [Finding("client id", "note", result, "copy LYRA_SPOTIFY_CLIENT_ID again")]
+    return [*findings, _check_redirect(settings)]
 
 
-def _redirect(settings: Settings) -> Finding:
+def _check_redirect(settings: Settings) -> Finding:
     # Registered without a port, a loopback address may have any.
     base = (settings.public_url or "http://127.0.0.1").rstrip("/")
     uri, parts = f"{base}/auth/callback", urlsplit(base)
     host = parts.hostname or ""
     if parts.scheme != "https" and host not in ("127.0.0.1", "::1"):
-        told = f"Spotify refuses {uri}: http is for 127.0.0.1 alone"
-        return Finding("log-in", "fault", told, "give LYRA_PUBLIC_URL an address with https")
-    shown = f"[{host}]" if ":" in host else host
-    if shown not in {each.lower() for each in (*settings.allowed_hosts, settings.host)}:
-        told = f"{shown} is not served, so nobody comes back from Spotify"
-        return Finding("log-in", "fault", told, f"add {shown} to LYRA_ALLOWED_HOSTS")
+        result = f"Spotify refuses {uri}: http is for 127.0.0.1 alone"
+        return Finding("log-in", "fault", result, "give LYRA_PUBLIC_URL an address with https")
+    host_label = f"[{host}]" if ":" in host else host
+    if host_label not in {each.lower() for each in (*settings.allowed_hosts, settings.host)}:
+        result = f"{host_label} is not served, so nobody comes back from Spotify"
+        return Finding("log-in", "fault", result, f"add {host_label} to LYRA_ALLOWED_HOSTS")
     do = "it has to stand so in the app's settings at developer.spotify.com"
     return Finding("log-in", "ok", f"redirect URI {uri}", do)
 
 
 async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
-    """Whether somebody is at the address of the shared cache, if there is to be one."""
+    """Check that Redis answers and can hold the shared cache, if one is set."""
     if settings.redis_url is None:
         return []
     try:
@@ -244,20 +248,20 @@ async def check_redis(settings: Settings, within_s: float) -> list[Finding]:
         return [Finding("redis", "fault", str(wrong), "correct LYRA_REDIS_URL")]
     missing = [name for name in ("redis", "cryptography") if find_spec(name) is None]
     if missing:
-        told = f"{' and '.join(missing)} not installed"
-        return [Finding("redis", "fault", told, await asyncio.to_thread(how_to_install, "redis"))]
+        result = f"{' and '.join(missing)} not installed"
+        return [Finding("redis", "fault", result, await asyncio.to_thread(how_to_install, "redis"))]
     where = address.path or f"{address.host}:{address.port}"
-    why = await _unconnected(address, within_s)
+    why = await _connect_error(address, within_s)
     if why:
         return [Finding("redis", "fault", f"{where}: {why}", f"{_NETWORK} (LYRA_REDIS_URL)")]
-    if unfit_for := await unfit(address, within_s):
-        told = f"{where} {unfit_for}"
-        return [Finding("redis", "fault", told, "set LYRA_REDIS_URL to a primary of its own")]
+    if reason := await why_unfit(address, within_s):
+        result = f"{where} {reason}"
+        return [Finding("redis", "fault", result, "set LYRA_REDIS_URL to a primary of its own")]
     return [Finding("redis", "ok", f"{where} accepts connections; no password was tried")]
 
 
-async def _unconnected(address: Address, within_s: float) -> str:
-    """Why there is no connection to this address; empty if there is one."""
+async def _connect_error(address: Address, within_s: float) -> str:
+    """Return why no connection to this address can be made; empty if one can."""
     try:
         async with asyncio.timeout(within_s):
             if address.path:
@@ -267,15 +271,15 @@ async def _unconnected(address: Address, within_s: float) -> str:
     except TimeoutError:
         return "no answer in time"
     except OSError as failure:
-        return _why(failure)
+        return _error_text(failure)
     writer.transport.abort()
     return ""
 
 
-async def _ask(
+async def _get(
     http: aiohttp.ClientSession, url: str, now: Callable[[], datetime], proxy: str | None = None
 ) -> HttpReply | str:
-    """How this address answers a GET without any credential, or why it does not."""
+    """Return the reply to a GET without any credential, or why there is none."""
     try:
         async with http.get(url, allow_redirects=False, proxy=proxy) as answer:
             return HttpReply(answer.status, _seconds_off(answer.headers.get("Date"), now()))
@@ -286,26 +290,26 @@ async def _ask(
     except aiohttp.ClientSSLError:
         return "its certificate is not accepted"
     except aiohttp.ClientConnectorError as failure:
-        return _why(failure.os_error)
+        return _error_text(failure.os_error)
     except (aiohttp.ClientError, ValueError) as failure:
         return f"no HTTP answer ({type(failure).__name__})"
 
 
-def _why(failure: OSError) -> str:
+def _error_text(failure: OSError) -> str:
     known = errno.errorcode.get(failure.errno or 0)
     return os.strerror(failure.errno or 0) if known else failure.strerror or "no connection"
 
 
 def _seconds_off(date: str | None, now: datetime) -> float | None:
     try:
-        told = parsedate_to_datetime(date or "")
+        their_time = parsedate_to_datetime(date or "")
     except ValueError:
         return None
-    return (told.replace(tzinfo=told.tzinfo or UTC) - now).total_seconds()
+    return (their_time.replace(tzinfo=their_time.tzinfo or UTC) - now).total_seconds()
 
 
 def check_uvloop() -> Finding:
-    """Whether the faster event loop is there."""
+    """Check that the faster event loop is installed."""
     try:
         return Finding("uvloop", "ok", f"{version('uvloop')} is installed")
     except PackageNotFoundError:
@@ -315,7 +319,7 @@ def check_uvloop() -> Finding:
 
 
 def check_parser() -> Finding:
-    """Whether aiohttp parses HTTP in C."""
+    """Check that aiohttp parses HTTP in C."""
     if http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy:
         return Finding("http parser", "ok", "aiohttp's C parser is in use")
     do = "unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel: it is several times faster"
@@ -323,7 +327,7 @@ def check_parser() -> Finding:
 
 
 def check_files(settings: Settings) -> Finding:
-    """Whether as many files may be open as the settings let connections be."""
+    """Check that the process may open as many files as the settings allow connections."""
     try:
         import resource  # noqa: PLC0415 - absent on Windows
     except ImportError:

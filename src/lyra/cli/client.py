@@ -1,4 +1,4 @@
-"""A client of Lyra's public API, for the terminal: what the server sends is not trusted."""
+"""A client of Lyra's public API for the terminal. It does not trust what the server sends."""
 
 import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -14,9 +14,9 @@ MAX_ANSWER_BYTES = 16_777_216
 _LINE_BYTES = 1_048_576  # Lyra's longest answer is 64 KiB, which JSON may make six times as long
 _CONNECT_S = 5
 _SILENCE_S = 60  # Lyra sends a comment every 15 s
-_ORDINARY_S = 30
+_REQUEST_S = 30
 _REFUSED = 400
-# What a terminal obeys or what turns the direction of reading; ZWJ and the like only join.
+# Characters that control a terminal or the direction of text; ZWJ and the like only join.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DROPPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -25,41 +25,41 @@ Part = Mapping[str, Any]
 
 
 class ChatError(Exception):
-    """Something to tell the person at the terminal, in one sentence."""
+    """A failure, in one sentence for the person at the terminal."""
 
 
 class UnreachableError(ChatError):
-    """Nobody answers at this address."""
+    """There is no server at this address."""
 
 
-def harmless(text: str) -> str:
-    """The text without what a terminal would obey; line breaks and tabs stay."""
-    return "".join(char for char in text if char in "\n\t" or not _obeyed(char))
+def strip_controls(text: str) -> str:
+    """Return the text without characters that control a terminal; line breaks and tabs stay."""
+    return "".join(char for char in text if char in "\n\t" or not _is_control(char))
 
 
-def _obeyed(char: str) -> bool:
+def _is_control(char: str) -> bool:
     return unicodedata.category(char) in _DROPPED or char in _BIDI
 
 
 class Client:
-    """One server, spoken to for one listener at a time."""
+    """A client of one server."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url.rstrip("/")
         self._http = http
 
     async def is_demo(self) -> bool:
-        """Whether the server is there, and its listeners are invented.
+        """Return whether the server's listeners are invented.
 
         Raises:
-            UnreachableError: nobody answers.
-            ChatError: what answers is not a Lyra.
+            UnreachableError: there is no server at this address.
+            ChatError: the server is not a Lyra.
         """
         async with self._call("GET", "/readyz") as answer:
-            told = await _json(answer)
-        if not isinstance(told, dict) or "demo" not in told:
+            readiness = await _read_json(answer)
+        if not isinstance(readiness, dict) or "demo" not in readiness:
             raise ChatError(f"What answers at {self.url} is not a Lyra.")
-        return bool(told["demo"])
+        return bool(readiness["demo"])
 
     async def forget(self, token: Token) -> None:
         """Make the server forget the listener."""
@@ -69,22 +69,22 @@ class Client:
     async def ask(
         self, token: Token, message: str, history: Sequence[Turn]
     ) -> AsyncGenerator[Part, None]:
-        """The parts of the answer as they come; leaving early closes the connection.
+        """Yield the parts of the answer as they come; leaving early closes the connection.
 
         Raises:
-            ChatError: the server refused, left, or sent what is no answer.
+            ChatError: the server refused, closed the connection, or sent something else.
         """
         body = {"message": message, "history": list(history)}
         async with self._call("POST", "/lyra/chat", token, body) as answer:
             await _raise_refusal(answer)
             received = 0
             async for line in answer.content:
-                received = _within(received + len(line))
+                received = _check_size(received + len(line))
                 data = line.removeprefix(b"data:").strip()
                 if data == b"[DONE]":
                     return
                 if line.startswith(b"data:"):
-                    yield _part(data)
+                    yield _decode_part(data)
         raise ChatError("The connection was lost. What you see may be incomplete.")
 
     @asynccontextmanager
@@ -97,7 +97,7 @@ class Client:
             headers["Content-Type"] = "application/json"
             data = orjson.dumps(body)
         timeout = aiohttp.ClientTimeout(
-            total=None if body else _ORDINARY_S, sock_connect=_CONNECT_S, sock_read=_SILENCE_S
+            total=None if body else _REQUEST_S, sock_connect=_CONNECT_S, sock_read=_SILENCE_S
         )
         try:
             async with self._http.request(
@@ -111,7 +111,7 @@ class Client:
             ) as answer:
                 yield answer
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as failure:
-            raise self._absent(failure) from None
+            raise self._as_error(failure) from None
         except TimeoutError:
             raise ChatError("The server did not answer in time.") from None
         except (aiohttp.ClientError, ValueError):
@@ -119,7 +119,7 @@ class Client:
                 "The connection was lost, or what came is no answer of Lyra's."
             ) from None
 
-    def _absent(self, failure: Exception) -> ChatError:
+    def _as_error(self, failure: Exception) -> ChatError:
         if isinstance(failure, aiohttp.SocketTimeoutError):
             return ChatError(f"The server has been silent for {_SILENCE_S} s.")
         return UnreachableError(f"Nobody answers at {self.url}.")
@@ -127,34 +127,34 @@ class Client:
 
 @asynccontextmanager
 async def open_client(url: str) -> AsyncIterator[Client]:
-    """A client whose connections close at the end of the block."""
+    """Yield a client whose connections close at the end of the block."""
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
-        # The loop stands still between two questions, so a kept connection could be a dead one.
+        # The loop does not run between two questions, so a kept connection may be dead by then.
         connector=aiohttp.TCPConnector(force_close=True),
         read_bufsize=_LINE_BYTES,
     ) as http:
         yield Client(url, http)
 
 
-def _part(data: bytes) -> Part:
+def _decode_part(data: bytes) -> Part:
     part = orjson.loads(data)
     if not isinstance(part, dict):
         raise ChatError("The server sent what is no answer of Lyra's.")
     return part
 
 
-def _within(received: int) -> int:
+def _check_size(received: int) -> int:
     if received > MAX_ANSWER_BYTES:
         raise ChatError("The answer does not end; it was cut off.")
     return received
 
 
-async def _json(answer: aiohttp.ClientResponse) -> Any:
+async def _read_json(answer: aiohttp.ClientResponse) -> Any:
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece
-        _within(len(body))
+        _check_size(len(body))
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -164,9 +164,9 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
 async def _raise_refusal(answer: aiohttp.ClientResponse) -> None:
     if answer.status < _REFUSED:
         return
-    told = await _json(answer)
-    error = told.get("error") if isinstance(told, dict) else None
+    body = await _read_json(answer)
+    error = body.get("error") if isinstance(body, dict) else None
     sentence = error.get("message") if isinstance(error, dict) else None
     if not isinstance(sentence, str):
         sentence = f"The server answers {answer.status}, and not as Lyra does."
-    raise ChatError(harmless(sentence))
+    raise ChatError(strip_controls(sentence))

@@ -1,4 +1,4 @@
-"""What each command does, from its settings to its exit code."""
+"""The commands that serve, each from its settings to its exit code."""
 
 import asyncio
 import logging
@@ -25,32 +25,32 @@ _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
 
 def serve(
     settings: Settings,
-    why: str = "",
+    mode_reason: str = "",
     *,
-    inherited: int | None = None,
+    listen_fd: int | None = None,
     lifeline: int | None = None,
     warnings: Sequence[str] = (),
 ) -> int:
-    """Real Spotify; a model, or the offline responder where LYRA_LLM=offline says so.
+    """Serve real listeners, with a model or, where LYRA_LLM=offline says so, without one.
 
-    A process manager hands over its listening socket as `inherited`; a `lifeline` is a pipe that
-    closes when the manager is gone.
+    A process manager hands over its listening socket as `listen_fd`; a `lifeline` is a pipe that
+    closes when the supervisor is gone.
     """
     if settings.llm != "offline" and not (settings.llm_api_key or settings.llm_base_url):
         raise SettingError(
             "LYRA_LLM_API_KEY: no model key is set. Set it (or ANTHROPIC_API_KEY), or say "
             "LYRA_LLM=offline to answer without a language model. `lyra demo` needs neither."
         )
-    greeting = None if lifeline is not None else why
+    greeting = None if lifeline is not None else mode_reason
     work = partial(
-        serve_until_stopped, settings, why=greeting, inherited=inherited, lifeline=lifeline
+        serve_until_stopped, settings, mode_reason=greeting, listen_fd=listen_fd, lifeline=lifeline
     )
-    return _loop(work, settings, warnings)
+    return _run_with_logs(work, settings, warnings)
 
 
-def demo(settings: Settings, warnings: Sequence[str] = (), why: str = "") -> int:
-    """An invented listener; the real model if a key is set, else the sandbox's."""
-    return _loop(partial(_demo, settings, why), settings, warnings)
+def demo(settings: Settings, warnings: Sequence[str] = (), mode_reason: str = "") -> int:
+    """Serve an invented listener, with the real model if a key is set, else the sandbox's."""
+    return _run_with_logs(partial(_demo, settings, mode_reason), settings, warnings)
 
 
 def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
@@ -60,8 +60,8 @@ def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
     if has_model and has_spotify:
         return serve(settings, "a model key and a Spotify client id are set", warnings=warnings)
     missing = [
-        told
-        for told, present in (
+        reason
+        for reason, present in (
             ("no model key (LYRA_LLM_API_KEY)", has_model),
             ("no Spotify client id (LYRA_SPOTIFY_CLIENT_ID)", has_spotify),
         )
@@ -71,13 +71,13 @@ def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
 
 
 def sandbox(host: str, port: int, replay: Path | None) -> int:
-    """The invented Spotify and model alone, until a signal comes."""
+    """Serve only the invented Spotify and the invented model, until a signal."""
     configure_logs("text")
-    return _in_loop(partial(_sandbox, host, port, replay))
+    return _run_loop(partial(_sandbox, host, port, replay))
 
 
 # The sandbox is imported only where it is used: it would make `lyra serve` a tenth slower to start.
-async def _demo(settings: Settings, why: str, request_log: RequestLog) -> int:
+async def _demo(settings: Settings, mode_reason: str, request_log: RequestLog) -> int:
     from lyra.cli.demo_listener import PERSONAS  # noqa: PLC0415
     from lyra.sandbox import Sandbox  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ async def _demo(settings: Settings, why: str, request_log: RequestLog) -> int:
             }
         settings = msgspec.structs.replace(settings, **changes)
         return await serve_until_stopped(
-            settings, personas=PERSONAS, why=why, request_log=request_log
+            settings, personas=PERSONAS, mode_reason=mode_reason, request_log=request_log
         )
 
 
@@ -115,17 +115,17 @@ async def _sandbox(host: str, port: int, replay: Path | None) -> int:
     return 0
 
 
-def _loop(
+def _run_with_logs(
     work: Callable[..., Coroutine[Any, Any, int]], settings: Settings, warnings: Sequence[str]
 ) -> int:
-    lines = configure_logs(settings.log, settings.secrets(), level=settings.log_level)
+    handler = configure_logs(settings.log, settings.secrets(), level=settings.log_level)
     for warning in warnings:
         log.warning("%s", warning)
-    return _in_loop(partial(work, request_log=lines.answered))
+    return _run_loop(partial(work, request_log=handler.log_request))
 
 
-def _in_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run on uvloop where it is installed: a fifth less CPU per request, measured."""
+def _run_loop(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run on uvloop where it is installed: it takes a fifth less CPU per request."""
     try:
         import uvloop  # noqa: PLC0415 - absent on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""The listeners of every demo: their tokens are no secret, so that curl lines and pages show them."""
+"""The listeners of every demo. Their tokens are no secret: the greeting and the page show them."""
 
 from lyra.web.context import Persona
 

@@ -1,4 +1,4 @@
-"""`lyra doctor`: looks at what a start would need, and says what to do."""
+"""`lyra doctor`: checks what a start needs, and says what to do."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from lyra.cli.checks import (
     check_spotify,
     check_surroundings,
     check_uvloop,
-    settings_of,
+    read_settings,
 )
 from lyra.cli.threads import DaemonThreadExecutor
 from lyra.settings import Settings
@@ -29,16 +29,20 @@ from lyra.settings import Settings
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "bold red"}
 
 
-def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: str = "") -> int:
-    """Print a line for each check; 0 when there is no fault, else 1.
+def doctor(
+    environ: Mapping[str, str], *, as_json: bool, within_s: float, env_file_error: str = ""
+) -> int:
+    """Print a line for each check; return 0 if there is no fault, else 1.
 
-    `unread` says why `.env` is not among what is given, where it could not be read.
+    `env_file_error` says why `environ` lacks the variables of `.env`, if that cannot be read.
     """
-    settings, findings = settings_of(given)
-    if unread:
-        findings.insert(0, Finding("settings", "fault", unread, "the checks go on without it"))
-    findings += check_surroundings(given)
-    findings += asyncio.run(_look(settings, within_s))
+    settings, findings = read_settings(environ)
+    if env_file_error:
+        findings.insert(
+            0, Finding("settings", "fault", env_file_error, "the checks go on without it")
+        )
+    findings += check_surroundings(environ)
+    findings += asyncio.run(_run_checks(settings, within_s))
     findings += [
         *check_public_path(settings),
         *check_login(settings),
@@ -48,19 +52,19 @@ def doctor(given: Mapping[str, str], *, as_json: bool, within_s: float, unread: 
     ]
     sound = all(finding.mark != "fault" for finding in findings)
     if as_json:
-        told = {"lyra": __version__, "ok": sound, "checks": msgspec.to_builtins(findings)}
-        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        report = {"lyra": __version__, "ok": sound, "checks": msgspec.to_builtins(findings)}
+        print(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(findings)
+        _print_findings(findings)
     return 0 if sound else 1
 
 
-async def _look(settings: Settings, within_s: float) -> list[Finding]:
-    """The checks that wait, all at the same time."""
+async def _run_checks(settings: Settings, within_s: float) -> list[Finding]:
+    """Return the findings of the checks that wait for a network, all run at the same time."""
     asyncio.get_running_loop().set_default_executor(DaemonThreadExecutor())
     timeout = aiohttp.ClientTimeout(total=within_s)
     async with (
-        # As Lyra asks Spotify: past any proxy of the environment.
+        # Lyra asks Spotify without the environment's proxy too.
         aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
         asyncio.TaskGroup() as group,
     ):
@@ -75,7 +79,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _show(findings: list[Finding]) -> None:
+def _print_findings(findings: list[Finding]) -> None:
     from rich.console import Console  # noqa: PLC0415 - not needed for JSON
     from rich.text import Text  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Reads the environment and `.env`, each time anew, for everything else."""
+"""The only reader of the environment and of `.env`; it reads them anew each time."""
 
 import os
 import stat
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from lyra.cli.env_file import ENV_FILE, Written, read_env_file
-from lyra.settings import ALIASES, SettingError, named_in, told_of_cluster
+from lyra.settings import ALIASES, SettingError, cluster_warning, named_in
 
-# Of `.env` only these count, whatever else it holds: no process is steered by the rest.
+# Only these variables of `.env` count: the rest must not steer any process.
 _OURS = ("LYRA_", "ANTHROPIC_")
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class Variables(dict[str, str]):
-    """Variables by name, and of those that `.env` alone has set the lines there."""
+    """Variables by name, and the lines of those that `.env` alone has set."""
 
     def __init__(self, written: Written, over: Mapping[str, str]) -> None:
         super().__init__({**written.values, **over})
@@ -22,29 +22,29 @@ class Variables(dict[str, str]):
         self.twice = written.twice
 
 
-def variables(**given: str | int | None) -> Variables:
-    """The command line over the environment over `.env`; `port=1` stands for LYRA_PORT.
+def read_variables(**overrides: str | int | None) -> Variables:
+    """Return `.env`, overridden by the environment and the arguments; `port=1` is LYRA_PORT.
 
     Raises:
         SettingError: `.env` is there and cannot be read.
     """
-    return Variables(read_env_file(_is_ours), inherited(**given))
+    return Variables(read_env_file(_is_ours), process_variables(**overrides))
 
 
-def readable_variables(**given: str | int | None) -> tuple[dict[str, str], str]:
-    """The same, and what is wrong with `.env`, which is left out then."""
+def try_read_variables(**overrides: str | int | None) -> tuple[dict[str, str], str]:
+    """Return the same, and what is wrong with `.env`, which is left out in that case."""
     try:
-        return variables(**given), ""
+        return read_variables(**overrides), ""
     except SettingError as wrong:
-        return inherited(**given), str(wrong)
+        return process_variables(**overrides), str(wrong)
 
 
-def inherited(**given: str | int | None) -> dict[str, str]:
-    """The same without `.env`: what a supervisor gives its workers has been read already."""
-    told = {
-        f"LYRA_{name.upper()}": str(value) for name, value in given.items() if value is not None
+def process_variables(**overrides: str | int | None) -> dict[str, str]:
+    """Return the same without `.env`: for workers the supervisor has read it already."""
+    named = {
+        f"LYRA_{name.upper()}": str(value) for name, value in overrides.items() if value is not None
     }
-    return {**os.environ, **told}  # noqa: TID251 - the one place that reads it
+    return {**os.environ, **named}  # noqa: TID251 - the one place that reads it
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def naming_lines(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def with_line(wrong: str, environ: Mapping[str, str]) -> str:
-    """The same complaint, behind the line that has to be mended."""
+    """Return the same complaint, behind the line of `.env` that has to be corrected."""
     lines = environ.lines if isinstance(environ, Variables) else {}
     name = named_in(wrong)
     if not environ.get(name):
@@ -66,19 +66,20 @@ def with_line(wrong: str, environ: Mapping[str, str]) -> str:
 
 
 def without(environ: Mapping[str, str], wrong: str) -> dict[str, str]:
-    """These variables but for the one that the complaint names, however it is written."""
+    """Return these variables without the one that the complaint names, and its other name."""
     name = named_in(wrong)
     return {each: environ[each] for each in environ if each not in (name, ALIASES.get(name))}
 
 
-def warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """What an operator should hear once at the start, though it stops nothing."""
+def startup_warnings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what an operator should know at the start, although it stops nothing."""
     twice = environ.twice if isinstance(environ, Variables) else ()
-    return tuple(told for told in (told_of_cluster(environ), open_to_others(), *twice) if told)
+    found = (cluster_warning(environ), permission_warning(), *twice)
+    return tuple(warning for warning in found if warning)
 
 
-def open_to_others() -> str:
-    """A warning if others on this machine may read the secrets in `.env`; else empty."""
+def permission_warning() -> str:
+    """Return a warning if others on this machine may read the secrets in `.env`; else empty."""
     try:
         mode = ENV_FILE.stat().st_mode
     except OSError:
@@ -89,21 +90,23 @@ def open_to_others() -> str:
 
 
 def spotify_token() -> str | None:
-    """The listener's token for `lyra chat`: a variable, unlike an argument, is not seen in `ps`."""
-    return variables().get(_TOKEN, "").strip() or None
+    """Return the listener's token for `lyra chat`: unlike an argument it is not visible in `ps`."""
+    return read_variables().get(_TOKEN, "").strip() or None
 
 
 def process_manager() -> str | None:
-    """The socket on which systemd, or Lyra's own supervisor, hears how the service is."""
+    """Return the socket of systemd, or of Lyra's own supervisor, for `sd_notify`."""
     return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - as above
 
 
 def wants_traces() -> bool:
-    """Whether OpenTelemetry's own variables name a collector; its exporter reads them itself."""
-    told = os.environ  # noqa: TID251 - as above
-    off = told.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    named = any(told.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
-    exporter = told.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
+    """Return whether OpenTelemetry's own variables name a collector; its exporter reads them too."""
+    environ = os.environ  # noqa: TID251 - as above
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    named = any(
+        environ.get(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT")
+    )
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "otlp" if named else "none")
     return exporter == "otlp" and not off
 
 

@@ -1,6 +1,7 @@
-"""The supervisor's socket: workers tell here that they are ready, `lyra reload` asks for a roll.
+"""The supervisor's socket: workers report here that they are ready, `lyra reload` asks for a roll.
 
-On Linux its name is no file, so that nothing has to be writable, and the kernel says who sends.
+On Linux its name is no file, so that no folder has to be writable, and the kernel vouches for the
+sender.
 """
 
 import os
@@ -18,13 +19,13 @@ from lyra.settings import SettingError
 
 LINUX = sys.platform == "linux"
 RELOAD = b"RELOAD=1"
-_MOST_BYTES = 4096
+_MAX_BYTES = 4096
 _SENDER = struct.Struct("3i")  # process, user, group
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What came, and from whom; `sender` is a process id, 0 where nobody vouches for one."""
+    """A datagram and its sender: a process id, or 0 if none is known."""
 
     text: bytes
     sender: int
@@ -32,18 +33,18 @@ class Message:
     address: str | bytes
 
 
-def name_of(pid: int) -> str:
-    """The name of the socket of the supervisor that has this process id."""
+def socket_name(pid: int) -> str:
+    """Return the name of the socket of the supervisor with this process id."""
     return f"\0lyra-{pid}"
 
 
 @contextmanager
 def open_inbox() -> Iterator[tuple[socket.socket, str]]:
-    """A datagram socket that never blocks, and its name as NOTIFY_SOCKET has it."""
+    """Yield a datagram socket that never blocks, and its name as NOTIFY_SOCKET has it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as inbox:
         if LINUX:
-            want_senders(inbox)
-            yield inbox, f"@{_bound(inbox)[1:]}"
+            enable_credentials(inbox)
+            yield inbox, f"@{_bind(inbox)[1:]}"
             return
         try:
             folder = TemporaryDirectory(prefix="lyra-")
@@ -58,32 +59,32 @@ def open_inbox() -> Iterator[tuple[socket.socket, str]]:
             yield inbox, path
 
 
-def want_senders(sock: socket.socket) -> None:
-    """Let the kernel say of every datagram which process has sent it."""
+def enable_credentials(sock: socket.socket) -> None:
+    """Have the kernel add the sender's process id to every datagram."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
 
-def received(sock: socket.socket) -> Message:
-    """The next message."""
-    text, told, _, address = sock.recvmsg(_MOST_BYTES, socket.CMSG_SPACE(_SENDER.size))
-    for level, kind, content in told:
+def receive(sock: socket.socket) -> Message:
+    """Return the next message."""
+    text, ancillary, _, address = sock.recvmsg(_MAX_BYTES, socket.CMSG_SPACE(_SENDER.size))
+    for level, kind, content in ancillary:
         if LINUX and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             sender, user, _ = _SENDER.unpack(content[: _SENDER.size])
             return Message(text, sender, user, address)
-    return Message(text, _claimed(text), os.getuid(), address)
+    return Message(text, _claimed_pid(text), os.getuid(), address)
 
 
-def _bound(inbox: socket.socket) -> str:
-    name = name_of(os.getpid())
+def _bind(inbox: socket.socket) -> str:
+    name = socket_name(os.getpid())
     try:
         inbox.bind(name)
-    except OSError:  # somebody else has the name; `lyra reload` finds them out by their process id
+    except OSError:  # another process took the name; `lyra reload` notices by its process id
         name = f"{name}-{token_hex(8)}"
         inbox.bind(name)
     return name
 
 
-def _claimed(text: bytes) -> int:
+def _claimed_pid(text: bytes) -> int:
     lines = dict(line.partition(b"=")[::2] for line in text.splitlines())
     number = lines.get(b"MAINPID", b"")
     return int(number) if number.isdigit() else 0

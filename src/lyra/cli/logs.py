@@ -1,8 +1,7 @@
-"""How the process logs: a line a record, as text or JSON, with the request's id.
+"""The log: one line a record, as text or JSON, with the request's id.
 
-Lines are collected and written by a thread of their own, a few times a second: a slow terminal, or
-a pipe that nobody reads, never holds a listener up. What there is no room for is dropped, counted
-and told.
+A thread writes the lines in batches, so that a slow terminal, or a pipe that nobody reads, never
+blocks the event loop. Lines for which there is no room are dropped, and their number is logged.
 """
 
 import atexit
@@ -20,104 +19,109 @@ from lyra.cli.redact import Redactor
 from lyra.web.http.access_log import AccessRecord
 from lyra.web.http.responses import request_id
 
-# They write keys, headers or bodies at DEBUG, or a line per call at INFO.
+# Libraries that log keys, headers or bodies at DEBUG, or a line per call at INFO.
 _QUIET = ("aiocache", "aiohttp", "anthropic", "asyncio", "httpcore2", "httpx2", "redis")
-_MOST_LINES = 10_000
-_GATHER_S = 0.02
-_LAST_WORDS_S = 1.0
+_MAX_LINES = 10_000
+_BATCH_S = 0.02
+_FLUSH_S = 1.0
 _REQUESTS = "lyra.web.requests"
 
 
 def configure_logs(
     style: Literal["text", "json"], secrets: tuple[str, ...] = (), *, level: str = "info"
 ) -> "BufferedHandler":
-    """Send every record from this level on to stderr in one style, these secrets blackened."""
-    redact, least = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
+    """Log every record from this level on to stderr in one style, with these secrets redacted."""
+    redact, threshold = Redactor(secrets), logging.getLevelNamesMapping()[level.upper()]
     handler = BufferedHandler(
         sys.stderr, JsonStyle(redact) if style == "json" else TextStyle(redact)
     )
-    handler.setLevel(least)
-    logging.basicConfig(level=least, handlers=[handler], force=True)
+    handler.setLevel(threshold)
+    logging.basicConfig(level=threshold, handlers=[handler], force=True)
     for vendor in _QUIET:
         logging.getLogger(vendor).setLevel(logging.WARNING)
-    # Nothing here shows them, and they cost more than the line: see "Optimization" in the
-    # standard library's documentation of logging.
+    # No line shows these, and collecting them costs more than the line: see "Optimization" in
+    # the standard library's documentation of logging.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 - documented, as said above
     return handler
 
 
 class LineFormat(Protocol):
-    """How a line looks."""
+    """Formats records and answered requests as lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
+        """Return the line of a record."""
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
-        """The line of a request that was answered `at` seconds since 1970."""
+    def format_request(self, record: AccessRecord, at: float) -> str:
+        """Return the line of a request that was answered `at` seconds since 1970."""
 
 
 class BufferedHandler(logging.Handler):
-    """Collects lines, at most `most`, and writes them in the background."""
+    """Keeps up to `capacity` formatted lines and writes them in batches, in a thread of its own.
 
-    def __init__(self, out: TextIO, style: LineFormat, most: int = _MOST_LINES) -> None:
+    Instead of `logging.handlers.QueueHandler` with a `QueueListener`, which wake that thread and
+    write for every record, complain on stderr of a full queue, and at the end wait for a stderr
+    that takes nothing for as long as that lasts.
+    """
+
+    def __init__(self, out: TextIO, style: LineFormat, capacity: int = _MAX_LINES) -> None:
         super().__init__()
         self.dropped = 0
         self._out = out
         self._style = style
-        self._most = most
+        self._capacity = capacity
         self._lines: deque[str] = deque()
-        self._news = threading.Event()
+        self._has_lines = threading.Event()
         self._closing = threading.Event()
-        self._writer = threading.Thread(target=self._write_on, name="log", daemon=True)
+        self._writer = threading.Thread(target=self._write_loop, name="log", daemon=True)
         self._writer.start()
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line; formatted here, where the request's id is known."""
-        self._take(self._style.format(record))
+        """Keep the record's line; it is formatted here, where the request's id is known."""
+        self._append(self._style.format(record))
 
-    def answered(self, answered: AccessRecord) -> None:
-        """Take the line of a request, which costs a tenth of a record's."""
-        if answered.level >= self.level:
-            self._take(self._style.answered(answered, time.time()))  # noqa: TID251 - for people to read
+    def log_request(self, record: AccessRecord) -> None:
+        """Keep the line of a request, which costs a tenth of a record's."""
+        if record.level >= self.level:
+            self._append(self._style.format_request(record, time.time()))  # noqa: TID251 - for people to read
 
-    def _take(self, line: str) -> None:
-        if len(self._lines) >= self._most:
+    def _append(self, line: str) -> None:
+        if len(self._lines) >= self._capacity:
             self.dropped += 1
             return
         self._lines.append(line)
-        if not self._news.is_set():
-            self._news.set()
+        if not self._has_lines.is_set():
+            self._has_lines.set()
 
     def close(self) -> None:
-        """Write what is left, if it can be written in a second."""
+        """Write the remaining lines, if that takes no longer than a second."""
         if not self._closing.is_set():
             self._closing.set()
-            self._news.set()
-            self._writer.join(_LAST_WORDS_S)
+            self._has_lines.set()
+            self._writer.join(_FLUSH_S)
         super().close()
 
-    def _write_on(self) -> None:
-        told = 0
+    def _write_loop(self) -> None:
+        reported = 0
         while not (self._closing.is_set() and not self._lines):
-            self._news.wait()
-            self._closing.wait(_GATHER_S)  # more lines come in bursts: one write for all of them
-            self._news.clear()
+            self._has_lines.wait()
+            self._closing.wait(_BATCH_S)  # more lines come in bursts: one write for all of them
+            self._has_lines.clear()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            if self.dropped > told:
-                lines.append(f"{self.dropped - told} lines of the log were dropped")
-                told = self.dropped
-            if not self._written("".join(f"{line}\n" for line in lines)):
+            if self.dropped > reported:
+                lines.append(f"{self.dropped - reported} lines of the log were dropped")
+                reported = self.dropped
+            if not self._write("".join(f"{line}\n" for line in lines)):
                 return
 
-    def _written(self, text: str) -> bool:
+    def _write(self, text: str) -> bool:
         try:
             self._out.write(text)
             self._out.flush()
         except (OSError, ValueError):
-            # Nobody listens any more; the service goes on without a log. What stderr still holds
-            # would make the exit code 120.
+            # The service goes on without a log. Flushing the rest of stderr at the end would make
+            # the exit code 120.
             if self._out is sys.stderr:
                 sys.stderr = None  # as Python has it where there is none
             return False
@@ -125,7 +129,7 @@ class BufferedHandler(logging.Handler):
 
 
 class TextStyle(logging.Formatter):
-    """A line as people read it."""
+    """Formats lines for people."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%H:%M:%S")
@@ -135,13 +139,13 @@ class TextStyle(logging.Formatter):
         line = self._redact(f"{super().format(record)} [{request_id.get()}]")
         if line.isprintable():
             return line
-        # A record stays on its lines, whatever a stranger managed to put into it.
+        # Nothing that a stranger put into a record can fake another line.
         return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in line)
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
+    def format_request(self, record: AccessRecord, at: float) -> str:
         return (
-            f"{_time_of_day(int(at))} {logging.getLevelName(answered.level)} {_REQUESTS} "
-            f"{answered.line()} [{answered.request_id}]"
+            f"{_time_of_day(int(at))} {logging.getLevelName(record.level)} {_REQUESTS} "
+            f"{record.line()} [{record.request_id}]"
         )
 
 
@@ -151,14 +155,14 @@ def _time_of_day(at: int) -> str:
 
 
 class JsonStyle(logging.Formatter):
-    """A line as programs read it."""
+    """Formats lines as JSON, for programs."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__()
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": record.created,
             "level": record.levelname,
             "logger": record.name,
@@ -166,21 +170,23 @@ class JsonStyle(logging.Formatter):
             "request_id": request_id.get(),
         }
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        told |= {name: self._redact(told[name]) for name in ("message", "trace") if name in told}
-        return orjson.dumps(told, default=str).decode()
+            fields["trace"] = self.formatException(record.exc_info)
+        fields |= {
+            name: self._redact(fields[name]) for name in ("message", "trace") if name in fields
+        }
+        return orjson.dumps(fields, default=str).decode()
 
-    def answered(self, answered: AccessRecord, at: float) -> str:
-        method, route, status, ms, rid = answered
-        told = {
+    def format_request(self, record: AccessRecord, at: float) -> str:
+        method, route, status, ms, rid = record
+        fields = {
             "at": at,
-            "level": logging.getLevelName(answered.level),
+            "level": logging.getLevelName(record.level),
             "logger": _REQUESTS,
-            "message": answered.line(),
+            "message": record.line(),
             "method": method,
             "route": route,
             "status": status,
             "ms": round(ms, 1),
             "request_id": rid,
         }
-        return orjson.dumps(told).decode()
+        return orjson.dumps(fields).decode()

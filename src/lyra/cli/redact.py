@@ -1,6 +1,6 @@
-"""Blackens what looks like a secret in a line of the log.
+"""Redaction of what looks like a secret in a line of the log.
 
-Nothing of Lyra writes one; this is for what a library, a traceback or a future line may quote.
+Lyra writes none; this is for what a library, a traceback or a future line may quote.
 """
 
 import re
@@ -22,14 +22,14 @@ _SIGNS = re.compile(
 
 
 class Redactor:
-    """Blackens bearer tokens, keys, and these known secrets."""
+    """Redacts bearer tokens, keys, and these known secrets."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self._secrets = tuple(secret for secret in secrets if secret)
 
     def __call__(self, line: str) -> str:
-        """The line without secrets."""
+        """Return the line without secrets."""
         for secret in self._secrets:
             if secret in line:
                 line = line.replace(secret, _BLACK)
-        return _SIGNS.sub(lambda found: (found["before"] or "") + _BLACK, line)
+        return _SIGNS.sub(lambda match: (match["before"] or "") + _BLACK, line)

@@ -1,4 +1,4 @@
-"""How an answer is shown while it grows: as Markdown on a terminal, as plain words in a pipe."""
+"""Rendering of an answer while it grows: Markdown on a terminal, plain text in a pipe."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -9,10 +9,10 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from lyra.cli.client import harmless
+from lyra.cli.client import strip_controls
 
-_A_SECOND = 12
-_ROOM = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
+_REDRAWS_PER_SECOND = 12
+_SPARE_LINES = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
 
 
 class Renderer(Protocol):
@@ -32,12 +32,12 @@ class Renderer(Protocol):
     def add(self, words: str) -> None:
         """Show more words."""
 
-    def tell(self, doing: str) -> None:
-        """Show what is being done until words come."""
+    def show_status(self, status: str) -> None:
+        """Show what the server is doing, until words come."""
 
 
 class PlainRenderer:
-    """Words as they come, nothing else."""
+    """Prints the words as they come, nothing else."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -53,19 +53,23 @@ class PlainRenderer:
         self.text += words
         print(words, end="", flush=True)
 
-    def tell(self, doing: str) -> None:
+    def show_status(self, status: str) -> None:
         """Print nothing: a program reads this."""
 
 
 class MarkdownRenderer:
-    """Markdown, redrawn while it grows; of a long answer the end is seen, and in the end all."""
+    """Draws Markdown anew while it grows: the end of a long answer, and all of it once it is whole."""
 
     def __init__(self, console: Console) -> None:
         self.text = ""
-        self._doing = ""
+        self._status = ""
         self._console = console
         self._live = Live(
-            self, console=console, refresh_per_second=_A_SECOND, transient=True, screen=False
+            self,
+            console=console,
+            refresh_per_second=_REDRAWS_PER_SECOND,
+            transient=True,
+            screen=False,
         )
 
     def __enter__(self) -> Self:
@@ -81,23 +85,23 @@ class MarkdownRenderer:
         """Show the words at the next redrawing."""
         self.text += words
 
-    def tell(self, doing: str) -> None:
+    def show_status(self, status: str) -> None:
         """Show this, dimmed, until there are words."""
-        self._doing = doing
+        self._status = status
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw as much of the answer's end as the terminal has room for."""
         if not self.text:
-            yield Text(self._doing, style="dim")
+            yield Text(self._status, style="dim")
             return
-        yield from self._lines(console, options)[-max(1, console.height - _ROOM) :]
+        yield from self._lines(console, options)[-max(1, console.height - _SPARE_LINES) :]
 
     def _lines(self, console: Console, options: ConsoleOptions) -> list[Text]:
         # Links would hide where they lead to.
         markdown = Markdown(self.text, hyperlinks=False)
-        return [_line(line) for line in console.render_lines(markdown, options, pad=False)]
+        return [_clean_line(line) for line in console.render_lines(markdown, options, pad=False)]
 
 
-def _line(segments: list[Segment]) -> Text:
-    """One line made harmless once more: Markdown has entities (&#27;) of its own."""
-    return Text.assemble(*((harmless(each.text), each.style or "") for each in segments))
+def _clean_line(segments: list[Segment]) -> Text:
+    """Return a line without control characters: Markdown has entities for them (&#27;)."""
+    return Text.assemble(*((strip_controls(each.text), each.style or "") for each in segments))

@@ -1,13 +1,13 @@
-"""Tells the process manager how the service is: systemd's protocol, `sd_notify(3)`."""
+"""Reports to the process manager: systemd's protocol, `sd_notify(3)`."""
 
 import os
 import socket
 
 
 def sd_notify(manager: str | None, state: str) -> None:
-    """Say `state` (such as `READY=1`) to the manager's datagram socket, if there is a manager.
+    """Send `state` (such as `READY=1`) to the manager's datagram socket, if there is a manager.
 
-    A manager that does not listen is none of the service's business.
+    A failure to send is ignored: it must not stop the service.
     """
     if not manager:
         return

@@ -1,4 +1,4 @@
-"""Runs the service until a signal, and tells the person at the terminal what runs and why."""
+"""One serving process, from its start to its graceful shutdown."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from lyra import __version__
 from lyra.app import create_app
 from lyra.chat.model.port import LazyModel
-from lyra.cli.address import cannot_listen, reachable_at
+from lyra.cli.address import listen_error, reachable_address
 from lyra.cli.console import say
 from lyra.cli.environment import process_manager, wants_traces
 from lyra.cli.sd_notify import sd_notify
@@ -27,7 +27,7 @@ from lyra.extras import how_to_install
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import CALLS_PER_FETCH
 from lyra.spotify.prewarm import keep_warm
-from lyra.tracing import Tracer
+from lyra.tracing import NoOpTracer, Tracer
 from lyra.web.api.admin import admin_app
 from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen, listen_on
@@ -44,74 +44,76 @@ async def serve_until_stopped(
     settings: Settings,
     *,
     personas: Sequence[Persona] = (),
-    why: str | None = "",
-    inherited: int | None = None,
+    mode_reason: str | None = "",
+    listen_fd: int | None = None,
     lifeline: int | None = None,
     request_log: RequestLog = log_request,
 ) -> int:
-    """Serve; on the first signal let live answers finish, on the second leave at once.
+    """Serve; on the first signal shut down gracefully, on the second exit at once.
 
-    Without a `why` nothing is printed: a supervisor speaks for its workers.
+    Nothing is printed if `mode_reason` is None: a supervisor prints for its workers.
     """
     stop = stop_signal(lifeline)
     asyncio.get_running_loop().set_exception_handler(report_unhandled)
     _leave_no_core()
-    settings = await asyncio.to_thread(within_memory_limit, within_file_limit(settings))
+    settings = await asyncio.to_thread(fit_memory_limit, fit_file_limit(settings))
     async with AsyncExitStack() as stack:
-        traces = await stack.enter_async_context(_open_traces())
+        tracer = await stack.enter_async_context(_open_tracer())
         app = create_app(
             settings,
             personas=personas,
             request_log=request_log,
-            traces=traces,
-            # Whoever hands a socket over has somebody else who serves on it until this is ready.
-            early=inherited is None,
+            tracer=tracer,
+            # When a socket was handed over, another process still serves on it until we are ready.
+            early=listen_fd is None,
         )
         runner = Runner(app, settings)
         stack.push_async_callback(runner.cleanup)
-        if not await _done(runner.setup(), stop):
+        if not await _run_until_stop(runner.setup(), stop):
             return 0
-        async with _admin_port(app[SERVICES], settings, request_log) as admin:
-            port = await _listen(runner, settings, inherited)
+        async with _open_admin_port(app[SERVICES], settings, request_log) as admin:
+            port = await _listen(runner, settings, listen_fd)
             await stack.enter_async_context(keep_warm(app[SERVICES].lyra.spotify.prewarmer))
-            # What start-up made stays: the collector need not search it again and again. It finds
-            # nothing in it now either, and looking would hold the loop up for a tenth of a second.
+            # The objects made so far stay, so exclude them from collections. Collecting first would
+            # find nothing, and block the loop for a tenth of a second.
             gc.freeze()
             model = app[SERVICES].generator.model
-            if isinstance(model, LazyModel) and not await _done(model.wait_loaded(), stop):
+            if isinstance(model, LazyModel) and not await _run_until_stop(
+                model.wait_loaded(), stop
+            ):
                 return 0
             gc.freeze()
-            _say(why, lambda reason: _greeting(app[SERVICES], port, admin, reason))
+            _say(mode_reason, lambda reason: _greeting(app[SERVICES], port, admin, reason))
             sd_notify(process_manager(), "READY=1")
             await stop.wait()
             sd_notify(process_manager(), "STOPPING=1")
-            _say(why, lambda _: "lyra: stopping; live answers may finish")
+            _say(mode_reason, lambda _: "lyra: stopping; live answers may finish")
             await runner.begin_shutdown()
             app[SERVICES].runs.draining = True
     return 0
 
 
 @asynccontextmanager
-async def _open_traces() -> AsyncIterator[Tracer]:
-    """Traces for the collector that the environment names; without one, nothing is imported."""
+async def _open_tracer() -> AsyncIterator[Tracer]:
+    """Yield a tracer for the collector that the environment names, or one that does nothing."""
     if not wants_traces():
-        yield Tracer()
+        yield NoOpTracer()
         return
-    collector = await asyncio.to_thread(importlib.import_module, "lyra.otel")
+    otel = await asyncio.to_thread(importlib.import_module, "lyra.otel")
     async with AsyncExitStack() as stack:
         try:
-            traces = await stack.enter_async_context(collector.exporting())
+            tracer = await stack.enter_async_context(otel.exporting())
         except ImportError:
             cure = await asyncio.to_thread(how_to_install, "traces")
             raise SettingError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT: traces need OpenTelemetry's SDK and exporter, which "
                 f"are not installed: {cure}, or unset the variable."
             ) from None
-        yield traces
+        yield tracer
 
 
-async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
-    """Wait for this part of the start; False when it is time to stop before it is done."""
+async def _run_until_stop(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
+    """Run this part of the start; return False if the process is to stop."""
     loop = asyncio.get_running_loop()
     task, stopped = loop.create_task(work), loop.create_task(stop.wait())
     await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -120,20 +122,20 @@ async def _done(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> bool:
         task.cancel()
         await asyncio.wait((task,))
         return False
-    await task  # what went wrong with it ends the start
+    await task  # raises its failure, which ends the start
     return not stop.is_set()
 
 
-def _say(why: str | None, words: Callable[[str], str]) -> None:
-    if why is not None:
-        say(words(why))
+def _say(mode_reason: str | None, words: Callable[[str], str]) -> None:
+    if mode_reason is not None:
+        say(words(mode_reason))
 
 
 @asynccontextmanager
-async def _admin_port(
+async def _open_admin_port(
     services: Services, settings: Settings, request_log: RequestLog
 ) -> AsyncIterator[int | None]:
-    """The operator's own port, if there is one: on this machine alone, without a token."""
+    """Open the operator's own port, if there is one: on this machine alone, without a token."""
     if settings.admin_port is None:
         yield None
         return
@@ -142,7 +144,7 @@ async def _admin_port(
     await runner.setup()
     try:
         try:
-            # A worker and its successor both listen while the one replaces the other.
+            # A worker and its successor both listen for a moment.
             shared = settings.workers > 1
             await web.TCPSite(
                 runner, "127.0.0.1", settings.admin_port, reuse_port=shared or None
@@ -158,15 +160,15 @@ async def _admin_port(
 
 
 def report_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what no task has handled: where, and what kind; asyncio's own line quotes objects."""
+    """Log an unhandled exception by its type and traceback; asyncio's own line quotes objects."""
     failure = context.get("exception")
     log.error("unhandled in the background: %s", type(failure).__name__, exc_info=failure)
 
 
 def _leave_no_core() -> None:
-    """Let no crash write this process's memory, with all its tokens, to a disk.
+    """Disable core dumps, which would write this process's tokens to a disk.
 
-    Not by PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
+    Not with PR_SET_DUMPABLE: it would hide the process's own files in /proc from its metrics.
     """
     with suppress(ImportError):  # absent on Windows
         import resource  # noqa: PLC0415
@@ -175,11 +177,8 @@ def _leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def within_file_limit(settings: Settings) -> Settings:
-    """These settings, with no more connections than this process may have open files for.
-
-    The limit is raised first, as far as that is allowed.
-    """
+def fit_file_limit(settings: Settings) -> Settings:
+    """Raise the limit of open files, and return settings with no more connections than it allows."""
     try:
         import resource  # noqa: PLC0415 - absent on Windows
     except ImportError:
@@ -194,25 +193,25 @@ def within_file_limit(settings: Settings) -> Settings:
     return replace(settings, max_connections=min(room, settings.max_connections))
 
 
-def within_memory_limit(
+def fit_memory_limit(
     settings: Settings, *, group: Path | None = None, machine: int | None = None
 ) -> Settings:
-    """These settings with a bound of memory: a worker's part of what this process may have.
+    """Return settings with a limit of memory: a worker's share of what the machine or group has.
 
     `group` is the folder of its control group, `machine` the machine's memory in bytes.
     """
     if settings.max_memory_bytes or not _CGROUPS.exists():
         return settings
-    found = [
+    limits = [
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if machine is None else machine
     ]
     with suppress(OSError, ValueError):  # `max` is no number, and an older kernel has no such file
-        found.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
-    return replace(settings, max_memory_bytes=min(found) // settings.workers)
+        limits.append(int(((group or _own_group()) / "memory.max").read_text("ascii")))
+    return replace(settings, max_memory_bytes=min(limits) // settings.workers)
 
 
 def _own_group() -> Path:
-    """The folder of this process's control group, as systemd and containers make them."""
+    """Return the folder of this process's control group, as systemd and containers make it."""
     for line in Path("/proc/self/cgroup").read_text("ascii").splitlines():
         if line.startswith("0::/"):
             return _CGROUPS / line.removeprefix("0::/")
@@ -220,56 +219,56 @@ def _own_group() -> Path:
 
 
 def stop_signal(lifeline: int | None = None) -> asyncio.Event:
-    """Set at the first SIGINT, SIGTERM or SIGHUP from now on; another one ends the process at once.
+    """Return an event that SIGINT, SIGTERM, SIGHUP or a closed lifeline sets.
 
-    Not so another SIGHUP: a terminal that closes may send several. A lifeline that closes is a
-    signal too.
+    A second SIGINT or SIGTERM ends the process at once; a second SIGHUP does not, since a closing
+    terminal may send several.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def told() -> None:
+    def on_signal() -> None:
         stop.set()
         for number in _SIGNALS:
             loop.add_signal_handler(number, os._exit, 1)
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, told)
+        loop.add_signal_handler(number, on_signal)
     if HANGUP is not None and not hangup_is_ignored():
-        loop.add_signal_handler(HANGUP, told)
+        loop.add_signal_handler(HANGUP, on_signal)
     if lifeline is not None:
 
-        def alone() -> None:
+        def on_lifeline_closed() -> None:
             loop.remove_reader(lifeline)
             stop.set()
 
-        loop.add_reader(lifeline, alone)
+        loop.add_reader(lifeline, on_lifeline_closed)
     return stop
 
 
-async def _listen(runner: Runner, settings: Settings, inherited: int | None) -> int:
-    if inherited is not None:
+async def _listen(runner: Runner, settings: Settings, listen_fd: int | None) -> int:
+    if listen_fd is not None:
         try:
-            return await listen_on(runner, socket.socket(fileno=inherited))
+            return await listen_on(runner, socket.socket(fileno=listen_fd))
         except OSError as failure:
             raise SettingError(
-                f"--fd: {inherited} is no listening socket ({os.strerror(failure.errno or 0)}). "
+                f"--fd: {listen_fd} is no listening socket ({os.strerror(failure.errno or 0)}). "
                 "The process manager has to open it and hand it over."
             ) from None
     try:
         return await listen(runner, settings.host, settings.port)
     except (OSError, UnicodeError) as failure:
-        raise cannot_listen(settings, failure) from None
+        raise listen_error(settings, failure) from None
 
 
-def _greeting(services: Services, port: int, admin: int | None, why: str) -> str:
-    url = f"http://{reachable_at(services.settings.host, port)}"
+def _greeting(services: Services, port: int, admin: int | None, mode_reason: str) -> str:
+    url = f"http://{reachable_address(services.settings.host, port)}"
     # In double quotes below, so that a shell puts the variable's value in.
     bearer = f"Authorization: Bearer {services.demo_token or '$SPOTIFY_TOKEN'}"
     model = services.generator.model
     kind = "DEMO (an invented listener)" if services.demo else "serving real Spotify data"
     lines = [f"Lyra {__version__}: {kind} on {url}"]
-    if why:
-        lines.append(f"  why:    {why}")
+    if mode_reason:
+        lines.append(f"  why:    {mode_reason}")
     lines += [
         f"  model:  {model.name}{' (no language model)' if model.offline else ''}",
         f"  page:   {url}/",

@@ -1,12 +1,11 @@
 """Keeps worker processes on one listening socket: `lyra serve --workers N`.
 
-The supervisor binds the socket and never accepts. A worker that ends is started again; SIGHUP
-replaces the workers one by one, each only when its successor is ready, and the socket stays open
-all the while: no connection is refused. See `tests/cli/test_supervisor.py`.
+The supervisor binds the socket and never accepts. A worker that ends is started again. SIGHUP is a
+rolling restart: it replaces the workers one by one, each only when its successor is ready, and the
+socket stays open, so that no connection is refused. See `tests/cli/test_supervisor.py`.
 
-Each roll reads the environment and `.env` once, and all its workers are started with that. One that
-is started again later has the settings of the one that it stands in for, whatever has become of the
-file since.
+Each roll reads the environment and `.env` once, for all its workers. A worker that is started again
+has the settings of its predecessor, even if the file has changed since.
 """
 
 import asyncio
@@ -17,39 +16,39 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from lyra.cli.address import cannot_listen
+from lyra.cli.address import listen_error
 from lyra.cli.console import say
-from lyra.cli.environment import naming_lines, warnings, with_line
-from lyra.cli.inbox import RELOAD, open_inbox, received
+from lyra.cli.environment import naming_lines, startup_warnings, with_line
+from lyra.cli.inbox import RELOAD, open_inbox, receive
 from lyra.cli.sd_notify import sd_notify
 from lyra.cli.signals import HANGUP, watch_terminal
-from lyra.cli.worker import LONGEST_REST_S, Generation, Worker
-from lyra.settings import SettingError, Settings, shown_address
+from lyra.cli.worker import MAX_BACKOFF_S, Generation, Worker
+from lyra.settings import SettingError, Settings, format_address
 
 _BACKLOG = 1024
-_REST_S = 0.1
-_MOST_ASKING = 100
+_BACKOFF_S = 0.1
+_MAX_RELOAD_CLIENTS = 100
 _LAST_PORT = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIXED = ("host", "port", "workers")  # what is bound to the supervisor itself
 
 
 def supervise(read: Callable[[], Mapping[str, str]]) -> int:
-    """Serve with as many processes as the settings say until a signal comes; the exit code.
+    """Serve with as many processes as the settings say until a signal; return the exit code.
 
-    `read` gives the variables as they are at that moment, for the start and for every roll.
+    `read` returns the variables as they are at that moment, for the start and for every roll.
     """
     environ = read()
-    with naming_lines(environ), ExitStack() as held:
+    with naming_lines(environ), ExitStack() as stack:
         settings = Settings.from_environ(environ)
         _refuse_scattered_sessions(settings)
         _refuse_crowded_ports(settings)
-        sock = held.enter_context(_listening(settings))
-        inbox, name = held.enter_context(open_inbox())
-        for warning in warnings(environ):
+        sock = stack.enter_context(_open_socket(settings))
+        inbox, name = stack.enter_context(open_inbox())
+        for warning in startup_warnings(environ):
             _say(warning)
-        house = Supervisor(Generation(environ, settings), sock, inbox, name, read)
-        return asyncio.run(house.run())
+        supervisor = Supervisor(Generation(environ, settings), sock, inbox, name, read)
+        return asyncio.run(supervisor.run())
 
 
 def _refuse_scattered_sessions(settings: Settings) -> None:
@@ -61,7 +60,7 @@ def _refuse_scattered_sessions(settings: Settings) -> None:
 
 
 def _refuse_crowded_ports(settings: Settings) -> None:
-    """Each worker has an admin port of its own; one that never can would die again and again."""
+    """Raise if a worker could not have its own admin port, and so would end again and again."""
     if not settings.admin_port:
         return
     last = settings.admin_port + settings.workers - 1
@@ -73,44 +72,44 @@ def _refuse_crowded_ports(settings: Settings) -> None:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _open_socket(settings: Settings) -> Iterator[socket.socket]:
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as failure:
-        raise cannot_listen(settings, failure) from None
+        raise listen_error(settings, failure) from None
     with sock:
         yield sock
 
 
 class Slot:
-    """One of the workers' places. Its keeper alone starts and ends its workers."""
+    """One of the workers' slots. Only its keeper task starts and ends its workers."""
 
     def __init__(self, number: int, worker: Worker) -> None:
         self.number = number
         self.worker = worker
-        self.wanted: Generation | None = None  # to be replaced by one of these
-        self.news = asyncio.Event()  # set with `wanted`, and when all is to stop
+        self.wanted: Generation | None = None  # replace the worker by one of this generation
+        self.changed = asyncio.Event()  # set with `wanted`, and at the shutdown
         self._served: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    async def renewed(self, generation: Generation) -> bool:
-        """Whether a worker of this generation serves here now: wait until that is known."""
+    async def replace_with(self, generation: Generation) -> bool:
+        """Ask for a worker of this generation, and return whether it serves, once that is known."""
         self.wanted = generation
         self._served = asyncio.get_running_loop().create_future()
-        self.news.set()
+        self.changed.set()
         return await self._served
 
-    def settled(self, *, served: bool) -> None:
-        """Tell whoever waits for the renewal how it ended."""
+    def settle(self, *, served: bool) -> None:
+        """Tell the caller of `replace_with` how it ended."""
         self.wanted = None
-        self.news.clear()
+        self.changed.clear()
         if not self._served.done():
             self._served.set_result(served)
 
 
 class Supervisor:
-    """The workers by slot, and one task that replaces them when it is asked to."""
+    """Keeps one worker in each slot, and replaces them all on request."""
 
     def __init__(
         self,
@@ -120,28 +119,28 @@ class Supervisor:
         name: str,
         read: Callable[[], Mapping[str, str]],
     ) -> None:
-        self._first = generation
+        self._initial = generation
         self._sock = sock
         self._inbox = inbox
         self._name = name
         self._read = read
         self._manager = generation.environ.get("NOTIFY_SOCKET")
-        self._workers: dict[int, Worker] = {}  # by process id, those starting included
-        self._early: set[int] = set()  # heard of before the call that started them came back
+        self._workers: dict[int, Worker] = {}  # by process id; also those that are starting
+        self._ready_early: set[int] = set()  # ready before the call that starts them returned
         self._slots: list[Slot] = []
         self._stopping = asyncio.Event()
-        # However often it is set while a roll is under way, one more follows.
-        self._asked = asyncio.Event()
-        self._asking: list[str | bytes] = []
-        # Its other end is open in the workers: where it closes, they know that they are alone.
-        self._lifeline, self._held = os.pipe()
+        # Set while a roll is under way, however often: one more roll follows.
+        self._reload_requested = asyncio.Event()
+        self._reload_clients: list[str | bytes] = []
+        # A pipe whose read end the workers inherit: it closes when the supervisor is gone.
+        self._lifeline, self._lifeline_write_end = os.pipe()
 
     async def run(self) -> int:
-        """Keep the workers until a signal; 0, or the code of a first worker that cannot start."""
+        """Keep the workers until a signal; return 0, or the code of a first worker that fails."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._inbox, self._on_notify)
         self._watch_signals()
-        first = await self._start(0, self._first)
+        first = await self._start(0, self._initial)
         if await first.wait_ready(self._stopping):
             await self._keep_all(first)
         else:
@@ -153,50 +152,50 @@ class Supervisor:
 
     async def _keep_all(self, first: Worker) -> None:
         self._slots.append(Slot(0, first))
-        for number in range(1, self._first.settings.workers):
-            self._slots.append(Slot(number, await self._start(number, self._first)))
+        for number in range(1, self._initial.settings.workers):
+            self._slots.append(Slot(number, await self._start(number, self._initial)))
         if self._stopping.is_set():
             self._wake()
         async with asyncio.TaskGroup() as keepers:
             for slot in self._slots:
                 keepers.create_task(self._keep(slot))
-            keepers.create_task(self._roll_when_asked())
+            keepers.create_task(self._roll_on_request())
 
-    async def _roll_when_asked(self) -> None:
+    async def _roll_on_request(self) -> None:
         for slot in self._slots:
             await slot.worker.wait_ready(self._stopping)
         if not self._stopping.is_set():
-            address = shown_address(*self._sock.getsockname()[:2])
+            address = format_address(*self._sock.getsockname()[:2])
             workers = ", ".join(str(slot.worker.pid) for slot in self._slots)
             _say(f"workers {workers} serve on http://{address}; Ctrl-C stops them")
             sd_notify(self._manager, "READY=1")
         while not self._stopping.is_set():
-            await _first_of(self._asked, self._stopping)
-            if self._asked.is_set() and not self._stopping.is_set():
+            await _wait_first(self._reload_requested, self._stopping)
+            if self._reload_requested.is_set() and not self._stopping.is_set():
                 await self._rolling_restart()
 
     async def _rolling_restart(self) -> None:
-        """Replace every worker, one at a time; the first that cannot be replaced ends it."""
-        self._asked.clear()
-        asking, self._asking = self._asking, []
+        """Replace every worker, one at a time; stop at the first that cannot be replaced."""
+        self._reload_requested.clear()
+        clients, self._reload_clients = self._reload_clients, []
         replaced, why = 0, "a new process did not start"
         try:
-            generation = self._read_anew()
+            generation = self._read_generation()
         except SettingError as wrong:
             why = str(wrong)
         else:
             why = generation.doubt or why
             for slot in self._slots:
-                # One whose keeper has gone would be waited for without an end.
-                if self._stopping.is_set() or not await slot.renewed(generation):
+                # A slot whose keeper has ended would never answer.
+                if self._stopping.is_set() or not await slot.replace_with(generation):
                     break
                 replaced += 1
-        self._tell(asking, replaced, why)
+        self._report_restart(clients, replaced, why)
 
-    def _tell(self, asking: list[str | bytes], replaced: int, why: str) -> None:
-        whole = replaced == len(self._slots)
+    def _report_restart(self, clients: list[str | bytes], replaced: int, why: str) -> None:
+        complete = replaced == len(self._slots)
         words = "all workers are replaced"
-        if not whole:
+        if not complete:
             why = "the service stops" if self._stopping.is_set() else why
             words = (
                 f"{replaced} of {len(self._slots)} workers are replaced, the others go on as they "
@@ -204,18 +203,18 @@ class Supervisor:
             )
         _say(words)
         sd_notify(self._manager, f"STATUS={words}")
-        for address in asking:
+        for address in clients:
             try:
-                self._inbox.sendto(f"{int(not whole)} {words}.".encode(), address)
+                self._inbox.sendto(f"{int(not complete)} {words}.".encode(), address)
             except OSError:
-                continue  # whoever asked has not waited
+                continue  # that client is gone
 
-    def _read_anew(self) -> Generation:
-        environ, before = self._read(), self._first.settings
+    def _read_generation(self) -> Generation:
+        environ, before = self._read(), self._initial.settings
         try:
             settings = Settings.from_environ(environ)
         except SettingError as wrong:
-            # It may be a setting that a newer version knows: its own worker is the judge of that.
+            # A newer version may know that setting: its own worker will judge.
             return Generation(environ, before, with_line(str(wrong), environ))
         with naming_lines(environ):
             _refuse_scattered_sessions(settings)
@@ -230,14 +229,14 @@ class Supervisor:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._stop)
 
-        def hung_up() -> None:
+        def on_hangup() -> None:
             if not terminal_is_gone():
-                self._asked.set()
-            elif not self._stopping.is_set():  # a terminal that closes may say so more than once
+                self._reload_requested.set()
+            elif not self._stopping.is_set():  # a closing terminal may send several
                 self._stop()
 
         if HANGUP is not None:
-            loop.add_signal_handler(HANGUP, hung_up)
+            loop.add_signal_handler(HANGUP, on_hangup)
 
     def _stop(self) -> None:
         if self._stopping.is_set():
@@ -251,19 +250,19 @@ class Supervisor:
 
     def _wake(self) -> None:
         for slot in self._slots:
-            slot.news.set()
+            slot.changed.set()
 
     def _on_notify(self) -> None:
-        message = received(self._inbox)
+        message = receive(self._inbox)
         if message.text.startswith(RELOAD):
             mine = message.user in (0, os.getuid()) and message.address
-            if mine and len(self._asking) < _MOST_ASKING:
-                self._asking.append(message.address)
-                self._asked.set()
+            if mine and len(self._reload_clients) < _MAX_RELOAD_CLIENTS:
+                self._reload_clients.append(message.address)
+                self._reload_requested.set()
         elif message.sender in self._workers:
             self._workers[message.sender].ready.set()
         elif message.user == os.getuid():
-            self._early.add(message.sender)
+            self._ready_early.add(message.sender)
 
     async def _start(self, number: int, generation: Generation) -> Worker:
         """Start a worker; it inherits the socket and the lifeline, and nothing else."""
@@ -271,31 +270,31 @@ class Supervisor:
         arguments = ["--fd", str(descriptor), "--lifeline", str(self._lifeline)]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lyra", "serve", *arguments),
-            env=self._environ_of(number, generation),
+            env=self._worker_environ(number, generation),
             pass_fds=(descriptor, self._lifeline),
-            start_new_session=True,  # Ctrl-C is told by the supervisor, once
+            start_new_session=True,  # Ctrl-C reaches it through the supervisor, once
         )
         worker = self._workers[process.pid] = Worker(process, generation)
         worker.ended.add_done_callback(lambda _: self._workers.pop(process.pid, None))
-        if process.pid in self._early:
+        if process.pid in self._ready_early:
             worker.ready.set()
-        self._early.clear()
+        self._ready_early.clear()
         return worker
 
-    def _environ_of(self, number: int, generation: Generation) -> dict[str, str]:
+    def _worker_environ(self, number: int, generation: Generation) -> dict[str, str]:
         environ = {**generation.environ, "NOTIFY_SOCKET": self._name}
-        environ["LYRA_HOST"] = self._first.settings.host
+        environ["LYRA_HOST"] = self._initial.settings.host
         environ["LYRA_PORT"] = str(self._sock.getsockname()[1])
-        environ["LYRA_WORKERS"] = str(self._first.settings.workers)
+        environ["LYRA_WORKERS"] = str(self._initial.settings.workers)
         if generation.settings.admin_port:
             environ["LYRA_ADMIN_PORT"] = str(generation.settings.admin_port + number)
         return environ
 
     async def _keep(self, slot: Slot) -> None:
         """Keep one slot served until the service stops."""
-        rest_s = _REST_S
+        backoff_s = _BACKOFF_S
         while not self._stopping.is_set():
-            await _first_of(slot.news, slot.worker.ended)
+            await _wait_first(slot.changed, slot.worker.ended)
             if self._stopping.is_set():
                 break
             if slot.wanted is not None:
@@ -305,15 +304,15 @@ class Supervisor:
             _say(
                 f"worker {slot.number} (pid {slot.worker.pid}) ended with {code}; starting another"
             )
-            rest_s = _REST_S if slot.worker.is_stable else min(2 * rest_s, LONGEST_REST_S)
-            await _first_of(slot.news, within_s=rest_s)
-            if not slot.news.is_set():
+            backoff_s = _BACKOFF_S if slot.worker.is_stable else min(2 * backoff_s, MAX_BACKOFF_S)
+            await _wait_first(slot.changed, within_s=backoff_s)
+            if not slot.changed.is_set():
                 slot.worker = await self._start(slot.number, slot.worker.generation)
-        slot.settled(served=False)
+        slot.settle(served=False)
         await slot.worker.end()
 
     async def _replace(self, slot: Slot, generation: Generation) -> None:
-        """Put a new worker into the slot, or keep the old where that cannot start."""
+        """Put a new worker into the slot, or keep the old one if the new one cannot start."""
         old, new = slot.worker, await self._start(slot.number, generation)
         served = await new.wait_ready(self._stopping)
         if served:
@@ -324,23 +323,23 @@ class Supervisor:
             if not self._stopping.is_set():
                 _say(f"worker {slot.number}: the new process did not start; pid {old.pid} goes on")
             await new.end()
-        slot.settled(served=served)
+        slot.settle(served=served)
 
 
-async def _first_of(
+async def _wait_first(
     *awaited: asyncio.Event | asyncio.Task[int], within_s: float | None = None
 ) -> None:
-    """Wait until one of these has happened, but no longer than so."""
+    """Wait until one of these has happened, or for `within_s` at most."""
     loop = asyncio.get_running_loop()
-    waits = [
+    waiters = [
         (loop.create_task(each.wait()), True) if isinstance(each, asyncio.Event) else (each, False)
         for each in awaited
     ]
     await asyncio.wait(
-        [task for task, _ in waits], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+        [task for task, _ in waiters], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
     )
-    for task, mine in waits:
-        if mine:
+    for task, owned in waiters:
+        if owned:
             task.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Threads that a process does not wait for at its end."""
+"""A thread pool that a process does not wait for at its end."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class DaemonThreadExecutor(ThreadPoolExecutor):
-    """A thread for each piece of work, left alone when the process ends.
+    """Runs each call in a daemon thread of its own, which does not delay the end of the process.
 
-    A name server that does not answer holds one for half a minute, and the import of the model's
+    A name server that does not answer blocks one for half a minute, the import of the model's
     client for seconds on a busy machine: past every deadline, and past a signal to stop.
     """
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` in a thread of its own."""
+        """Start `fn` in a thread and return its future."""
         future: Future[Any] = Future()
 
         def work() -> None:

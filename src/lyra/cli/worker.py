@@ -1,4 +1,4 @@
-"""One worker process of a supervisor, from its start to its end."""
+"""A worker process, as its supervisor sees it."""
 
 import asyncio
 from asyncio.subprocess import Process
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from lyra.settings import Settings
 
 GRACE_S = 10  # beyond LYRA_DRAIN_S, for what the runner waits for after it
-LONGEST_REST_S = 10.0
+MAX_BACKOFF_S = 10.0
 _START_S = 60  # to import everything on a busy machine
-_UNREADY_S = 2  # one that serves nobody yet has nothing to finish
+_UNREADY_S = 2  # a worker that does not serve yet has nothing to finish
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the workers of one roll are started with."""
+    """The variables and settings that the workers of one roll are started with."""
 
     environ: Mapping[str, str]
     settings: Settings
@@ -23,7 +23,7 @@ class Generation:
 
 
 class Worker:
-    """One process, and whether it serves yet."""
+    """A process, and whether it serves yet."""
 
     def __init__(self, process: Process, generation: Generation) -> None:
         self.process = process
@@ -32,10 +32,10 @@ class Worker:
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         self.ended = loop.create_task(process.wait())
-        self._began = loop.time()
+        self._started_at = loop.time()
 
     async def wait_ready(self, stopping: asyncio.Event) -> bool:
-        """Whether it serves: wait until it does, has ended, took too long or is not wanted."""
+        """Wait until it serves, has ended, takes too long or is to stop; return whether it serves."""
         loop = asyncio.get_running_loop()
         ready, stopped = loop.create_task(self.ready.wait()), loop.create_task(stopping.wait())
         await asyncio.wait(
@@ -47,11 +47,11 @@ class Worker:
 
     @property
     def is_stable(self) -> bool:
-        """Whether it has lived long enough not to be one of many that die at once."""
-        return asyncio.get_running_loop().time() - self._began > LONGEST_REST_S
+        """Whether it has run long enough for the back-off to start anew."""
+        return asyncio.get_running_loop().time() - self._started_at > MAX_BACKOFF_S
 
     async def end(self) -> None:
-        """Let it finish what it does; one that takes longer is killed."""
+        """Terminate it gracefully; kill it if that takes too long."""
         within_s = self.generation.settings.drain_s + GRACE_S if self.ready.is_set() else _UNREADY_S
         if not self.ended.done():
             self.process.terminate()

@@ -14,7 +14,7 @@ LIMIT = 3
 
 
 class ConsecutiveBreaker:
-    """Opens after three failures in a row and rests; then it lets one probe at a time through.
+    """Opens after three failures in a row; later it lets one probe at a time through.
 
     One failure is enough where Redis itself has refused and closed the connection. An answer closes
     the breaker. A cancelled call proves nothing and is not counted.

@@ -196,7 +196,7 @@ class RedisGateway:
 
     def stats(self) -> dict[str, int]:
         """Return the states at this moment, 1 for yes."""
-        return {"breaker_open": int(self._breaker.open), "hearing": int(self.bus.subscribed)}
+        return {"breaker_open": int(self._breaker.open), "subscribed": int(self.bus.subscribed)}
 
 
 @asynccontextmanager

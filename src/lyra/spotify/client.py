@@ -26,7 +26,7 @@ from lyra.spotify.resolver import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
 from lyra.spotify.transport import AttemptCounter, Transport
-from lyra.tracing import Span
+from lyra.tracing import Span, SpanKind, set_error, start_span
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -94,7 +94,8 @@ class SpotifyClient:
     def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
         """Give the span of one call."""
         attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
-        return self._metrics.traces.span(f"GET {PATHS[endpoint]}", attributes, kind="client")
+        tracer = self._metrics.tracer
+        return start_span(tracer, f"GET {PATHS[endpoint]}", attributes, kind=SpanKind.CLIENT)
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
@@ -104,8 +105,8 @@ class SpotifyClient:
         status: dict[str, Any] = {"state": "ok"}
         if self._failing:
             status |= {"state": "failing", "failing": sorted(self._failing)}
-        if rest_s := self.breaker.retry_in_s:
-            status |= {"state": "resting", "rests_s": round(rest_s)}
+        if retry_in_s := self.breaker.retry_in_s:
+            status |= {"state": "open", "retry_in_s": round(retry_in_s)}
         if paused := self._pauses():
             status |= {"state": "paused", "paused_s": round(max(paused))}
         return status
@@ -180,8 +181,8 @@ class SpotifyReader:
                 self._client.span(endpoint) as span,
             ):
                 return await self._send(endpoint, parse, call, span)
-        except CircuitOpenError as resting:
-            failure = SpotifyFailure("resting", retry_after_s=resting.retry_after_s)
+        except CircuitOpenError as open_circuit:
+            failure = SpotifyFailure("circuit_open", retry_after_s=open_circuit.retry_after_s)
         raise failure
 
     async def _send(
@@ -202,18 +203,18 @@ class SpotifyReader:
         except SpotifyFailure as failure:
             outcome = failure.kind
             if outcome in _OUTAGES:
-                call.failed()
+                call.record_failure()
             elif outcome == "rejected":
-                call.answered()  # a probe with a bad token must not keep the breaker half-open
+                call.record_answer()  # a probe with a bad token must not keep the breaker half-open
             else:
-                call.ok()  # Spotify works if it refuses a good token or asks it to pause
+                call.record_success()  # Spotify works if it refuses a good token or asks it to pause
             self._client.cooldown.start(self._app, endpoint, failure)
-            span.set_attributes({"error.type": failure.code})
+            set_error(span, failure.code)
             raise
         finally:
             took = asyncio.get_running_loop().time() - started
             self._client.count(endpoint, outcome, tally.sent, took)
-        call.ok()
+        call.record_success()
         self._client.note_success(endpoint)
         return value
 

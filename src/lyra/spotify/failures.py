@@ -24,7 +24,7 @@ FailureCode = Literal[
     "unexpected_status",
     "redirected",
     "connection",
-    "resting",
+    "circuit_open",
     "tls",
     "truncated",
     "too_large",
@@ -85,7 +85,7 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
         "connection": _Meaning(
             "unavailable", True, "The connection to Spotify failed. Try again in a moment."
         ),
-        "resting": _Meaning(
+        "circuit_open": _Meaning(
             "unavailable",
             False,
             "Spotify has failed too often a moment ago and is given a rest. Try again in a moment.",

@@ -269,11 +269,11 @@ class Alive(Struct):
 
 
 class SpotifyState(Struct):
-    """How the calls to Spotify have gone lately. `paused`: Spotify asked for it; `resting`: the circuit is open."""
+    """How the calls to Spotify have gone lately. `paused`: Spotify asked for it; `open`: the circuit is."""
 
-    state: Literal["ok", "failing", "resting", "paused"]
+    state: Literal["ok", "failing", "open", "paused"]
     failing: tuple[str, ...] | UnsetType = UNSET
-    rests_s: Count | UnsetType = UNSET
+    retry_in_s: Count | UnsetType = UNSET
     paused_s: Count | UnsetType = UNSET
 
 
@@ -282,8 +282,8 @@ class ModelState(Struct):
 
     name: str
     offline: bool
-    state: Literal["ok", "starting", "resting"]
-    rests_s: Count | UnsetType = UNSET
+    state: Literal["ok", "starting", "open"]
+    retry_in_s: Count | UnsetType = UNSET
 
 
 class RedisState(Struct):

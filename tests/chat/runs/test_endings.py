@@ -38,8 +38,7 @@ BESIDE = (
     "lyra.chat.generation.make_card",
     "lyra.chat.generation.find_evidence",
     "lyra.chat.token_quota.Reservation.settle",
-    "lyra.metrics.Times.observe",
-    "lyra.tracing.Tracer.annotate",
+    "lyra.chat.generation.annotate",
     "lyra.cache.lookup.Lookup.lookup_ms",
     "lyra.cache.lookup.Lookup.describe",
     "prometheus_client.Counter.inc",
@@ -60,6 +59,25 @@ async def test_what_breaks_beside_an_answer_costs_neither_its_words_nor_its_endi
     assert all(each.text for each in streams)
     assert FAULT in caplog.text
     assert service.services.runs.stats()["live"] == 0
+
+
+@pytest.mark.parametrize(
+    "timing",
+    ["first_token_seconds", "longest_gap_seconds", "data_age_seconds", "model_seconds"],
+)
+async def test_a_timing_that_breaks_costs_an_answer_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, timing: str
+) -> None:
+    service = await start(streams_per_token=1)
+    await init(service)
+    histogram = getattr(service.services.metrics, timing)
+    monkeypatch.setattr(histogram, "observe", breaks)
+    monkeypatch.setattr(histogram, "labels", breaks)
+
+    streams = [read_body((await chat(service)).body) for _ in range(2)]
+
+    assert [each.ending for each in streams] == ["stop", "stop"]
+    assert FAULT in caplog.text
 
 
 async def nothing() -> None:

@@ -103,13 +103,13 @@ async def test_a_body_that_has_come_waits_for_a_place_as_others_do(start: Start)
             writer = await clients.begin(f"Content-Length: {len(BODY)}")
             status = service.http.get("/lyra/status", headers=service.headers())
             tasks.create_task(_read(status))
-            await until(lambda: places("lyra_places_free") == 0)
+            await until(lambda: places("lyra_concurrency_free") == 0)
             writer.write(BODY)
             answer = await read_answer(clients.readers[0])
             held.set()
 
     check_error(answer, "overloaded")
-    assert (counted(service, "bytes"), places("lyra_places_free")) == (0, 1)
+    assert (counted(service, "bytes"), places("lyra_concurrency_free")) == (0, 1)
 
 
 async def _read(asking: object) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lyra.cli.serving import within_memory_limit
+from lyra.cli.serving import fit_memory_limit
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
 from lyra.web.http.memory_guard import resident_bytes
@@ -98,7 +98,7 @@ def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
         (tmp_path / name).write_text(text)
     settings = Settings(workers=2)
 
-    limited = within_memory_limit(settings, group=tmp_path, machine=8 * GIB)
+    limited = fit_memory_limit(settings, group=tmp_path, machine=8 * GIB)
 
     assert limited.max_memory_bytes == bound // 2
 
@@ -106,4 +106,4 @@ def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
 def test_a_bound_that_was_set_stays() -> None:
     settings = Settings(max_memory_bytes=GIB)
 
-    assert within_memory_limit(settings, machine=8 * GIB) == settings
+    assert fit_memory_limit(settings, machine=8 * GIB) == settings

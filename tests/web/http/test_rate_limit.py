@@ -133,7 +133,7 @@ async def working(service: Service) -> AsyncIterator[None]:
 
 
 def free_places(service: Service) -> float | None:
-    return service.services.metrics.registry.get_sample_value("lyra_places_free")
+    return service.services.metrics.registry.get_sample_value("lyra_concurrency_free")
 
 
 async def test_one_request_too_many_in_flight_is_a_503(start: Start) -> None:
@@ -149,7 +149,7 @@ async def test_a_request_that_waits_is_served_when_a_place_is_free(start: Start)
     service = await start(max_in_flight=1, max_waiting=1, waiting_s=10)
     async with asyncio.TaskGroup() as tasks, working(service):
         waiting = tasks.create_task(init(service))
-        waits = "lyra_places_waiting"
+        waits = "lyra_concurrency_waiting"
         value = service.services.metrics.registry.get_sample_value
         await until(lambda: value(waits) == 1)
         refused = await init(service, sandbox_token(8))

@@ -16,9 +16,9 @@ from lyra.errors import (
     LyraError,
 )
 from lyra.metrics import Metrics
-from lyra.tracing import Span
+from lyra.tracing import Span, SpanKind, set_error, start_span
 
-RESTING = "resting"
+CIRCUIT_OPEN = "circuit_open"
 CREDENTIALS = "credentials"
 SPEND_LIMIT = "spend_limit"
 
@@ -51,20 +51,21 @@ class ModelCircuit:
                     yield call
                 except LyraError as failure:
                     outcome = failure.code
-                    span.set_attributes({"error.type": outcome})
+                    set_error(span, outcome)
                     _judge(call, failure)
                     raise
                 outcome = "ok"
-        except CircuitOpenError as resting:
-            outcome = RESTING
-            raise _as_error(resting) from None
+        except CircuitOpenError as open_circuit:
+            outcome = CIRCUIT_OPEN
+            raise _as_error(open_circuit) from None
         finally:
             with best_effort("the time of a call to the model"):
-                self._metrics.model_seconds.observe(time.monotonic() - began, outcome)
+                self._metrics.model_seconds.labels(outcome).observe(time.monotonic() - began)
 
     def _span(self) -> AbstractContextManager[Span]:
         attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self._model}
-        return self._metrics.traces.span(f"chat {self._model}", attributes, kind="client")
+        tracer = self._metrics.tracer
+        return start_span(tracer, f"chat {self._model}", attributes, kind=SpanKind.CLIENT)
 
     @property
     def retry_in_s(self) -> float:
@@ -74,15 +75,19 @@ class ModelCircuit:
 
 def _judge(call: Call, failure: LyraError) -> None:
     if isinstance(failure, LlmMisconfiguredError) and failure.reason == CREDENTIALS:
-        call.refused(failure)
+        call.record_refusal(failure)
     elif isinstance(failure, LlmRateLimitedError) and failure.reason == SPEND_LIMIT:
-        call.refused(failure, _SPENT_REST_S)
+        call.record_refusal(failure, _SPENT_REST_S)
     elif isinstance(failure, _FAULTS):
-        call.failed()
+        call.record_failure()
 
 
-def _as_error(resting: CircuitOpenError) -> LyraError:
-    if isinstance(resting.cause, LlmMisconfiguredError):
-        return resting.cause.copy()  # waiting does not mend it
-    kind = type(resting.cause) if isinstance(resting.cause, LyraError) else LlmUnavailableError
-    return kind(retry_after_s=resting.retry_after_s, reason=RESTING)
+def _as_error(open_circuit: CircuitOpenError) -> LyraError:
+    if isinstance(open_circuit.cause, LlmMisconfiguredError):
+        return open_circuit.cause.copy()  # waiting does not mend it
+    kind = (
+        type(open_circuit.cause)
+        if isinstance(open_circuit.cause, LyraError)
+        else LlmUnavailableError
+    )
+    return kind(retry_after_s=open_circuit.retry_after_s, reason=CIRCUIT_OPEN)
