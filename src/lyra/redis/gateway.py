@@ -62,7 +62,7 @@ class RedisGateway:
         )
         self.discarded = metrics.tally(
             "lyra_redis_discarded",
-            "Values and notices in Redis that were not Lyra's.",
+            "Values and messages in Redis that were not Lyra's.",
             "reason",
             _REASONS,
         )
@@ -196,7 +196,7 @@ class RedisGateway:
 
     def stats(self) -> dict[str, int]:
         """Return the states at this moment, 1 for yes."""
-        return {"breaker_open": int(self._breaker.open), "hearing": int(self.bus.subscribed)}
+        return {"breaker_open": int(self._breaker.open), "subscribed": int(self.bus.subscribed)}
 
 
 @asynccontextmanager
