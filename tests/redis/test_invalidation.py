@@ -73,7 +73,7 @@ async def test_a_foreign_notice_is_counted_and_passed_over(
 async def test_a_callback_that_breaks_stops_nobody_elses(
     join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, two = await join(hearing=False), await join()
+    one, two = await join(subscribed=False), await join()
 
     def broken(_: str | None) -> None:
         raise RuntimeError("a fault of ours")
@@ -190,7 +190,7 @@ async def test_a_user_without_the_channel_is_degraded_and_still_reads(
     first = FirstLine()
     logging.getLogger("lyra.redis").addHandler(first)
     await set_user(admin, "deaf", "on", ">word", "~*", "+@all")
-    one = await join(f"redis://deaf:word@127.0.0.1:{server.port}", hearing=False)
+    one = await join(f"redis://deaf:word@127.0.0.1:{server.port}", subscribed=False)
     await first.written.wait()
     logging.getLogger("lyra.redis").removeHandler(first)
 

@@ -81,11 +81,11 @@ async def served(binary: str, folder: Path) -> int:
                 clock=clock,
                 rng=Random(7),
                 timing=Timing(timeout_s=5, deadline_s=5, rest_s=0.01, rejoin_most_s=0.1),
-            ) as door,
+            ) as gateway,
         ):
             settings = Settings(secret=SECRET, **given)
             tier = SharedTier(
-                SharedListeners(door),
+                SharedListeners(gateway),
                 SECRET,
                 level=settings.llm_context,
                 clock=clock,

@@ -33,14 +33,14 @@ async def pair(start: Start, server: RedisServer, **changes: Any) -> tuple[Servi
     first = await start(redis_url=server.url, secret=SECRET, **changes)
     second = await start(redis_url=server.url, secret=SECRET, **changes)
     for service in (first, second):
-        await until_hearing(service)
+        await until_subscribed(service)
     return first, second
 
 
-async def until_hearing(service: Service) -> None:
-    door = service.services.lyra.redis
-    assert door is not None
-    await until(lambda: door.bus.subscribed)
+async def until_subscribed(service: Service) -> None:
+    gateway = service.services.lyra.redis
+    assert gateway is not None
+    await until(lambda: gateway.bus.subscribed)
 
 
 async def test_an_answer_is_read_on_through_another_process(

@@ -67,7 +67,7 @@ async def test_row35_a_clear_here_beats_the_fetch_that_runs_there(
 async def test_row36_a_redis_that_is_down_at_the_start_is_joined_when_it_comes(
     process_early: Open, down: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
-    one = await process_early(hearing=False)
+    one = await process_early(subscribed=False)
     assert [await one.state(), await one.state()] == ["miss", "hit"]
     assert one.member.gateway.describe() == {"state": "degraded"}
 

@@ -119,7 +119,7 @@ async def test_the_password_is_nowhere_to_be_seen(
     await set_user(admin, *documented_user())
     extra = "" if password == "right" else "x"
     url = f"redis://lyra:{ENCODED}{extra}@127.0.0.1:{server.port}"
-    one = await join(url, hearing=password == "right")
+    one = await join(url, subscribed=password == "right")
     for _ in range(5):
         found = await one.read(KEY)
         assert found is None
@@ -161,7 +161,7 @@ async def test_tls_is_spoken_with_whom_the_certificate_names(
         one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
         await tour(one)
         for url in (f"rediss://127.0.0.1:{port}", f"rediss://localhost:{port}?ssl_ca_certs={pem}"):
-            stranger = await join(url, hearing=False)
+            stranger = await join(url, subscribed=False)
 
             assert await stranger.read(KEY) is None
             assert not stranger.shared.reachable
