@@ -50,7 +50,7 @@ class Member:
         self.gateway = gateway
         self.metrics = metrics
         self.shared = SharedListeners(gateway)
-        self.told: list[tuple[str, str | None]] = []
+        self.messages: list[tuple[str, str | None]] = []
         self._news = asyncio.Event()
         self.shared.on_invalidate(self._gone, replaced=self._kept)
 
@@ -61,18 +61,18 @@ class Member:
         self._note("kept", key)
 
     def _note(self, what: str, key: str | None) -> None:
-        self.told.append((what, key))
+        self.messages.append((what, key))
         self._news.set()
 
     async def until(self, enough: Callable[[list[tuple[str, str | None]]], bool]) -> None:
         """Returns when what it was told is enough."""
-        while not enough(self.told):
+        while not enough(self.messages):
             self._news.clear()
             await self._news.wait()
 
     async def flushed(self, times: int = 1) -> None:
         """Returns when it was told so often that nothing in memory is sure."""
-        await self.until(lambda told: told.count(("gone", None)) >= times)
+        await self.until(lambda messages: messages.count(("gone", None)) >= times)
 
     async def read(self, key: str) -> bytes | None:
         """The value kept for this key."""

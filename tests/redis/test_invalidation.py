@@ -25,15 +25,15 @@ async def test_a_forget_reaches_every_other_process(join: Join) -> None:
     await one.shared.forget(KEY)
 
     for member in (two, three):
-        await member.until(lambda told: ("gone", KEY) in told)
+        await member.until(lambda messages: ("gone", KEY) in messages)
 
 
 async def test_a_newer_value_is_told_apart_from_a_forget(join: Join) -> None:
     one, two = await join(), await join()
     await one.keep(KEY, BLOB)
-    await two.until(lambda told: ("kept", KEY) in told)
+    await two.until(lambda messages: ("kept", KEY) in messages)
 
-    assert ("gone", KEY) not in two.told
+    assert ("gone", KEY) not in two.messages
 
 
 async def test_forgetting_all_reaches_every_other_process(join: Join) -> None:
@@ -49,9 +49,9 @@ async def test_ones_own_notices_invalidate_nothing(join: Join) -> None:
     await one.shared.forget(KEY)
     await one.shared.forget_all()
     await two.shared.forget(KEY)  # comes last, and after the others
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ async def test_a_foreign_notice_is_counted_and_passed_over(
     one, two = await join(), await join()
     await admin.publish(channel(0), notice)
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
     assert one.gateway.discarded["foreign"] == 1
 
 
@@ -80,7 +80,7 @@ async def test_a_callback_that_breaks_stops_nobody_elses(
 
     one.gateway.bus._invalidators.insert(0, (broken, broken))
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", None) in told)
+    await one.until(lambda messages: ("gone", None) in messages)
     await two.shared.forget(KEY)
     await one.until(lambda told: ("gone", KEY) in told)
 
@@ -94,9 +94,9 @@ async def test_databases_of_one_server_do_not_hear_each_other(
     await two.shared.forget_all()
     await two.shared.forget(KEY)
     await three.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 async def test_a_lost_subscription_and_its_return_both_flush_the_memory(
@@ -108,7 +108,7 @@ async def test_a_lost_subscription_and_its_return_both_flush_the_memory(
     await two.flushed(times=3)
     await two.shared.forget(KEY)
 
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
 
 class Refusing:

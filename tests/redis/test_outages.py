@@ -151,9 +151,9 @@ async def test_silence_alone_is_no_loss(join: Join, admin: Redis) -> None:
             while (await seen.next_command())["command"] != "PING":
                 pass
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 @asynccontextmanager
@@ -348,7 +348,7 @@ async def test_a_forget_is_made_up_for_though_the_subscription_was_never_lost(
     assert not await one.shared.forget(KEY)
     assert not await one.shared.forget(OTHER)
     await set_user(admin, "default", "+eval")
-    await two.until(lambda told: {("gone", KEY), ("gone", OTHER)} <= set(told))
+    await two.until(lambda messages: {("gone", KEY), ("gone", OTHER)} <= set(messages))
 
     assert await two.read(KEY) is None
 
@@ -380,7 +380,7 @@ async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(
     assert not await one.shared.forget(KEY)
     await one.flushed(times=2)
     server.go_on()
-    await two.until(lambda told: ("gone", KEY) in told)
+    await two.until(lambda messages: ("gone", KEY) in messages)
 
     assert await two.read(KEY) is None
 

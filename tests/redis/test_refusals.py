@@ -110,8 +110,8 @@ async def test_a_server_that_talks_rubbish_costs_few_commands_and_no_answer(
 
     def answer(command: list[bytes]) -> bytes | None:
         name = command[0].upper()
-        told = name == b"SUBSCRIBE" or (name not in WRITES and not everything)
-        return fine(command) if told else rubbish
+        sensible = name == b"SUBSCRIBE" or (name not in WRITES and not everything)
+        return fine(command) if sensible else rubbish
 
     async with fake_redis(answer) as fake:
         one = await process_early(url=fake.url, timing=replace(PATIENT, rest_s=REST_S))

@@ -155,12 +155,12 @@ def test_whatever_others_are_told_who_was_told_nothing_is_never_held_back(steps:
     for app, endpoint, code, seconds, passing in steps:  # type: ignore[attr-defined]
         cooldown.start(app, endpoint, SpotifyFailure(code, retry_after_s=seconds))
         if code in {"rate_limited", "quota_exceeded"}:
-            told = {"rate_limited": RATE_PAUSE_S, "quota_exceeded": QUOTA_PAUSE_S}[code]
-            pause = told if seconds is None else seconds
+            pause_s = {"rate_limited": RATE_PAUSE_S, "quota_exceeded": QUOTA_PAUSE_S}[code]
+            pause = pause_s if seconds is None else seconds
             until[app] = max(until.get(app, 0.0), clock.now + pause)
-        for asked in PATHS:
-            assert cooldown.blocking(B, asked) is None
+        for path in PATHS:
+            assert cooldown.blocking(B, path) is None
             for who in (A, "c3", "d4", OUR_APP):
-                waits = left(cooldown, asked, who) or 0.0
+                waits = left(cooldown, path, who) or 0.0
                 assert clock.now + waits <= max(until.get(who, 0.0), clock.now) + 1e-6
         clock.now += passing
