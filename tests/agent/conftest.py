@@ -24,8 +24,8 @@ def use(sandbox: Sandbox) -> Iterator[Configure]:
     """Configures the process: `use(cache_ttl_s=60)`. What a test leaves is forgotten."""
 
     def configured(**changes: object) -> None:
-        given = {"spotify_api_url": sandbox.api_url, "spotify_timeout_s": 5, **changes}
-        configure(Settings(**given))  # type: ignore[arg-type]
+        changed = {"spotify_api_url": sandbox.api_url, "spotify_timeout_s": 5, **changes}
+        configure(Settings(**changed))  # type: ignore[arg-type]
 
     configured()
     yield configured

@@ -194,7 +194,7 @@ EVERY_SCOPE = [f"scope-{each}" for each in ("me", "artists", "tracks", "recent",
 
 @pytest.mark.parametrize("fetch", FETCHING)
 @pytest.mark.parametrize(
-    ("persona", "faults", "told"),
+    ("persona", "faults", "expected"),
     [
         ("expired", [], {"code": "spotify_token_rejected", "action": "reauthorize"}),
         ("not_registered", [], {"code": "spotify_forbidden", "reason": "not_registered"}),
@@ -210,7 +210,7 @@ async def test_every_failure_of_spotify_is_told_and_not_raised(
     fetch: Callable[[str], Awaitable[Answer]],
     persona: str,
     faults: list[str],
-    told: dict[str, Any],
+    expected: dict[str, Any],
     use: Configure,
 ) -> None:
     if "hang" in faults:
@@ -218,7 +218,7 @@ async def test_every_failure_of_spotify_is_told_and_not_raised(
     answer = await fetch(sandbox_token(7, persona, "legacy", *faults))
 
     check_failure(answer)
-    assert answer["error"].items() >= told.items()
+    assert answer["error"].items() >= expected.items()
 
 
 def check_failure(answer: Answer | None) -> None:

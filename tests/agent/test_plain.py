@@ -37,9 +37,9 @@ async def load(token: str = TOKEN) -> Any:
 
 async def test_both_modules_share_one_cache(sandbox: Sandbox) -> None:
     loaded = await load()
-    found = await agent.initialize_user_session(TOKEN)
+    result = await agent.initialize_user_session(TOKEN)
 
-    assert (loaded["cache"]["state"], found["cache"]["state"]) == ("miss", "hit")
+    assert (loaded["cache"]["state"], result["cache"]["state"]) == ("miss", "hit")
     assert await agent.get_cached_user_data(TOKEN) == lyra_agent.get_cached_user_data(TOKEN)
     assert sandbox.stats.total == 5
 

@@ -106,11 +106,11 @@ async def test_at_whatever_step_a_session_ends_nothing_is_read_or_kept_after_it(
     session.ends_after = 0
     await cache.clear(session.token)
     await asyncio.sleep(0)
-    asked = len(spotify.asked)
+    calls = len(spotify.asked)
     spotify.gate.set()
     await asyncio.wait(waiting)
 
-    assert len(spotify.asked) == asked
+    assert len(spotify.asked) == calls
     assert await cache.peek(session.token) is None
 
 

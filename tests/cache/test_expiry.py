@@ -26,9 +26,9 @@ def cache(make_cache: CacheMaker) -> ListenerCache:
 
 
 async def visit(cache: ListenerCache) -> Lookup:
-    found = await cache.lookup(ANNA)
-    await found.entry()
-    return found
+    lookup = await cache.lookup(ANNA)
+    await lookup.entry()
+    return lookup
 
 
 async def landed(cache: ListenerCache) -> None:
@@ -42,8 +42,8 @@ def name(spotify: ScriptedSpotify, display_name: str) -> None:
     spotify.bodies["profile"] = b'{"id": "vesna", "display_name": "%b"}' % display_name.encode()
 
 
-async def shown(found: Lookup) -> str | None:
-    return (await found.entry()).listening().profile.display_name
+async def shown(lookup: Lookup) -> str | None:
+    return (await lookup.entry()).listening().profile.display_name
 
 
 async def test_row13_after_four_fifths_of_the_ttl_one_visit_renews_behind_the_answers(
@@ -57,7 +57,7 @@ async def test_row13_after_four_fifths_of_the_ttl_one_visit_renews_behind_the_an
     await landed(cache)
     after = await visit(cache)
 
-    assert {found.state for found in (*during, after)} == {"hit"}
+    assert {lookup.state for lookup in (*during, after)} == {"hit"}
     assert {await shown(found) for found in during} == {"old"}
     assert await shown(after) == "new"
     assert (spotify.fetches, cache.stats()["refreshes_total"]) == (2, 1)
@@ -95,9 +95,9 @@ async def test_row16_past_its_time_old_data_stands_in_and_says_so(
     await visit(cache)
     spotify.fails = DOWN
     clock.now += 110
-    found = await visit(cache)
+    lookup = await visit(cache)
 
-    assert found.describe() == {
+    assert lookup.describe() == {
         "state": "stale",
         "reason": "spotify_unavailable",
         "spotify_calls": 0,
@@ -220,9 +220,9 @@ async def test_a_renewal_that_loses_a_section_is_thrown_away(
     clock.now += 85
     await visit(cache)
     await landed(cache)
-    found = await visit(cache)
+    lookup = await visit(cache)
 
-    listening = (await found.entry()).listening()
+    listening = (await lookup.entry()).listening()
     assert {section.status for section in listening.sections} == {"ok"}
     assert spotify.fetches == 2
 
@@ -273,7 +273,7 @@ async def test_a_full_table_of_fetches_costs_a_renewal_and_no_answer(
     clock.now += 85
     spotify.gate.clear()
     await cache.lookup(BORIS)
-    found = await visit(cache)
+    lookup = await visit(cache)
     spotify.gate.set()
 
-    assert (found.state, cache.stats()["refreshes_total"]) == ("hit", 0)
+    assert (lookup.state, cache.stats()["refreshes_total"]) == ("hit", 0)

@@ -183,9 +183,9 @@ async def test_entries_are_bounded_by_bytes(make_cache: CacheMaker) -> None:
 async def test_a_visit_tells_ages_in_whole_seconds(cache: ListenerCache, clock: Clock) -> None:
     await (await cache.lookup(ANNA)).entry()
     clock.now += 12.7
-    told = (await cache.lookup(ANNA)).describe()
+    fields = (await cache.lookup(ANNA)).describe()
 
-    assert told == {"state": "hit", "spotify_calls": 0, "age_s": 12, "expires_in_s": 3587}
+    assert fields == {"state": "hit", "spotify_calls": 0, "age_s": 12, "expires_in_s": 3587}
 
 
 async def test_the_context_and_the_init_body_are_made_once(cache: ListenerCache) -> None:

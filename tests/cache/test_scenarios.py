@@ -82,9 +82,9 @@ async def test_row02_an_init_and_a_chat_at_the_same_instant_cost_five_calls(
     service: Service, sandbox: Sandbox
 ) -> None:
     token = sandbox_token(7, "typical", "legacy", "slow-100-me")
-    told, answered = await asyncio.gather(init(service, token), chat(service, token))
+    loaded, answered = await asyncio.gather(init(service, token), chat(service, token))
 
-    assert (told.status, answered.status) == (200, 200)
+    assert (loaded.status, answered.status) == (200, 200)
     assert sandbox.stats.total == 5
 
 

@@ -198,15 +198,15 @@ async def test_all_are_told_of_a_landing_before_anybody_awakes_and_who_has_left_
 async def test_a_landing_that_fails_tells_nobody(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
-    told: list[object] = []
+    reported: list[object] = []
     spotify.gate.clear()
     visit = await cache.lookup(ANNA)
     async with asyncio.TaskGroup() as group:
         group.create_task(cache.close())
-        with visit.on_fetched(told.append), pytest.raises(DrainingError):
+        with visit.on_fetched(reported.append), pytest.raises(DrainingError):
             await visit.entry()
 
-    assert told == []
+    assert reported == []
 
 
 class NobodyBegins(LoopThrottle):
@@ -401,7 +401,7 @@ async def test_a_crowd_of_newcomers_begins_one_after_another(
     tokens = [Token(f"newcomer-{number:04}") for number in range(40)]
     spotify.gate.clear()
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(ask(cache, token)) for token in tokens]
+        tasks = [group.create_task(ask(cache, token)) for token in tokens]
         begun = []
         for _ in range(2 * len(tokens)):
             await asyncio.sleep(0)
@@ -410,5 +410,5 @@ async def test_a_crowd_of_newcomers_begins_one_after_another(
 
     assert begun[-1] == len(tokens)
     assert max(after - before for before, after in pairwise(begun)) == 1
-    assert [each.result() for each in asked] == ["miss"] * len(tokens)
+    assert [each.result() for each in tasks] == ["miss"] * len(tokens)
     assert cache.stats()["flights"] == 0

@@ -195,10 +195,10 @@ async def test_random_use_equals_the_model(clock: Clock, seed: int) -> None:
                     model[key] = (value, clock.now + ttl, False)
             case 2:
                 _expire(model, key, clock.now)
-                found = model.get(key)
-                assert await store.get(key) == (found and found[0])
-                if found:
-                    model[key] = (found[0], found[1], True)
+                held = model.get(key)
+                assert await store.get(key) == (held and held[0])
+                if held:
+                    model[key] = (held[0], held[1], True)
             case 3:
                 await store.delete(key)
                 model.pop(key, None)

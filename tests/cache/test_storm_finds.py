@@ -77,10 +77,10 @@ async def test_a_full_table_of_fetches_lets_old_data_stand_in(
     clock.now += 110
     spotify.gate.clear()
     await cache.lookup(BORIS)
-    found = await cache.lookup(ANNA)
+    lookup = await cache.lookup(ANNA)
     spotify.gate.set()
 
-    assert (found.state, found.reason) == ("stale", "overloaded")
+    assert (lookup.state, lookup.reason) == ("stale", "overloaded")
 
 
 async def test_data_whose_gap_is_filled_is_not_past_its_ttl_when_it_answers(

@@ -23,19 +23,19 @@ NASTY = st.text(st.characters(exclude_categories=()) | st.sampled_from("<>&/\u20
 
 
 def test_the_full_context_names_what_is_known(whole: Listening) -> None:
-    told = orjson.loads(listening_context(whole, "full"))
+    context = orjson.loads(listening_context(whole, "full"))
 
-    assert told["top_artists"][0] == "Velmora Dusk"
-    assert told["top_tracks"][0] == {
+    assert context["top_artists"][0] == "Velmora Dusk"
+    assert context["top_tracks"][0] == {
         "name": "Paper Lighthouse",
         "artists": ["Velmora Dusk"],
         "year": 2019,
     }
-    assert told["playlists"][0] == {"name": "Quiet desk", "total": 38, "owned": True}
-    assert told["recent_plays"][0]["hour_utc"] == 21
-    assert told["plays_by_hour_utc"][21] == 1
-    assert told["genre_coverage"] == "1 of 3 artists"
-    assert told["missing"] == {}
+    assert context["playlists"][0] == {"name": "Quiet desk", "total": 38, "owned": True}
+    assert context["recent_plays"][0]["hour_utc"] == 21
+    assert context["plays_by_hour_utc"][21] == 1
+    assert context["genre_coverage"] == "1 of 3 artists"
+    assert context["missing"] == {}
 
 
 def test_the_minimal_context_names_no_artist_track_playlist_or_person(whole: Listening) -> None:
@@ -71,9 +71,9 @@ def test_the_context_is_the_same_for_the_same_listener(whole: Listening, level: 
 def test_a_missing_section_says_what_to_do(whole: Listening) -> None:
     gap = Section("playlists", "forbidden", code="missing_scope", message="Grant the scope.")
 
-    told = orjson.loads(listening_context(replace(whole, sections=(gap,)), "minimal"))
+    context = orjson.loads(listening_context(replace(whole, sections=(gap,)), "minimal"))
 
-    assert told["missing"] == {"playlists": "Grant the scope."}
+    assert context["missing"] == {"playlists": "Grant the scope."}
 
 
 def test_names_come_back_from_the_fence_as_they_were(whole: Listening) -> None:
@@ -86,7 +86,7 @@ def test_names_come_back_from_the_fence_as_they_were(whole: Listening) -> None:
 @given(NASTY, st.sampled_from(LEVELS))
 def test_no_text_can_close_the_fence(text: str, level: Level) -> None:
     track = Track(text, artists=(text,), artist_ids=(None,))
-    told = listening_context(
+    context = listening_context(
         Listening(
             profile=Profile(id=text, display_name=text),
             sections=(Section("profile", "forbidden", message="Fixed."),),
@@ -100,9 +100,9 @@ def test_no_text_can_close_the_fence(text: str, level: Level) -> None:
         level,
     )
 
-    assert not set(told) & set("<>&")
-    assert not {unicodedata.category(char) for char in told} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    assert isinstance(orjson.loads(told), dict)
+    assert not set(context) & set("<>&")
+    assert not {unicodedata.category(char) for char in context} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert isinstance(orjson.loads(context), dict)
 
 
 def test_a_full_listener_costs_about_ten_kilobytes() -> None:

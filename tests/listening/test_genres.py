@@ -14,25 +14,25 @@ def track(*artists: str) -> Track:
 
 
 def test_the_share_falls_with_the_root_of_the_rank() -> None:
-    found = analyse_genres([artist("a", "shoegaze"), artist("b", "techno")], [], [])
+    analysis = analyse_genres([artist("a", "shoegaze"), artist("b", "techno")], [], [])
 
-    first, second = found.genres
+    first, second = analysis.genres
     assert (first.name, second.name) == ("shoegaze", "techno")
     assert first.share / second.share == pytest.approx(2**0.5, rel=1e-3)
 
 
 def test_an_artist_of_two_genres_gives_half_to_each() -> None:
-    found = analyse_genres([artist("a", "dub", "ska")], [], [])
+    analysis = analyse_genres([artist("a", "dub", "ska")], [], [])
 
-    assert [genre.share for genre in found.genres] == [0.5, 0.5]
+    assert [genre.share for genre in analysis.genres] == [0.5, 0.5]
 
 
 def test_tracks_and_plays_weigh_through_artists_known_by_id() -> None:
     artists = [artist("a", "shoegaze"), artist("b", "techno")]
 
-    found = analyse_genres(artists, [track("b")], [Play(track("b"))])
+    analysis = analyse_genres(artists, [track("b")], [Play(track("b"))])
 
-    assert found.genres[0].name == "techno"
+    assert analysis.genres[0].name == "techno"
 
 
 def test_a_tracks_weight_is_split_among_its_artists() -> None:
@@ -45,16 +45,16 @@ def test_a_tracks_weight_is_split_among_its_artists() -> None:
 
 
 def test_coverage_counts_the_artists_with_a_genre_among_all_weighed() -> None:
-    found = analyse_genres([artist("a", "dub"), artist("b")], [track("c"), track("d")], [])
+    analysis = analyse_genres([artist("a", "dub"), artist("b")], [track("c"), track("d")], [])
 
-    assert (found.artists_known, found.artists_considered, found.coverage) == (1, 4, 0.25)
+    assert (analysis.artists_known, analysis.artists_considered, analysis.coverage) == (1, 4, 0.25)
 
 
 def test_without_any_genre_the_source_is_none() -> None:
-    found = analyse_genres([Artist("a", id="a")], [track("a")], [])
+    analysis = analyse_genres([Artist("a", id="a")], [track("a")], [])
 
-    assert (found.source, found.coverage, found.genres) == ("none", 0.0, ())
-    assert found.artists_considered == 1
+    assert (analysis.source, analysis.coverage, analysis.genres) == ("none", 0.0, ())
+    assert analysis.artists_considered == 1
 
 
 def test_nothing_at_all_is_analysed_too() -> None:
@@ -64,9 +64,9 @@ def test_nothing_at_all_is_analysed_too() -> None:
 def test_an_artist_without_id_is_known_by_name() -> None:
     local = Track("Local", artists=("A",), artist_ids=(None,))
 
-    found = analyse_genres([Artist("a", genres=("dub",))], [local], [])
+    analysis = analyse_genres([Artist("a", genres=("dub",))], [local], [])
 
-    assert found.artists_considered == 1
+    assert analysis.artists_considered == 1
 
 
 @pytest.mark.parametrize(
@@ -84,15 +84,15 @@ def test_an_artist_without_id_is_known_by_name() -> None:
 def test_spellings_of_one_genre_are_one(one: str, other: str) -> None:
     assert normalise(one) == normalise(other)
 
-    found = analyse_genres([artist("a", one), artist("b", other)], [], [])
-    assert [(genre.name, genre.share) for genre in found.genres] == [(one.casefold(), 1.0)]
+    analysis = analyse_genres([artist("a", one), artist("b", other)], [], [])
+    assert [(genre.name, genre.share) for genre in analysis.genres] == [(one.casefold(), 1.0)]
 
 
 def test_only_the_largest_are_kept_and_shares_are_of_all() -> None:
-    found = analyse_genres([artist("a", *(f"genre {n}" for n in range(20)))], [], [])
+    analysis = analyse_genres([artist("a", *(f"genre {n}" for n in range(20)))], [], [])
 
-    assert len(found.genres) == MAX_GENRES
-    assert found.genres[0].share == 0.05
+    assert len(analysis.genres) == MAX_GENRES
+    assert analysis.genres[0].share == 0.05
 
 
 @given(st.lists(st.lists(st.sampled_from(["dub", "ska", "techno", "Dub"]), max_size=3), max_size=9))

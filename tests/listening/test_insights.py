@@ -57,10 +57,10 @@ def test_without_plays_there_is_no_busiest_window() -> None:
 
 
 def test_a_track_that_comes_twice_is_repeated() -> None:
-    found = most_repeated([play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")])
+    repeat = most_repeated([play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")])
 
-    assert found is not None
-    assert (found[0].name, found[1]) == ("One", 2)
+    assert repeat is not None
+    assert (repeat[0].name, repeat[1]) == ("One", 2)
 
 
 def test_tracks_that_come_once_are_not_repeated() -> None:
@@ -79,10 +79,10 @@ def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
     span = busiest_span(plays_by_hour(plays))
 
     assert span == (at, (at + 1) % 24, 30)
-    told = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
+    words = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
     listening = Listening(Profile(), (), recently_played=tuple(plays))
-    assert f"30 of your last 30 plays ended {told}." in find_evidence(listening, [])
-    assert f"What did I play {told}?" in suggestions(listening)
+    assert f"30 of your last 30 plays ended {words}." in find_evidence(listening, [])
+    assert f"What did I play {words}?" in suggestions(listening)
 
 
 @given(st.lists(st.integers(0, 24 * 60 - 1), min_size=1, max_size=50))

@@ -42,10 +42,10 @@ def test_views_are_ready_for_json(whole: Listening, view: object) -> None:
 
 
 def test_suggestions_come_from_the_listeners_data(whole: Listening) -> None:
-    asked = suggestions(whole)
+    questions = suggestions(whole)
 
-    assert len(asked) == 4
-    assert "Velmora Dusk" in asked[0]
+    assert len(questions) == 4
+    assert "Velmora Dusk" in questions[0]
 
 
 def test_a_listener_without_data_has_three_suggestions() -> None:

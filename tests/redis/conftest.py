@@ -1,4 +1,4 @@
-"""A server, processes' doors to it, and processes' caches over it."""
+"""A server, processes' gateways to it, and processes' caches over it."""
 
 import asyncio
 import tempfile
@@ -44,13 +44,13 @@ PATIENT = Timing(
 
 
 class Member:
-    """One process of several: its door, its tier, and what it was told."""
+    """One process of several: its gateway, its tier, and what it was told."""
 
     def __init__(self, gateway: RedisGateway, metrics: Metrics) -> None:
         self.gateway = gateway
         self.metrics = metrics
         self.shared = SharedListeners(gateway)
-        self.told: list[tuple[str, str | None]] = []
+        self.messages: list[tuple[str, str | None]] = []
         self._news = asyncio.Event()
         self.shared.on_invalidate(self._gone, replaced=self._kept)
 
@@ -61,18 +61,18 @@ class Member:
         self._note("kept", key)
 
     def _note(self, what: str, key: str | None) -> None:
-        self.told.append((what, key))
+        self.messages.append((what, key))
         self._news.set()
 
     async def until(self, enough: Callable[[list[tuple[str, str | None]]], bool]) -> None:
         """Returns when what it was told is enough."""
-        while not enough(self.told):
+        while not enough(self.messages):
             self._news.clear()
             await self._news.wait()
 
     async def flushed(self, times: int = 1) -> None:
         """Returns when it was told so often that nothing in memory is sure."""
-        await self.until(lambda told: told.count(("gone", None)) >= times)
+        await self.until(lambda messages: messages.count(("gone", None)) >= times)
 
     async def read(self, key: str) -> bytes | None:
         """The value kept for this key."""
@@ -93,7 +93,7 @@ class Join(Protocol):
         clock: Callable[[], float] = time.monotonic,
         timing: Timing = PATIENT,
         connections: int = 4,
-        hearing: bool = True,
+        subscribed: bool = True,
     ) -> Member: ...
 
 
@@ -131,7 +131,7 @@ async def admin(server: RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def join(server: RedisServer, join_early: Join) -> Join:
-    """Opens doors as processes would: `member = await join()`. Returns when it hears."""
+    """Opens gateways as processes would: `member = await join()`. Returns when it hears."""
     assert server.running
     return join_early
 
@@ -147,10 +147,10 @@ async def join_early(down: RedisServer) -> AsyncIterator[Join]:
             clock: Callable[[], float] = time.monotonic,
             timing: Timing = PATIENT,
             connections: int = 4,
-            hearing: bool = True,
+            subscribed: bool = True,
         ) -> Member:
             metrics = Metrics()
-            door = await stack.enter_async_context(
+            gateway = await stack.enter_async_context(
                 open_redis(
                     url or down.url,
                     metrics,
@@ -160,8 +160,8 @@ async def join_early(down: RedisServer) -> AsyncIterator[Join]:
                     connections=connections,
                 )
             )
-            member = Member(door, metrics)
-            if hearing:
+            member = Member(gateway, metrics)
+            if subscribed:
                 await member.flushed()
             return member
 
@@ -169,7 +169,7 @@ async def join_early(down: RedisServer) -> AsyncIterator[Join]:
 
 
 class Process:
-    """One process of a service: its door to Redis and its cache."""
+    """One process of a service: its gateway to Redis and its cache."""
 
     def __init__(self, cache: ListenerCache, member: Member) -> None:
         self.cache = cache
@@ -192,7 +192,7 @@ class Open(Protocol):
         *,
         secret: str = SECRET,
         timing: Timing = PATIENT,
-        hearing: bool = True,
+        subscribed: bool = True,
         ahead_s: float = 0,
         source: Source | None = None,
         url: str | None = None,
@@ -228,7 +228,7 @@ async def process_early(
         *,
         secret: str = SECRET,
         timing: Timing = PATIENT,
-        hearing: bool = True,
+        subscribed: bool = True,
         ahead_s: float = 0,
         source: Source | None = None,
         url: str | None = None,
@@ -237,7 +237,7 @@ async def process_early(
         def wall_clock() -> float:
             return clock.now + 1_795_000_000 + ahead_s
 
-        member = await join_early(url, timing=timing, clock=clock, hearing=hearing)
+        member = await join_early(url, timing=timing, clock=clock, subscribed=subscribed)
         settings = Settings(secret=secret, **{**OFTEN, **changes})
         cache = ListenerCache(
             settings,

@@ -39,8 +39,8 @@ async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_ca
     join: Join,
 ) -> None:
     both = await budgets(join)
-    asked = (both[n % 2].reserve(ACCOUNT, COST) for n in range(24))
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    reservations = (both[n % 2].reserve(ACCOUNT, COST) for n in range(24))
+    answers = await asyncio.gather(*reservations, return_exceptions=True)
     passed = [each for each in answers if isinstance(each, Reservation)]
     for answer in passed:
         answer.settle(Usage(output_tokens=600))
@@ -54,9 +54,9 @@ async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_ca
         await both[1].reserve(ACCOUNT, COST)
     last.settle(Usage(output_tokens=200))
     await both[0].close()
-    with pytest.raises(TooManyRequestsError) as told:
+    with pytest.raises(TooManyRequestsError) as refused:
         await both[1].reserve(ACCOUNT, COST)
-    assert told.value.retry_after_s == 43_200
+    assert refused.value.retry_after_s == 43_200
 
 
 async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_too_many(
@@ -67,13 +67,13 @@ async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_
 
     async def question() -> None:
         try:
-            asked = await random.choice(both).reserve(ACCOUNT, COST)
+            reservation = await random.choice(both).reserve(ACCOUNT, COST)
         except TooManyRequestsError:
             return
         for _ in range(random.randrange(20)):
             await asyncio.sleep(0)
         used.append(random.randint(0, COST.limit))
-        asked.settle(Usage(output_tokens=used[-1]))
+        reservation.settle(Usage(output_tokens=used[-1]))
 
     for _ in range(30):
         await asyncio.gather(*(question() for _ in range(8)))
@@ -117,9 +117,9 @@ async def test_while_redis_is_away_each_process_counts_for_itself(
     join: Join, server: RedisServer
 ) -> None:
     first, second = await budgets(join)
-    asked = await first.reserve(ACCOUNT, COST)
+    reservation = await first.reserve(ACCOUNT, COST)
     await server.kill()
-    asked.settle(Usage(output_tokens=DAILY))
+    reservation.settle(Usage(output_tokens=DAILY))
     await first.close()
 
     with pytest.raises(TooManyRequestsError):
@@ -131,9 +131,9 @@ async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
     join: Join, server: RedisServer
 ) -> None:
     (first,) = await budgets(join, many=1)
-    asked = await first.reserve(ACCOUNT, COST)
+    reservation = await first.reserve(ACCOUNT, COST)
     await server.kill()
-    asked.settle(Usage(output_tokens=DAILY - 1))
+    reservation.settle(Usage(output_tokens=DAILY - 1))
     await first.close()
     assert first.stats()["owed"] == 1
     await server.start()
@@ -165,9 +165,9 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
         budget = TokenQuota(
             DAILY, entries=10, wall_clock=lambda: NOON, shared=SharedCounters(member.gateway)
         )
-        asked = await budget.reserve(ACCOUNT, COST)
+        reservation = await budget.reserve(ACCOUNT, COST)
         network.cut_after = network.passed + cut
-        asked.settle(Usage(output_tokens=100))
+        reservation.settle(Usage(output_tokens=100))
         await budget.close()
         (await budget.reserve(ACCOUNT, COST)).settle(Usage(output_tokens=11))
         await budget.close()
@@ -179,12 +179,12 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
 async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: Join) -> None:
     counters = SharedCounters((await join()).gateway)
     times = {"held_s": 60.0, "ttl_s": 60}
-    told = {"one": 100, "two": 10}
+    amounts = {"one": 100, "two": 10}
 
-    assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
-    assert await counters.settle(USED, told, **times) == 110  # type: ignore[arg-type]
+    assert await counters.settle(USED, amounts, **times) == 110  # type: ignore[arg-type]
+    assert await counters.settle(USED, amounts, **times) == 110  # type: ignore[arg-type]
     assert await counters.hold(
-        USED, "next", 50, within=DAILY, owed={**told, "three": 1}, held_s=60, ttl_s=60
+        USED, "next", 50, within=DAILY, owed={**amounts, "three": 1}, held_s=60, ttl_s=60
     ) == HoldResult(passes=True, used=111, held=0)
 
 
@@ -202,9 +202,9 @@ async def test_what_is_owed_of_one_account_is_bounded_and_whole(
     join: Join, server: RedisServer
 ) -> None:
     (first,) = await budgets(join, many=1)
-    asked = [await first.reserve(ACCOUNT, Cost(limit=1)) for _ in range(100)]
+    reservations = [await first.reserve(ACCOUNT, Cost(limit=1)) for _ in range(100)]
     await server.kill()
-    for each in asked:
+    for each in reservations:
         each.settle(Usage(output_tokens=3))
     await first.close()
 

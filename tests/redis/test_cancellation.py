@@ -54,8 +54,8 @@ async def test_a_door_closes_while_its_subscriber_asks_whether_redis_is_there(
         async with asyncio.timeout(AT_ONCE_S):
             async with open_redis(
                 server.url, Metrics(), clock=time.monotonic, rng=Random(7), timing=brisk
-            ) as door:
-                while not door.bus.subscribed:  # noqa: ASYNC110 - it rings no bell
+            ) as gateway:
+                while not gateway.bus.subscribed:  # noqa: ASYNC110 - it rings no bell
                     await asyncio.sleep(0)
                 await turns(turn)
 

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import APP, Start
-from tests.redis.test_run_store import until_hearing
+from tests.redis.test_run_store import until_subscribed
 from tests.support.calls import Answer
 from tests.support.fault_kit import Toxic, toxic
 from tests.support.redis_servers import RedisServer
@@ -26,7 +26,7 @@ async def behind_a_network(
     async with toxic(server.port) as network:
         url = f"redis://127.0.0.1:{network.port}"
         service = await start(redis_url=url, secret=SECRET, spotify_client_id=APP)
-        await until_hearing(service)
+        await until_subscribed(service)
         async with Visitor(service) as visitor:
             yield visitor, network
 

@@ -36,10 +36,10 @@ async def streams(admin: Redis) -> list[bytes]:
 class Counting:
     """Passes commands on, and remembers how many words each call had."""
 
-    def __init__(self, door: RedisGateway) -> None:
+    def __init__(self, gateway: RedisGateway) -> None:
         self.sizes: list[int] = []
-        self._sender = door._sender
-        door._sender = self
+        self._sender = gateway._sender
+        gateway._sender = self
 
     async def send(self, *commands: Command) -> list[Reply]:
         self.sizes.append(sum(map(len, commands)))

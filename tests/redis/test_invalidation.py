@@ -25,15 +25,15 @@ async def test_a_forget_reaches_every_other_process(join: Join) -> None:
     await one.shared.forget(KEY)
 
     for member in (two, three):
-        await member.until(lambda told: ("gone", KEY) in told)
+        await member.until(lambda messages: ("gone", KEY) in messages)
 
 
 async def test_a_newer_value_is_told_apart_from_a_forget(join: Join) -> None:
     one, two = await join(), await join()
     await one.keep(KEY, BLOB)
-    await two.until(lambda told: ("kept", KEY) in told)
+    await two.until(lambda messages: ("kept", KEY) in messages)
 
-    assert ("gone", KEY) not in two.told
+    assert ("gone", KEY) not in two.messages
 
 
 async def test_forgetting_all_reaches_every_other_process(join: Join) -> None:
@@ -49,9 +49,9 @@ async def test_ones_own_notices_invalidate_nothing(join: Join) -> None:
     await one.shared.forget(KEY)
     await one.shared.forget_all()
     await two.shared.forget(KEY)  # comes last, and after the others
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,23 @@ async def test_a_foreign_notice_is_counted_and_passed_over(
     one, two = await join(), await join()
     await admin.publish(channel(0), notice)
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
     assert one.gateway.discarded["foreign"] == 1
 
 
 async def test_a_callback_that_breaks_stops_nobody_elses(
     join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
-    one, two = await join(hearing=False), await join()
+    one, two = await join(subscribed=False), await join()
 
     def broken(_: str | None) -> None:
         raise RuntimeError("a fault of ours")
 
     one.gateway.bus._invalidators.insert(0, (broken, broken))
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", None) in told)
+    await one.until(lambda messages: ("gone", None) in messages)
     await two.shared.forget(KEY)
     await one.until(lambda told: ("gone", KEY) in told)
 
@@ -94,9 +94,9 @@ async def test_databases_of_one_server_do_not_hear_each_other(
     await two.shared.forget_all()
     await two.shared.forget(KEY)
     await three.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 async def test_a_lost_subscription_and_its_return_both_flush_the_memory(
@@ -108,7 +108,7 @@ async def test_a_lost_subscription_and_its_return_both_flush_the_memory(
     await two.flushed(times=3)
     await two.shared.forget(KEY)
 
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
 
 class Refusing:
@@ -190,7 +190,7 @@ async def test_a_user_without_the_channel_is_degraded_and_still_reads(
     first = FirstLine()
     logging.getLogger("lyra.redis").addHandler(first)
     await set_user(admin, "deaf", "on", ">word", "~*", "+@all")
-    one = await join(f"redis://deaf:word@127.0.0.1:{server.port}", hearing=False)
+    one = await join(f"redis://deaf:word@127.0.0.1:{server.port}", subscribed=False)
     await first.written.wait()
     logging.getLogger("lyra.redis").removeHandler(first)
 

@@ -41,7 +41,7 @@ async def is_away(member: Member) -> bool:
 
 
 async def test_a_redis_that_is_not_there_is_a_miss_and_degraded(join_early: Join) -> None:
-    one = await join_early(hearing=False)
+    one = await join_early(subscribed=False)
 
     assert await is_away(one)
     assert not one.shared.reachable
@@ -51,7 +51,7 @@ async def test_a_redis_that_is_not_there_is_a_miss_and_degraded(join_early: Join
 async def test_a_redis_that_comes_after_the_start_is_joined(
     down: RedisServer, join_early: Join
 ) -> None:
-    one = await join_early(hearing=False)
+    one = await join_early(subscribed=False)
     assert await one.read(KEY) is None
     await down.start()
     await one.flushed()
@@ -151,9 +151,9 @@ async def test_silence_alone_is_no_loss(join: Join, admin: Redis) -> None:
             while (await seen.next_command())["command"] != "PING":
                 pass
     await two.shared.forget(KEY)
-    await one.until(lambda told: ("gone", KEY) in told)
+    await one.until(lambda messages: ("gone", KEY) in messages)
 
-    assert one.told == [("gone", None), ("gone", KEY)]
+    assert one.messages == [("gone", None), ("gone", KEY)]
 
 
 @asynccontextmanager
@@ -174,7 +174,7 @@ async def test_no_connection_is_attempted_while_the_breaker_is_open(
 ) -> None:
     timing = Timing(timeout_s=0.05, deadline_s=0.1, rest_s=REST_S, rejoin_first_s=600)
     async with mute() as (url, taken):
-        one = await join_early(url, clock=Clock(), timing=timing, hearing=False)
+        one = await join_early(url, clock=Clock(), timing=timing, subscribed=False)
         for _ in range(3):
             await one.read(KEY)
         await settle()
@@ -204,38 +204,38 @@ class Scripted:
         return answer
 
 
-def door_to(scripted: Scripted) -> RedisGateway:
+def gateway_to(scripted: Scripted) -> RedisGateway:
     breaker = ConsecutiveBreaker(Clock(), rest_s=REST_S)
     return RedisGateway(scripted, breaker, Metrics(), db=0, timing=Timing())
 
 
 async def test_three_failures_in_a_row_are_the_last_calls_sent() -> None:
     scripted = Scripted(*[UnansweredError("timeout", timed_out=True)] * 3)
-    door = door_to(scripted)
-    answers = [await door.execute(("GET", "x")) for _ in range(20)]
+    gateway = gateway_to(scripted)
+    answers = [await gateway.execute(("GET", "x")) for _ in range(20)]
 
     assert answers == [None] * 20
     assert scripted.calls == 3
-    assert door.calls["withheld"] == 17
+    assert gateway.calls["withheld"] == 17
 
 
 async def test_callers_who_leave_open_nothing() -> None:
     scripted = Scripted(*[asyncio.CancelledError()] * 5, [b"here"])
-    door = door_to(scripted)
+    gateway = gateway_to(scripted)
     for _ in range(5):
         with pytest.raises(asyncio.CancelledError):
-            await door.execute(("GET", "x"))
+            await gateway.execute(("GET", "x"))
 
-    assert await door.execute(("GET", "x")) == [b"here"]
+    assert await gateway.execute(("GET", "x")) == [b"here"]
 
 
 async def test_a_fault_of_ours_is_not_taken_for_redis_trouble() -> None:
-    door = door_to(Scripted(*[TypeError("ours")] * 5, [b"here"]))
+    gateway = gateway_to(Scripted(*[TypeError("ours")] * 5, [b"here"]))
     for _ in range(5):
         with pytest.raises(TypeError):
-            await door.execute(("GET", "x"))
+            await gateway.execute(("GET", "x"))
 
-    assert await door.execute(("GET", "x")) == [b"here"]
+    assert await gateway.execute(("GET", "x")) == [b"here"]
 
 
 async def test_two_hundred_reads_survive_a_kill_in_their_midst(
@@ -348,7 +348,7 @@ async def test_a_forget_is_made_up_for_though_the_subscription_was_never_lost(
     assert not await one.shared.forget(KEY)
     assert not await one.shared.forget(OTHER)
     await set_user(admin, "default", "+eval")
-    await two.until(lambda told: {("gone", KEY), ("gone", OTHER)} <= set(told))
+    await two.until(lambda messages: {("gone", KEY), ("gone", OTHER)} <= set(messages))
 
     assert await two.read(KEY) is None
 
@@ -380,7 +380,7 @@ async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(
     assert not await one.shared.forget(KEY)
     await one.flushed(times=2)
     server.go_on()
-    await two.until(lambda told: ("gone", KEY) in told)
+    await two.until(lambda messages: ("gone", KEY) in messages)
 
     assert await two.read(KEY) is None
 
@@ -389,7 +389,7 @@ async def test_an_outage_is_logged_once_and_its_end_once(
     down: RedisServer, join_early: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lyra")
-    one = await join_early(timing=replace(PATIENT, timeout_s=0.5, deadline_s=0.5), hearing=False)
+    one = await join_early(timing=replace(PATIENT, timeout_s=0.5, deadline_s=0.5), subscribed=False)
     for _ in range(10):
         await one.read(KEY)
     await down.start()

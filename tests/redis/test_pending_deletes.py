@@ -11,8 +11,8 @@ from lyra.redis.protocol import Timing
 from tests.conftest import settle
 
 
-class Door:
-    """A door to a Redis that takes forgets once `open` is set; remembers the keys it was told."""
+class FakeGateway:
+    """A gateway to a Redis that takes forgets once `open` is set; remembers the keys it was told."""
 
     reachable = True
 
@@ -42,71 +42,73 @@ class Door:
 
 
 @pytest.fixture
-async def door() -> Door:
-    return Door()
+async def gateway() -> FakeGateway:
+    return FakeGateway()
 
 
-async def test_what_is_owed_is_told_once_by_one_task_which_then_ends(door: Door) -> None:
+async def test_what_is_owed_is_told_once_by_one_task_which_then_ends(gateway: FakeGateway) -> None:
     for key in ("a", "b", "a"):
-        door.owed.add(key, held=False)
-    assert len(door.tasks) == 1
-    await door.paid()
+        gateway.owed.add(key, held=False)
+    assert len(gateway.tasks) == 1
+    await gateway.paid()
 
-    assert sorted(door.told) == ["a", "b"]
-    assert (len(door.owed), door.tasks) == (0, set())
-    door.owed.add("c", held=True)
-    await door.paid()
-    assert door.told[-1] == "c"
+    assert sorted(gateway.told) == ["a", "b"]
+    assert (len(gateway.owed), gateway.tasks) == (0, set())
+    gateway.owed.add("c", held=True)
+    await gateway.paid()
+    assert gateway.told[-1] == "c"
 
 
 async def test_a_demand_that_comes_while_the_same_key_is_told_is_not_lost() -> None:
     """What was sent before it may have been carried out before it."""
-    door = Door(rest_s=600)  # so that nobody pays but the test
+    gateway = FakeGateway(rest_s=600)  # so that nobody pays but the test
     async with asyncio.TaskGroup() as tasks:
-        door.owed.add("a", held=True)
-        settling = tasks.create_task(door.owed.settle("a"))
+        gateway.owed.add("a", held=True)
+        settling = tasks.create_task(gateway.owed.settle("a"))
         await settle()
-        door.owed.add("a", held=True)
-        door.open.set()
+        gateway.owed.add("a", held=True)
+        gateway.open.set()
 
     assert not settling.result()
-    assert "a" in door.owed
-    assert await door.owed.settle("a")
-    await door.paid()
+    assert "a" in gateway.owed
+    assert await gateway.owed.settle("a")
+    await gateway.paid()
 
 
-async def test_the_tables_are_bounded_apart_and_the_oldest_give_way(door: Door) -> None:
+async def test_the_tables_are_bounded_apart_and_the_oldest_give_way(gateway: FakeGateway) -> None:
     for number in range(MAX_HELD + 5):
-        door.owed.add(f"held {number}", held=True)
+        gateway.owed.add(f"held {number}", held=True)
     for number in range(MAX_OTHERS + 5):
-        door.owed.add(f"other {number}", held=False)
+        gateway.owed.add(f"other {number}", held=False)
 
-    assert len(door.owed) == MAX_HELD + MAX_OTHERS
-    assert "held 5" in door.owed
-    assert "held 4" not in door.owed
-    assert "other 5" in door.owed
-    assert "other 4" not in door.owed
-    for task in door.tasks:
+    assert len(gateway.owed) == MAX_HELD + MAX_OTHERS
+    assert "held 5" in gateway.owed
+    assert "held 4" not in gateway.owed
+    assert "other 5" in gateway.owed
+    assert "other 4" not in gateway.owed
+    for task in gateway.tasks:
         task.cancel()
 
 
-async def test_a_key_that_was_held_stays_so_whoever_asks_for_it_later(door: Door) -> None:
-    door.owed.add("a", held=True)
-    door.owed.add("a", held=False)
+async def test_a_key_that_was_held_stays_so_whoever_asks_for_it_later(gateway: FakeGateway) -> None:
+    gateway.owed.add("a", held=True)
+    gateway.owed.add("a", held=False)
     for number in range(MAX_OTHERS + 5):
-        door.owed.add(f"other {number}", held=False)
+        gateway.owed.add(f"other {number}", held=False)
 
-    assert "a" in door.owed
-    for task in door.tasks:
+    assert "a" in gateway.owed
+    for task in gateway.tasks:
         task.cancel()
 
 
-async def test_forgetting_all_pays_what_was_owed_before_it_and_nothing_later(door: Door) -> None:
-    door.owed.add("before", held=True)
-    demand = door.owed.demand()
-    door.owed.add("after", held=True)
-    door.owed.clear(demand)
+async def test_forgetting_all_pays_what_was_owed_before_it_and_nothing_later(
+    gateway: FakeGateway,
+) -> None:
+    gateway.owed.add("before", held=True)
+    demand = gateway.owed.demand()
+    gateway.owed.add("after", held=True)
+    gateway.owed.clear(demand)
 
-    assert "before" not in door.owed
-    assert "after" in door.owed
-    await door.paid()
+    assert "before" not in gateway.owed
+    assert "after" in gateway.owed
+    await gateway.paid()

@@ -14,13 +14,13 @@ EVERYTHING = "lyra:v2:*"
 
 async def copied(admin: Redis) -> dict[bytes, bytes]:
     """All that can be put back: each value under its name."""
-    found: dict[bytes, bytes] = {}
+    values: dict[bytes, bytes] = {}
     async for name in admin.scan_iter(EVERYTHING):
         if await admin.type(name) == b"string":
             value = await admin.get(name)
             assert isinstance(value, bytes)
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 async def epoch(admin: Redis) -> bytes:
@@ -62,7 +62,9 @@ async def test_forgetting_everybody_holds_in_every_process_though_redis_takes_no
     await two.ask()
     await admin.config_set("min-replicas-to-write", "1")
     assert not await one.member.shared.forget_all()
-    await until(lambda: ("gone", None) in two.member.told[2:] or not two.cache.stats()["entries"])
+    await until(
+        lambda: ("gone", None) in two.member.messages[2:] or not two.cache.stats()["entries"]
+    )
 
     assert await two.state() == "miss"
     assert len(spotify.asked) == 10
@@ -103,7 +105,7 @@ async def test_a_forged_moment_keeps_nobody_out_for_long(
     await one.ask()
     await admin.publish(channel(0), f"past 0123456789abcdef - {10**16} 1")
     await admin.publish(channel(0), f"gone 0123456789abcdef {KEY}")
-    await until(lambda: ("gone", KEY) in one.member.told)
+    await until(lambda: ("gone", KEY) in one.member.messages)
     seconds, micros = await admin.time()
     moment = (seconds + 60) * 1_000_000 + micros
 
@@ -131,7 +133,7 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
     copy = await copied(admin)
     assert await first.take(KEY) == b"sealed"
     await admin.publish(channel(0), f"gone 0123456789abcdef {KEY}")
-    await two.until(lambda told: ("gone", KEY) in told)  # and so what was said before it
+    await two.until(lambda messages: ("gone", KEY) in messages)  # and so what was said before it
     await put_back(admin, copy)
 
     assert [await first.read(KEY), await second.read(KEY), await second.take(KEY)] == [None] * 3

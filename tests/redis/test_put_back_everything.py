@@ -35,13 +35,13 @@ class Copied(NamedTuple):
 
 
 async def copied(admin: Redis) -> list[Copied]:
-    found = []
+    values = []
     async for name in admin.scan_iter():
         ttl_ms, dump = await admin.pttl(name), await admin.dump(name)
         assert isinstance(ttl_ms, int)
         assert isinstance(dump, bytes)
-        found.append(Copied(name, max(0, ttl_ms), dump))
-    return found
+        values.append(Copied(name, max(0, ttl_ms), dump))
+    return values
 
 
 async def put_back(admin: Redis, copy: list[Copied], *, over: bool) -> None:
@@ -113,15 +113,17 @@ async def test_nothing_of_a_log_in_is_served_again(
     await put_back(admin, copy, over=over)
 
     for service in services:
-        found = [await anna.go("GET", f"{service.url}{stream}", headers=cookie)]
-        found += [await anna.go("GET", f"{service.url}/lyra/chat/chat-1/stream", headers=cookie)]
+        responses = [await anna.go("GET", f"{service.url}{stream}", headers=cookie)]
+        responses += [
+            await anna.go("GET", f"{service.url}/lyra/chat/chat-1/stream", headers=cookie)
+        ]
         if way.startswith("POST"):
-            assert {each.status for each in found} == {401}
-            told = await anna.go("GET", f"{service.url}/auth/session", headers=cookie)
-            assert told.json["signed_in"] is False
+            assert {each.status for each in responses} == {401}
+            session = await anna.go("GET", f"{service.url}/auth/session", headers=cookie)
+            assert session.json["signed_in"] is False
             assert (await anna.go("POST", f"{service.url}/lyra/init", headers=cookie)).status == 401
         else:
-            assert {each.status for each in found} == {204}
+            assert {each.status for each in responses} == {204}
 
 
 @pytest.mark.parametrize("over", [True, False])
@@ -196,5 +198,5 @@ async def test_what_redis_did_not_forget_is_shown_by_nobody(
     assert forgot.status == 503
     assert await admin.keys("lyra:v2:run:*")
     for service in services:
-        found = [await resume(service, each, token=ANNA) for each in (run, "chat-1")]
-        assert [each.status for each in found] == [204, 204]
+        responses = [await resume(service, each, token=ANNA) for each in (run, "chat-1")]
+        assert [each.status for each in responses] == [204, 204]

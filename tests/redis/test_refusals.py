@@ -110,8 +110,8 @@ async def test_a_server_that_talks_rubbish_costs_few_commands_and_no_answer(
 
     def answer(command: list[bytes]) -> bytes | None:
         name = command[0].upper()
-        told = name == b"SUBSCRIBE" or (name not in WRITES and not everything)
-        return fine(command) if told else rubbish
+        sensible = name == b"SUBSCRIBE" or (name not in WRITES and not everything)
+        return fine(command) if sensible else rubbish
 
     async with fake_redis(answer) as fake:
         one = await process_early(url=fake.url, timing=replace(PATIENT, rest_s=REST_S))
@@ -159,14 +159,14 @@ async def test_a_real_one_that_refuses_is_degraded_once_in_the_log_and_used_when
 ) -> None:
     caplog.set_level(logging.INFO, "lyra.redis")
     one, two = await process(), await process()
-    door = one.member.gateway
+    gateway = one.member.gateway
     await admin.config_set("replica-serve-stale-data", "yes")
     await trouble(admin, yes=True)  # type: ignore[misc]
     for number in range(5):
         assert await one.state(token(number)) == "miss"
-    assert door.describe()["reason"] in {"OOM", "READONLY"}
+    assert gateway.describe()["reason"] in {"OOM", "READONLY"}
     await trouble(admin, yes=False)  # type: ignore[misc]
-    while door.describe() != {"state": "ok"}:  # noqa: ASYNC110 - seen though nobody asks
+    while gateway.describe() != {"state": "ok"}:  # noqa: ASYNC110 - seen though nobody asks
         await asyncio.sleep(0.01)
 
     assert await one.state(ANNA) == "miss"

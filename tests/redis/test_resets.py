@@ -69,7 +69,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def served(binary: str, folder: Path) -> int:
     """How many of very many cold listeners are answered, one after the other and together."""
-    given: dict[str, Any] = dict(OFTEN)
+    often: dict[str, Any] = dict(OFTEN)
     server, clock, spotify = RedisServer(binary, folder), Clock(), ScriptedSpotify()
     await server.start()
     try:
@@ -81,11 +81,11 @@ async def served(binary: str, folder: Path) -> int:
                 clock=clock,
                 rng=Random(7),
                 timing=Timing(timeout_s=5, deadline_s=5, rest_s=0.01, rejoin_most_s=0.1),
-            ) as door,
+            ) as gateway,
         ):
-            settings = Settings(secret=SECRET, **given)
+            settings = Settings(secret=SECRET, **often)
             tier = SharedTier(
-                SharedListeners(door),
+                SharedListeners(gateway),
                 SECRET,
                 level=settings.llm_context,
                 clock=clock,
@@ -181,9 +181,9 @@ async def test_all_connections_have_one_tls_context_which_no_loop_waited_for(
     pem, made = self_signed(folder), []
     make = ssl.create_default_context
 
-    def counted(*given: Any, **named: Any) -> ssl.SSLContext:
+    def counted(*args: Any, **named: Any) -> ssl.SSLContext:
         made.append(threading.current_thread())
-        return make(*given, **named)
+        return make(*args, **named)
 
     monkeypatch.setattr(ssl, "create_default_context", counted)
     async with tls_front(server.port, pem) as port:

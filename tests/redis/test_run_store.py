@@ -33,14 +33,14 @@ async def pair(start: Start, server: RedisServer, **changes: Any) -> tuple[Servi
     first = await start(redis_url=server.url, secret=SECRET, **changes)
     second = await start(redis_url=server.url, secret=SECRET, **changes)
     for service in (first, second):
-        await until_hearing(service)
+        await until_subscribed(service)
     return first, second
 
 
-async def until_hearing(service: Service) -> None:
-    door = service.services.lyra.redis
-    assert door is not None
-    await until(lambda: door.bus.subscribed)
+async def until_subscribed(service: Service) -> None:
+    gateway = service.services.lyra.redis
+    assert gateway is not None
+    await until(lambda: gateway.bus.subscribed)
 
 
 async def test_an_answer_is_read_on_through_another_process(
@@ -299,8 +299,8 @@ async def test_coming_back_to_an_answer_has_a_rate(start: Start, server: RedisSe
     other = await resume(second, "chat-1", token=OTHER)
 
     assert [answer.status for answer in answers] == [204, 204, 204, 429]
-    told = check_error(answers[3], "too_many_requests")
-    assert (told["reason"], told["retry_after_s"]) == ("rate", 20)
+    error = check_error(answers[3], "too_many_requests")
+    assert (error["reason"], error["retry_after_s"]) == ("rate", 20)
     assert other.status == 204
 
 
@@ -319,11 +319,11 @@ async def test_a_forget_elsewhere_reaches_an_answer_that_is_being_made(
         run = run_of(seen)
         while await admin.keys("lyra:v2:run:*"):  # noqa: ASYNC110 - Redis rings no bell
             await asyncio.sleep(0.01)
-        found = [await resume(service, run) for service in (first, second)]
+        responses = [await resume(service, run) for service in (first, second)]
 
     assert answer.status == 204
     assert read_body(seen).text == "Before and after."
-    assert [each.status for each in found] == [204, 204]
+    assert [each.status for each in responses] == [204, 204]
 
 
 async def test_a_forget_that_redis_does_not_take_is_told_and_made_up_for(
@@ -336,8 +336,8 @@ async def test_a_forget_that_redis_does_not_take_is_told_and_made_up_for(
     refused = await call(first, "DELETE", "/lyra/session", headers=first.headers())
     await set_user(admin, "default", "+eval")
 
-    told = check_error(refused, "forget_unfinished")
-    assert (refused.status, told["retryable"], told["retry_after_s"]) == (503, True, 1)
+    error = check_error(refused, "forget_unfinished")
+    assert (refused.status, error["retryable"], error["retry_after_s"]) == (503, True, 1)
     again = await call(first, "DELETE", "/lyra/session", headers=first.headers())
     assert again.status == 204
     assert await admin.keys("lyra:v2:run:*") == []

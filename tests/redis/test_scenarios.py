@@ -23,10 +23,10 @@ async def test_row33_two_processes_cold_at_once_cause_one_fetch(
         callers = [group.create_task(each.ask()) for each in (one, other) for _ in range(10)]
         await until(lambda: spotify.asked)
         spotify.gate.set()
-    told = [caller.result() for caller in callers]
+    states = [caller.result() for caller in callers]
 
     assert len(spotify.asked) == 5
-    assert sum(each["spotify_calls"] for each in told) == 5
+    assert sum(each["spotify_calls"] for each in states) == 5
 
 
 async def test_row34_when_the_process_that_fetches_is_killed_the_other_one_does(
@@ -67,7 +67,7 @@ async def test_row35_a_clear_here_beats_the_fetch_that_runs_there(
 async def test_row36_a_redis_that_is_down_at_the_start_is_joined_when_it_comes(
     process_early: Open, down: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
-    one = await process_early(hearing=False)
+    one = await process_early(subscribed=False)
     assert [await one.state(), await one.state()] == ["miss", "hit"]
     assert one.member.gateway.describe() == {"state": "degraded"}
 

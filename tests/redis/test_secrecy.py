@@ -119,10 +119,10 @@ async def test_the_password_is_nowhere_to_be_seen(
     await set_user(admin, *documented_user())
     extra = "" if password == "right" else "x"
     url = f"redis://lyra:{ENCODED}{extra}@127.0.0.1:{server.port}"
-    one = await join(url, hearing=password == "right")
+    one = await join(url, subscribed=password == "right")
     for _ in range(5):
-        found = await one.read(KEY)
-        assert found is None
+        held = await one.read(KEY)
+        assert held is None
     if password == "right":
         assert one.shared.reachable
         await admin.client_kill_filter(_type="pubsub")
@@ -148,9 +148,9 @@ async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> No
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await process.communicate()
+    output, _ = await process.communicate()
 
-    assert told == b"set()\n"
+    assert output == b"set()\n"
 
 
 async def test_tls_is_spoken_with_whom_the_certificate_names(
@@ -161,7 +161,7 @@ async def test_tls_is_spoken_with_whom_the_certificate_names(
         one = await join(f"rediss://127.0.0.1:{port}?ssl_ca_certs={pem}")
         await tour(one)
         for url in (f"rediss://127.0.0.1:{port}", f"rediss://localhost:{port}?ssl_ca_certs={pem}"):
-            stranger = await join(url, hearing=False)
+            stranger = await join(url, subscribed=False)
 
             assert await stranger.read(KEY) is None
             assert not stranger.shared.reachable

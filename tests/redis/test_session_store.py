@@ -28,8 +28,8 @@ def clock() -> Clock:
 @pytest.fixture
 async def services(start: Start, server: RedisServer, clock: Clock) -> list[Service]:
     """Two processes' worth of one service."""
-    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
-    return [await start(clock=clock, **given) for _ in range(2)]
+    settings = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
+    return [await start(clock=clock, **settings) for _ in range(2)]
 
 
 @pytest.fixture
@@ -116,12 +116,12 @@ async def test_logging_out_holds_in_all_processes(anna: Visitor, services: list[
 async def test_signing_out_stops_the_answers_that_other_processes_make(
     start: Start, server: RedisServer, sandbox: Sandbox, how: tuple[str, str], resumable: bool
 ) -> None:
-    given = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
-    first, second = [await start(model="fault:hang", **given) for _ in range(2)]
+    settings = {"redis_url": server.url, "secret": SECRET, "spotify_client_id": APP}
+    first, second = [await start(model="fault:hang", **settings) for _ in range(2)]
     async with Visitor(first) as anna:
         await anna.ready()
-        asked = anna.post(f"{second.url}/lyra/chat", json={**QUESTION, "resumable": resumable})
-        streaming = asyncio.get_running_loop().create_task(asked)
+        chat = anna.post(f"{second.url}/lyra/chat", json={**QUESTION, "resumable": resumable})
+        streaming = asyncio.get_running_loop().create_task(chat)
         await sandbox.stats.until(lambda stats: stats.model_open == 1)
         assert (await anna.go(*how, headers=OWN)).status == 204
         answer = await streaming
@@ -243,12 +243,12 @@ async def test_an_account_has_ten_sessions_in_all_processes(
             if n % 3 == 0:
                 await anna.post("/auth/logout")
         anna.http.cookie_jar.clear()
-        told = [
+        statuses = [
             (await anna.go("GET", "/auth/session", headers={"Cookie": f"lyra_sid={each}"})).json
             for each in own
         ]
 
-        assert [each["signed_in"] for each in told] == [n % 3 != 0 for n in range(14)]
+        assert [each["signed_in"] for each in statuses] == [n % 3 != 0 for n in range(14)]
         for _ in range(3):
             anna.http.cookie_jar.clear()
             await anna.log_in(ANNA)
@@ -278,15 +278,15 @@ async def test_a_dump_of_redis_tells_nothing_of_a_log_in(
 
 async def dump(server: RedisServer) -> bytes:
     """Every name and value that is there."""
-    found = b""
+    content = b""
     async with Redis.from_url(server.url) as redis:
         async for name in redis.scan_iter():
-            found += name + b"\n"
+            content += name + b"\n"
             if await redis.type(name) == b"string":
-                found += await redis.get(name) or b""
+                content += await redis.get(name) or b""
             else:
-                found += repr(await redis.zrange(name, 0, -1)).encode()
-    return found
+                content += repr(await redis.zrange(name, 0, -1)).encode()
+    return content
 
 
 async def test_one_sessions_value_under_anothers_name_is_nobody(

@@ -55,11 +55,15 @@ async def test_row25_neither_a_monitor_nor_a_dump_of_redis_tells_anything(
     one = await process()
     async with admin.monitor() as seen:
         await one.ask()
-        told = [await seen.next_command()]
-        while not told[-1]["command"].startswith("UNLINK lyra:v2:l:"):  # it was fetched and kept
-            told.append(await seen.next_command())
+        commands = [await seen.next_command()]
+        while not commands[-1]["command"].startswith(
+            "UNLINK lyra:v2:l:"
+        ):  # it was fetched and kept
+            commands.append(await seen.next_command())
     keys = [key async for key in admin.scan_iter()]
-    kept = b"".join([key + (await admin.dump(key) or b"") for key in keys]) + repr(told).encode()
+    kept = (
+        b"".join([key + (await admin.dump(key) or b"") for key in keys]) + repr(commands).encode()
+    )
 
     assert keys
     for secret in (b"vesna", b"Vesna", b"Kalorda", b"dream pop", ANNA.reveal().encode()):
@@ -88,9 +92,13 @@ async def test_old_data_of_another_process_stands_in_when_spotify_fails(
     await one.ask()
     spotify.fails = DOWN
     clock.now += 110
-    told = await other.ask()
+    state = await other.ask()
 
-    assert (told["state"], told["reason"], told["age_s"]) == ("stale", "spotify_unavailable", 110)
+    assert (state["state"], state["reason"], state["age_s"]) == (
+        "stale",
+        "spotify_unavailable",
+        110,
+    )
 
 
 async def test_memory_in_front_is_kept_a_minute_at_most(

@@ -31,8 +31,8 @@ Kind = Callable[[], Coroutine[Any, Any, None]]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A tenth of the seeds that the command line asks for: these take a tenth of a second."""
     if "seed" in metafunc.fixturenames:
-        asked = metafunc.config.getoption("--storms", default=0) // 10
-        metafunc.parametrize("seed", range(max(FEW, asked)))
+        storms = metafunc.config.getoption("--storms", default=0) // 10
+        metafunc.parametrize("seed", range(max(FEW, storms)))
 
 
 class TierStorm:
@@ -106,8 +106,8 @@ class TierStorm:
         running = [task for task in running if task is not asyncio.current_task()]
         await asyncio.gather(*running, return_exceptions=True)
         for one in self.processes:
-            one.member.told.clear()
-            while ("gone", OTHER) not in one.member.told:
+            one.member.messages.clear()
+            while ("gone", OTHER) not in one.member.messages:
                 await self.admin.publish(channel(0), f"gone nobody {OTHER}")
                 await asyncio.sleep(0.001)
         for token in TOKENS:

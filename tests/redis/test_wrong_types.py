@@ -57,9 +57,11 @@ async def in_use(anna: Visitor, services: tuple[Service, Service]) -> None:
 
 
 def refused(services: tuple[Service, Service]) -> int:
-    doors = [service.services.lyra.redis for service in services]
-    assert all(door is not None and door.describe() == {"state": "ok"} for door in doors)
-    return sum(door.calls["refused"] for door in doors if door is not None)
+    gateways = [service.services.lyra.redis for service in services]
+    assert all(
+        gateway is not None and gateway.describe() == {"state": "ok"} for gateway in gateways
+    )
+    return sum(gateway.calls["refused"] for gateway in gateways if gateway is not None)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -93,9 +95,9 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
 async def test_log_ins_stay_bounded_though_their_index_was_something_else(
     join: Join, admin: Redis
 ) -> None:
-    door = (await join()).gateway
+    gateway = (await join()).gateway
     sessions = SharedSessions(
-        door, "session", max_entries=9, max_per_owner=2, wall_clock=lambda: 1.0
+        gateway, "session", max_entries=9, max_per_owner=2, wall_clock=lambda: 1.0
     )
     for index in ("lyra:v2:sessions", f"lyra:v2:sessions:{{{KEY}}}"):
         await admin.lpush(index, "rubbish")
@@ -103,5 +105,5 @@ async def test_log_ins_stay_bounded_though_their_index_was_something_else(
     for name in names:
         await sessions.keep(name, b"sealed", 60, owner=KEY)
 
-    assert door.discarded["poisoned"] == 2
+    assert gateway.discarded["poisoned"] == 2
     assert [await sessions.read(name) for name in names] == [None, None, b"sealed", b"sealed"]

@@ -250,13 +250,13 @@ async def test_a_long_pause_of_a_bearer_token_stops_its_own_calls_alone(
         failure = await failure_of(again, "playlists")
         other = await client.reader(Token("listener-two-token")).get("profile", parse)
         signed_in = await client.reader(log_in("three")).get("profile", parse)
-        told = client.describe()
+        status = client.describe()
 
     assert failure.kind == "rate_limited"
     assert failure.retry_after_s == pytest.approx(min(int(seconds), 86_400), abs=60)
     assert again.calls == 0
     assert other == signed_in == {"items": []}
-    assert told == {"state": "ok"}
+    assert status == {"state": "ok"}
 
 
 async def test_very_many_tokens_of_a_paused_app_hold_no_one_else_back(
@@ -283,13 +283,13 @@ async def test_a_long_pause_of_a_log_in_stops_all_log_ins_and_is_told_to_the_ope
         other = client.reader(log_in("two"))
         failure = await failure_of(other, "playlists")
         bearer = await client.reader(TOKEN).get("playlists", parse)
-        told = client.describe()
+        status = client.describe()
 
     assert failure.kind == "rate_limited"
     assert other.calls == 0
     assert bearer == {"items": []}
-    assert told["state"] == "paused"
-    assert 3500 < told["paused_s"] <= 3600
+    assert status["state"] == "paused"
+    assert 3500 < status["paused_s"] <= 3600
 
 
 async def test_a_log_in_with_a_new_token_is_still_the_same_owner(open_client: Any) -> None:
@@ -311,11 +311,11 @@ async def test_one_token_whose_every_call_fails_rests_nobody(
     async with open_client() as client:
         for _ in range(30):
             await failure_of(client.reader(TOKEN))
-        told = client.describe()
+        status = client.describe()
         other = await client.reader(Token("listener-two-token")).get("playlists", parse)
 
     assert other == {"items": []}
-    assert told["state"] in {"ok", "failing"}
+    assert status["state"] in {"ok", "failing"}
 
 
 class Clock:

@@ -23,7 +23,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def gate(clock: Clock) -> Cooldown:
+def cooldown(clock: Clock) -> Cooldown:
     return Cooldown(clock)
 
 
@@ -31,8 +31,8 @@ def limited(seconds: float | None = None) -> SpotifyFailure:
     return SpotifyFailure("rate_limited", retry_after_s=seconds)
 
 
-def left(gate: Cooldown, endpoint: Endpoint, app: str = A) -> float | None:
-    blocked = gate.blocking(app, endpoint)
+def left(cooldown: Cooldown, endpoint: Endpoint, app: str = A) -> float | None:
+    blocked = cooldown.blocking(app, endpoint)
     return blocked.retry_after_s if blocked else None
 
 
@@ -41,94 +41,96 @@ def app(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_new_gate_is_open(gate: Cooldown, app: str) -> None:
-    assert gate.blocking(app, "profile") is None
+def test_a_new_gate_is_open(cooldown: Cooldown, app: str) -> None:
+    assert cooldown.blocking(app, "profile") is None
 
 
-def test_a_rate_limit_closes_every_endpoint(gate: Cooldown, app: str) -> None:
-    gate.start(app, "playlists", limited(30))
+def test_a_rate_limit_closes_every_endpoint(cooldown: Cooldown, app: str) -> None:
+    cooldown.start(app, "playlists", limited(30))
 
-    assert left(gate, "profile", app) == left(gate, "playlists", app) == 30
+    assert left(cooldown, "profile", app) == left(cooldown, "playlists", app) == 30
 
 
-def test_a_quota_closes_its_own_endpoint_alone(gate: Cooldown, app: str) -> None:
-    gate.start(app, "playlists", SpotifyFailure("quota_exceeded", retry_after_s=40_000))
+def test_a_quota_closes_its_own_endpoint_alone(cooldown: Cooldown, app: str) -> None:
+    cooldown.start(app, "playlists", SpotifyFailure("quota_exceeded", retry_after_s=40_000))
 
-    assert gate.blocking(app, "profile") is None
-    blocked = gate.blocking(app, "playlists")
+    assert cooldown.blocking(app, "profile") is None
+    blocked = cooldown.blocking(app, "playlists")
     assert blocked is not None
     assert (blocked.code, blocked.retry_after_s) == ("quota_exceeded", 40_000)
 
 
-def test_the_gate_opens_by_itself(gate: Cooldown, clock: Clock, app: str) -> None:
-    gate.start(app, "profile", limited(30))
+def test_the_gate_opens_by_itself(cooldown: Cooldown, clock: Clock, app: str) -> None:
+    cooldown.start(app, "profile", limited(30))
     clock.now += 30
 
-    assert gate.blocking(app, "profile") is None
+    assert cooldown.blocking(app, "profile") is None
 
 
-def test_a_shorter_pause_does_not_shorten_the_first(gate: Cooldown, app: str) -> None:
-    gate.start(app, "profile", limited(30))
-    gate.start(app, "profile", limited(2))
+def test_a_shorter_pause_does_not_shorten_the_first(cooldown: Cooldown, app: str) -> None:
+    cooldown.start(app, "profile", limited(30))
+    cooldown.start(app, "profile", limited(2))
 
-    assert left(gate, "profile", app) == 30
+    assert left(cooldown, "profile", app) == 30
 
 
 def test_without_a_header_a_rate_limit_pauses_a_little_and_a_quota_longer(
-    gate: Cooldown, app: str
+    cooldown: Cooldown, app: str
 ) -> None:
-    gate.start(app, "profile", limited())
-    gate.start(app, "playlists", SpotifyFailure("quota_exceeded"))
+    cooldown.start(app, "profile", limited())
+    cooldown.start(app, "playlists", SpotifyFailure("quota_exceeded"))
 
-    assert left(gate, "profile", app) == RATE_PAUSE_S
-    assert left(gate, "playlists", app) == QUOTA_PAUSE_S
-
-
-def test_other_failures_leave_the_gate_open(gate: Cooldown, app: str) -> None:
-    gate.start(app, "profile", SpotifyFailure("server_error", retry_after_s=30))
-
-    assert gate.blocking(app, "profile") is None
-    assert len(gate) == 0
+    assert left(cooldown, "profile", app) == RATE_PAUSE_S
+    assert left(cooldown, "playlists", app) == QUOTA_PAUSE_S
 
 
-def test_a_pause_of_a_day_is_that_tokens_alone(gate: Cooldown, clock: Clock) -> None:
-    gate.start(A, "profile", limited(DAY_S))
+def test_other_failures_leave_the_gate_open(cooldown: Cooldown, app: str) -> None:
+    cooldown.start(app, "profile", SpotifyFailure("server_error", retry_after_s=30))
+
+    assert cooldown.blocking(app, "profile") is None
+    assert len(cooldown) == 0
+
+
+def test_a_pause_of_a_day_is_that_tokens_alone(cooldown: Cooldown, clock: Clock) -> None:
+    cooldown.start(A, "profile", limited(DAY_S))
     clock.now += DAY_S - 1
 
-    assert left(gate, "profile", A) == 1
-    assert left(gate, "profile", B) is None
-    assert left(gate, "profile", OUR_APP) is None
+    assert left(cooldown, "profile", A) == 1
+    assert left(cooldown, "profile", B) is None
+    assert left(cooldown, "profile", OUR_APP) is None
 
 
-def test_any_number_of_tokens_that_pause_hold_no_other_one_back(gate: Cooldown) -> None:
+def test_any_number_of_tokens_that_pause_hold_no_other_one_back(cooldown: Cooldown) -> None:
     for number in range(2 * MAX_APPS):
-        gate.start(f"{number:x}", "profile", limited(DAY_S))
+        cooldown.start(f"{number:x}", "profile", limited(DAY_S))
 
-    assert left(gate, "profile", "another") is None
-    assert left(gate, "profile", OUR_APP) is None
-
-
-def test_a_pause_of_the_operators_app_is_no_bearer_tokens(gate: Cooldown) -> None:
-    gate.start(OUR_APP, "profile", limited(30))
-
-    assert left(gate, "profile", A) is None
+    assert left(cooldown, "profile", "another") is None
+    assert left(cooldown, "profile", OUR_APP) is None
 
 
-def test_no_more_tokens_are_remembered_than_there_may_be_and_the_latest_are(gate: Cooldown) -> None:
+def test_a_pause_of_the_operators_app_is_no_bearer_tokens(cooldown: Cooldown) -> None:
+    cooldown.start(OUR_APP, "profile", limited(30))
+
+    assert left(cooldown, "profile", A) is None
+
+
+def test_no_more_tokens_are_remembered_than_there_may_be_and_the_latest_are(
+    cooldown: Cooldown,
+) -> None:
     for number in range(MAX_APPS + 500):
-        gate.start(f"{number:x}", "profile", limited(DAY_S))
+        cooldown.start(f"{number:x}", "profile", limited(DAY_S))
 
-    assert len(gate) == MAX_APPS
-    assert left(gate, "profile", f"{MAX_APPS + 499:x}") == DAY_S
+    assert len(cooldown) == MAX_APPS
+    assert left(cooldown, "profile", f"{MAX_APPS + 499:x}") == DAY_S
 
 
-def test_what_is_over_is_let_go_when_another_token_pauses(gate: Cooldown, clock: Clock) -> None:
+def test_what_is_over_is_let_go_when_another_token_pauses(cooldown: Cooldown, clock: Clock) -> None:
     for number in range(100):
-        gate.start(f"{number:x}", "profile", limited(10))
+        cooldown.start(f"{number:x}", "profile", limited(10))
     clock.now += 10
-    gate.start("later", "profile", limited(10))
+    cooldown.start("later", "profile", limited(10))
 
-    assert len(gate) == 1
+    assert len(cooldown) == 1
 
 
 CODES = st.sampled_from(
@@ -149,16 +151,16 @@ STEPS = st.lists(
 def test_whatever_others_are_told_who_was_told_nothing_is_never_held_back(steps: object) -> None:
     """And who was told to pause is held back for that pause, not longer."""
     clock = Clock()
-    gate, until = Cooldown(clock), dict[str, float]()
+    cooldown, until = Cooldown(clock), dict[str, float]()
     for app, endpoint, code, seconds, passing in steps:  # type: ignore[attr-defined]
-        gate.start(app, endpoint, SpotifyFailure(code, retry_after_s=seconds))
+        cooldown.start(app, endpoint, SpotifyFailure(code, retry_after_s=seconds))
         if code in {"rate_limited", "quota_exceeded"}:
-            told = {"rate_limited": RATE_PAUSE_S, "quota_exceeded": QUOTA_PAUSE_S}[code]
-            pause = told if seconds is None else seconds
+            pause_s = {"rate_limited": RATE_PAUSE_S, "quota_exceeded": QUOTA_PAUSE_S}[code]
+            pause = pause_s if seconds is None else seconds
             until[app] = max(until.get(app, 0.0), clock.now + pause)
-        for asked in PATHS:
-            assert gate.blocking(B, asked) is None
+        for path in PATHS:
+            assert cooldown.blocking(B, path) is None
             for who in (A, "c3", "d4", OUR_APP):
-                waits = left(gate, asked, who) or 0.0
+                waits = left(cooldown, path, who) or 0.0
                 assert clock.now + waits <= max(until.get(who, 0.0), clock.now) + 1e-6
         clock.now += passing

@@ -61,8 +61,8 @@ async def test_what_is_on_its_way_when_a_pause_begins_is_read_to_its_end(
     async with open_client() as client:
         close = client.cooldown.start
 
-        def closing(*given: Any) -> None:
-            close(*given)
+        def closing(*args: Any) -> None:
+            close(*args)
             closed.set()
 
         client.cooldown.start = closing
@@ -80,9 +80,9 @@ async def test_what_is_on_its_way_when_a_pause_begins_is_read_to_its_end(
         reader = client.reader(Token(CANARY))
         listening = await fetch_listening(reader, now=0.0, report=lambda _: None)
 
-    told = {section.name: section.status for section in listening.sections}
-    assert told.pop("recently_played") == "rate_limited"
-    assert set(told.values()) == {"ok"}
+    statuses = {section.name: section.status for section in listening.sections}
+    assert statuses.pop("recently_played") == "rate_limited"
+    assert set(statuses.values()) == {"ok"}
     assert reader.calls == 5
 
 
@@ -92,16 +92,16 @@ async def test_a_rejected_token_is_in_no_part_of_the_error(spotify: Any, open_cl
         with pytest.raises(SpotifyTokenRejectedError) as caught:
             await fetch_listening(client.reader(Token(CANARY)), now=0.0, report=lambda _: None)
 
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert CANARY not in "".join(told.format())
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert CANARY not in "".join(report.format())
 
 
 async def test_a_token_that_spotify_answers_400_to_is_rejected(
     spotify: Any, open_client: Any
 ) -> None:
     async def unreadable(_: web.Request) -> web.StreamResponse:
-        told = {"status": 400, "message": "Only valid bearer authentication supported"}
-        return web.json_response({"error": told}, status=400)
+        error = {"status": 400, "message": "Only valid bearer authentication supported"}
+        return web.json_response({"error": error}, status=400)
 
     for path in PATHS.values():
         spotify.script[path.partition("?")[0]] = [unreadable]

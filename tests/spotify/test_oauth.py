@@ -96,8 +96,8 @@ async def test_without_a_client_id_there_is_no_client() -> None:
 
 
 async def test_no_new_refresh_token_means_the_old_one_stays() -> None:
-    given = {name: value for name, value in GRANTED.items() if name != "refresh_token"}
-    async with answering(saying(200, given)) as client:
+    grant = {name: value for name, value in GRANTED.items() if name != "refresh_token"}
+    async with answering(saying(200, grant)) as client:
         assert (await client.refresh("AQ-old")).refresh_token is None
 
 
@@ -155,10 +155,10 @@ async def test_silence_ends_at_the_deadline() -> None:
 
 async def test_a_refresh_is_sent_once_though_the_connection_breaks() -> None:
     """Sent twice, the second would find the token used, and end the session."""
-    asked = []
+    requests = []
 
     async def reset(request: web.Request) -> web.StreamResponse:
-        asked.append(await request.post())
+        requests.append(await request.post())
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
@@ -166,7 +166,7 @@ async def test_a_refresh_is_sent_once_though_the_connection_breaks() -> None:
     async with answering(reset) as client:
         with pytest.raises(GrantError):
             await client.refresh("AQ-old")
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 500])

@@ -8,9 +8,9 @@ from lyra.spotify.resolver import Resolver
 
 
 async def test_a_name_is_resolved() -> None:
-    found = await Resolver().resolve("localhost", 443, socket.AF_INET)
+    addresses = await Resolver().resolve("localhost", 443, socket.AF_INET)
 
-    assert {(one["hostname"], one["host"], one["port"]) for one in found} == {
+    assert {(one["hostname"], one["host"], one["port"]) for one in addresses} == {
         ("localhost", "127.0.0.1", 443)
     }
 

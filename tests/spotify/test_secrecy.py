@@ -46,9 +46,9 @@ def refuse(_: bytes) -> None:
 
 
 def everything_shown(failure: BaseException) -> str:
-    told = traceback.TracebackException.from_exception(failure, capture_locals=True)
+    report = traceback.TracebackException.from_exception(failure, capture_locals=True)
     chain = [failure, failure.__cause__, failure.__context__]
-    return "".join([*told.format(), *(f"{each!r}{each}{vars(each)}" for each in chain if each)])
+    return "".join([*report.format(), *(f"{each!r}{each}{vars(each)}" for each in chain if each)])
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ async def lead(url: str, key: str, lease_s: float) -> None:
     timing = Timing(timeout_s=10, deadline_s=10, lease_s=lease_s, beat_s=lease_s / 5)
     async with open_redis(
         url, Metrics(), clock=time.monotonic, rng=Random(1), timing=timing
-    ) as door:
-        lease = await SharedListeners(door).acquire_lease(key)
+    ) as gateway:
+        lease = await SharedListeners(gateway).acquire_lease(key)
         assert lease is not None
         async with lease:
             sys.stdout.write("leading\n")

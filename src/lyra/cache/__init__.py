@@ -1,4 +1,4 @@
-"""The cache of listeners: who is held, for how long, and how a missing one is fetched once.
+"""The cache of listeners: which are held, for how long, and how a missing one is fetched once.
 
 Begin with `listeners.ListenerCache.lookup`; it returns a `lookup.Lookup`. Behind it:
 - `memory_tier`, on `store` (bounded, CLOCK eviction): entries, negative cache, back-off;

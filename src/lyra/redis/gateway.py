@@ -62,7 +62,7 @@ class RedisGateway:
         )
         self.discarded = metrics.tally(
             "lyra_redis_discarded",
-            "Values and notices in Redis that were not Lyra's.",
+            "Values and messages in Redis that were not Lyra's.",
             "reason",
             _REASONS,
         )

@@ -58,7 +58,7 @@ class SpotifyClient:
         self.throttle = LoopThrottle()
         self.breaker = CircuitBreaker("Spotify", clock)
         metrics.register_callback("lyra_spotify_breaker", self.breaker.stats)
-        metrics.register_callback("lyra_spotify_gate", self._cooldown_stats)
+        metrics.register_callback("lyra_spotify_cooldown", self._cooldown_stats)
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
