@@ -191,7 +191,7 @@ class _Generation(Producer):
             try:
                 async with (
                     IdleTimeout(self._settings.first_token_timeout_s) as idle_timeout,
-                    # Kept in no variable: one emoji in a title makes it 40 kB while the answer lasts.
+                    # In no variable: one emoji in a title makes it 40 kB while the answer lasts.
                     self._generator.model.open(
                         make_prompt(entry, self._turns, self._settings.llm_context)
                     ) as stream,
