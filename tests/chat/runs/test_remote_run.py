@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
@@ -17,7 +19,10 @@ from lyra.chat.runs.remote_run import ChunkContent, RemoteRun, open_chunk, seal_
 from lyra.chat.runs.run import Run
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import Chunk, RunSnapshot
-from tests.support.stream_grammar import check_parts
+from lyra.settings import Settings
+from lyra.web.http.event_stream import EventStream, StreamMonitor, UiMessageFrames
+from lyra.web.http.write_coalescer import WriteCoalescer
+from tests.support.stream_grammar import check_parts, read_body
 
 OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40
 SECRET, TOKEN = "a-secret-of-this-service", "an-invented-token"
@@ -284,3 +289,23 @@ async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once()
     check(log.lines(0))
     assert log.ended
     assert not await log.wait_begun()  # for whoever comes while another still reads
+
+
+async def test_an_answer_that_broke_off_before_it_is_read_says_so_once() -> None:
+    log = remote(ScriptedRedis(RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True)))
+    while not log.ended:
+        await log.look()
+
+    async def relay(request: web.Request) -> web.StreamResponse:
+        outbox = WriteCoalescer(asyncio.get_running_loop())
+        async with EventStream(request, StreamMonitor(Settings()), outbox) as stream:
+            await stream.open()
+            return await stream.relay(log, UiMessageFrames(log))
+
+    app = web.Application()
+    app.router.add_get("/", relay)
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        stream = read_body(await response.read())
+
+    assert stream.parts == [orjson.loads(line) for line in log.lines(0)]
+    assert stream.ending == "llm_interrupted"
