@@ -11,7 +11,8 @@ from lyra.chat.runs.replication import RunReplicator
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import RunSnapshot
 from lyra.spotify.token import Token
-from tests.chat.runs.test_remote_run import (
+from tests.conftest import settle
+from tests.support.remote_runs import (
     LINES,
     NAME,
     OWNER,
@@ -20,7 +21,6 @@ from tests.chat.runs.test_remote_run import (
     ScriptedRedis,
     cut_chunks,
 )
-from tests.conftest import settle
 
 
 class Growing(ScriptedRedis):
