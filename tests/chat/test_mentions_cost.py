@@ -76,14 +76,14 @@ def test_a_name_behind_a_long_answer_is_found() -> None:
     long = "the sea and the shore " * 2_500
     names = ["The Sea Wall", "夜の港", "!!!", "Nightglass", "Große Freiheit"]
 
-    found = find_mentions(
+    mentions = find_mentions(
         f"{long} the sea wall, 夜の港, Nightglass and große freiheit", listener(names)
     )
 
-    assert {each.item.name for each in found} == set(names) - {"!!!"}
+    assert {each.item.name for each in mentions} == set(names) - {"!!!"}
 
 
 def test_each_of_many_items_of_one_name_is_named_at_a_place_of_its_own() -> None:
-    found = find_mentions("Soft Mornings, and Soft Mornings", listener(["Soft Mornings"] * 5))
+    mentions = find_mentions("Soft Mornings, and Soft Mornings", listener(["Soft Mornings"] * 5))
 
-    assert len(found) == len({each.at for each in found}) == 2
+    assert len(mentions) == len({each.at for each in mentions}) == 2

@@ -19,8 +19,8 @@ TALK = {
 
 async def profile(service: Service) -> dict[str, Any]:
     answer = await call(service, "GET", "/lyra/profile", headers=service.headers(TOKEN))
-    told: dict[str, Any] = answer.json
-    return told
+    view: dict[str, Any] = answer.json
+    return view
 
 
 def context(sent: bytes) -> dict[str, Any]:
@@ -32,53 +32,53 @@ def context(sent: bytes) -> dict[str, Any]:
     return data
 
 
-def names(told: dict[str, Any]) -> set[str]:
+def names(view: dict[str, Any]) -> set[str]:
     """Every name of an artist, track or playlist of this listener."""
-    tracks = [*told["top_tracks"], *(play["track"] for play in told["recently_played"])]
+    tracks = [*view["top_tracks"], *(play["track"] for play in view["recently_played"])]
     artists = {artist for track in tracks for artist in track["artists"]}
-    listed = [*told["top_artists"], *tracks, *told["playlists"]]
+    listed = [*view["top_artists"], *tracks, *view["playlists"]]
     return artists | {one["name"] for one in listed}
 
 
 async def test_the_full_context_names_what_the_listener_plays(start: Start) -> None:
     async with scripted_model() as model:
         service = await start(llm_base_url=model.url, llm_context="full")
-        told = await profile(service)
+        view = await profile(service)
         await chat(service, TOKEN)
 
     data = context(model.sent[0])
-    assert data["top_artists"] == [artist["name"] for artist in told["top_artists"]]
+    assert data["top_artists"] == [artist["name"] for artist in view["top_artists"]]
     # Of a very long name the model sees the beginning.
     assert [track["name"][:80] for track in data["top_tracks"]] == [
-        track["name"][:80] for track in told["top_tracks"]
+        track["name"][:80] for track in view["top_tracks"]
     ]
-    assert data["summary"] == told["summary"]
+    assert data["summary"] == view["summary"]
 
 
 async def test_the_minimal_context_has_genres_and_no_name(start: Start) -> None:
     async with scripted_model() as model:
         service = await start(llm_base_url=model.url, llm_context="minimal")
-        told = await profile(service)
+        view = await profile(service)
         await chat(service, TOKEN, TALK)
 
     data = context(model.sent[0])
-    assert data["genres"] == told["genre_analysis"]["genres"]
+    assert data["genres"] == view["genre_analysis"]["genres"]
     assert data["summary"]
     sent = model.sent[0].decode()
-    assert not [name for name in names(told) if f'"{name}"' in sent or name in data["summary"]]
+    assert not [name for name in names(view) if f'"{name}"' in sent or name in data["summary"]]
 
 
 async def test_without_context_nothing_of_spotify_reaches_the_model(start: Start) -> None:
     async with scripted_model() as model:
         service = await start(llm_base_url=model.url, llm_context="none")
-        told = await profile(service)
+        view = await profile(service)
         await chat(service, TOKEN, TALK)
 
     assert set(context(model.sent[0])) == {"withheld"}
     sent = model.sent[0].decode()
-    genres = {genre["name"] for genre in told["genre_analysis"]["genres"]}
-    person = {told["profile"]["id"], told["profile"]["display_name"]}
-    longer = {name for name in names(told) | genres | person if len(name) > 3}
+    genres = {genre["name"] for genre in view["genre_analysis"]["genres"]}
+    person = {view["profile"]["id"], view["profile"]["display_name"]}
+    longer = {name for name in names(view) | genres | person if len(name) > 3}
     assert len(longer) > 50
     assert not [name for name in longer if name in sent]
 

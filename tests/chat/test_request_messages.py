@@ -57,12 +57,12 @@ def test_no_megabyte_is_made_into_objects_that_nobody_reads(place: str, element:
     tracemalloc.start()
     try:
         question_or_refusal_of(body)
-        most = tracemalloc.get_traced_memory()[1]
+        peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
     # The body as text, the messages and one of them as bytes, and the 5,000 that may be made.
-    assert most < 4 * MIB
+    assert peak < 4 * MIB
 
 
 def question_or_refusal_of(body: bytes) -> ChatInput | str:
@@ -76,14 +76,14 @@ def question_or_refusal_of(body: bytes) -> ChatInput | str:
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_message_has_so_many_parts_and_no_more(member: str, more: int) -> None:
     part = {"type": "text", "text": "x"}
-    asked = question_or_refusal(
+    parsed = question_or_refusal(
         {"messages": [{"role": "user", member: [part] * (MAX_PARTS + more)}]}
     )
 
     if more:
-        assert asked == f"$.messages[0].{member}: expected `array` of length <= {MAX_PARTS}."
+        assert parsed == f"$.messages[0].{member}: expected `array` of length <= {MAX_PARTS}."
     else:
-        assert isinstance(asked, ChatInput)
+        assert isinstance(parsed, ChatInput)
 
 
 @pytest.mark.parametrize("braces", ["{" * 20_000, [{}] * 20_000])
@@ -96,9 +96,9 @@ def test_what_a_part_holds_beside_is_not_counted_as_parts(braces: object) -> Non
 def test_a_list_of_many_parts_is_refused_by_the_path_of_what_is_wrong() -> None:
     parts = [{"type": "text", "text": "x", "more": [{}] * MAX_PARTS}, {"type": 7}]
 
-    told = refusal({"messages": [{"role": "user", "parts": parts}]})
+    message = refusal({"messages": [{"role": "user", "parts": parts}]})
 
-    assert told.startswith("$.messages[0].parts[1].type: ")
+    assert message.startswith("$.messages[0].parts[1].type: ")
 
 
 UNSEEN_TALK = [("user", "a\x7f" * 10_000), ("assistant", "b\u202e" * 10_000)]

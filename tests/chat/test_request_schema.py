@@ -19,27 +19,27 @@ from lyra.errors import InvalidJsonError, RequestError
 ASKED, TOLD, AGAIN = "Who do I play most?", "Kalorda Wenmi.", "And before that?"
 
 
-def contract(*said: tuple[str, str]) -> dict[str, Any]:
-    *before, (_, last) = said
+def contract(*messages: tuple[str, str]) -> dict[str, Any]:
+    *before, (_, last) = messages
     return {"message": last, "history": [{"role": r, "content": text} for r, text in before]}
 
 
-def use_chat(*said: tuple[str, str]) -> dict[str, Any]:
+def use_chat(*messages: tuple[str, str]) -> dict[str, Any]:
     return {
         "id": "chat-1",
         "trigger": "submit-message",
         "messages": [
             {"id": str(n), "role": role, "parts": [{"type": "text", "text": text}]}
-            for n, (role, text) in enumerate(said)
+            for n, (role, text) in enumerate(messages)
         ],
     }
 
 
-def assistant_ui(*said: tuple[str, str]) -> dict[str, Any]:
+def assistant_ui(*messages: tuple[str, str]) -> dict[str, Any]:
     return {
         "threadId": "t",
         "messages": [
-            {"role": role, "content": [{"type": "text", "text": text}]} for role, text in said
+            {"role": role, "content": [{"type": "text", "text": text}]} for role, text in messages
         ],
     }
 
@@ -77,9 +77,9 @@ def test_a_message_alone_is_one_turn_that_is_streamed() -> None:
 
 
 def test_the_chat_id_and_the_wish_for_a_stream_are_taken() -> None:
-    asked = parse({**use_chat(("user", ASKED)), "stream": False})
+    chat_input = parse({**use_chat(("user", ASKED)), "stream": False})
 
-    assert (asked.chat_id, asked.stream) == ("chat-1", False)
+    assert (chat_input.chat_id, chat_input.stream) == ("chat-1", False)
 
 
 @SHAPES
@@ -128,10 +128,10 @@ def test_content_counts_where_the_parts_have_no_text() -> None:
 
 @pytest.mark.parametrize("role", ["oracle", "", "User", "assistant "])
 def test_an_unknown_role_is_named_by_its_path_and_not_repeated(role: str) -> None:
-    told = refusal({"message": ASKED, "history": [{"role": role, "content": "x"}]})
+    message = refusal({"message": ASKED, "history": [{"role": role, "content": "x"}]})
 
-    assert told.startswith("$.history[0].role: ")
-    assert "oracle" not in told
+    assert message.startswith("$.history[0].role: ")
+    assert "oracle" not in message
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_an_unknown_role_is_named_by_its_path_and_not_repeated(role: str) -> Non
     ],
 )
 def test_what_is_wrong_is_named_by_its_path(document: object, path: str) -> None:
-    told = refusal(document)
+    message = refusal(document)
 
-    assert told.startswith(f"{path}: ")
-    assert told.endswith(".")
+    assert message.startswith(f"{path}: ")
+    assert message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -260,15 +260,15 @@ def test_as_many_messages_as_are_read_are_read() -> None:
 
 
 def test_neighbours_of_one_side_are_merged() -> None:
-    said = [("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", " "), ("user", "d")]
+    messages = [("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", " "), ("user", "d")]
 
-    assert turns(contract(*said)) == [("user", "a\n\nb"), ("assistant", "c"), ("user", "d")]
+    assert turns(contract(*messages)) == [("user", "a\n\nb"), ("assistant", "c"), ("user", "d")]
 
 
 def test_a_talk_begins_with_the_user() -> None:
-    said = [("assistant", "Welcome!"), ("user", ASKED)]
+    messages = [("assistant", "Welcome!"), ("user", ASKED)]
 
-    assert turns(contract(*said)) == [("user", ASKED)]
+    assert turns(contract(*messages)) == [("user", ASKED)]
 
 
 @pytest.mark.parametrize(

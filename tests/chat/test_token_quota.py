@@ -40,12 +40,12 @@ async def test_who_has_used_up_the_day_is_told_when_the_next_begins() -> None:
     spending, clock = budget()
     await spend(spending, ONE, Usage(input_tokens=900, output_tokens=99))
     await spend(spending, ONE, Usage(output_tokens=1))
-    with pytest.raises(TooManyRequestsError) as told:
+    with pytest.raises(TooManyRequestsError) as raised:
         await spending.reserve(ONE, COST)
     await spending.reserve(TWO, COST)
 
-    assert told.value.reason == "daily_budget"
-    assert told.value.retry_after_s == 43_200
+    assert raised.value.reason == "daily_budget"
+    assert raised.value.retry_after_s == 43_200
     clock.now += 43_200
     await spending.reserve(ONE, COST)
 
@@ -76,8 +76,8 @@ async def test_the_table_is_bounded_and_forgets_who_asked_longest_ago() -> None:
 
 async def test_of_many_who_ask_at_once_only_those_pass_whom_the_rest_of_the_day_can_pay() -> None:
     spending, _ = budget(2000)
-    asked = (spending.reserve(ONE, COST) for _ in range(64))
-    answers = await asyncio.gather(*asked, return_exceptions=True)
+    reservation = (spending.reserve(ONE, COST) for _ in range(64))
+    answers = await asyncio.gather(*reservation, return_exceptions=True)
 
     passed = [each for each in answers if isinstance(each, Reservation)]
     refused = [each for each in answers if isinstance(each, TooManyRequestsError)]
@@ -98,10 +98,10 @@ async def test_with_a_token_left_one_question_at_a_time_passes_whatever_it_may_c
 async def test_who_leaves_before_the_model_has_counted_the_prompt_is_charged_its_length() -> None:
     spending, _ = budget(1000)
     for _ in range(4):
-        left = await spending.reserve(ONE, COST)
-        with pytest.raises(asyncio.CancelledError), left.send_prompt():
+        abandoned = await spending.reserve(ONE, COST)
+        with pytest.raises(asyncio.CancelledError), abandoned.send_prompt():
             raise asyncio.CancelledError
-        left.settle()
+        abandoned.settle()
 
     with pytest.raises(TooManyRequestsError):
         await spending.reserve(ONE, COST)
@@ -114,10 +114,10 @@ async def test_a_prompt_that_the_model_refuses_costs_nothing(
     failure: LyraError, charged: bool
 ) -> None:
     spending, _ = budget(250)
-    asked = await spending.reserve(ONE, COST)
-    with pytest.raises(type(failure)), asked.send_prompt():
+    reservation = await spending.reserve(ONE, COST)
+    with pytest.raises(type(failure)), reservation.send_prompt():
         raise failure
-    asked.settle()
+    reservation.settle()
 
     again = await asyncio.gather(spending.reserve(ONE, COST), return_exceptions=True)
     assert isinstance(again[0], TooManyRequestsError) == charged
@@ -125,17 +125,17 @@ async def test_a_prompt_that_the_model_refuses_costs_nothing(
 
 async def test_an_answer_settles_once() -> None:
     spending, _ = budget(1000)
-    asked = await spending.reserve(ONE, COST)
+    reservation = await spending.reserve(ONE, COST)
     for _ in range(9):
-        asked.settle(Usage(output_tokens=600))
+        reservation.settle(Usage(output_tokens=600))
     await spending.reserve(ONE, COST)
 
 
 async def test_an_answer_over_midnight_counts_for_the_day_on_which_it_was_asked_for() -> None:
     spending, clock = budget(1000)
-    asked = await spending.reserve(ONE, COST)
+    reservation = await spending.reserve(ONE, COST)
     clock.now += 86_400
-    asked.settle(Usage(output_tokens=5000))
+    reservation.settle(Usage(output_tokens=5000))
 
     await spending.reserve(ONE, COST)
     assert spending.stats() == {"accounts": 0, "held": COST.limit, "owed": 0}
@@ -163,26 +163,26 @@ class Day:
         cost = Cost(limit=self.random.randint(1, 900), prompt=self.random.randint(0, 400))
         cost = Cost(cost.limit, min(cost.prompt, cost.limit))
         try:
-            asked = await self.spending.reserve(account, cost)
+            reservation = await self.spending.reserve(account, cost)
         except TooManyRequestsError:
             return
-        used = await self.answered(asked, cost)
+        used = await self.answered(reservation, cost)
         self.used[account] += used
         self.dearest = max(self.dearest, used)
 
-    async def answered(self, asked: Reservation, cost: Cost) -> int:
+    async def answered(self, reservation: Reservation, cost: Cost) -> int:
         """Let an answer have any ending; what it costs."""
         usage = Usage(output_tokens=self.random.randint(0, cost.limit - cost.prompt))
         ending = self.random.choice(["whole", "left", "refused", "never sent"])
         await self.pause()
         if ending != "never sent":
-            with suppress(LlmUnavailableError), asked.send_prompt():
+            with suppress(LlmUnavailableError), reservation.send_prompt():
                 await self.called(refuses=ending == "refused")
         if ending == "whole":
             usage = Usage(input_tokens=cost.prompt, output_tokens=usage.output_tokens)
-            asked.settle(usage)
+            reservation.settle(usage)
             return cost.prompt + usage.output_tokens
-        asked.settle()
+        reservation.settle()
         return cost.prompt if ending == "left" else 0
 
     async def called(self, *, refuses: bool) -> None:

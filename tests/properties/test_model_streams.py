@@ -209,19 +209,19 @@ async def check(service: Service, stream: Stream, seed: str) -> None:
     assert service.runs.stats()["live"] == 0, seed
     assert service.budget.stats()["held"] == 0, seed
     assert 1 <= service.http.calls - calls <= 2, seed
-    said = "".join(part.delta for part in parts if hasattr(part, "delta"))
-    assert said == expected.text, seed
+    text = "".join(part.delta for part in parts if hasattr(part, "delta"))
+    assert text == expected.text, seed
     grammar(parts, seed)
     finish = parts[-1]
     assert isinstance(finish, Finish), seed
     ending = finish.finish_reason if run.failure is None else run.failure.code
     assert ending == expected.ending, seed
-    told = finish.message_metadata
+    metadata = finish.message_metadata
     if ending not in ("length", "error") and run.failure is None:
         usage = {name: count for name, count in expected.usage.items() if count}
-        assert told["usage"] == usage, seed
-    silent = run.failure is None and not said.strip()
-    assert ("notice" in told) == (silent or ending == "content-filter"), seed
+        assert metadata["usage"] == usage, seed
+    silent = run.failure is None and not text.strip()
+    assert ("notice" in metadata) == (silent or ending == "content-filter"), seed
 
 
 def grammar(parts: list[Part], seed: str) -> None:

@@ -1,4 +1,4 @@
-"""What is done beside an answer: measuring, counting, adding to it. It may fail alone."""
+"""Work beside an answer, such as measuring and counting, that must not fail the answer."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def best_effort(what: str) -> Iterator[None]:
-    """Do within the block what no answer depends on: a failure is logged, and ends the block."""
+    """Log a failure of the block instead of raising it: no answer depends on the block."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""What a listener is told where the model itself says too little."""
+"""Sentences for an answer in which the model itself says too little."""
 
 from lyra.chat.parts import FinishReason
 
@@ -8,7 +8,7 @@ REFUSED_MORE = "The model refused to go on. What you see may be incomplete."
 
 
 def ending_notice(reason: FinishReason, text: str) -> str | None:
-    """The sentence for an answer that ended so; None for one that speaks for itself."""
+    """Return the sentence for an answer that ended so, or None if it needs none."""
     if text.strip():
         return REFUSED_MORE if reason == "content-filter" else None
     return REFUSED if reason == "content-filter" else EMPTY

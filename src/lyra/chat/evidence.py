@@ -1,4 +1,4 @@
-"""Why an answer says what it says: facts of the listener's data, counted by code, not by a model."""
+"""The evidence (grounding facts) of an answer: counted from the listener's data, by code."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ _MAX_NAME = 80
 
 
 def find_evidence(listening: Listening, mentions: list[Mention]) -> list[str]:
-    """At most six short sentences with their numbers, about what the answer names first."""
+    """Return at most six short sentences with numbers, first about what the answer names."""
     sentences = [fact for mention in mentions for fact in _facts_about(listening, mention)]
     if len(sentences) < MAX_FACTS:
         sentences += _general_facts(listening)
@@ -28,7 +28,7 @@ def _facts_about(listening: Listening, mention: Mention) -> Iterator[str]:
         case Playlist(total=int(total)) as playlist:
             yield f"{_quote(playlist.name)} is a playlist of {total} tracks."
         case _:
-            return  # a playlist of which Spotify does not tell the length
+            return  # a playlist whose length Spotify does not say
 
 
 def _facts_about_track(listening: Listening, track: Track) -> Iterator[str]:

@@ -192,7 +192,7 @@ class _Generation(Producer):
             try:
                 async with (
                     IdleTimeout(self._settings.first_token_timeout_s) as idle_timeout,
-                    # Kept in no variable: one emoji in a title makes it 40 kB while the answer lasts.
+                    # In no variable: one emoji in a title makes it 40 kB while the answer lasts.
                     self._generator.model.open(
                         make_prompt(entry, self._turns, self._settings.llm_context)
                     ) as stream,
@@ -223,14 +223,13 @@ class _Generation(Producer):
 
     def _append_text(self, text: str) -> bool:
         """Add text to the run; False once the answer has reached its bound, and was cut there."""
-        self._stats.on_text()
         room = self._settings.answer_max_bytes - self._stats.bytes
         if text.isascii() and len(text) <= room:
-            self._stats.add_bytes(len(text))
+            self._stats.on_text(len(text))
             self._run.add_text(text)
             return True
         encoded = text.encode("utf-8", "replace")
-        self._stats.add_bytes(len(encoded))
+        self._stats.on_text(len(encoded))
         if fitting := encoded[: max(0, room)].decode("utf-8", "ignore"):
             self._run.add_text(fitting)
         return len(encoded) <= room
@@ -250,7 +249,7 @@ class _Generation(Producer):
         if text.strip():
             with best_effort("the cards of an answer"):
                 self._add_citations(text)
-        metadata = self._close_stats(done.reason, done.usage)
+        metadata = self._end_stats(done.reason, done.usage)
         if sentence := ending_notice(done.reason, text):
             metadata["notice"] = sentence
         self._run.end(Finish(done.reason, metadata))
@@ -271,21 +270,20 @@ class _Generation(Producer):
 
     def make_failure(self, failure: LyraError, ending: str | None, /) -> tuple[Part, ...]:
         """See Endings.make_failure; with what the answer has cost so far."""
-        metadata = self._close_stats(ending or failure.code, self._stats.estimate_usage())
+        metadata = self._end_stats(ending or failure.code, self._stats.estimate_usage())
         return (*failure_parts(failure, self._request_id), Finish("error", metadata))
 
     def make_abort(self, reason: str) -> tuple[Part, ...]:
         """See Endings.make_abort; with what the answer has cost so far."""
-        metadata = self._close_stats(reason, self._stats.estimate_usage())
+        metadata = self._end_stats(reason, self._stats.estimate_usage())
         if reason == "stopped":
             self._begin()  # a listener who stops an answer is shown its end before any text, too
         # useChat ignores `abort`; what it keeps of it is this metadata.
         return MessageMetadata({**metadata, "aborted": reason}), Abort(reason)
 
-    def _close_stats(self, ending: str, usage: Usage) -> dict[str, Any]:
+    def _end_stats(self, ending: str, usage: Usage) -> dict[str, Any]:
         """Note how the answer ends and what it has cost; return the metadata of its ending."""
-        self._stats.on_ending(ending, usage)
-        return {**self._stats.describe(), "cache": self._describe_cache()}
+        return {**self._stats.end(ending, usage), "cache": self._describe_cache()}
 
     def count(self) -> None:
         """Charge and count the answer, once it has ended."""

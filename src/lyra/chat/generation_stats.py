@@ -15,32 +15,25 @@ _BYTES_PER_TOKEN = 4  # of English; only for what the model had no time to count
 
 
 class GenerationStats:
-    """Measures one answer from its making on. Nothing here may fail an answer, or wait."""
+    """Measures one answer from its creation on. Nothing here may fail an answer, or wait."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.bytes = 0  # of text
+        self.any_text = False
+        self.usage = Usage()  # as the model counted it last, or as it was estimated at the ending
         self._metrics = metrics
-        self._usage = Usage()
         self._ending = LyraError.code  # what the metrics call the ending
         self._began = time.monotonic()
         self._first_text_s: float | None = None
         self._last_text_at = 0.0
         self._longest_gap_s = 0.0
 
-    @property
-    def any_text(self) -> bool:
-        """Whether the model has said anything."""
-        return self._first_text_s is not None
-
-    @property
-    def usage(self) -> Usage:
-        """What the model has counted last."""
-        return self._usage
-
-    def on_text(self) -> None:
-        """Note that text has come at this moment."""
+    def on_text(self, size: int) -> None:
+        """Note that text of so many bytes has come at this moment."""
         now = time.monotonic()
+        self.bytes += size
         if self._first_text_s is None:
+            self.any_text = True
             self._first_text_s = now - self._began
             with best_effort("the metrics of an answer"):
                 self._metrics.first_token_seconds.observe(self._first_text_s)
@@ -48,28 +41,21 @@ class GenerationStats:
             self._longest_gap_s = now - self._last_text_at
         self._last_text_at = now
 
-    def add_bytes(self, count: int) -> None:
-        """Note the size of that text."""
-        self.bytes += count
-
     def on_usage(self, usage: Usage) -> None:
         """Note what the model has counted so far."""
-        self._usage = usage
-
-    def on_ending(self, name: str, usage: Usage) -> None:
-        """Note how the answer ends, by the name that metrics give it, and what it has cost."""
-        self._ending, self._usage = name, usage
+        self.usage = usage
 
     def estimate_usage(self) -> Usage:
         """Return what the model has counted, with the output estimated as long as that is more."""
         estimate = -(-self.bytes // _BYTES_PER_TOKEN)
-        return replace(self._usage, output_tokens=max(self._usage.output_tokens, estimate))
+        return replace(self.usage, output_tokens=max(self.usage.output_tokens, estimate))
 
-    def describe(self) -> dict[str, Any]:
-        """Return the usage and the times as an ending shows them."""
+    def end(self, name: str, usage: Usage) -> dict[str, Any]:
+        """Note the ending, as metrics name it, and the cost; return usage and times to show."""
+        self._ending, self.usage = name, usage
         first = self._first_text_s
         return {
-            "usage": msgspec.to_builtins(self._usage),
+            "usage": msgspec.to_builtins(usage),
             "first_token_ms": None if first is None else round(first * 1000, 2),
             "duration_ms": round((time.monotonic() - self._began) * 1000, 2),
         }
@@ -79,5 +65,5 @@ class GenerationStats:
         self._metrics.answers.labels(self._ending).inc()
         if self.any_text:
             self._metrics.longest_gap_seconds.observe(self._longest_gap_s)
-        for kind, tokens in msgspec.structs.asdict(self._usage).items():
+        for kind, tokens in msgspec.structs.asdict(self.usage).items():
             self._metrics.tokens.labels(kind.removesuffix("_tokens")).inc(tokens)

@@ -1,7 +1,7 @@
-"""Which of a listener's tracks, artists and playlists an answer names, found by code.
+"""Mention detection: which of the listener's tracks, artists and playlists an answer names.
 
-A model's links could be invented, so nothing it says becomes a card by itself: only names that are
-in the listener's own data do. A name that is also a plain word needs a sign that it is meant.
+A model could invent links, so only names that are in the listener's own data become cards. A name
+that is also a common word needs a sign that the item is meant.
 """
 
 import re
@@ -16,11 +16,11 @@ from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.sanitize import compose
 
 MAX_MENTIONS = 12
-_MAX_NAME = 300  # letters; Spotify's names are cut there when they are read
+_MAX_NAME = 300  # characters; longer names are cut when they are read from Spotify
 _NEAR = 120  # characters between a track's name and its artist's
-_BEFORE = 64  # characters in which the end of what stands before a name is looked for
-_OPENING = "\"'*_[(\u201c\u2018\u00ab\u201e\u300c\u300e"  # quotes of several languages, and marks
-_STARTS = ".!?:>#|-"  # what a sentence or a line begins behind
+_BEFORE = 64  # characters before a name in which the end of the sentence before is searched
+_OPENING = "\"'*_[(\u201c\u2018\u00ab\u201e\u300c\u300e"  # quotation marks, and Markdown
+_STARTS = ".!?:>#|-"  # what ends a sentence or a line before the next begins
 _SHORT = 3
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # a model may leave them out
 _STRANGE = re.compile(f"[\x80-{SPACED}\u3000\ufb00-\ufb06\uff01-\uff5e]")
@@ -41,7 +41,7 @@ class Mention(NamedTuple):
 
 
 class _SearchedText(NamedTuple):
-    """An answer in the form in which names are looked for, and where they are meant."""
+    """A simplified answer, and the state of the search for names in it."""
 
     simple: str
     taken: bytearray
@@ -51,11 +51,11 @@ class _SearchedText(NamedTuple):
 
 
 def find_mentions(text: str, listening: Listening, effort: Effort | None = None) -> list[Mention]:
-    """Return the items that this text names, in its order, each once, at most twelve.
+    """Return the items that this text names, in the order of the text, each once, at most twelve.
 
-    The longest name wins where several fit; case, accents and the form of quotes do not matter in
-    names of several words. What it takes grows with the text and the names, not with the two
-    multiplied, and is counted in `effort`.
+    The longest name wins where several fit. In names of several words case, accents and the form
+    of quotation marks do not matter. The time grows with the text plus the names, not with their
+    product, and is counted in `effort`.
     """
     effort = effort or Effort()
     simple = _simplify(text)
@@ -72,11 +72,11 @@ def find_mentions(text: str, listening: Listening, effort: Effort | None = None)
         if at is not None:
             mentions[str(item.uri)] = Mention(at, item, _KINDS[type(item)])
             searched.taken[at : at + len(name)] = b"\1" * len(name)
-    return sorted(mentions.values(), key=lambda named: named.at)[:MAX_MENTIONS]
+    return sorted(mentions.values(), key=lambda mention: mention.at)[:MAX_MENTIONS]
 
 
 def make_card(mention: Mention) -> TrackCard:
-    """The card of an item, made of the listener's own data."""
+    """Make the card of an item from the listener's own data."""
     item = mention.item
     data: dict[str, Any] = {"uri": item.uri, "kind": mention.kind, "name": item.name}
     if isinstance(item, Track):
@@ -92,13 +92,13 @@ def make_card(mention: Mention) -> TrackCard:
 def _names_by_length(
     listening: Listening, fold: Callable[[str], str], text: str
 ) -> list[tuple[str, str, Item]]:
-    """The names, each with its folded form, the longest first; equal ones in the order of rank."""
+    """Return names with their folded forms, longest first; equally long ones in order of rank."""
     names = []
-    # Nearly no name is in an answer, and in a short one this costs a fifth of looking closely.
+    # Few names are in an answer; in a short one this check costs a fifth of the search.
     short = len(text) <= _SHORT_TEXT
     for item in _items(listening):
         name = _simplify(item.name).strip() if item.uri and len(item.name) <= _MAX_NAME else ""
-        # A name that grows when it is folded has a letter that the text then has not.
+        # The text keeps its length when it is folded, so a name that does not cannot be in it.
         if not name or len(folded := fold(name)) != len(name):
             continue
         if folded in text if short else len(name) <= len(text):
@@ -112,7 +112,7 @@ def _items(listening: Listening) -> Iterator[Item]:
 
 
 def _find_first(name: str, folded: str, item: Item, searched: _SearchedText) -> int | None:
-    """Where the text names this item for the first time; None where it does not."""
+    """Return where the text first names this item, or None."""
     places = searched.search.find(name, folded, exact=" " not in name)
     if places and " " not in name:
         places = _filter_meant(places, name, item, searched)
@@ -125,7 +125,7 @@ def _find_first(name: str, folded: str, item: Item, searched: _SearchedText) -> 
 
 
 def _filter_meant(places: list[int], name: str, item: Item, searched: _SearchedText) -> list[int]:
-    """Those of the places at which a single word stands for the item rather than for itself."""
+    """Return those places at which a single word means the item and is not a common word."""
     artists = item.artists if isinstance(item, Track) else ()
     key = name, _KINDS[type(item)], artists
     if key not in searched.meant:
@@ -156,7 +156,7 @@ def _is_mention(
 
 
 def _simplify(text: str) -> str:
-    """The text without accents and joiners, with one kind of apostrophe and of space."""
+    """Return the text without accents and joiners, with one kind of apostrophe and of space."""
     if text.isascii():
         return text
     text = compose(text)
@@ -166,14 +166,14 @@ def _simplify(text: str) -> str:
 
 
 class _SimpleLetters(dict[int, str]):
-    """Letters by their numbers, made plain when they are first met; never more than 30,000."""
+    """A translation table that is filled as letters are met, with at most 30,000 of them."""
 
     def __missing__(self, number: int) -> str:
         if len(self) >= _MAX_LETTERS:
             self.clear()
         letter = chr(number)
-        plain = self[number] = _simplify_letter(letter) if _STRANGE.match(letter) else letter
-        return plain
+        simple = self[number] = _simplify_letter(letter) if _STRANGE.match(letter) else letter
+        return simple
 
 
 _SIMPLE = _SimpleLetters()

@@ -1,20 +1,20 @@
-"""Where names stand in a text, found in one pass over it however many names there are.
+"""Find where many names stand in a text, in one pass over the text however many there are.
 
-Anybody can call fifty playlists "ab" and have a model say it a thousand times, and the event loop
-waits meanwhile. So the words of the text are read once; a name is looked for only where its rarest
-word stands, and its places are shared by all that are called so. What is left is bounded by a
-budget, which only a text and names that were made for it exhaust.
+Anybody can call fifty playlists "ab" and have a model say it a thousand times, and the search
+blocks the event loop. So the words of the text are indexed once; a name is looked for only where
+its rarest word stands, and all items of one name share the result. The rest is bounded by a budget
+that only a text and names made for that purpose exhaust.
 """
 
 import re
 from collections.abc import Iterable
 
-SPACED = "\u2e80"  # scripts from here on write words without spaces between them
+SPACED = "\u2e80"  # from here on scripts do not put spaces between words
 _WORD = re.compile(rf"[^\W_{SPACED}-\U0010ffff]+|[{SPACED}-\U0010ffff]")
-_MAX_WORDS = 8  # of a name, among which the rarest is looked for
+_MAX_WORDS = 8  # of a name; the rarest of them is looked up
 _MAX_PLACES = 20  # of one name
-_MAX_CANDIDATES = 1000  # of one name's word
-_STEPS_PER_PLACE = 100  # steps: what looking at one place takes, in the time of reading characters
+_MAX_CANDIDATES = 1000  # places of one word
+_STEPS_PER_PLACE = 100  # looking at one place takes as long as reading so many characters
 _BUDGET = 1_000_000
 
 
@@ -26,11 +26,11 @@ class Effort:
         self._remaining = _BUDGET
 
     def read(self, characters: int) -> None:
-        """Count what is read in any case, once: the text and the names."""
+        """Count what is always read, once: the text and the names."""
         self.steps += characters
 
     def allow(self, characters: int = _STEPS_PER_PLACE) -> bool:
-        """Whether the budget allows one look more, which is then counted."""
+        """Count one more look, if the budget allows it. Return whether it does."""
         self._remaining -= characters
         if self._remaining < 0:
             return False
@@ -39,13 +39,13 @@ class Effort:
 
 
 class NameSearch:
-    """The places of many names in one text.
+    """Finds many names in one text: `plain` as it stands, `folded` for case-insensitive search.
 
-    `plain` is the text as it stands, `folded` without regard to case and as long.
+    Both have the same length, so that a place is the same in both.
     """
 
     def __init__(self, plain: str, folded: str, names: Iterable[str], effort: Effort) -> None:
-        """Read the text once for the words of all these names, given as in `folded`."""
+        """Index the text once for the words of all these names, which are folded, too."""
         self._plain = plain
         self._folded = folded
         self._effort = effort
@@ -69,7 +69,7 @@ class NameSearch:
                         break
 
     def find(self, name: str, folded: str, *, exact: bool) -> list[int]:
-        """Where the name stands whole: the first twenty places; `exact` where case matters."""
+        """Return the first twenty places of the whole name; case matters if `exact`."""
         key = (name if exact else folded), exact
         if key not in self._cache:
             places = self._candidates(folded)
@@ -78,7 +78,7 @@ class NameSearch:
         return self._cache[key]
 
     def _candidates(self, name: str) -> Iterable[int]:
-        """Where the name may begin: where its rarest word stands, or wherever it is at all."""
+        """Return where the name may begin, by the places of its rarest word."""
         words = self._words.get(name, ())
         if not words:
             return self._candidates_anywhere(name)
@@ -86,7 +86,7 @@ class NameSearch:
         return (at - offset for at in self._at[word])
 
     def _candidates_anywhere(self, name: str) -> Iterable[int]:
-        """The places of a name without a letter or digit."""
+        """Return the places of a name without a letter or digit."""
         if not self._effort.allow(len(self._folded)):
             return
         at = self._folded.find(name)
@@ -107,7 +107,7 @@ class NameSearch:
 
 
 def _split_words(name: str) -> tuple[tuple[str, int], ...]:
-    """The first words of a name, and where in it each begins."""
+    """Return the first words of a name, and where in it each begins."""
     matches = _WORD.finditer(name)
     return tuple(
         (word[0], word.start()) for _, word in zip(range(_MAX_WORDS), matches, strict=False)
@@ -115,7 +115,7 @@ def _split_words(name: str) -> tuple[tuple[str, int], ...]:
 
 
 def _is_whole(text: str, at: int, end: int) -> bool:
-    """Whether neither edge of the name is in the middle of a word."""
+    """Return whether neither edge of the name is in the middle of a word."""
     before, after = text[at - 1 : at], text[end : end + 1]
     cut_before = before.isalnum() and text[at].isalnum() and text[at] < SPACED
     cut_after = after.isalnum() and text[end - 1].isalnum() and text[end - 1] < SPACED

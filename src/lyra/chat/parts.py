@@ -20,8 +20,8 @@ class Part(
     """One step of an answer."""
 
     def encode(self) -> bytes:
-        """The part as one line of JSON."""
-        # A copy: orjson's own bytes keep hold of the 4 KiB that they were written into.
+        """Return the part as one line of JSON."""
+        # A copy: orjson's own bytes keep the 4 KiB buffer that they were written into.
         return b"%b" % orjson.dumps(msgspec.to_builtins(self))
 
 
@@ -31,7 +31,7 @@ class Start(Part, frozen=True, tag="start"):
 
 
 class Status(Part, frozen=True, tag="data-status"):
-    """What is being done before words come. Transient: kits show it and keep it out of history."""
+    """What is done before any text comes. Transient: kits show it, and keep it out of history."""
 
     data: dict[str, Any]
     transient: bool
@@ -46,7 +46,7 @@ class TextDelta(Part, frozen=True, tag="text-delta"):
     delta: str
 
     def encode(self) -> bytes:
-        """The part as JSON; written out, since nearly every part of an answer is this one."""
+        """See Part.encode; written by hand, since nearly every part is a text delta."""
         return b'{"type":"text-delta","id":"%b","delta":%b}' % (
             self.id.encode(),
             orjson.dumps(self.delta),
@@ -76,19 +76,19 @@ class Finish(Part, frozen=True, tag="finish"):
 
     @property
     def notice(self) -> str | None:
-        """What the listener is told where the model said nothing, or refused."""
+        """The sentence that stands in for an answer that is empty or was refused."""
         sentence: str | None = self.message_metadata.get("notice")
         return sentence
 
 
 class MessageMetadata(Part, frozen=True, tag="message-metadata"):
-    """What is known of an answer that will have no `finish`: the same as that would tell."""
+    """What `finish` would hold, for an answer that ends without one."""
 
     message_metadata: dict[str, Any]
 
 
 class Failure(Part, frozen=True, tag="error"):
-    """The sentence for people; `FailureData` is the same for programs."""
+    """A failure as a sentence for people; `FailureData` is the same for programs."""
 
     error_text: str
 
@@ -105,11 +105,11 @@ class Abort(Part, frozen=True, tag="abort"):
 
 
 def status(phase: str, **more: Any) -> Status:
-    """A transient status part."""
+    """Return a transient status part."""
     return Status({"phase": phase, **more}, transient=True)
 
 
 def failure_parts(failure: LyraError, request_id: str) -> tuple[Part, Part]:
-    """A failure in the middle of a stream, for programs and for people."""
+    """Return the parts of a failure in mid-stream, for programs and for people."""
     # In this order: useChat reads nothing that comes after `error`.
     return FailureData(failure.to_dict(request_id), transient=True), Failure(str(failure))

@@ -1,4 +1,4 @@
-"""What the model is told: static rules, then the listener's data as data, then the talk."""
+"""The prompt: static rules, then the listener's data marked as data, then the conversation."""
 
 from lyra.cache.entry import Entry
 from lyra.chat.model.offline import NOTICE
@@ -26,10 +26,10 @@ links.
 
 
 def make_prompt(entry: Entry, turns: tuple[Turn, ...], level: Level = "full") -> Prompt:
-    """The request to the model; only the turns differ between one listener's messages.
+    """Make the request to the model; only the turns differ between one listener's messages.
 
-    Below `full` it is without what Lyra itself has said in place of a model: that comes straight
-    from the listener's data, and a client sends it back with the rest of the talk.
+    Below the level `full`, answers of the offline mode are removed from the turns: they quote the
+    listener's data, and a client sends them back with the rest of the conversation.
     """
     if level != "full":
         turns = _remove_data(turns)

@@ -1,9 +1,9 @@
-"""The messages of a chat request, decoded only as far as somebody reads them.
+"""The messages of a chat request, decoded lazily: only as far as they are read.
 
-A stranger's megabyte can hold hundreds of thousands of objects, and the event loop waits while they
-are made. So none is made that nobody reads: msgspec passes over unknown members, a list is counted
-before it is made, a message stays undecoded until its words are wanted, and only the newest are.
-A thread would not help: a decoder keeps the interpreter to itself until it has done.
+A megabyte from a stranger can hold hundreds of thousands of objects, and making them blocks the
+event loop. So no object is made that is not read: msgspec skips unknown members, an array is
+counted before it is decoded, and a message stays encoded until its text is needed, which is only so
+for the newest ones. A thread would not help: a decoder holds the GIL until it has finished.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Message(msgspec.Struct, gc=False):
     parts: msgspec.Raw | UnsetType = UNSET
 
     def text(self, where: str) -> str:
-        """The texts of the message; some kits send them as `content` and as `parts`.
+        """Return the text of the message, which kits send as `content` or as `parts`.
 
         Raises:
             RequestError: it holds something else; the message names the path.
@@ -54,20 +54,20 @@ class Message(msgspec.Struct, gc=False):
 
 
 class _BoundedArray(Generic[Decoded]):
-    """Decodes arrays of at most so many objects; of a longer one no more than these are made."""
+    """Decodes arrays of at most `limit` objects; of a longer one no more than these are made."""
 
     def __init__(self, kind: type[Decoded], limit: int) -> None:
         self._limit = limit
         self._all: msgspec.json.Decoder[list[Decoded]] = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # a type that is an argument
-        # An array read as a struct: what is behind the last field is passed over.
+        # An array decoded as a struct: what is behind the last field is skipped.
         fields = [(f"at{number}", kind | UnsetType, UNSET) for number in range(limit + 1)]
         self._first = msgspec.json.Decoder(msgspec.defstruct("First", fields, array_like=True))
 
     def decode(self, payload: bytes, where: str) -> list[Decoded]:
-        """All of them.
+        """Return all objects of the array.
 
         Raises:
-            RequestError: they are too many, or no such objects; the message names the path.
+            RequestError: they are too many, or of another shape; the message names the path.
         """
         if payload.count(b"{") <= self._limit:  # each has a brace
             return decode_as(payload, self._all, where)
@@ -87,7 +87,7 @@ def _decode_content(member: msgspec.Raw | UnsetType, where: str) -> str | list[C
     if payload.startswith(b"["):
         return _CONTENT_PARTS.decode(payload, where)
     if payload.startswith(b"{"):
-        return None  # what AG-UI's activity messages hold; it has no words
+        return None  # the content of AG-UI's activity messages; it has no text
     return decode_as(payload, _TEXT_OR_NULL, where)
 
 
@@ -130,7 +130,7 @@ MessagesOrNull = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_OR_NULL)
 
 
 def is_left_out(member: msgspec.Raw | UnsetType) -> bool:
-    """Whether a member that is read undecoded is not there, or null."""
+    """Return whether an undecoded member is missing or null."""
     return _to_bytes(member) == b"null"
 
 
@@ -139,7 +139,7 @@ def _to_bytes(member: msgspec.Raw | UnsetType) -> bytes:
 
 
 def iter_spoken(messages: msgspec.Raw | UnsetType, where: str) -> SpokenMessages:
-    """What each has said, newest first; of others than user and assistant only the last counts.
+    """Yield roles and texts, newest first: of user and assistant, and of the last message.
 
     Raises:
         RequestError: they are too many, or of another shape; the message names the path.
@@ -152,7 +152,7 @@ def iter_spoken(messages: msgspec.Raw | UnsetType, where: str) -> SpokenMessages
 
 
 def decode_as(payload: bytes, decoder: msgspec.json.Decoder[Decoded], where: str = "$") -> Decoded:
-    """These bytes in a decoder's shape.
+    """Decode these bytes.
 
     Raises:
         InvalidJsonError: they are not JSON.
@@ -167,7 +167,7 @@ def decode_as(payload: bytes, decoder: msgspec.json.Decoder[Decoded], where: str
 
 
 def _describe_error(error: str, root: str) -> str:
-    """Msgspec's complaint as `<path>: <what is wrong>`, without any value of the caller's."""
+    """Return msgspec's error as `<path>: <what is wrong>`, without any value of the request."""
     what, _, where = error.partition(" - at `")
     if what.startswith("Invalid enum value"):
         what = f"expected one of {', '.join(get_args(Role))}"

@@ -1,11 +1,11 @@
-"""The three accepted shapes of a chat request, all made into one.
+"""The three accepted shapes of a chat request, all parsed into `ChatInput`.
 
 - the contract: `{"message", "history": [{"role", "content"}]}`
 - useChat: `{"id", "messages": [{"role", "parts": [{"type": "text", "text"}]}]}`
 - assistant-ui: `{"messages": [{"role", "content": [{"type": "text", "text"}]}]}`
 
-Only the texts of user and assistant are taken. System, tool and reasoning parts that come from a
-client are dropped: anybody can write them.
+Only the texts of user and assistant are used. System, tool and reasoning parts are dropped: a
+client can write anything into them.
 """
 
 import re
@@ -31,8 +31,8 @@ from lyra.errors import InvalidJsonError, RequestError
 
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
-_MAX_CLEANED = 2 * KEPT_BYTES  # characters of all messages together: cleaning is slow
-_MAX_VALUES = 4096  # values of a body that nests deeper than msgspec goes: all of them are made
+_MAX_CLEANED = 2 * KEPT_BYTES  # characters of all messages together, since cleaning is slow
+_MAX_VALUES = 4096  # of a body that nests too deeply for msgspec, and is decoded whole
 
 # Control characters but tab and line break, direction overrides, and tag characters, which can
 # carry a hidden sentence from a page that somebody pasted from.
@@ -42,14 +42,14 @@ Id = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One side's words in the conversation."""
+    """One message of the conversation."""
 
     role: TurnRole
     text: str
 
 
 class ChatInput(msgspec.Struct, frozen=True):
-    """What is asked: turns that begin and end with the user's, neighbours merged."""
+    """A parsed question: turns that begin and end with the user's and alternate."""
 
     turns: tuple[Turn, ...]
     stream: bool = True
@@ -61,7 +61,7 @@ _Message = tuple[TurnRole, str]
 
 
 class WithMessages(Protocol):
-    """A protocol's body, as far as every one of them is the same."""
+    """What the bodies of all protocols have in common."""
 
     messages: Messages
 
@@ -71,7 +71,7 @@ Result = TypeVar("Result")
 
 
 class _Options(msgspec.Struct, kw_only=True):
-    """What may be left out; kits that send null mean the same."""
+    """Members that may be left out, or be null, which means the same."""
 
     stream: bool | None = True
     id: Id | None = None
@@ -79,7 +79,7 @@ class _Options(msgspec.Struct, kw_only=True):
 
 
 class ChatRequest(_Options):
-    """A message, and what was said before it."""
+    """A message, and the conversation before it."""
 
     message: str
     history: MessagesOrNull | UnsetType = UNSET
@@ -92,7 +92,7 @@ class UiMessagesRequest(_Options):
 
 
 class _EitherRequest(_Options):
-    """A body of either shape. With a `message` it is the contract's, whatever else it has."""
+    """A body of any shape. With a `message` it is a ChatRequest, whatever else it has."""
 
     message: msgspec.Raw | UnsetType = UNSET
     messages: Messages | UnsetType = UNSET
@@ -104,7 +104,7 @@ _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
 
 
 def parse_question(body: bytes) -> ChatInput:
-    """The question in a request's body, trimmed to what the model may see.
+    """Parse the body of a chat request, and trim it to what the model may see.
 
     Raises:
         InvalidJsonError: the body is not JSON.
@@ -129,7 +129,7 @@ def _parse_question(body: bytes) -> ChatInput:
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
-    """Another protocol's body with `messages`, as its shape and as turns; the shape keeps none.
+    """Parse a body of another protocol. Return it without its messages, and these as turns.
 
     Raises:
         InvalidJsonError: the body is not JSON.
@@ -153,9 +153,9 @@ def _field_names(shape: type[Any]) -> Collection[str]:
 def _parse_at_any_depth(
     body: bytes, names: Collection[str], parse: Callable[[bytes], Result]
 ) -> Result:
-    """What is made of the body; where it nests very deep, of its members with these names."""
+    """Parse the body; if it nests too deeply, parse only its members with these names."""
     try:
-        body.decode()  # what msgspec passes over it does not look at so closely
+        body.decode()  # msgspec does not validate what it skips
         return parse(body)
     except UnicodeDecodeError:
         raise InvalidJsonError from None
@@ -168,7 +168,7 @@ def _parse_at_any_depth(
 
 
 def _keep_members(body: bytes, names: Collection[str]) -> bytes:
-    """These members alone: msgspec goes as deep as the interpreter allows, orjson 1,024 levels."""
+    """Return a body of these members alone: orjson decodes more levels than msgspec, 1,024."""
     if sum(body.count(sign) for sign in (b"[", b"{", b",")) > _MAX_VALUES:
         raise InvalidJsonError
     try:
@@ -179,7 +179,7 @@ def _keep_members(body: bytes, names: Collection[str]) -> bytes:
 
 
 def _decode(body: bytes, decoder: msgspec.json.Decoder[Result]) -> Result:
-    """The body in this shape. That it is no JSON is told before anything else that is wrong."""
+    """Decode the body. Invalid JSON is reported before any other error."""
     try:
         return decode_as(body, decoder)
     except InvalidJsonError:
@@ -190,8 +190,8 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[Result]) -> Result:
 
 
 def collect_turns(spoken: SpokenMessages, where: str) -> tuple[Turn, ...]:
-    """The newest turns within the bounds, beginning and ending with the user's."""
-    # Of thousands of messages only these are looked at: the event loop waits meanwhile.
+    """Return the newest turns within the bounds, beginning and ending with the user's."""
+    # Of thousands of messages only these are read, since that blocks the event loop.
     messages = list(islice(_clean(spoken, where), KEPT_MESSAGES))
     if not messages or messages[0][0] != "user":
         raise RequestError(f"{where}: the last message has to be the user's, and not empty.")
@@ -205,14 +205,14 @@ def _too_long_error(where: str) -> RequestError:
 
 
 def _clean(spoken: SpokenMessages, where: str) -> Iterator[_Message]:
-    """What user and assistant have said, newest first, without what nobody can see in it."""
+    """Yield the texts of user and assistant, newest first, without invisible characters."""
     room = _MAX_CLEANED
     for number, (role, text) in enumerate(spoken):
         room -= len(text)
         if room < 0:
             if number == 0:
                 raise _too_long_error(where)
-            return  # what is older is left out: it would not fit in, or only once it is cleaned
+            return  # older messages do not fit, or only once they are cleaned
         visible = _INVISIBLE.sub("", text)
         if number == 0 and not visible.strip():
             return  # nothing is asked
@@ -221,7 +221,7 @@ def _clean(spoken: SpokenMessages, where: str) -> Iterator[_Message]:
 
 
 def _take_newest(messages: list[_Message]) -> list[_Message]:
-    """As much of it as there is room for, oldest first."""
+    """Return as many of the newest as there is room for, oldest first."""
     kept: list[_Message] = []
     room = KEPT_BYTES
     for role, text in messages:
@@ -235,7 +235,7 @@ def _take_newest(messages: list[_Message]) -> list[_Message]:
 
 
 def _merge_neighbours(messages: list[_Message]) -> list[Turn]:
-    """Equal neighbours as one turn: the model's API wants the roles to alternate."""
+    """Merge neighbours of one role: the model's API wants the roles to alternate."""
     turns: list[Turn] = []
     for role, text in messages:
         if turns and turns[-1].role == role:

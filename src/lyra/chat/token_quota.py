@@ -1,17 +1,17 @@
-"""How many of the model's tokens one Spotify account may use in a day (UTC).
+"""The daily token quota: how many of the model's tokens one Spotify account may use in a day (UTC).
 
-A question holds what its answer may cost before the model is asked, and settles for what it did
-cost when it ends, however it ends. Invariants, hunted by tests/chat/test_token_quota.py:
-- while something is held, another question passes only if what is used, what is held and what it
-  may cost stay within the day's tokens; so all that ask at once use at most one answer too many;
-- with tokens left and nothing held, a question passes, whatever it may cost;
-- check and hold are one step: nothing here awaits between them, and with Redis a script does both;
-- whose account is not known shares one account's tokens with all others of whom that is so;
-- nothing stays held of an answer that has ended, and of a process that died not for long.
+Before the model is called, a question reserves what its answer may cost; when the answer has ended,
+in whatever way, the reservation is settled. Invariants, hunted by tests/chat/test_token_quota.py:
+- while an account has a reservation, another question passes only if used, reserved and requested
+  tokens stay within the quota; so concurrent questions overdraw it by at most one answer;
+- with tokens left and nothing reserved, a question passes, whatever it may cost;
+- check and reservation are one step: nothing here awaits between them, and Redis runs one script;
+- all listeners whose account is unknown share the tokens of one account;
+- an ended answer leaves no reservation, and that of a process that died expires.
 
-What the model read from its own prompt cache counts a tenth, as it costs. A day's answer counts for
-the day on which it was asked for. Without Redis, or while it is away, each process counts for
-itself, and tells what it has counted when Redis is back.
+Tokens that the model read from its own prompt cache count a tenth, as they cost. An answer counts
+for the day on which it was asked for. Without Redis, or while it is away, each process counts for
+itself, and reports what it has counted when Redis is back.
 """
 
 import asyncio
@@ -39,39 +39,36 @@ from lyra.redis.counters import SharedCounters
 log = logging.getLogger(__name__)
 
 _DAY_S = 86_400
-_CACHED_PER_TOKEN = 10  # so many cached tokens as one
-_MAX_OWED_NAMES = 32  # of one account; more are told as one
-_RETRY_HELD_S = 1.0  # what is held may be given back at any moment
-_USUAL_BYTES_PER_TOKEN = 4  # of a token; what a prompt is charged when nobody has counted it
-_MIN_BYTES_PER_TOKEN = 2  # of a token, on average, in text of any language: for what is held
+_CACHED_PER_TOKEN = 10  # so many cached tokens count as one
+_MAX_OWED_NAMES = 32  # of one account; more are reported as one
+_RETRY_HELD_S = 1.0  # a reservation may be settled at any moment
+_USUAL_BYTES_PER_TOKEN = 4  # to charge for a prompt that the model did not count
+_MIN_BYTES_PER_TOKEN = 2  # on average, in text of any language: to reserve
 
-_UNKNOWN = Key("unknown")  # all whose account Spotify has not named
-_RETRY_UNKNOWN_S = 60.0  # then a listener with a gap is read again
+_UNKNOWN = Key("unknown")  # all listeners whose account Spotify has not named
+_RETRY_UNKNOWN_S = 60.0  # then listening data without an account is fetched again
 
 _NO_COST = Usage()
-_COSTLY_FAILURES = (
-    LlmTimeoutError,
-    LlmInterruptedError,
-    LlmTruncatedError,
-)  # the model had the prompt
+# After these the model has had the prompt.
+_COSTLY_FAILURES = (LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What an answer may cost at most, and its prompt alone as a rule, in tokens."""
+    """What an answer may cost at most, and what its prompt usually costs, in tokens."""
 
     limit: int = 0
     prompt: int = 0
 
 
 def estimate_cost(prompt: Prompt, max_tokens: int) -> Cost:
-    """What an answer of `max_tokens` to this prompt may cost; about 50 microseconds."""
+    """Estimate what an answer to this prompt may cost. Takes about 50 microseconds."""
     size = len(prompt.rules) + len(prompt.context().encode("utf-8", "replace"))
     size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
     return Cost(-(-size // _MIN_BYTES_PER_TOKEN) + max_tokens, -(-size // _USUAL_BYTES_PER_TOKEN))
 
 
 class Reservation:
-    """What one answer holds of its account's tokens, until it settles."""
+    """The tokens of an account that one answer holds until it is settled."""
 
     def __init__(self, settle: Callable[[int], None] | None = None, prompt: int = 0) -> None:
         self._settle = settle
@@ -80,7 +77,7 @@ class Reservation:
 
     @contextmanager
     def send_prompt(self) -> Iterator[None]:
-        """Within the block the model is given the prompt; one that it refuses costs nothing."""
+        """Charge for the prompt that the block sends, unless the model refuses it."""
         self._sent += 1
         try:
             yield
@@ -90,7 +87,7 @@ class Reservation:
             raise
 
     def settle(self, usage: Usage = _NO_COST) -> None:
-        """Charge what the answer has used in place of what is held. Counts once, never raises.
+        """Charge what the answer has used in place of what it holds. Counts once, never raises.
 
         A prompt that was sent is charged by its length if the model had no time to count it.
         """
@@ -102,9 +99,9 @@ class Reservation:
 
 
 class TokenQuota:
-    """Today's tokens by account; remembers at most `entries` accounts.
+    """Counts today's tokens by account, and remembers at most `entries` accounts.
 
-    `longest_s`: for how long an answer may run; what a process held that died is free after that.
+    `longest_s` is how long an answer may run: the reservations of a dead process expire after it.
     """
 
     def __init__(
@@ -123,35 +120,33 @@ class TokenQuota:
         self._shared = shared
         self._day = 0
         self._used: OrderedDict[Key, int] = OrderedDict()
-        # As many as there are answers under way, which `max_streams` bounds.
+        # By day and account; as many as there are live answers, which `max_streams` bounds.
         self._held: Counter[tuple[int, Key]] = Counter()
-        # What Redis may not have been told, oldest first, by the name of each reservation, so that
-        # none is counted twice; at most `entries` accounts, and so many names of one.
+        # What Redis may not have counted yet, oldest first, by the name of each reservation, so
+        # that none is counted twice. Bounded by `entries` accounts and `_MAX_OWED_NAMES` names of each.
         self._owed: OrderedDict[tuple[int, Key], dict[str, int]] = OrderedDict()
-        # At most one task for each reservation; by account, so that a question looks at its own.
+        # At most one task for each reservation; by account, so that a question waits for its own.
         self._reports: dict[Key, set[asyncio.Task[None]]] = {}
 
     def stats(self) -> dict[str, int]:
-        """Sizes at this moment."""
+        """Return the sizes at this moment."""
         return {"accounts": len(self._used), "held": self._held.total(), "owed": len(self._owed)}
 
     async def reserve(self, account: Key | None, cost: Cost) -> Reservation:
-        """Hold what an answer may cost; to be settled when it has ended.
+        """Reserve what an answer may cost, to be settled when it has ended.
 
-        `account` is None where Spotify has not said whose token it is. All of those share the
-        tokens of one account: any number of fresh tokens may be one listener's.
+        `account` is None if Spotify has not said whose token it is. All such listeners share the
+        tokens of one account, since one of them may have any number of access tokens.
 
         Raises:
-            TooManyRequestsError: the day's tokens are used up, or held by answers under way; says
-                when to ask again.
+            TooManyRequestsError: the day's tokens are used up, or held by live answers; says when
+                to ask again.
         """
         if not self._daily:
             return Reservation()
         account = account or _UNKNOWN
         if reports := self._reports.get(account):
-            await asyncio.wait(
-                tuple(reports)
-            )  # else Redis would still count what has ended as held
+            await asyncio.wait(tuple(reports))  # else Redis still holds tokens of ended answers
         day, name = self._current_day(), secrets.token_hex(8)
         self._check(account, self._used.get(account, 0), self._held[day, account], cost.limit)
         self._held[day, account] += cost.limit
@@ -160,7 +155,7 @@ class TokenQuota:
         if self._shared is not None:
             try:
                 await self._reserve_shared(self._shared, day, account, name, cost.limit)
-            except BaseException:  # refused, or the caller has left: Redis may hold it by now
+            except BaseException:  # refused, or cancelled: Redis may hold it by now
                 reservation.settle()
                 raise
         return reservation
@@ -190,10 +185,10 @@ class TokenQuota:
             self._check(account, balance.used, balance.held, limit)
 
     def _check(self, account: Key, used: int, held: int, limit: int) -> None:
-        """Let a question pass by these figures.
+        """Check that the quota allows one more question.
 
         Raises:
-            TooManyRequestsError: they do not allow it.
+            TooManyRequestsError: it does not.
         """
         if used >= self._daily and account == _UNKNOWN:
             raise TooManyRequestsError(
@@ -249,7 +244,7 @@ class TokenQuota:
             self._set_used(day, account, max(total, self._used.get(account, 0)))
 
     async def close(self) -> None:
-        """Wait for what is being told to the other processes."""
+        """Wait until all running reports to Redis have ended."""
         await asyncio.gather(*chain.from_iterable(self._reports.values()), return_exceptions=True)
 
     def _owe(self, day: int, account: Key, amounts: dict[str, int]) -> None:

@@ -115,14 +115,14 @@ AIOHTTPS = dict(exported(aiohttp))
 def made(name: str) -> Exception:
     """An exception of this class, as the SDK would raise it."""
     kind = THE_SDKS[name]
-    given: dict[str, object] = {
+    arguments: dict[str, object] = {
         "message": SECRET,
         "request": REQUEST,
         "response": httpx2.Response(_STATUSES.get(name, 200), request=REQUEST),
         "body": {"error": {"message": SECRET}},
     }
     takes = inspect.signature(kind.__init__).parameters
-    wanted = {each: given[each] for each in takes if each in given}
+    wanted = {name: arguments[name] for name in takes if name in arguments}
     return kind(**wanted)
 
 
@@ -254,8 +254,8 @@ async def test_every_stream_that_is_allowed_has_a_call_of_its_own_at_once(
     monkeypatch.setitem(defaults, "limit", 1)
     service = await start(model="fault:hang")
     async with chatting(service) as first, chatting(service) as second:
-        for each in (first, second):
-            await read_until(each, b"text-delta")
+        for stream in (first, second):
+            await read_until(stream, b"text-delta")
 
         assert sandbox.stats.model_open == 2
 

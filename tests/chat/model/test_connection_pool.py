@@ -42,7 +42,7 @@ def ask(
     """Ask so many questions, one after the other, of a server that plays these scripts."""
     trust = ssl.create_default_context(cafile=tls)
 
-    async def asked() -> tuple[list[bytes], Upstream]:
+    async def ask_all() -> tuple[list[bytes], Upstream]:
         async with (
             scripted(*scripts, tls=tls) as upstream,
             open_pool(8, trust, {}, None) as connections,
@@ -50,7 +50,7 @@ def ask(
             return [await answer(connections, upstream) for _ in range(times)], upstream
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        return runner.run(asked())
+        return runner.run(ask_all())
 
 
 ENDS: list[Script] = [("close",), ("reset",), ("next", "close"), ("next", "reset")]
@@ -92,7 +92,7 @@ def test_a_question_whose_kept_connection_closes_without_a_byte_is_sent_once_mor
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("end", ["close", "reset"])
 @pytest.mark.parametrize(
-    "said",
+    "sent_bytes",
     [
         b"H",
         b"\r",
@@ -105,9 +105,9 @@ def test_a_question_whose_kept_connection_closes_without_a_byte_is_sent_once_mor
     ],
 )
 def test_a_question_that_was_answered_with_one_byte_is_not_sent_again(
-    loop: Loop, end: Step, said: bytes
+    loop: Loop, end: Step, sent_bytes: bytes
 ) -> None:
-    answers, upstream = ask(loop, (ANSWER,), (said, end), (ANSWER,), times=2)
+    answers, upstream = ask(loop, (ANSWER,), (sent_bytes, end), (ANSWER,), times=2)
 
     assert answers == [WORDS, FAILED]
     assert len(upstream.requests) == 2
@@ -145,7 +145,7 @@ def test_a_server_that_had_time_to_think_is_not_asked_again(
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_second_try_meets_none_of_the_other_kept_connections(loop: Loop) -> None:
-    async def asked() -> tuple[list[bytes], int]:
+    async def ask_all() -> tuple[list[bytes], int]:
         async with (
             scripted((ANSWER, "next", "close")) as upstream,
             open_pool(8, ssl.create_default_context(), {}, None) as connections,
@@ -157,7 +157,7 @@ def test_the_second_try_meets_none_of_the_other_kept_connections(loop: Loop) -> 
             return answers, len(upstream.requests)
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        assert runner.run(asked()) == ([WORDS] * 10, 10)
+        assert runner.run(ask_all()) == ([WORDS] * 10, 10)
 
 
 async def test_a_listener_hears_nothing_of_a_connection_that_was_closed(start: Start) -> None:

@@ -42,8 +42,8 @@ async def ask(service: Service, intent: str, token: str = TOKEN) -> Stream:
 
 async def profile(service: Service, token: str = TOKEN) -> dict[str, Any]:
     answer = await call(service, "GET", "/lyra/profile", headers=service.headers(token))
-    told: dict[str, Any] = answer.json
-    return told
+    view: dict[str, Any] = answer.json
+    return view
 
 
 @INTENTS
@@ -72,18 +72,18 @@ def titled(track: dict[str, Any]) -> str:
 
 
 async def test_only_what_the_data_holds_is_named(offline: Service) -> None:
-    told = await profile(offline)
-    plays = [titled(play["track"]) for play in told["recently_played"]]
-    tracks = [titled(track) for track in told["top_tracks"]]
-    genres = [f"{one['name']} ({one['share']:.0%})" for one in told["genre_analysis"]["genres"]]
+    view = await profile(offline)
+    plays = [titled(play["track"]) for play in view["recently_played"]]
+    tracks = [titled(track) for track in view["top_tracks"]]
+    genres = [f"{one['name']} ({one['share']:.0%})" for one in view["genre_analysis"]["genres"]]
 
     named = {intent: bullets((await ask(offline, intent)).text) for intent in QUESTIONS}
 
-    assert named["artists"] == [artist["name"] for artist in told["top_artists"][:5]]
+    assert named["artists"] == [artist["name"] for artist in view["top_artists"][:5]]
     assert named["tracks"] == tracks[:5]
     assert named["recent"] == plays[:5]
     assert named["genres"] == genres[:5]
-    assert named["playlists"] == [one["name"] for one in told["playlists"][:5]]
+    assert named["playlists"] == [one["name"] for one in view["playlists"][:5]]
     assert named["recommend"] == [track for track in tracks if track not in plays][:5]
     assert all(named[intent] for intent in named if intent != "help")
 

@@ -54,14 +54,14 @@ def counting_steps() -> Iterator[Callable[[], int]]:
 
 def read(body: bytes, size: int) -> tuple[str, int, int]:
     """What is said by this body in pieces of this size; steps, and bytes looked at again."""
-    events, told = SSEDecoder(), StreamAccumulator()
-    Counted.looked_at, said = 0, ""
+    events, accumulator = SSEDecoder(), StreamAccumulator()
+    Counted.looked_at, text = 0, ""
     with counting_steps() as steps:
         for at in range(0, len(body), size):
             for data in events.feed(Counted(body[at : at + size])):
-                told.feed(data)
-            said += told.take_text()
-    return said, steps(), Counted.looked_at
+                accumulator.feed(data)
+            text += accumulator.take_text()
+    return text, steps(), Counted.looked_at
 
 
 TINY = words("w")
@@ -89,9 +89,9 @@ def test_twice_the_stream_takes_twice_the_steps(kind: str) -> None:
 
 @pytest.mark.parametrize("size", [7, 100, 1_000, 10**9])
 def test_a_delta_of_64_kib_is_said_whole_however_it_is_cut(size: int) -> None:
-    said, _, _ = read(words("w" * LONG), size)
+    text, _, _ = read(words("w" * LONG), size)
 
-    assert said == "w" * LONG
+    assert text == "w" * LONG
 
 
 @pytest.mark.parametrize("begin", [b"data: ", b": ", b"", b"data:\ndata: "])

@@ -1,83 +1,41 @@
 """What a reader is shown of another process's answer, whatever becomes of its pieces in Redis."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
-from lyra.cache.keys import Key
-from lyra.chat.parts import Finish, Start
 from lyra.chat.runs.event_log import READERS
-from lyra.chat.runs.remote_run import ChunkContent, RemoteRun, open_chunk, seal_chunk
-from lyra.chat.runs.run import Run
+from lyra.chat.runs.remote_run import RemoteRun, open_chunk
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import Chunk, RunSnapshot
-from tests.support.stream_grammar import check_parts
-
-OWNER, NAME, OTHER = Key("0" * 40), "1" * 40, "2" * 40
-SECRET, TOKEN = "a-secret-of-this-service", "an-invented-token"
-MOMENT = 1_795_000_000_000_000
-WORDS = [f"word {number} " for number in range(12)]
-
-
-class Told:
-    """A Redis that shows what a test says, some of it at each look; counts the looks."""
-
-    def __init__(self, *looks: RunSnapshot | None) -> None:
-        self.looks = list(looks)
-        self.seen = 0
-        self.notices: list[list[str]] = []
-        self.forgotten_at = 0
-
-    def was_forgotten(self, owner: str, moment: int) -> bool:
-        assert owner == OWNER
-        return moment <= self.forgotten_at
-
-    async def read(self, name: str, after: str = "-") -> RunSnapshot | None:
-        assert name == NAME
-        assert isinstance(after, str)
-        self.seen += 1
-        return self.looks.pop(0) if self.looks else RunSnapshot((), alive=False)
-
-    async def tell(self, verb: str, names: Iterable[str]) -> None:
-        self.notices.append([verb, *names])
+from lyra.settings import Settings
+from lyra.web.http.event_stream import EventStream, StreamMonitor, UiMessageFrames
+from lyra.web.http.write_coalescer import WriteCoalescer
+from tests.support.remote_runs import (
+    LINES,
+    MOMENT,
+    NAME,
+    OTHER,
+    OWNER,
+    SECRET,
+    TOKEN,
+    ScriptedRedis,
+    cut_chunks,
+)
+from tests.support.stream_grammar import check_parts, read_body
 
 
-def answer() -> list[bytes]:
-    """A whole answer, as its maker has it."""
-    run = Run("run_0123456789abcdef")
-    run.begin(Start(run.id, {}))
-    for word in WORDS:
-        run.add_text(word)
-    run.end(Finish("stop", {}))
-    return run.lines(0)
-
-
-LINES = answer()
-
-
-def pieces(cuts: Iterable[int], name: str = NAME) -> list[Chunk]:
-    """The answer in pieces, cut at these places."""
-    ends = sorted({cut for cut in cuts if 0 < cut < len(LINES)} | {len(LINES)})
-    made: list[Chunk] = []
-    begin = 0
-    for end in ends:
-        last = end == len(LINES)
-        opened = ChunkContent(MOMENT, LINES[begin:end])
-        sealed = seal_chunk(SECRET, TOKEN, name, begin, opened, last=last)
-        made.append(Chunk(f"{len(made) + 1}-0", begin, sealed, last))
-        begin = end
-    return made
-
-
-def remote(told: Told, longest_s: float = 60) -> RemoteRun:
+def remote(redis: ScriptedRedis, longest_s: float = 60) -> RemoteRun:
     return RemoteRun(
-        told,  # type: ignore[arg-type]
+        redis,  # type: ignore[arg-type]
         OWNER,
         NAME,
         partial(open_chunk, SECRET, TOKEN, NAME),
@@ -87,10 +45,10 @@ def remote(told: Told, longest_s: float = 60) -> RemoteRun:
     )
 
 
-async def shown(found: list[Chunk], at_once: int = 3) -> list[bytes]:
+async def shown(chunks: list[Chunk], at_once: int = 3) -> list[bytes]:
     """All that a reader is shown of these pieces, and then of a maker who is gone."""
-    slices = [found[i : i + at_once] for i in range(0, len(found), at_once)]
-    log = remote(Told(*(RunSnapshot(tuple(each), alive=True) for each in slices)))
+    slices = [chunks[i : i + at_once] for i in range(0, len(chunks), at_once)]
+    log = remote(ScriptedRedis(*(RunSnapshot(tuple(each), alive=True) for each in slices)))
     while not log.ended:
         assert await log.look()
     return log.lines(0)
@@ -106,36 +64,36 @@ def check(lines: list[bytes]) -> None:
         "llm_interrupted"
     ]
     assert parts[-1]["finishReason"] == "error"
-    told = [line for line in lines if b'"text-delta"' in line]
-    assert told == [line for line in LINES if b'"text-delta"' in line][: len(told)]
+    deltas = [line for line in lines if b'"text-delta"' in line]
+    assert deltas == [line for line in LINES if b'"text-delta"' in line][: len(deltas)]
 
 
 Tamper = Callable[[list[Chunk], int, int], list[Chunk]]
 
 
-def _swapped(found: list[Chunk], i: int, j: int) -> list[Chunk]:
-    found[i], found[j] = found[j], found[i]
-    return found
+def _swapped(chunks: list[Chunk], i: int, j: int) -> list[Chunk]:
+    chunks[i], chunks[j] = chunks[j], chunks[i]
+    return chunks
 
 
-def _with(found: list[Chunk], i: int, **changes: Any) -> list[Chunk]:
-    return [*found[:i], replace(found[i], **changes), *found[i + 1 :]]
+def _with(chunks: list[Chunk], i: int, **changes: Any) -> list[Chunk]:
+    return [*chunks[:i], replace(chunks[i], **changes), *chunks[i + 1 :]]
 
 
 TAMPERS: dict[str, Tamper] = {
-    "missing": lambda found, i, _: found[:i] + found[i + 1 :],
-    "doubled": lambda found, i, j: [*found[:j], found[i], *found[j:]],
+    "missing": lambda chunks, i, _: chunks[:i] + chunks[i + 1 :],
+    "doubled": lambda chunks, i, j: [*chunks[:j], chunks[i], *chunks[j:]],
     "swapped": _swapped,
-    "tail dropped": lambda found, i, _: found[:i],
-    "head dropped": lambda found, i, _: found[i:],
-    "truncated": lambda found, i, j: _with(found, i, sealed=found[i].sealed[: -j - 1]),
-    "emptied": lambda found, i, _: _with(found, i, sealed=b""),
-    "moved": lambda found, i, j: _with(found, i, position=j),
-    "marked as last": lambda found, i, _: _with(found, i, last=True),
-    "marked as not the last": lambda found, i, _: _with(found, i, last=False),
-    "moved and marked": lambda found, i, j: _with(found, i, position=j, last=True),
-    "another piece's words": lambda found, i, j: _with(found, i, sealed=found[j].sealed),
-    "another run's": lambda found, i, _: [*found[:i], pieces((), OTHER)[0], *found[i:]],
+    "tail dropped": lambda chunks, i, _: chunks[:i],
+    "head dropped": lambda chunks, i, _: chunks[i:],
+    "truncated": lambda chunks, i, j: _with(chunks, i, sealed=chunks[i].sealed[: -j - 1]),
+    "emptied": lambda chunks, i, _: _with(chunks, i, sealed=b""),
+    "moved": lambda chunks, i, j: _with(chunks, i, position=j),
+    "marked as last": lambda chunks, i, _: _with(chunks, i, last=True),
+    "marked as not the last": lambda chunks, i, _: _with(chunks, i, last=False),
+    "moved and marked": lambda chunks, i, j: _with(chunks, i, position=j, last=True),
+    "another piece's words": lambda chunks, i, j: _with(chunks, i, sealed=chunks[j].sealed),
+    "another run's": lambda chunks, i, _: [*chunks[:i], cut_chunks((), OTHER)[0], *chunks[i:]],
 }
 
 
@@ -150,24 +108,24 @@ TAMPERS: dict[str, Tamper] = {
 def test_nothing_done_to_the_pieces_makes_half_an_answer_look_whole(
     cuts: list[int], steps: list[tuple[str, int, int]], at_once: int
 ) -> None:
-    found = pieces(cuts)
+    chunks = cut_chunks(cuts)
     for kind, i, j in steps:
-        if found:
-            found = TAMPERS[kind](found, i % len(found), j % len(found))
+        if chunks:
+            chunks = TAMPERS[kind](chunks, i % len(chunks), j % len(chunks))
 
-    check(asyncio.run(shown(found, at_once)))
+    check(asyncio.run(shown(chunks, at_once)))
 
 
 @pytest.mark.parametrize("kind", sorted(TAMPERS))
 @pytest.mark.parametrize("i", range(4))
 @pytest.mark.parametrize("j", range(4))
 async def test_one_change_to_one_piece_never_does(kind: str, i: int, j: int) -> None:
-    check(await shown(TAMPERS[kind](pieces((4, 8, 12)), i, j)))
+    check(await shown(TAMPERS[kind](cut_chunks((4, 8, 12)), i, j)))
 
 
 async def test_pieces_that_nobody_touched_are_the_whole_answer() -> None:
-    assert await shown(pieces((4, 8, 12))) == LINES
-    assert await shown(pieces(())) == LINES
+    assert await shown(cut_chunks((4, 8, 12))) == LINES
+    assert await shown(cut_chunks(())) == LINES
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3, 4, 9])
@@ -175,7 +133,7 @@ async def test_a_reader_who_has_had_more_than_is_here_is_told_that_it_broke_off(
     ahead: int,
 ) -> None:
     """The maker's own readers are ahead of Redis; one of them comes back when it has died."""
-    log = remote(Told(RunSnapshot(tuple(pieces((4, 8))[:1]), alive=True)))
+    log = remote(ScriptedRedis(RunSnapshot(tuple(cut_chunks((4, 8))[:1]), alive=True)))
     while not log.ended:
         await log.look()
 
@@ -185,7 +143,7 @@ async def test_a_reader_who_has_had_more_than_is_here_is_told_that_it_broke_off(
 
 
 async def test_one_run_has_four_readers_at_most() -> None:
-    log = remote(Told())
+    log = remote(ScriptedRedis())
     inside = [log.read() for _ in range(READERS)]
     for reader in inside:
         reader.__enter__()
@@ -214,10 +172,10 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def test_a_poller_backs_off_while_nothing_comes_and_hurries_when_something_does(
     pauses: list[float],
 ) -> None:
-    first, *_, last = pieces((4,))
+    first, *_, last = cut_chunks((4,))
     silence = [RunSnapshot((), alive=True)] * 20
     log = remote(
-        Told(RunSnapshot((first,), alive=True), *silence, RunSnapshot((last,), alive=True))
+        ScriptedRedis(RunSnapshot((first,), alive=True), *silence, RunSnapshot((last,), alive=True))
     )
     await log.poll()
 
@@ -227,13 +185,13 @@ async def test_a_poller_backs_off_while_nothing_comes_and_hurries_when_something
 
 
 async def test_that_somebody_reads_is_said_once_for_all_readers(pauses: list[float]) -> None:
-    told = Told(*[RunSnapshot(tuple(pieces((4,))[:1]), alive=True)] * 50)
-    log = remote(told)
+    redis = ScriptedRedis(*[RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True)] * 50)
+    log = remote(redis)
     with log.read(), log.read(), log.read():
         await log.poll()
 
-    assert told.notices == [["read", NAME]]  # again after a third of the grace, which is not over
-    assert len(pauses) == told.seen
+    assert redis.notices == [["read", NAME]]  # again after a third of the grace, which is not over
+    assert len(pauses) == redis.seen
 
 
 async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to_live(
@@ -241,7 +199,10 @@ async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to
 ) -> None:
     """Whoever may write to Redis can give signs of life for ever."""
     alive = RunSnapshot((), alive=True)
-    log = remote(Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), *[alive] * 99), longest_s=0)
+    log = remote(
+        ScriptedRedis(RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True), *[alive] * 99),
+        longest_s=0,
+    )
     await log.poll()
 
     check(log.lines(0))
@@ -250,7 +211,7 @@ async def test_an_answer_that_grows_no_more_breaks_off_though_its_maker_seems_to
 
 
 async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[float]) -> None:
-    log = remote(Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), *[None] * 99))
+    log = remote(ScriptedRedis(RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True), *[None] * 99))
     await log.poll()
 
     check(log.lines(0))
@@ -259,9 +220,9 @@ async def test_without_redis_for_some_seconds_an_answer_breaks_off(pauses: list[
 
 
 async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -> None:
-    told = Told(RunSnapshot(tuple(pieces((4,))), alive=True))
-    told.forgotten_at = MOMENT
-    log = remote(told)
+    redis = ScriptedRedis(RunSnapshot(tuple(cut_chunks((4,))), alive=True))
+    redis.forgotten_at = MOMENT
+    log = remote(redis)
 
     assert await log.look()
     assert (log.lines(0), log.ended) == ([], True)
@@ -270,12 +231,34 @@ async def test_nothing_is_shown_of_an_answer_that_was_forgotten_and_put_back() -
 
 async def test_an_answer_that_is_forgotten_while_it_is_read_breaks_off_at_once() -> None:
     """Even if whoever may write to Redis gives signs of life for it."""
-    told = Told(RunSnapshot(tuple(pieces((4,))[:1]), alive=True), RunSnapshot((), alive=True))
-    log = remote(told)
+    redis = ScriptedRedis(
+        RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True), RunSnapshot((), alive=True)
+    )
+    log = remote(redis)
     await log.look()
-    told.forgotten_at = MOMENT
+    redis.forgotten_at = MOMENT
     await log.look()
 
     check(log.lines(0))
     assert log.ended
     assert not await log.wait_begun()  # for whoever comes while another still reads
+
+
+async def test_an_answer_that_broke_off_before_it_is_read_says_so_once() -> None:
+    log = remote(ScriptedRedis(RunSnapshot(tuple(cut_chunks((4,))[:1]), alive=True)))
+    while not log.ended:
+        await log.look()
+
+    async def relay(request: web.Request) -> web.StreamResponse:
+        outbox = WriteCoalescer(asyncio.get_running_loop())
+        async with EventStream(request, StreamMonitor(Settings()), outbox) as stream:
+            await stream.open()
+            return await stream.relay(log, UiMessageFrames(log))
+
+    app = web.Application()
+    app.router.add_get("/", relay)
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        stream = read_body(await response.read())
+
+    assert stream.parts == [orjson.loads(line) for line in log.lines(0)]
+    assert stream.ending == "llm_interrupted"

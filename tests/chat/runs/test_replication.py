@@ -11,11 +11,19 @@ from lyra.chat.runs.replication import RunReplicator
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import RunSnapshot
 from lyra.spotify.token import Token
-from tests.chat.runs.test_remote_run import LINES, NAME, OWNER, SECRET, TOKEN, Told, pieces
 from tests.conftest import settle
+from tests.support.remote_runs import (
+    LINES,
+    NAME,
+    OWNER,
+    SECRET,
+    TOKEN,
+    ScriptedRedis,
+    cut_chunks,
+)
 
 
-class Growing(Told):
+class Growing(ScriptedRedis):
     """A Redis with the first piece of an answer; the last is there once `whole` is set."""
 
     def __init__(self) -> None:
@@ -30,14 +38,14 @@ class Growing(Told):
         assert name == NAME
         self.seen += 1
         self.looking.set()
-        first, last = pieces((4,))
+        first, last = cut_chunks((4,))
         found = [first, last] if self.whole else [first]
         return RunSnapshot(tuple(piece for piece in found if piece.at > after), alive=True)
 
 
-def elsewhere(told: Told) -> RunReplicator:
+def replicator_of(redis: ScriptedRedis) -> RunReplicator:
     return RunReplicator(
-        told,  # type: ignore[arg-type]
+        redis,  # type: ignore[arg-type]
         SECRET,
         keep_s=60,
         grace_s=60,
@@ -45,8 +53,8 @@ def elsewhere(told: Told) -> RunReplicator:
     )
 
 
-async def find(place: RunReplicator) -> RemoteRun:
-    found = await place.find(OWNER, Token(TOKEN), NAME, is_chat=False)
+async def find(replicator: RunReplicator) -> RemoteRun:
+    found = await replicator.find(OWNER, Token(TOKEN), NAME, is_chat=False)
     assert found is not None
     return found
 
@@ -61,18 +69,18 @@ async def read(run: RemoteRun) -> list[bytes]:
 
 async def looks_of(readers: int) -> int:
     """How often Redis is looked at while so many read the same answer."""
-    told = Growing()
-    place = elsewhere(told)
+    redis = Growing()
+    replicator = replicator_of(redis)
     with ExitStack() as stack:
-        runs = [await find(place)]
+        runs = [await find(replicator)]
         for _ in range(readers):
-            stack.enter_context(place.read(runs[0]))
-            runs.append(await find(place) if readers < READERS else runs[0])
-        told.whole = True
+            stack.enter_context(replicator.read(runs[0]))
+            runs.append(await find(replicator) if readers < READERS else runs[0])
+        redis.whole = True
         assert await asyncio.gather(*map(read, runs)) == [LINES] * len(runs)
-    await place.close()
+    await replicator.close()
     assert all(run is runs[0] for run in runs)
-    return told.seen
+    return redis.seen
 
 
 async def test_many_readers_look_no_oftener_than_one() -> None:
@@ -80,43 +88,43 @@ async def test_many_readers_look_no_oftener_than_one() -> None:
 
 
 async def test_a_fifth_reader_is_refused_and_so_is_who_looks_for_it() -> None:
-    place = elsewhere(Growing())
-    run = await find(place)
+    replicator = replicator_of(Growing())
+    run = await find(replicator)
     with ExitStack() as stack:
         for _ in range(READERS):
-            stack.enter_context(place.read(run))
-        with pytest.raises(TooManyRequestsError), place.read(run):
+            stack.enter_context(replicator.read(run))
+        with pytest.raises(TooManyRequestsError), replicator.read(run):
             raise AssertionError("a fifth reader")
         with pytest.raises(TooManyRequestsError):
-            await find(place)
-    await place.close()
+            await find(replicator)
+    await replicator.close()
 
 
 async def test_polling_begins_with_the_first_reader_and_ends_with_the_last() -> None:
-    told = Growing()
-    place = elsewhere(told)
-    run = await find(place)
+    redis = Growing()
+    replicator = replicator_of(redis)
+    run = await find(replicator)
     await settle()
     before = asyncio.all_tasks()
-    with place.read(run):
-        with place.read(run):
+    with replicator.read(run):
+        with replicator.read(run):
             polling = asyncio.all_tasks() - before
             assert len(polling) == 1
-        told.looking.clear()
-        await told.looking.wait()  # the other one still reads
+        redis.looking.clear()
+        await redis.looking.wait()  # the other one still reads
     await asyncio.wait(polling)
 
     assert asyncio.all_tasks() == before
 
 
 async def test_who_still_reads_when_polling_ends_for_good_is_told() -> None:
-    place = elsewhere(Growing())
-    run = await find(place)
+    replicator = replicator_of(Growing())
+    run = await find(replicator)
     async with asyncio.TaskGroup() as tasks:
-        with place.read(run):
+        with replicator.read(run):
             reading = tasks.create_task(read(run))
             await settle()
-            await place.close()
+            await replicator.close()
             lines = await reading
 
     assert lines[-1].startswith(b'{"type":"finish"')

@@ -109,12 +109,12 @@ def test_a_packed_run_tells_the_same_lines_from_every_place(steps: list[str], la
     run = Run("run_1")
     for step in ["begin", *steps, last]:
         STEPS[step](run)
-    told = [run.lines(place) for place in range(len(run.lines(0)) + 2)]
+    expected = [run.lines(position) for position in range(len(run.lines(0)) + 2)]
 
     run.pack()
 
-    assert [run.lines(place) for place in range(len(told))] == told
-    assert told[0]
+    assert [run.lines(position) for position in range(len(expected))] == expected
+    assert expected[0]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -1,10 +1,10 @@
-"""Claude, or any server that speaks the Anthropic Messages API: the one door to `anthropic`.
+"""Claude, or any server with the Anthropic Messages API: the only module that imports `anthropic`.
 
-The SDK gives authentication and typed errors. Requests leave through aiohttp's own client and
-events are read raw: a third of what the SDK and the client between the two cost, and servers that
-crash the SDK are survived. It never retries: it obeys a Retry-After of any length, silently. Only a
-question that met a closed connection is sent again, see `connections`.
-Import this module lazily, it takes about a second.
+The SDK is used for authentication and its typed errors. Requests go out through aiohttp and the
+events are decoded here: that takes a third of the SDK's time, and survives servers that crash the
+SDK. The SDK's retries are not used, since it waits for a Retry-After of any length, silently. Only
+a request that met a closed connection is sent again, see `connection_pool`.
+Import this module lazily: that takes about a second.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from lyra.upstream import ERROR_BODY_S, epoch, error_body, pause
 
 log = logging.getLogger(__name__)
 
-_SPARE_CONNECTIONS = 64  # for calls of answers that have just ended
+_SPARE_CONNECTIONS = 64  # for the calls of answers that have just ended
 _MAX_RETRY_AFTER_S = 60.0
 _BODY_END_S = 0.5
 _ERROR_BYTES = 65_536
@@ -58,7 +58,7 @@ _TOO_LARGE = 413
 
 
 class _Wire(NamedTuple):
-    """Where calls go, and what each of them carries."""
+    """Where requests go, and what each of them carries."""
 
     url: URL
     headers: dict[str, str]
@@ -68,8 +68,8 @@ class _Wire(NamedTuple):
 
 @asynccontextmanager
 async def open_anthropic(settings: Settings) -> AsyncIterator["AnthropicModel"]:
-    """A client for one process, closed at the end of the block."""
-    # Making it imports more, and reads certificates: not on the event loop.
+    """Provide the model of one process, closed at the end of the block."""
+    # This imports more modules and reads certificates, which would block the event loop.
     wire = await asyncio.to_thread(_make_wire, settings)
     # aiohttp's own limit of a hundred would make the streams above it wait, and then fail.
     limit = settings.max_streams + _SPARE_CONNECTIONS
@@ -90,7 +90,7 @@ def _make_wire(settings: Settings) -> _Wire:
     headers = {
         name: text
         for name, text in client.default_headers.items()
-        # The last are about the SDK's own requests, and those are not made.
+        # The `x-stainless` ones describe requests of the SDK itself.
         if isinstance(text, str) and not name.lower().startswith("x-stainless-")
     }
     return _Wire(url, headers, certificates, find_proxy(url))
@@ -104,20 +104,20 @@ class AnthropicModel:
     def __init__(self, http: Client, url: URL, settings: Settings) -> None:
         self._http = http
         self._url = url
-        self._request = httpx2.Request("POST", str(url))  # what the SDK's errors want to know
+        self._request = httpx2.Request("POST", str(url))  # which the SDK's errors need
         self._max_tokens = settings.max_tokens
         self._error_body_s = min(ERROR_BODY_S, settings.first_token_timeout_s / 2)
-        # Words come sooner without thinking; other servers may not know the parameter.
+        # Text comes sooner without thinking; other servers may not know the parameter.
         quick = settings.llm_base_url is None and settings.model.startswith("claude-haiku-5")
         self._extra: dict[str, Any] = {"thinking": {"type": "disabled"}} if quick else {}
         self.name = settings.model
 
     @asynccontextmanager
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
-        """See ChatModel.open; entered when the answer's headers have come."""
+        """See ChatModel.open; entered when the head of the response has come."""
         try:
             response = await self._post(prompt)
-            del prompt  # its context is large, and not needed while the answer comes
+            del prompt  # its context is large, and not needed any more
             async with response:
                 await self._check(response)
                 stream = _AnthropicStream(response)
@@ -126,22 +126,22 @@ class AnthropicModel:
                     await _wait_body_end(response)
         except LyraError:
             raise
-        except Exception as failure:  # noqa: BLE001 - the vendors raise many unrelated kinds here
+        except Exception as failure:  # noqa: BLE001 - the libraries raise many unrelated types here
             raise classify(failure) from None
 
     async def _post(self, prompt: Prompt) -> aiohttp.ClientResponse:
-        """The answer's status and headers, the body still to come."""
+        """Send the prompt. Return the response once its head has come."""
         body = self._make_body(prompt)
         try:
             return await self._http.post(self._url, data=body)
         except TimeoutError as failure:
             raise anthropic.APITimeoutError(self._request) from failure
         except Exception as failure:
-            # As the SDK has it: whatever breaks before there is an answer, nobody was reached.
+            # As in the SDK: any error before the response is a connection error.
             raise anthropic.APIConnectionError(request=self._request) from failure
 
     async def _check(self, response: aiohttp.ClientResponse) -> None:
-        """Raise what an answer with an error's status says, read in the SDK's terms."""
+        """Raise the error of a response with an error status, read as the SDK does."""
         if response.status in _SUCCESS:
             return
         payload = await error_body(response, most=_ERROR_BYTES, within_s=self._error_body_s)
@@ -170,17 +170,17 @@ class AnthropicModel:
 
 
 class _AnthropicStream:
-    """An answer that comes as the events of the Messages API; see Voice."""
+    """An answer that comes as the events of the Messages API; see ModelStream."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._decoder = SSEDecoder()
         self._accumulator = StreamAccumulator()
-        self._beginning = bytearray()  # of a body, as long as it may be none of events
+        self._beginning = bytearray()  # of the body, as long as no event has come
         self._stopped = False
 
     async def stream_to(self, on_piece: OnPiece) -> None:
-        """See Voice.tell; the words of one read are handed over as one piece.
+        """See ModelStream.stream_to; the text of one read is one piece.
 
         Raises:
             LlmTruncatedError: the stream ended cleanly without its end mark.
@@ -227,10 +227,10 @@ class _AnthropicStream:
 
 
 async def _wait_body_end(response: aiohttp.ClientResponse) -> None:
-    """Wait a moment for what ends the body after its last event.
+    """Wait a moment for the end of the body after its last event.
 
-    Many servers send it by itself. A connection that is left before is lost, and the next question
-    then waits for another one, and for TLS.
+    Many servers send it separately. A connection that is left before cannot be used again, and the
+    next request would wait for a new one and for TLS.
     """
     if not response.content.is_eof() and response.content.exception() is None:
         with suppress(TimeoutError, aiohttp.ClientError):
@@ -239,7 +239,7 @@ async def _wait_body_end(response: aiohttp.ClientResponse) -> None:
 
 
 def classify(failure: Exception) -> LyraError:
-    """The SDK's, aiohttp's and the decoder's errors as ours; the vendor's words stay here."""
+    """Return our error for one of the SDK, aiohttp or the decoder, without the vendor's message."""
     match failure:
         case anthropic.APIStatusError():
             return _classify_status(failure)
@@ -267,7 +267,7 @@ def classify(failure: Exception) -> LyraError:
 
 def _classify_status(failure: anthropic.APIStatusError) -> LyraError:
     status = failure.status_code
-    # The status first: compatible servers often send no error type, or their own.
+    # By status first: compatible servers often send no error type, or one of their own.
     if status == _TOO_MANY:
         spent = failure.error_code == "enforced_spend_limit_reached"
         pause = _MAX_RETRY_AFTER_S if spent else _parse_retry_after(failure.response)
@@ -277,20 +277,20 @@ def _classify_status(failure: anthropic.APIStatusError) -> LyraError:
     if status == _TOO_LARGE or _is_too_long(failure):
         return ConversationTooLongError()
     log.error("the model refused the request: status %d, type %s", status, failure.type)
-    # Whoever stands before the model answers 403 to words that it does not like, and 401 or 402 on
-    # its own account; only the vendor's own word is about the key.
+    # A proxy or filter before the model answers 403 to texts that it does not like, and 401 or 402
+    # on its own behalf; only the vendor's own error type is about the key.
     barred = status in _BARRED and parse_error_type(failure.body) in _ABOUT_THE_KEY
     return LlmMisconfiguredError(reason=CREDENTIALS if barred else None)
 
 
 def _is_too_long(failure: anthropic.APIStatusError) -> bool:
-    """Whether the prompt did not fit: Anthropic says so in words, llama.cpp by a type."""
+    """Return whether the prompt was too long: Anthropic says so in words, llama.cpp by a type."""
     message = f"{failure.type} {failure.api_message}".lower()
     return "exceed_context_size" in message or "prompt is too long" in message
 
 
 def _parse_retry_after(response: httpx2.Response) -> float | None:
-    """Seconds to wait, from 0.5 to a minute; None when the server does not say, or nonsense."""
+    """Return the seconds to wait, from 0.5 to 60, or None if there is no valid header."""
     headers = response.headers
     seconds = pause(headers.get("retry-after", ""), epoch(headers.get("date", "")))
     return None if seconds is None else min(max(seconds, 0.5), _MAX_RETRY_AFTER_S)

@@ -1,7 +1,7 @@
-"""The body of a response, handed over in the turn of the loop in which it arrives.
+"""Push the body of a response to a callback in the event loop iteration in which it arrives.
 
-aiohttp's readers are tasks that sleep until there is something. Where hundreds of streams bring a
-word at a time, waking a task for each costs more than all that is done with the word.
+aiohttp's readers are tasks that sleep until there is data. With hundreds of streams that bring one
+word at a time, waking a task for each word costs more than everything that is done with the word.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ import aiohttp
 
 OnData = Callable[[bytes], bool]
 
-_MAX_STEP_BYTES = 8_192  # bytes in one turn of the loop: a thousand events, of which none says much
-_HELD_BACK_BYTES = 16_384  # bytes in one reading, from which on aiohttp may hold more of them back
+_MAX_STEP_BYTES = 8_192  # in one iteration of the event loop; about a thousand small events
+_HELD_BACK_BYTES = 16_384  # in one read, from which on aiohttp may hold more data back
 
 
 async def push_body(response: aiohttp.ClientResponse, on_data: OnData) -> None:
-    """Call `hear` with all of the body as it arrives, until it has ended or `hear` says enough.
+    """Call `on_data` with the body as it arrives, until it has ended or `on_data` returns True.
 
-    What comes faster than it is heard waits: first here, then with who sends it.
+    Data that comes faster than it is handled waits: first here, then at its sender (backpressure).
 
     Raises:
         aiohttp.ClientError: the body broke off.
-        Exception: what `hear` has raised.
+        Exception: what `on_data` has raised.
     """
     proxy = _ProtocolProxy(response, on_data)
     try:
@@ -34,10 +34,10 @@ async def push_body(response: aiohttp.ClientResponse, on_data: OnData) -> None:
 
 
 class _ProtocolProxy(asyncio.Protocol):
-    """Stands between a connection and aiohttp's protocol, which goes on doing all the reading.
+    """Stands between a connection and aiohttp's protocol, which goes on doing all the parsing.
 
-    While something is unheard the connection is not read, so that no more than one reading waits
-    here, and what ends the body comes after all of it has been heard.
+    While data is undelivered the connection is not read. So no more than one read waits here, and
+    the end of the body comes after all of it has been delivered.
     """
 
     def __init__(self, response: aiohttp.ClientResponse, on_data: OnData) -> None:
@@ -47,8 +47,8 @@ class _ProtocolProxy(asyncio.Protocol):
         self._content = response.content
         self._on_data = on_data
         self._data = b""
-        self._delivered = 0  # bytes of that reading
-        self._deferred = False  # whether the next turn of the loop will go on
+        self._delivered = 0  # bytes of that data
+        self._deferred = False  # whether the next loop iteration will go on
         self._paused = False
         self._lost = False
         self._transport: asyncio.Transport | None = None
@@ -57,17 +57,17 @@ class _ProtocolProxy(asyncio.Protocol):
             self._transport = response.connection.transport
         if self._transport is not None:
             self._transport.set_protocol(self)
-        self._deliver()  # what came together with the head
+        self._deliver()  # what came together with the response's head
 
     def remove(self) -> None:
         """Leave the connection to aiohttp's protocol alone."""
         transport, self._transport = self._transport, None
         if transport is not None and not transport.is_closing():
             transport.set_protocol(self._protocol)
-            self._resume(transport)  # for whoever reads from it next
+            self._resume(transport)  # for the next call on this connection
 
     def data_received(self, data: bytes) -> None:
-        """Let aiohttp read it, and hand over what that makes of it."""
+        """Let aiohttp parse the data, and deliver the part of the body that it holds."""
         self._protocol.data_received(data)
         if self._content.is_eof():
             self.remove()  # the connection is free for other calls from here on
@@ -89,18 +89,18 @@ class _ProtocolProxy(asyncio.Protocol):
         self._protocol.resume_writing()
 
     def _deliver(self) -> None:
-        """Hand over what has come, unless the next turn of the loop will do so."""
+        """Deliver what has come, unless the next loop iteration will do so."""
         if not (self._deferred or self.done.done()):
             self._deliver_step()
 
     def _deliver_step(self) -> None:
-        """Hand over as much as one turn of the loop has time for."""
+        """Deliver as much as one iteration of the event loop has time for."""
         self._deferred = False
         if self.done.done():
             return
         try:
             enough = self._deliver_some()
-        except Exception as failure:  # noqa: BLE001 - it is for the task that waits, not for the loop
+        except Exception as failure:  # noqa: BLE001 - the waiting task raises it
             self._end(failure)
             return
         if enough:
@@ -109,7 +109,7 @@ class _ProtocolProxy(asyncio.Protocol):
             self._defer()
         elif self._content.at_eof():
             self._end()
-        elif self._lost:  # aiohttp has seen neither end nor fault
+        elif self._lost:  # aiohttp has seen neither an end nor an error
             self._end(aiohttp.ServerDisconnectedError())
         elif self._transport is not None:
             self._resume(self._transport)

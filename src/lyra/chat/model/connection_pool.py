@@ -1,16 +1,15 @@
-"""Connections to the model's server, kept for the next question.
+"""A pool of keep-alive connections to the model's server, with one safe retry.
 
-A server closes a kept connection whenever it likes, and a question may be on its way at that
-moment: it is lost, unread, through nobody's fault. Such a question is sent once more. A question
-costs money and POST is not idempotent, so all of this has to hold:
+A server closes an idle connection whenever it likes. A request that is on its way at that moment is
+lost, although nothing is wrong, and is sent once more. A call costs money and POST is not
+idempotent, so that happens only if all of this holds:
 
-- the connection has served a question before: a new one that breaks is a server that fails;
-- not one byte of an answer has come on it, not even of an interim one or of half a head;
-- it broke within a second. Who closes an idle connection has done so before the question comes,
-  which shows a round trip later; what takes longer may be a server that was at work on it.
+- the connection has served a request before: if a new one breaks, the server fails;
+- not one byte of a response has come on it, not even of an interim one or of half a head;
+- it broke within a second. A server that closed an idle connection did so before the request came,
+  which shows one round trip later; if it takes longer, the server may have been at work on it.
 
-The second time it goes over a new connection, as the other kept ones may be closed too; what
-happens there is what happened.
+The retry goes over a new connection, as the other idle ones may be closed too; there is no second.
 """
 
 import asyncio
@@ -27,15 +26,15 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 _CONNECT_S = 5.0
-_IDLE_S = 30.0  # that a connection waits for the next call; servers close theirs after a minute
+_IDLE_S = 30.0  # for which an idle connection is kept; servers close theirs after a minute
 _CLOSED_WITHIN_S = 1.0
 
 
 class Client(Protocol):
-    """Whatever sends a question."""
+    """What sends a request to the model's server."""
 
     async def post(self, url: URL, *, data: bytes) -> aiohttp.ClientResponse:
-        """The answer's status and headers, the body still to come."""
+        """Return the response once its head has come, with the body still to come."""
         ...
 
 
@@ -43,8 +42,8 @@ class Client(Protocol):
 async def open_pool(
     limit: int, certificates: ssl.SSLContext, headers: Mapping[str, str], proxy: str | None
 ) -> AsyncIterator["ConnectionPool"]:
-    """Connections for one process, at most so many at once, closed at the end of the block."""
-    # No timeout for a read: it would set a timer anew at every token. Patience and the limit of the
+    """Provide the pool of one process, with at most `limit` connections, closed after the block."""
+    # No read timeout: it would set a timer anew at every token. IdleTimeout and the limit of the
     # whole answer bound the silence.
     timeout = aiohttp.ClientTimeout(connect=_CONNECT_S, sock_connect=_CONNECT_S)
     connector = partial(aiohttp.TCPConnector, limit=limit, ssl=certificates)
@@ -67,17 +66,17 @@ async def open_pool(
 
 
 class ConnectionPool:
-    """Sends questions over kept connections, and again over a new one where that was closed."""
+    """Sends requests over idle connections, and again over a new one if that was just closed."""
 
     def __init__(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
         self._kept = kept
         self._fresh = fresh
 
     async def post(self, url: URL, *, data: bytes) -> aiohttp.ClientResponse:
-        """The answer's status and headers, the body still to come.
+        """Return the response once its head has come, with the body still to come.
 
         Raises:
-            aiohttp.ClientError: there is no answer.
+            aiohttp.ClientError: there is no response.
             TimeoutError: there was no connection in time.
         """
         trace = _PostTrace()
@@ -85,7 +84,7 @@ class ConnectionPool:
             return await self._kept.post(
                 url, data=data, allow_redirects=False, trace_request_ctx=trace
             )
-        except TimeoutError:  # some are connection errors as well
+        except TimeoutError:  # some are ClientConnectionErrors as well
             raise
         except aiohttp.ClientConnectionError:
             if trace.reused_at is None or _now() - trace.reused_at >= _CLOSED_WITHIN_S:
@@ -95,20 +94,20 @@ class ConnectionPool:
 
 @dataclass
 class _PostTrace:
-    """What is known of a question's connection: when it was found among the kept ones, if it was."""
+    """When a request was given an idle connection; None for a new one."""
 
     reused_at: float | None = None
 
 
 class _BrokenHeadError(aiohttp.ClientError):
-    """The connection broke after the first byte of an answer: the server has read the question."""
+    """The connection broke after the first byte of a response: the server has read the request."""
 
 
 class _WatchedResponse(aiohttp.ClientResponse):
-    """An answer that tells whether any of it had come when its connection broke."""
+    """A response that knows whether any of it had come when its connection broke."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Wait for the head.
+        """Wait for the head of the response.
 
         Raises:
             _BrokenHeadError: the connection broke after a byte had come.
@@ -125,7 +124,7 @@ class _WatchedResponse(aiohttp.ClientResponse):
 
 
 class _ByteWatch(asyncio.Protocol):
-    """Stands between a connection and aiohttp's protocol, and sees whether a byte comes."""
+    """Stands between a connection and aiohttp's protocol, and notes whether a byte comes."""
 
     def __init__(self, connection: Connection) -> None:
         self.any_byte = False

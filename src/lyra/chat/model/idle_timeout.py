@@ -1,4 +1,4 @@
-"""A deadline that is put off for nothing."""
+"""An idle timeout that is cheap to reset."""
 
 import asyncio
 from types import TracebackType
@@ -6,10 +6,10 @@ from typing import Self
 
 
 class IdleTimeout:
-    """Ends its block with TimeoutError `seconds` after the latest `renew`.
+    """Ends its block with TimeoutError `seconds` after the latest `reset`.
 
-    The clock is looked at only when the deadline may have come, so that putting it off for every
-    token of an answer costs no timer each.
+    The timer is set anew only when it fires, so a reset for every token of an answer costs no timer
+    each.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -21,7 +21,7 @@ class IdleTimeout:
         self._timer = self._loop.call_at(self._due, self._on_timer)
 
     def reset(self, seconds: float) -> None:
-        """Wait for so long from now."""
+        """Let the timeout run for so long from now."""
         self._due = self._clock() + seconds
         if self._due < self._timer_at:
             self._timer.cancel()

@@ -1,13 +1,13 @@
-"""Text out of JSON strings that were cut anywhere, also within a character.
+"""Decode text from JSON strings that were cut anywhere, even within a character.
 
-Gateways cut a model's words into events by bytes, or by the units of UTF-16: half an emoji ends one
-event, and the other half begins the next.
+Some gateways cut a model's text into events by bytes or by UTF-16 code units: half an emoji (a lone
+surrogate) ends one event, and the other half begins the next.
 """
 
 import re
 
 REPLACEMENT = "\ufffd"
-# Halves of a pair, as escapes of JSON; any other escape is passed over whole.
+# Surrogates as JSON escapes: a pair, or a lone one. Any other escape is skipped whole.
 _ESCAPES = re.compile(
     rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -15,23 +15,23 @@ _ESCAPES = re.compile(
 )
 _ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-# A half, written as if it were a character; valid UTF-8 has no such bytes.
+# A surrogate encoded as if it were a character; valid UTF-8 has no such bytes.
 _SURROGATE_PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-# What may yet become a character: the beginning of one, or the first half of a pair.
+# What may still become a character: the beginning of one, or the first surrogate of a pair.
 _UNFINISHED = re.compile(
     rb"(?:[\xc2-\xdf]|[\xe1-\xec\xee\xef][\x80-\xbf]?|\xe0[\xa0-\xbf]?|\xed[\x80-\xbf]?"
     rb"|\xed[\xa0-\xaf][\x80-\xbf](?:\xed[\xb0-\xbf]?)?"
     rb"|\xf0(?:[\x90-\xbf][\x80-\xbf]?)?|[\xf1-\xf3](?:[\x80-\xbf][\x80-\xbf]?)?"
     rb"|\xf4(?:[\x80-\x8f][\x80-\xbf]?)?)\Z"
 )
-_MAX_UNFINISHED = 5  # bytes of what is unfinished
+_MAX_UNFINISHED = 5  # bytes of an unfinished character
 
 
 def replace_lone_surrogates(document: bytes) -> bytes:
-    """The JSON with every escaped half that has no other half as bytes in its place.
+    """Replace every escaped lone surrogate in JSON by its bytes.
 
-    A strict parser refuses the escape, and passes over the bytes.
+    A strict parser rejects the escape, but skips the bytes.
     """
     return _ESCAPES.sub(_replace_lone, document)
 
@@ -45,7 +45,7 @@ def _encode_unit(unit: bytes) -> bytes:
 
 
 def decode_string(literal: bytes) -> bytes:
-    """The bytes that a JSON string stands for, whether or not they are valid UTF-8."""
+    """Return the bytes that a JSON string stands for, even if they are not valid UTF-8."""
     return _join_pairs(_ESCAPED.sub(_unescape, literal[1:-1]))
 
 
@@ -63,18 +63,18 @@ def _join_pair(match: re.Match[bytes]) -> bytes:
 
 
 class TextDecoder:
-    """Makes text of bytes that come in pieces: what is cut is joined, what is broken is U+FFFD."""
+    """An incremental decoder: it joins characters that were cut; a broken one becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._held = b""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing waits for its other half."""
+        """Whether no unfinished character is held back."""
         return not self._held
 
     def feed(self, chunk: bytes) -> str:
-        """The text up to what may yet become a character."""
+        """Return the text, without an unfinished character at its end."""
         text = _join_pairs(self._held + chunk)
         tail = _UNFINISHED.search(text, max(0, len(text) - _MAX_UNFINISHED))
         end = len(text) if tail is None else tail.start()
@@ -82,7 +82,7 @@ class TextDecoder:
         return _to_text(text[:end])
 
     def end(self) -> str:
-        """What stands for a character that has not been finished."""
+        """Return what stands for an unfinished character, at the end of the text."""
         held, self._held = self._held, b""
         return _to_text(held)
 

@@ -1,4 +1,4 @@
-"""Stands before the model's calls: rests it when it fails for everybody, and measures it."""
+"""The circuit breaker before the model: open when the model fails for everybody; with metrics."""
 
 import time
 from collections.abc import Hashable, Iterator
@@ -23,11 +23,11 @@ CREDENTIALS = "credentials"
 SPEND_LIMIT = "spend_limit"
 
 _FAULTS = (LlmUnavailableError, LlmTimeoutError, LlmInterruptedError, LlmTruncatedError)
-_SPENT_REST_S = 600.0  # nobody raises a spend limit within a minute
+_SPENT_REST_S = 600.0  # a spend limit is not raised within a minute
 
 
 class ModelCircuit:
-    """One model's breaker. A refused key or a spent budget opens it on two owners' word."""
+    """One model's circuit. A rejected key or a spent budget opens it once two owners see it."""
 
     def __init__(self, breaker: CircuitBreaker, metrics: Metrics, *, model: str = "") -> None:
         self._breaker = breaker
@@ -36,13 +36,13 @@ class ModelCircuit:
 
     @contextmanager
     def call(self, owner: Hashable) -> Iterator[Call]:
-        """Call the model for this owner within the block, which raises what went wrong.
+        """Admit the block's call of the model for this owner, and record how it ends.
 
-        The owner is an account. None are all of whom Spotify has not said which: one account may
-        have any number of tokens, and must not count as so many.
+        The owner is an account. None stands for all whose account is unknown: one account may
+        have any number of access tokens, and must not count as many owners.
 
         Raises:
-            LyraError: the model is given a rest: what was wrong with it, at once.
+            LyraError: the circuit is open: raised at once, with the cause that opened it.
         """
         began, outcome = time.monotonic(), "abandoned"
         try:
@@ -69,7 +69,7 @@ class ModelCircuit:
 
     @property
     def retry_in_s(self) -> float:
-        """Seconds for which the model is not asked."""
+        """Seconds until the model is called again; 0 while the circuit is closed."""
         return self._breaker.retry_in_s
 
 
@@ -84,7 +84,7 @@ def _judge(call: Call, failure: LyraError) -> None:
 
 def _as_error(open_circuit: CircuitOpenError) -> LyraError:
     if isinstance(open_circuit.cause, LlmMisconfiguredError):
-        return open_circuit.cause.copy()  # waiting does not mend it
+        return open_circuit.cause.copy()  # waiting does not help
     kind = (
         type(open_circuit.cause)
         if isinstance(open_circuit.cause, LyraError)

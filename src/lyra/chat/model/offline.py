@@ -1,7 +1,7 @@
-"""Answers without a language model, from the listening data alone, and says so.
+"""The model of the offline mode: it answers from the listening data alone, and says so.
 
-Deterministic: the same listener and the same question give the same words. It names only what the
-data holds, so there is nothing it could invent.
+Deterministic: the same data and the same question give the same answer. It names only what the data
+holds, so it cannot invent anything.
 """
 
 import re
@@ -18,7 +18,7 @@ _Reply = Callable[[Listening], str]
 
 
 class OfflineModel:
-    """The responder that answers when no model is configured."""
+    """Answers when no language model is configured."""
 
     name = "lyra-offline"
     offline = True
@@ -31,13 +31,13 @@ class OfflineModel:
 
 
 class _OfflineStream:
-    """A text that is told word by word, each with the space before it."""
+    """Streams a text word by word, each with the space before it."""
 
     def __init__(self, text: str) -> None:
         self._words = re.findall(r"\s*\S+|\s+$", text)
 
     async def stream_to(self, on_piece: OnPiece) -> None:
-        """See Voice.tell."""
+        """See ModelStream.stream_to."""
         if not any(map(on_piece, self._words)):
             on_piece(Done("stop"))
 
@@ -86,7 +86,7 @@ def _list_genres(listening: Listening) -> str:
 
 
 def _recommend(listening: Listening) -> str:
-    """Old favourites: top tracks that are not among the latest plays."""
+    """Recommend old favourites: top tracks that are not among the latest plays."""
     recent = {(play.track.name, play.track.artists) for play in listening.recently_played}
     forgotten = [
         track for track in listening.top_tracks if (track.name, track.artists) not in recent

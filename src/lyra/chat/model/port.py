@@ -1,4 +1,4 @@
-"""The port to whatever speaks: what it is given and what it gives back."""
+"""The port to the language model: the prompt that it gets and the pieces that it returns."""
 
 import asyncio
 import importlib
@@ -15,14 +15,14 @@ from lyra.chat.request_schema import Turn
 from lyra.listening.models import Listening
 from lyra.settings import Settings
 
-MAX_TOKENS = 1_000_000_000  # of one kind in one answer; a server that counts more is not believed
+MAX_TOKENS = 1_000_000_000  # of one kind in one answer; a larger count from a server is ignored
 
 
 class Prompt(msgspec.Struct, frozen=True):
     """One request to a model. `rules` and `context()` are byte-identical between turns.
 
-    The context is made when it is asked for: kept as text until the answer is over, it would weigh
-    more than all else of a stream (one emoji in a title makes every letter four bytes).
+    `context()` makes the text anew: kept for as long as the answer, it would take more memory than
+    the rest of a stream (one emoji in a title makes every character four bytes).
     """
 
     rules: str
@@ -32,7 +32,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """Tokens, as the model's server counts them. `cached` ones were read from its own cache."""
+    """Tokens as the model's server counts them; `cached` ones were read from its prompt cache."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -55,17 +55,17 @@ class ModelStream(Protocol):
     """One call that the model has accepted."""
 
     async def stream_to(self, on_piece: OnPiece) -> None:
-        """Hand over words as they are made, then one `Done`; return early once `take` has enough.
+        """Call `on_piece` with the text as it comes, then with one `Done`.
 
-        `take` is called in the very turn of the loop in which something comes, and says whether it
-        wants no more. A `Usage` among the words tells what has been counted so far, for an answer
-        that is cut. Every failure is a LyraError, an end without the end mark included.
+        Each call is made in the iteration of the event loop in which the piece arrives; once it
+        returns True, this returns. A `Usage` says what has been counted so far, for an answer that
+        is cut. Every failure is a LyraError, a stream that ends without its end mark included.
         """
         ...
 
 
 class ChatModel(Protocol):
-    """Answers prompts. `open` is entered when the model has accepted the prompt.
+    """A language model. `open` enters its block when the model has accepted the prompt.
 
     Leaving the block closes the call.
     """
@@ -77,7 +77,7 @@ class ChatModel(Protocol):
 
 
 class LazyModel:
-    """A model whose client is not made yet; who asks before it is waits for it."""
+    """A model whose client is loaded at the first use; calls wait for that."""
 
     offline = False
 
@@ -88,12 +88,12 @@ class LazyModel:
 
     @property
     def loaded(self) -> ChatModel | None:
-        """The model itself, if nobody has to wait for it."""
+        """The model itself, once it is loaded."""
         done = self._loading is not None and self._loading.done()
         return self._loading.result() if self._loading is not None and done else None
 
     async def wait_loaded(self) -> ChatModel:
-        """Return the model itself; the first who waits here sets its making off."""
+        """Return the model itself; the first call here starts to load it."""
         if self._loading is None:
             self._loading = asyncio.get_running_loop().create_task(self._make())
         return await asyncio.shield(self._loading)
@@ -110,7 +110,7 @@ class LazyModel:
             yield stream
 
     async def close(self) -> None:
-        """End the making, if it still goes on."""
+        """Cancel the loading, if it still goes on."""
         if self._loading is not None:
             self._loading.cancel()
             await asyncio.wait([self._loading])
@@ -118,7 +118,7 @@ class LazyModel:
 
 @asynccontextmanager
 async def open_model(settings: Settings) -> AsyncIterator[ChatModel]:
-    """The model that the settings ask for; a language model is `Arriving`."""
+    """Provide the model that the settings name; a language model is a `LazyModel`."""
     if not settings.uses_model:
         offline = await to_thread(importlib.import_module, "lyra.chat.model.offline")
         yield offline.OfflineModel()

@@ -1,4 +1,4 @@
-"""Which proxy of the environment stands before the model, for the service and for its doctor."""
+"""Find the proxy to the model in the environment, for the service and for `lyra doctor`."""
 
 from ipaddress import ip_address
 from urllib.request import getproxies, proxy_bypass
@@ -11,9 +11,9 @@ _SCHEMES = ("http", "https")
 
 
 def find_proxy(url: URL) -> str | None:
-    """The proxy that the environment names for this address, as every program there obeys it.
+    """Return the proxy that the environment names for this address, by the usual variables.
 
-    What is on this machine is reached without one: no proxy elsewhere could reach it.
+    An address of this machine has none: a proxy on another machine could not reach it.
 
     Raises:
         SettingError: the environment names one that cannot be used.
@@ -28,7 +28,7 @@ def find_proxy(url: URL) -> str | None:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     variable = f"{url.scheme.upper()}_PROXY" if proxies.get(url.scheme) else "ALL_PROXY"
     if not _is_usable(proxy):
-        # Its address may hold a password, so it is not repeated.
+        # The proxy's address may hold a password, so the message does not repeat it.
         raise SettingError(
             f"{variable}: the model is reached through a proxy with http:// or https:// only. Set "
             f"such a one, or NO_PROXY={host} to do without."

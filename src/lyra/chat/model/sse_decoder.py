@@ -1,37 +1,37 @@
-"""Splits a byte stream of server-sent events into the data of each event.
+"""An SSE decoder: split a byte stream of server-sent events into the data of each event.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
-Every byte is looked at a bounded number of times, however the stream is cut into pieces.
+Every byte is read a bounded number of times, however the stream is cut into chunks.
 """
 
 import re
 
-MAX_EVENT_BYTES = 4_194_304  # read as JSON in ten milliseconds
+MAX_EVENT_BYTES = 4_194_304  # decoded as JSON in ten milliseconds
 _ONE_EVENT = re.compile(rb"(?:event: [^\r\n]*\n)?data: ([^\r\n]+)\n\n")
 _BREAK = re.compile(rb"\r\n|\r|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SSEDecoder:
-    """Fed with bytes as they come, in pieces of any size; comments and event names are dropped."""
+    """Decodes chunks of any size as they come; comments and event names are dropped."""
 
     def __init__(self) -> None:
-        self._line = bytearray()  # what has come of the line that has no end yet
+        self._line = bytearray()  # the line that has no end yet
         self._data: list[bytes] = []  # of the event that has no end yet
         self._size = 0  # of that event
         self._first = True  # whether no line has ended yet
         self._after_cr = False  # whether a line feed would belong to the line break before it
-        self._between_events = True  # whether the next piece begins an event
+        self._between_events = True  # whether the next chunk begins an event
         self.any_event = False  # whether there has been an event
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of the events that this piece completes.
+        """Return the data of the events that this chunk completes.
 
         Raises:
-            ValueError: the event before this piece is longer than any sensible one already.
+            ValueError: the unfinished event is longer than `MAX_EVENT_BYTES`.
         """
-        # Nearly every read is one whole event, and taking it apart costs five times as much.
+        # Nearly every chunk is one whole event, and splitting it takes five times as long.
         if self._between_events and (match := _ONE_EVENT.fullmatch(chunk)):
             self._first, self.any_event = False, True
             return [match[1]]
@@ -53,7 +53,7 @@ class SSEDecoder:
         return events
 
     def _end_line(self, line: bytes) -> bytes:
-        """The data of the event that the end of this line completes; none for most lines."""
+        """Return the data of the event that this line completes, which is none for most lines."""
         if self._line:
             line = bytes(self._line + line)
             self._line.clear()

@@ -1,7 +1,7 @@
-"""What the events of a model's stream add up to: words, counts, and how the answer ended.
+"""Accumulate the events of a model's stream: text, token counts, and how the answer ended.
 
-Nothing here depends on the server's good will: whatever is not of the type that it should be is as
-if it were not there, and a count that is none is not counted.
+The server is not trusted: a member of the wrong type is treated as missing, and an impossible count
+is ignored.
 """
 
 from typing import Annotated, Literal, TypeVar
@@ -39,9 +39,7 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "not_found_error": LlmMisconfiguredError,
     "invalid_request_error": LlmMisconfiguredError,
 }
-_MAX_REPAIRED_BYTES = (
-    131_072  # an event that has to be mended letter by letter is no longer than this
-)
+_MAX_REPAIRED_BYTES = 131_072  # a longer event with broken characters is not repaired
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ABSENT = Raw(b"null")
 
@@ -59,7 +57,7 @@ class _TextEvent(msgspec.Struct, gc=False):
 
 
 class _Event(msgspec.Struct, gc=False):
-    """Any event. What is not asked for is passed over without being built."""
+    """Any event. Members that are not named here are skipped without being built."""
 
     type: Raw = _ABSENT
     delta: Raw = _ABSENT
@@ -95,18 +93,18 @@ _anything = msgspec.json.Decoder(Raw)
 
 
 class StreamAccumulator:
-    """What the events of one answer add up to; pings and unknown ones are passed over."""
+    """Accumulates the events of one answer; pings and unknown events are skipped."""
 
     def __init__(self) -> None:
         self.ending: Done | LyraError | None = None
-        self.has_usage = False  # whether more has been counted than `counted` has told
+        self.has_usage = False  # whether there are counts that `take_usage` has not returned yet
         self._texts: list[str] = []
         self._decoder = TextDecoder()
         self._reason = ""
         self._usage = Usage()
 
     def feed(self, data: bytes) -> None:
-        """Take one event's data. Nothing counts after the end."""
+        """Take the data of one event. Nothing counts after the ending."""
         if self.ending is not None:
             return
         if b'"text_delta"' in data and self._decoder.complete:
@@ -121,7 +119,7 @@ class StreamAccumulator:
         try:
             event = _parse_event(data)
         except _UNREADABLE:
-            self.ending = LlmInterruptedError()  # what was said before it is kept
+            self.ending = LlmInterruptedError()  # the text before it is kept
         else:
             self._apply(event)
 
@@ -130,11 +128,11 @@ class StreamAccumulator:
             case "content_block_delta":
                 self._add_text(event.delta, "text_delta")
             case "content_block_start":
-                self._add_text(event.content_block, "text")  # some gateways begin with words
+                self._add_text(event.content_block, "text")  # some gateways send text here
             case "message_start":
                 self._update_usage(_decode_inner(event.message).usage)
             case "message_delta":
-                # Gateways tell the counts again in an event of its own, without a reason.
+                # Some gateways repeat the counts in a separate event without a reason.
                 reason = _decode(_string, _decode_inner(event.delta).stop_reason)
                 self._reason = reason or self._reason
                 self._update_usage(event.usage)
@@ -143,10 +141,10 @@ class StreamAccumulator:
             case "error":
                 self.ending = _make_error(event.error)
             case _:
-                pass  # pings, thinking, and whatever is added to the API later
+                pass  # pings, thinking, and types that are added to the API later
 
     def _add_text(self, block: Raw, kind: str) -> None:
-        """Say the words of a block of this kind; anything else says nothing."""
+        """Add the text of a block of this kind; another block has none."""
         inner = _decode_inner(block)
         if _decode(_string, inner.type) != kind:
             return
@@ -161,7 +159,7 @@ class StreamAccumulator:
             self._texts.append(self._decoder.feed(decode_string(literal)))
 
     def _update_usage(self, usage: Raw) -> None:
-        """Take over the counts that are some; the others stay as they are."""
+        """Take over the valid counts; the others stay as they are."""
         counts, before = _decode(_counts, usage) or _Counts(), self._usage
         self._usage = Usage(
             _decode_count(counts.input_tokens, before.input_tokens),
@@ -172,27 +170,27 @@ class StreamAccumulator:
         self.has_usage = True
 
     def take_usage(self) -> Usage:
-        """What has been counted so far."""
+        """Return what has been counted so far."""
         self.has_usage = False
         return self._usage
 
     def take_text(self) -> str:
-        """The words since the last call."""
+        """Return the text since the last call."""
         texts, self._texts = self._texts, []
         return "".join(texts)
 
     def take_rest(self) -> str:
-        """The words since the last call, and what stands for half a character at the end."""
+        """Return the text since the last call, with U+FFFD for half a character at the end."""
         self._texts.append(self._decoder.end())
         return self.take_text()
 
 
 def _parse_event(data: bytes) -> _Event:
-    """The event of this JSON; one without fields, where it is JSON but no object.
+    """Decode an event; JSON that is no object is an event without members.
 
     Raises:
         DecodeError: it is no JSON.
-        RecursionError: it is nested more deeply than anything sensible.
+        RecursionError: it is nested too deeply.
     """
     try:
         return _decode_event(data)
@@ -211,7 +209,7 @@ def _decode_event(data: bytes) -> _Event:
 
 
 def _decode(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
-    """The value, if it is of the decoder's type."""
+    """Return the value, or None if it is of another type."""
     try:
         return decoder.decode(raw)
     except _UNREADABLE:
@@ -219,7 +217,7 @@ def _decode(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
 
 
 def _event_type(event: _Event) -> str | None:
-    """The event's type; servers of other protocols report an error without one."""
+    """Return the event's type; servers of other protocols report an error without one."""
     kind = _decode(_string, event.type)
     failed = kind is None and _decode(_inner, event.error) is not None
     return "error" if failed else kind
@@ -235,6 +233,6 @@ def _decode_count(raw: Raw, before: int) -> int:
 
 
 def _make_error(error: Raw) -> LyraError:
-    """An error's type as our error; it comes with HTTP status 200."""
+    """Return our error for the type of an error that comes in a stream."""
     kind = _decode(_string, _decode_inner(error).type)
     return _BY_TYPE.get(kind or "", LlmUnavailableError)()

@@ -1,7 +1,7 @@
-"""What the body of a model's refusal says, where it is the vendor's own.
+"""Recognize the vendor's own error bodies.
 
-`{"type": "error", "error": {"type": ..., "message": ...}}`, as the Messages API sends it. Gateways,
-firewalls and filters that stand before the model send pages and forms of their own.
+The Messages API sends `{"type": "error", "error": {"type": ..., "message": ...}}`. Gateways,
+firewalls and filters before the model send pages and shapes of their own.
 """
 
 from typing import Literal
@@ -19,7 +19,7 @@ class _Body(msgspec.Struct):
 
 
 def parse_error_type(body: object) -> str:
-    """The error's type in this body, decoded from JSON; empty if that is not the vendor's."""
+    """Return the error type in this decoded body; empty if the body is not the vendor's."""
     try:
         return msgspec.convert(body, _Body).error.type
     except msgspec.ValidationError:

@@ -35,7 +35,7 @@ _STOP_S = 1.0
 
 
 def make_run_key(owner: Key, name: str) -> str:
-    """Return the key of a run or a chat in tables; it cannot be guessed without the owner's token."""
+    """Return a run's or chat's key in tables, which only the owner's token lets one guess."""
     return hashlib.blake2b(f"{owner}\0{name}".encode(), digest_size=20).hexdigest()
 
 
