@@ -31,7 +31,6 @@ from lyra.tracing import NoOpTracer, Tracer
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120)
-
 _AGES = (1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 86_400)
 
 
@@ -51,72 +50,53 @@ class Metrics:
         build.labels(__version__).set(1)
         self.requests = Requests()
         self.registry.register(self.requests)
-        self.spotify_calls = Counter(
-            "lyra_spotify_calls",
-            "Calls sent to Spotify, retries included.",
-            ("section", "outcome"),
-            registry=self.registry,
+        self.spotify_calls = self._counter(
+            "lyra_spotify_calls", "Calls sent to Spotify, retries included.", "section", "outcome"
         )
-        self.fetch_seconds = Histogram(
-            "lyra_fetch_seconds",
-            "Time to read one listener from Spotify.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.spotify_seconds = Histogram(
+        self.spotify_seconds = self._histogram(
             "lyra_spotify_seconds",
             "Time of one call to Spotify, by section and outcome.",
-            ("section", "outcome"),
-            buckets=_SECONDS,
-            registry=self.registry,
+            "section",
+            "outcome",
         )
-        self.model_seconds = Histogram(
-            "lyra_model_seconds",
-            "Time of one call to the model up to its last word, by outcome.",
-            ("outcome",),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.fetch_seconds = self._histogram(
+            "lyra_fetch_seconds", "Time to read one listener from Spotify."
         )
-        self.tokens = Counter(
-            "lyra_tokens",
-            "The model's tokens; those of cut answers are estimated.",
-            ("kind",),
-            registry=self.registry,
-        )
-        self.data_age_seconds = Histogram(
+        self.data_age_seconds = self._histogram(
             "lyra_data_age_seconds",
             "How old the listening data was that an answer was made from.",
             buckets=_AGES,
-            registry=self.registry,
         )
-        self.longest_gap_seconds = Histogram(
-            "lyra_longest_gap_seconds",
-            "The longest pause between two words of an answer.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.model_seconds = self._histogram(
+            "lyra_model_seconds",
+            "Time of one call to the model up to its last word, by outcome.",
+            "outcome",
         )
-        self.loop_lag_seconds = Histogram(
+        self.first_token_seconds = self._histogram(
+            "lyra_first_token_seconds", "From the accepted request to the first word."
+        )
+        self.longest_gap_seconds = self._histogram(
+            "lyra_longest_gap_seconds", "The longest pause between two words of an answer."
+        )
+        self.loop_lag_seconds = self._histogram(
             "lyra_loop_lag_seconds",
             "How much later than due the event loop came round, ten times a second.",
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.errors = Counter(
-            "lyra_errors", "Requests answered with an error.", ("code",), registry=self.registry
+        self.tokens = self._counter(
+            "lyra_tokens", "The model's tokens; those of cut answers are estimated.", "kind"
         )
-        self.answers = Counter(
-            "lyra_answers", "Chat answers by how they ended.", ("ending",), registry=self.registry
-        )
-        self.first_token_seconds = Histogram(
-            "lyra_first_token_seconds",
-            "From the accepted request to the first word.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.resumes = Counter(
-            "lyra_runs_resumed", "Readers who came back to an answer.", registry=self.registry
-        )
+        self.answers = self._counter("lyra_answers", "Chat answers by how they ended.", "ending")
+        self.errors = self._counter("lyra_errors", "Requests answered with an error.", "code")
+        self.resumes = self._counter("lyra_runs_resumed", "Readers who came back to an answer.")
         self.streams = Gauge("lyra_streams", "Open streams.", registry=self.registry)
+
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(name, help_text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, help_text: str, *labels: str, buckets: Sequence[float] = _SECONDS
+    ) -> Histogram:
+        return Histogram(name, help_text, labels, buckets=buckets, registry=self.registry)
 
     def register_callback(self, prefix: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Report what `read()` returns at every scrape; names that end in `_total` are counters."""

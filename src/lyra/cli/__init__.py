@@ -35,7 +35,7 @@ from lyra.cli.gc_tuning import tune_gc
 from lyra.settings import SettingError, Settings
 
 BAD_SETTING = 2
-_BROKEN_PIPE = 141  # as a shell tells of a program that SIGPIPE has ended
+_BROKEN_PIPE = 141  # a shell's exit code for a program that SIGPIPE ended
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 _LONGEST_WAIT_S = 60
 _PORTS = 65_535
