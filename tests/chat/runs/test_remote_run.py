@@ -17,7 +17,10 @@ from lyra.chat.runs.remote_run import RemoteRun, open_chunk
 from lyra.errors import TooManyRequestsError
 from lyra.redis.run_store import Chunk, RunSnapshot
 from lyra.settings import Settings
-from lyra.web.http.event_stream import EventStream, StreamMonitor, UiMessageFrames
+from lyra.web.api.run_relay import relay
+from lyra.web.api.wire_formats import UiMessageFrames
+from lyra.web.http.event_stream import EventStream
+from lyra.web.http.stream_monitor import StreamMonitor
 from lyra.web.http.write_coalescer import WriteCoalescer
 from tests.support.remote_runs import (
     LINES,
@@ -249,14 +252,14 @@ async def test_an_answer_that_broke_off_before_it_is_read_says_so_once() -> None
     while not log.ended:
         await log.look()
 
-    async def relay(request: web.Request) -> web.StreamResponse:
-        outbox = WriteCoalescer(asyncio.get_running_loop())
-        async with EventStream(request, StreamMonitor(Settings()), outbox) as stream:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        coalescer = WriteCoalescer(asyncio.get_running_loop())
+        async with EventStream(request, StreamMonitor(Settings()), coalescer) as stream:
             await stream.open()
-            return await stream.relay(log, UiMessageFrames(log))
+            return await relay(stream, log, UiMessageFrames(log))
 
     app = web.Application()
-    app.router.add_get("/", relay)
+    app.router.add_get("/", answer)
     async with TestClient(TestServer(app)) as client, client.get("/") as response:
         stream = read_body(await response.read())
 
