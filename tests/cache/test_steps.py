@@ -53,4 +53,5 @@ async def test_a_full_cache_makes_room_for_one_by_looking_at_few(make_cache: Cac
         await (await small.lookup(token)).entry()
         await small.lookup(token)
 
-    assert await steps_of(_visited(cache)) == await steps_of(_visited(small))
+    more = await steps_of(_visited(cache)) - await steps_of(_visited(small))
+    assert abs(more) < OTHERS - 100  # not even one instruction for each of the others
