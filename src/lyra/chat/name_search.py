@@ -15,7 +15,7 @@ _MAX_WORDS = 8  # of a name; the rarest of them is looked up
 _MAX_PLACES = 20  # of one name
 _MAX_CANDIDATES = 1000  # places of one word
 _STEPS_PER_PLACE = 100  # looking at one place takes as long as reading so many characters
-_BUDGET = 1_000_000
+_BUDGET = 800_000
 
 
 class Effort:
