@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(60)  # each starts several servers, on cores that may be busy
+pytestmark = [
+    pytest.mark.served,
+    pytest.mark.timeout(60),  # each starts several servers, on cores that may be busy
+]
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 PROMISED = (

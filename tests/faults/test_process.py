@@ -18,7 +18,10 @@ from tests.cli.conftest import greeting
 HANG = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
 MESSAGE = {"message": "Which artists do I listen to most?"}
 
-pytestmark = pytest.mark.timeout(60)  # a process takes seconds to start where others are busy
+pytestmark = [
+    pytest.mark.served,
+    pytest.mark.timeout(60),  # a process takes seconds to start where others are busy
+]
 
 Shell = Callable[..., Awaitable[tuple[Process, str]]]
 

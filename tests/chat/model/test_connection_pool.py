@@ -20,6 +20,8 @@ from tests.support.fault_kit import Step, Upstream, scripted
 from tests.support.scripted_model import stopped, words
 from tests.support.stream_grammar import read_body
 
+pytestmark = pytest.mark.served
+
 Script = tuple[Step, ...]
 
 WORDS = words("Yes.") + stopped()
