@@ -2,9 +2,16 @@
 
 import asyncio
 import logging
+from unittest.mock import create_autospec
 
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParserPy
+from hypothesis import given, strategies as st
 
+from lyra.web.http.chunks import Chunks
 from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import connected, init, read_answer, request_bytes
 from tests.web.api.test_chat_runs import until
@@ -31,6 +38,14 @@ BAD = {
     "long trailer": WHOLE + b"0\r\nA: " + b"x" * 9_000 + b"\r\n\r\n",
     "many trailers": WHOLE + b"0\r\n" + b"A: 1\r\n" * 200 + b"\r\n",
     "a head for a chunk": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a CR too many": b"2\r\r\nab\r\n",
+    "half a break behind": b"2\r\nab\r0\r\n",
+    "LF in an extension": b"2;a\nb\r\nab\r\n",
+    "extension without a name": b"2;\r\nab\r\n",
+    "trailer with a gap": WHOLE + b"0\r\nA : 1\r\n\r\n",
+    "folded trailer": WHOLE + b"0\r\nA: 1\r\n 2\r\n\r\n",
+    "length in the trailers": WHOLE + b"0\r\nContent-Length: 4\r\n\r\n",
+    "LF for the end": WHOLE + b"0\r\n\n",
 }
 GOOD = {
     "extension": b"%x;a=1\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
@@ -38,6 +53,47 @@ GOOD = {
     "zeros": b"0000%x\r\n%b\r\n000\r\n\r\n" % (len(BODY), BODY),
     "trailers": WHOLE + b"0\r\nA: 1\r\nB: 2\r\n\r\n",
 }
+
+
+MAX_LINE, MAX_FIELDS = 4096, 64
+FIELDS = 2  # of the head before the body
+PROTOCOL, LOOP = create_autospec(BaseProtocol), create_autospec(asyncio.AbstractEventLoop)
+
+
+@given(st.sampled_from([*GOOD.values(), *BAD.values()]), st.data())
+def test_however_a_body_is_cut_the_verdict_is_the_same(body: bytes, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(body)), max_size=8)))
+    chunks = Chunks(max_line=MAX_LINE, max_trailers=MAX_FIELDS - FIELDS)
+    verdicts = [
+        chunks.take(body[start:end])
+        for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)
+    ]
+
+    assert verdicts[-1] is (body in GOOD.values())
+    assert verdicts == sorted(verdicts, reverse=True), "what is broken stays so"
+
+
+@pytest.mark.parametrize("parser", [HttpRequestParser, HttpRequestParserPy], ids=["C", "Python"])
+@given(st.sampled_from([*GOOD.values(), *BAD.values()]), st.data())
+def test_what_passes_is_taken_by_the_parser_behind(
+    parser: type[HttpRequestParserPy], body: bytes, data: st.DataObject
+) -> None:
+    """A few bytes of a body are changed: the parser would refuse none that is let through."""
+    changed = bytearray(body[:1500])
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(changed)))
+        odd = data.draw(st.sampled_from([b"", b"\r", b"\n", b"\0", b" ", b";", b"=", b'"', b"g"]))
+        changed[at : at + data.draw(st.integers(0, 1))] = odd
+    reading = parser(PROTOCOL, LOOP, 2**16, max_field_size=MAX_LINE, max_headers=MAX_FIELDS)
+    reading.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunks = Chunks(max_line=MAX_LINE, max_trailers=MAX_FIELDS - FIELDS)
+    for each in changed:
+        if not chunks.take(bytes([each])) or chunks.over:
+            return
+        try:
+            reading.feed_data(bytes([each]))
+        except HttpProcessingError as refused:
+            raise AssertionError(bytes(changed)) from refused
 
 
 def head(service: Service, path: str) -> bytes:

@@ -35,16 +35,17 @@ _TCP_OPTIONS = {
     "TCP_KEEPINTVL": 5,
     "TCP_KEEPCNT": 3,
 }
+MAX_FIELD_BYTES = 4096  # of one header or trailer field
+MAX_FIELDS = 64  # of one request's headers and trailers together
 OPTIONS: Mapping[str, Any] = {
     "access_log": None,
     "auto_decompress": False,
     "keepalive_timeout": _KEEPALIVE_S,
     "lingering_time": _LINGER_S,
-    "max_field_size": 4096,
-    "max_headers": 64,
+    "max_field_size": MAX_FIELD_BYTES,
+    "max_headers": MAX_FIELDS,
     "read_bufsize": 65_536,
 }
-TRAILERS: Mapping[str, int] = {name: OPTIONS[name] for name in ("max_field_size", "max_headers")}
 
 
 class Gate:

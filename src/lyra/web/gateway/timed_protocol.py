@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import StreamReader, web
 
 from lyra.errors import HeadTooLargeError, RequestError
-from lyra.web.gateway.protocol import TRAILERS, Gate, PlainProtocol
+from lyra.web.gateway.protocol import MAX_FIELD_BYTES, MAX_FIELDS, Gate, PlainProtocol
 from lyra.web.http.chunks import Chunks
 from lyra.web.http.deadlines import Deadlines, Phase
 from lyra.web.http.framing import Framing
@@ -70,7 +70,11 @@ class TimedProtocol(PlainProtocol):
         self._update()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._discarding, self._body, self._chunks = True, None, None  # a cycle: they know this
+        self._discarding, self._body, self._chunks = (
+            True,
+            None,
+            None,
+        )  # the body knows this: a cycle
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -97,7 +101,9 @@ class TimedProtocol(PlainProtocol):
         content = request.content
         length = 0 if content.is_eof() else request.content_length
         if length is None:
-            self._body, self._chunks = content, Chunks(**TRAILERS)
+            spare = MAX_FIELDS - len(request.raw_headers)
+            self._body = content
+            self._chunks = Chunks(max_line=MAX_FIELD_BYTES, max_trailers=spare)
         else:
             self._body = self._chunks = None
         self._framing.begin_request(length)
