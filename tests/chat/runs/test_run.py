@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, strategies as st
 
 from lyra.chat.parts import (
@@ -136,3 +137,14 @@ def test_a_line_that_is_kept_weighs_what_it_holds() -> None:
         tracemalloc.stop()
 
     assert weight < 100 * (len(lines[0]) + 200)
+
+
+def test_a_run_keeps_of_its_failure_what_it_says_and_no_frame() -> None:
+    run = Run("run_1")
+    with pytest.raises(LlmTimeoutError) as caught:
+        raise LlmTimeoutError(reason="slow")
+    run.fail(caught.value)
+
+    assert run.failure is not None
+    assert (run.failure.code, run.failure.reason) == ("llm_timeout", "slow")
+    assert run.failure.__traceback__ is None

@@ -116,7 +116,8 @@ class Run(EventLog):
             return
         text_end = (TextEnd(_TEXT_ID),) if self._text_open else ()
         self._parts += (*text_end, *ending)
-        self.failure = failure
+        # A copy: the failure itself would keep the frames it came through as long as the run is kept.
+        self.failure = failure and failure.copy()
         self.ended = True
         self._notify()
         with best_effort("the count of an answer"):

@@ -78,7 +78,7 @@ async def stream_run(request: web.Request, run: Run, frames: RunFrames) -> web.S
     """Send the run as a stream; a failure before its first part is raised."""
     await run.wait_begun()
     if not run.begun:
-        raise run.failure or DrainingError(retry_after_s=1)
+        raise (run.failure or DrainingError(retry_after_s=1)).copy()
     return await send_stream(request, run, frames)
 
 
@@ -107,4 +107,4 @@ async def wait_complete(run: Run) -> Finish:
         case [MessageMetadata() as ended, Abort(reason="stopped")]:
             return Finish("other", ended.message_metadata)  # half an answer was asked for
         case _:
-            raise run.failure or DrainingError(retry_after_s=1)
+            raise (run.failure or DrainingError(retry_after_s=1)).copy()
