@@ -42,12 +42,15 @@ BAD = {
     "half a break behind": b"2\r\nab\r0\r\n",
     "LF in an extension": b"2;a\nb\r\nab\r\n",
     "extension without a name": b"2;\r\nab\r\n",
+    "extension with two values": b"2;a=b=c\r\nab\r\n",
+    "extension behind a quote": b'2;a="b"c\r\nab\r\n',
     "trailer with a gap": WHOLE + b"0\r\nA : 1\r\n\r\n",
     "folded trailer": WHOLE + b"0\r\nA: 1\r\n 2\r\n\r\n",
     "length in the trailers": WHOLE + b"0\r\nContent-Length: 4\r\n\r\n",
     "LF for the end": WHOLE + b"0\r\n\n",
 }
 GOOD = {
+    "extensions": b'%x;a;b=c;d="e \\" ;f";g\r\n%b\r\n0;h\r\n\r\n' % (len(BODY), BODY),
     "extension": b"%x;a=1\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
     "capitals": b"%X\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
     "zeros": b"0000%x\r\n%b\r\n000\r\n\r\n" % (len(BODY), BODY),
