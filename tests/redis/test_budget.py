@@ -1,6 +1,7 @@
 """The day's tokens of one account, counted by all processes together."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
 
 import pytest
@@ -21,24 +22,37 @@ COST = Cost(limit=600, prompt=250)
 DAILY = 2000
 
 
-async def budgets(join: Join, *, many: int = 2, held_s: float = 600.0) -> list[TokenQuota]:
-    """As many processes' budgets."""
-    return [
-        TokenQuota(
-            DAILY,
-            entries=10,
-            wall_clock=lambda: NOON,
-            longest_s=held_s,
-            shared=SharedCounters((await join()).gateway),
-        )
-        for _ in range(many)
-    ]
+Budgets = Callable[..., Awaitable[list[TokenQuota]]]
+
+
+@pytest.fixture
+async def budgets(join: Join) -> AsyncIterator[Budgets]:
+    """As many processes' budgets; they end as a process does, before its gateway to Redis."""
+    opened: list[TokenQuota] = []
+
+    async def open_budgets(*, many: int = 2, held_s: float = 600.0) -> list[TokenQuota]:
+        made = [
+            TokenQuota(
+                DAILY,
+                entries=10,
+                wall_clock=lambda: NOON,
+                longest_s=held_s,
+                shared=SharedCounters((await join()).gateway),
+            )
+            for _ in range(many)
+        ]
+        opened.extend(made)
+        return made
+
+    yield open_budgets
+    for budget in opened:
+        await budget.close()
 
 
 async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_can_pay(
-    join: Join,
+    budgets: Budgets,
 ) -> None:
-    both = await budgets(join)
+    both = await budgets()
     reservations = (both[n % 2].reserve(ACCOUNT, COST) for n in range(24))
     answers = await asyncio.gather(*reservations, return_exceptions=True)
     passed = [each for each in answers if isinstance(each, Reservation)]
@@ -60,9 +74,9 @@ async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_ca
 
 
 async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_too_many(
-    join: Join,
+    budgets: Budgets,
 ) -> None:
-    both, random = await budgets(join), Random(11)
+    both, random = await budgets(), Random(11)
     used: list[int] = []
 
     async def question() -> None:
@@ -84,8 +98,8 @@ async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_
     assert [each.stats()["held"] for each in both] == [0, 0]
 
 
-async def test_a_caller_who_leaves_while_redis_is_asked_holds_nothing(join: Join) -> None:
-    first, second = await budgets(join)
+async def test_a_caller_who_leaves_while_redis_is_asked_holds_nothing(budgets: Budgets) -> None:
+    first, second = await budgets()
     leaving = asyncio.get_running_loop().create_task(first.reserve(ACCOUNT, COST))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -99,9 +113,9 @@ async def test_a_caller_who_leaves_while_redis_is_asked_holds_nothing(join: Join
 
 
 async def test_what_a_process_held_that_died_is_free_when_no_answer_could_run_any_more(
-    join: Join,
+    budgets: Budgets,
 ) -> None:
-    dead, alive = await budgets(join, held_s=0.001)
+    dead, alive = await budgets(held_s=0.001)
     await dead.reserve(ACCOUNT, COST)
     held = 0
     while True:
@@ -114,9 +128,9 @@ async def test_what_a_process_held_that_died_is_free_when_no_answer_could_run_an
 
 
 async def test_while_redis_is_away_each_process_counts_for_itself(
-    join: Join, server: RedisServer
+    budgets: Budgets, server: RedisServer
 ) -> None:
-    first, second = await budgets(join)
+    first, second = await budgets()
     reservation = await first.reserve(ACCOUNT, COST)
     await server.kill()
     reservation.settle(Usage(output_tokens=DAILY))
@@ -128,9 +142,9 @@ async def test_while_redis_is_away_each_process_counts_for_itself(
 
 
 async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
-    join: Join, server: RedisServer
+    budgets: Budgets, server: RedisServer
 ) -> None:
-    (first,) = await budgets(join, many=1)
+    (first,) = await budgets(many=1)
     reservation = await first.reserve(ACCOUNT, COST)
     await server.kill()
     reservation.settle(Usage(output_tokens=DAILY - 1))
@@ -141,7 +155,7 @@ async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
         (await first.reserve(ACCOUNT, COST)).settle()
         await first.close()
 
-    (second,) = await budgets(join, many=1)
+    (second,) = await budgets(many=1)
     one = await second.reserve(ACCOUNT, COST)
     with pytest.raises(TooManyRequestsError):
         await second.reserve(ACCOUNT, COST)
@@ -199,9 +213,9 @@ async def test_what_comes_after_its_own_settling_holds_nothing(join: Join) -> No
 
 
 async def test_what_is_owed_of_one_account_is_bounded_and_whole(
-    join: Join, server: RedisServer
+    budgets: Budgets, server: RedisServer
 ) -> None:
-    (first,) = await budgets(join, many=1)
+    (first,) = await budgets(many=1)
     reservations = [await first.reserve(ACCOUNT, Cost(limit=1)) for _ in range(100)]
     await server.kill()
     for each in reservations:
