@@ -7,7 +7,7 @@ import struct
 import tempfile
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,32 +38,53 @@ PIECES = 4  # that a connection passes on before it is reset
 
 @asynccontextmanager
 async def resetting(to_port: int) -> AsyncIterator[tuple[int, list[int]]]:
-    """The port of a network that resets each connection after some pieces, and how many it has."""
+    """The port of a network that resets each connection after some pieces, and how many it has.
+
+    With it end all of its connections and the tasks that serve them.
+    """
     resets = [0]
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        task.add_done_callback(serving.discard)
         there, back = await asyncio.open_connection("127.0.0.1", to_port)
         sending = asyncio.get_running_loop().create_task(copy(reader, back))
-        for _ in range(PIECES):
-            if not (piece := await there.read(65_536)):  # the client has gone
-                writer.close()
-                return
-            writer.write(piece)
-        sending.cancel()
-        back.close()
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        writer.transport.abort()
-        resets[0] += 1
+        try:
+            for _ in range(PIECES):
+                if not (piece := await there.read(65_536)):  # the client has gone
+                    return
+                writer.write(piece)
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            resets[0] += 1
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the client went first, or the network ends
+        finally:
+            sending.cancel()
+            for stream in (back, writer):
+                stream.transport.abort()  # a reset, where it was told to linger
+            await asyncio.wait([sending])
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:  # from Python 3.12 on it ends when the last connection has
+    try:
         yield server.sockets[0].getsockname()[1], resets
+    finally:
+        server.close()
+        for task in tuple(serving):
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
+        await asyncio.sleep(0)  # the turn in which aborted connections are closed
+        await server.wait_closed()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while piece := await reader.read(65_536):
-        writer.write(piece)
+    with suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
     writer.close()
 
 
