@@ -4,6 +4,11 @@ items     what the catalogue holds: a track, an album or an artist, as a search 
 folding   the form in which two spellings of one name are equal
 editions  a title taken apart: the song, its guests, the edition
 matching  which of a search's items is the one that was asked for
+queries   the words of a search
+results   a search's answer, read with tolerance
+budgets   how many searches there may be
+search    searches: kept for all listeners, one call per query at a time
+finder    several wanted items at once, each with how it went
 
-Begin with `matching.find_match`.
+Begin with `finder.find_items`.
 """

@@ -21,6 +21,7 @@ class Item:
     year: int | None = None
     duration_ms: int | None = None
     image: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
