@@ -9,6 +9,8 @@ results   a search's answer, read with tolerance
 budgets   how many searches there may be
 search    searches: kept for all listeners, one call per query at a time
 finder    several wanted items at once, each with how it went
+known     whether a listener's data hold an item: computed, never kept
+views     what is asked for and what was found, as plain data
 
 Begin with `finder.find_items`.
 """
