@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.endpoints import PATHS, SectionEndpoint
 
-SectionName = Endpoint  # a section is what one endpoint gave
+SectionName = SectionEndpoint  # a section is what one endpoint gave
 SectionStatus = Literal[
     "ok", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
 ]
