@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
 
 COMMON_WORDS = _words(
     """
-    a ability about above academy across act actor address after again against age agent air
+    a acoustic ability about above academy across act actor address after again against age agent air
     alarm alive all alley alone along alphabet already also always amber america an anchor and
     angel angels animal another answer any anything apple april arcade are arena arms army
     around arrow art as ash asia ask asphalt at athens atlas attic august austin author autumn

@@ -45,7 +45,9 @@ class Judge:
         if name.kind == "artist" and self._credits.is_title(match):
             return False
         if marks := self._layout.marks_of(match):
-            return not self._is_exclamation(match, marks)
+            return not (
+                self._is_exclamation(match, marks) or self._is_in_small_letters(match, name)
+            )
         if is_unspaced(self._words.text[self._words.starts[match.first]]):
             return match.last - match.first >= _LEAST_UNSPACED and not name.short
         return not self._is_part_of_a_mark(match) and self._is_bare(match, name)
@@ -118,6 +120,11 @@ class Judge:
             for place, capital in enumerate(written)
             if capital
         )
+
+    def _is_in_small_letters(self, match: Match, name: Name) -> bool:
+        """Return whether one word is set apart that is not written as the name is: a word of its own."""
+        one = match.last - match.first == 1
+        return one and name.written[:1].isupper() and not self._words.is_capital(match.first)
 
     def _begins_with_a_common_word(self, match: Match) -> bool:
         common = self._words.keys[match.first] in COMMON_WORDS
