@@ -54,25 +54,39 @@ class Title:
 
 def take_apart(title: str) -> Title:
     """Return the parts of a title."""
-    rest = _BARE_GUESTS.sub("", title[:_CAP])
+    rest, groups = _split(title)
     issues: list[str] = []
     performances: set[str] = set()
-    imitated = False
+    for text in groups:
+        kinds = _performances(text)
+        performances |= kinds
+        if not (kinds or _GUESTS.fullmatch(text)):
+            issues.append(text)
+    song, short = fold(rest), fold(_without_brackets(rest))
+    imitated = any(_IMITATION.search(text) for text in groups)
+    return Title(song, short, " ".join(issues), frozenset(performances), imitated)
+
+
+def song_title(title: str) -> str:
+    """Return a title without guests and edition, spelt as it is."""
+    return _split(title)[0].strip() or title
+
+
+def _split(title: str) -> tuple[str, list[str]]:
+    """Return the song's own title, and the folded groups of words that stand behind it."""
+    rest = _BARE_GUESTS.sub("", title[:_CAP])
+    groups: list[str] = []
     for _ in range(_GROUPS):
         group = _GROUP.search(rest) or _DASH.search(rest)
         if group is None or not rest[: group.start()].strip():
             break
         text = fold(group[1])
-        imitates, kinds = _IMITATION.search(text) is not None, _performances(text)
-        if not (imitates or kinds or _ISSUE.search(text) or _GUESTS.fullmatch(text)):
+        known = _IMITATION.search(text) or _performances(text) or _ISSUE.search(text)
+        if not (known or _GUESTS.fullmatch(text)):
             break
-        imitated = imitated or imitates
-        performances |= kinds
-        if not (kinds or _GUESTS.fullmatch(text)):
-            issues.append(text)
+        groups.insert(0, text)
         rest = rest[: group.start()]
-    song, short = fold(rest), fold(_without_brackets(rest))
-    return Title(song, short, " ".join(reversed(issues)), frozenset(performances), imitated)
+    return rest, groups
 
 
 def _performances(text: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lyra.chat.mentions import Mention
+from lyra.chat.mentions.cards import Mention
 from lyra.listening.insights import busiest_span, plays_by_hour
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.listening.sanitize import shorten

@@ -18,7 +18,7 @@ from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import ending_notice
 from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions import find_mentions, make_card
+from lyra.chat.mentions.cards import find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.chat.evidence import find_evidence
-from lyra.chat.mentions import MAX_MENTIONS, find_mentions, make_card
+from lyra.chat.mentions.cards import MAX_MENTIONS, find_mentions, make_card
 from lyra.listening.models import (
     Artist,
     Genre,
