@@ -10,8 +10,8 @@ from lyra.listening.identity import ArtistKeys
 from lyra.listening.models import Artist, Genre, GenreAnalysis, Play, Track
 
 MAX_GENRES = 12
-# Artists, tracks, plays. tests/listening/test_genre_accuracy.py measures what this blend with
-# weight rank^-0.5 comes to, beside other weights.
+# Artists, tracks, plays, each by rank^-0.5: how near that comes is measured in
+# tests/listening/test_genre_accuracy.py.
 _BLEND = (3.0, 2.0, 1.0)
 _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin letters; in other scripts they make words
 _AND = re.compile("[&+]")
@@ -31,9 +31,8 @@ def analyse_genres(
     list is cut to twelve. Without any genre the source is `none` and the coverage 0.
 
     An estimate: Spotify gives ranks, no counts. Of the sandbox's listeners of a year it is about
-    0.1 (total variation) from the shares of their plays, at worst 0.2, and names the first genre
-    of nine in ten; where few plays, few genres or a very even taste are all that there is, it is
-    further off.
+    0.1 (total variation) from the shares of their plays, at worst 0.2, and four in five times
+    names the first genre; of few plays or few known genres it is further off.
     """
     played = [play.track for play in plays]
     keys = ArtistKeys(artists, [*tracks, *played])
