@@ -32,9 +32,10 @@ class KnownMusic:
         for place, track in _tracks(listening):
             self._add_track(track, place)
         for rank, artist in enumerate(listening.top_artists, 1):
-            self._artists[fold_artist(artist.name)] = Place("top_artists", rank)
+            place = Place("top_artists", artist.rank or rank)
+            self._artists[fold_artist(artist.name)] = place
             if artist.uri:
-                self._by_uri[artist.uri] = Place("top_artists", rank)
+                self._by_uri[artist.uri] = place
 
     def find(self, item: Item) -> Place | None:
         """Return where the item is known from, its highest rank first; None: it is new."""
@@ -61,7 +62,7 @@ class KnownMusic:
 def _tracks(listening: Listening) -> Iterator[tuple[Place, Track]]:
     """Yield the tracks of all sections, those with a rank first."""
     for rank, track in enumerate(listening.top_tracks, 1):
-        yield Place("top_tracks", rank), track
+        yield Place("top_tracks", track.rank or rank), track
     for play in listening.recently_played:
         yield Place("recently_played"), play.track
 

@@ -241,7 +241,7 @@ class _Generation(Producer):
         mentions = find_mentions(text, listening)
         for mention in mentions:
             self._run.add(make_card(mention))
-        if evidence := find_evidence(listening, mentions):
+        if evidence := find_evidence(listening, mentions, self._turns[-1].text):
             self._run.add(Because({"facts": evidence}))
 
     def _finish(self, done: Done) -> None:
