@@ -25,7 +25,7 @@ from lyra.listening.models import (
 )
 from lyra.listening.sanitize import clean, shorten
 from lyra.sandbox.listening_lines import read_lines
-from tests.support.hostile_texts import HOSTILE
+from tests.support.hostile_texts import HOSTILE, MARKS, ROLES
 
 LEVELS: list[Level] = ["full", "minimal", "none"]
 NASTY = st.text(st.characters(exclude_categories=()) | st.sampled_from("<>&/\u2028\u202e\\|;#_[]"))
@@ -161,9 +161,18 @@ def listening_of(text: str) -> Listening:
     )
 
 
+@pytest.mark.parametrize("text", [*MARKS, *ROLES])
+def test_no_mark_or_role_can_close_the_fence(text: str) -> None:
+    assert_within(listening_context(listening_of(text), "full"))
+
+
 @given(hostile | joined, st.sampled_from(LEVELS))
 def test_no_text_can_close_the_fence(text: str, level: Level) -> None:
-    context = listening_context(listening_of(text), level)
+    assert_within(listening_context(listening_of(text), level))
+
+
+def assert_within(context: str) -> None:
+    """Nothing in it looks like the mark or a model's control word, and nothing hides."""
     seen = unicodedata.normalize("NFKC", html.unescape(html.unescape(context))).casefold()
 
     assert not set(html.unescape(html.unescape(context))) & set("<>")
