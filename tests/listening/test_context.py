@@ -92,6 +92,14 @@ def test_a_missing_section_says_what_to_do_and_is_not_empty(whole: Listening) ->
     assert "playlists" not in context
 
 
+def test_genres_are_missing_only_where_the_artists_are(whole: Listening) -> None:
+    gap = Section("top_artists", "timeout")
+    nobody = replace(whole, top_artists=(), genre_analysis=GenreAnalysis())
+
+    assert "# genres: none\n" in listening_context(nobody, "full")
+    assert "# genres" not in listening_context(replace(nobody, sections=(gap,)), "minimal")
+
+
 def test_a_section_that_spotify_has_nothing_in_is_told_as_empty(whole: Listening) -> None:
     context = read_lines(listening_context(replace(whole, recently_played=()), "full"))
 
@@ -111,9 +119,10 @@ def test_the_heading_tells_how_many_playlists_there_are(
 
 def test_episodes_among_the_plays_are_told(whole: Listening) -> None:
     section = Section("recently_played", "ok", count=3, skipped=47, episodes=47)
-    context = listening_context(replace(whole, sections=(section,)), "full")
+    context = read_lines(listening_context(replace(whole, sections=(section,)), "full"))
 
-    assert "# recent plays, newest first without 47 of podcasts: " in context
+    assert context["recent_episodes"] == 47
+    assert len(context["recent_plays"]) == 3
 
 
 def test_the_ranks_are_those_of_spotify_where_rows_were_left_out(whole: Listening) -> None:
@@ -286,7 +295,7 @@ def names(several: tuple[str, ...]) -> list[str]:
 def genres_of(listening: Listening) -> dict[str, Any]:
     analysis = listening.genre_analysis
     if not analysis.genres:
-        return {"genres": []} if listening.top_artists else {}
+        return {"genres": []}
     genres: list[dict[str, Any]] = [{"name": name(one)} for one in analysis.genres]
     if analysis.artists_known >= 5:
         for told, one in zip(genres, analysis.genres, strict=True):

@@ -84,8 +84,8 @@ def _summary(summary: str) -> Iterator[str]:
 def _genres(listening: Listening) -> Iterator[str]:
     analysis = listening.genre_analysis
     if not analysis.genres:
-        if listening.top_artists:
-            yield "# genres: Spotify sent none"
+        if _told(listening, "top_artists"):  # of these alone it tells genres
+            yield f"# genres: {'Spotify sent none' if listening.top_artists else 'none'}"
         return
     known = f"{analysis.artists_known} of {analysis.artists_considered} artists"
     if analysis.thin:

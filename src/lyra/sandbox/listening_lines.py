@@ -17,6 +17,7 @@ _HEADING = re.compile(
     r"(?:[ ,:].*)?"
 )
 _COUNTS = re.compile(r"# playlists, (\d+) (?:of (\d+)|read),")
+_EPISODES = re.compile(r"# recent plays, newest first without (\d+) of podcasts:")
 _KNOWN = re.compile(r"# genres.*: (?:known for )?(\d+ of \d+ artists), ")
 _RANKED = re.compile(r"(\d+)\. (.*)")
 _SHARE = re.compile(r"(\d+\.\d)% (.*)")
@@ -59,6 +60,8 @@ def _begin(data: Data, name: str, heading: str) -> None:
         data[name.replace(" ", "_")] = []
     if counts := _COUNTS.match(heading):
         data["playlists_total"] = int(counts[2]) if counts[2] else None
+    if episodes := _EPISODES.match(heading):
+        data["recent_episodes"] = int(episodes[1])
     if known := _KNOWN.match(heading):
         data["genre_coverage"] = known[1]
 
