@@ -96,8 +96,8 @@ bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; 
 settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.example
 	@$(BIN)/python scripts/settings_page.py
 
-eval: .venv/.dev ## count how true and how useful answers are, and write docs/EVALUATION.md
-	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py
+eval: .venv/.dev ## how true and how useful answers are, over labelled sets; ONLY=mentions (docs/EVALUATION.md)
+	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py $(if $(ONLY),--only "$(ONLY)")
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv

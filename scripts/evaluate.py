@@ -1,43 +1,30 @@
-"""Writes docs/EVALUATION.md: how true and how useful answers are, counted over labelled sets.
+"""Prints the tables of docs/EVALUATION.md: how true and how useful answers are, over labelled sets.
 
-make eval            writes the page anew and prints it
+make eval                     all parts
+make eval ONLY=mentions       one of them
 """
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+import argparse
+import asyncio
+from collections.abc import Callable, Mapping
 
-from tests.support import mention_scores
+from tests.support import mention_scores, prompt_sizes
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "EVALUATION.md"
-INTRO = """\
-# Evaluation
-
-Written by `make eval`; do not edit. Everything here is invented and counted by code; tests hold the aims.
-"""
-# Each part: its heading, what stands under it, and the function that counts.
-PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (
-    (
-        "Mentions",
-        (
-            "Which of a listener's items an answer names, over labelled texts "
-            "(`tests/data/mentions_texts.txt`).\nA third of them, chosen by a hash, is kept aside: the "
-            "rules were not made on it. Aims there: precision 0.93, recall 0.88."
-        ),
-        mention_scores.table,
-    ),
-)
+PARTS: Mapping[str, Callable[[], str]] = {
+    "mentions": mention_scores.table,
+    "prompt sizes": lambda: prompt_sizes.as_markdown(asyncio.run(prompt_sizes.prompt_sizes())),
+}
 
 
-def page() -> str:
-    """Return the whole page."""
-    return "\n".join(
-        [INTRO, *(f"## {heading}\n\n{text}\n\n{count()}\n" for heading, text, count in PARTS)]
-    )
+def main() -> None:
+    """Print the tables of the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=PARTS, help="one part")
+    only = parser.parse_args().only
+    for name, table in PARTS.items():
+        if only in (None, name):
+            print(f"## {name.capitalize()}\n\n{table()}\n", flush=True)
 
 
 if __name__ == "__main__":
-    written = page()
-    PAGE.write_text(written, "utf-8")
-    sys.stdout.write(written)
+    main()

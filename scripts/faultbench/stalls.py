@@ -187,7 +187,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
 
 def _offline(entry: Entry) -> None:
     async def answer() -> None:
-        prompt = make_prompt(entry, (Turn("user", "What have I played lately?"),))
+        prompt = make_prompt(entry, (Turn("user", "What have I played lately?"),), now=0.0)
         async with OfflineModel().open(prompt) as voice:
             await voice.stream_to(lambda _: False)
 

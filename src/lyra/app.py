@@ -95,7 +95,15 @@ def create_app(
                 settings=settings,
                 metrics=metrics,
                 lyra=lyra,
-                generator=_make_generator(settings, model, lyra, budget, rng, demo=bool(personas)),
+                generator=_make_generator(
+                    settings,
+                    model,
+                    lyra,
+                    budget,
+                    rng,
+                    wall_clock=wall_clock,
+                    demo=bool(personas),
+                ),
                 runs=runs,
                 stream_monitor=stream_monitor,
                 watchdog=watchdog,
@@ -136,13 +144,30 @@ def _terms(settings: Settings, model: ChatModel) -> str:
 
 
 def _make_generator(
-    settings: Settings, model: ChatModel, lyra: Lyra, budget: TokenQuota, rng: Random, *, demo: bool
+    settings: Settings,
+    model: ChatModel,
+    lyra: Lyra,
+    budget: TokenQuota,
+    rng: Random,
+    *,
+    wall_clock: Callable[[], float],
+    demo: bool,
 ) -> AnswerGenerator:
     breaker = CircuitBreaker("the model", time.monotonic)
     lyra.metrics.register_callback("lyra_model_breaker", breaker.stats)
     guard = ModelCircuit(breaker, lyra.metrics, model=model.name)
     keys = lyra.listeners.keys
-    return AnswerGenerator(settings, model, lyra.metrics, rng, guard, budget, keys, demo=demo)
+    return AnswerGenerator(
+        settings,
+        model,
+        lyra.metrics,
+        rng,
+        guard,
+        budget,
+        keys,
+        wall_clock=wall_clock,
+        demo=demo,
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled, turn_text
 from tests.conftest import Service, Start
 from tests.support.browser_steps import Steps
+from tests.support.invented_listeners import read_invented
 from tests.support.scripted_model import event, stopped, streaming, words
 from tests.support.visitors import Clock
 
@@ -19,7 +20,7 @@ HOSTILE = (
 BUSY = event("error", error={"type": "overloaded_error", "message": "x"})
 RICH = (
     "First *paragraph* with a [safe link](https://example.org) and `code`.\n\n"
-    "- **Bold** item\n- [named](spotify:track:4uLU6hMCjMI75M1A2tKUQC)\n\n"
+    "- **Bold** item\n- [named]({address})\n\n"
     "| When | What |\n|---|---|\n| night | songs |\n\n> Quoted *words*.\n"
 )
 FRAMES = (
@@ -63,7 +64,9 @@ async def test_an_answer_ends_with_cards_reasons_and_a_receipt(demo: Service, vi
 
 
 async def test_words_appear_as_they_come_and_half_a_mark_never_shows(chat: Chat) -> None:
-    pieces = [RICH[at : at + 3] for at in range(0, len(RICH), 3)]
+    track = (await read_invented(35, "typical")).top_tracks[0]
+    rich = RICH.replace("{address}", f"spotify:track:{track.id}")
+    pieces = [rich[at : at + 3] for at in range(0, len(rich), 3)]
     model = Steps(*pieces)
     page, _ = await chat(model)
     await page.evaluate(WATCH)
@@ -81,9 +84,8 @@ async def test_words_appear_as_they_come_and_half_a_mark_never_shows(chat: Chat)
     assert len(states) > 25
     assert [state for state in states if re.search(r"\*\*|\]\(|spotify:|\||`", state)] == []
     assert await page.evaluate("window.first === document.querySelector('.a p')")
-    assert await page.locator(".a li a").get_attribute("href") == (
-        "https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC"
-    )
+    address = await page.locator(".a li a").get_attribute("href")
+    assert address == f"https://open.spotify.com/track/{track.id}"
 
 
 async def test_a_hostile_answer_stays_words(chat: Chat) -> None:
@@ -93,45 +95,89 @@ async def test_a_hostile_answer_stays_words(chat: Chat) -> None:
 
     answer = page.locator(".turn .a")
     assert await answer.locator("img, script, iframe").count() == 0
-    links = await answer.locator("a").evaluate_all("all => all.map(a => [a.href, a.rel])")
-    assert links == [["https://example.org/a_(b)", "noopener noreferrer"]]
+    assert await answer.locator("a").count() == 0
     await expect(answer).to_contain_text("<script>alert(1)</script>")
 
 
-@pytest.mark.parametrize(
-    ("link", "shown", "href"),
-    [
-        ("[Tide](https://open.spotify.com/track/x)", "Tide", "https://open.spotify.com/track/x"),
-        ("[Open in Spotify](https://evil.example/x)", "Open in Spotify (evil.example)", None),
-        ("[open.spotify.com](https://evil.example)", "open.spotify.com (evil.example)", None),
-        ("[Tide](https://open.spotify.com@evil.example)", "Tide (evil.example)", None),
-        (
-            "[Tide](https://open.spotify.com.evil.example)",
-            "Tide (open.spotify.com.evil.example)",
-            None,
-        ),
-        ("[Tide](https://open.spotify.com:444/)", "Tide (open.spotify.com:444)", None),
-        ("[Tide](https://öpen.example)", "Tide (xn--pen-rna.example)", None),
-        ("[\u202emoc.yfitops\u2066](https://evil.example)", "moc.yfitops (evil.example)", None),
-        ("[Tide](http://evil.example/x)", "Tide (evil.example)", ""),
-        ("[Tide](javascript:alert(1))", "Tide", ""),
-        ("\u202ekrow siht\u2069", "krow siht", ""),
-    ],
-)
-async def test_where_a_link_leads_is_seen(
-    chat: Chat, link: str, shown: str, href: str | None
-) -> None:
-    page, _ = await chat(streaming(words(link), stopped()))
+OWN = "the item's own address at Spotify"
+# A model's link, what is shown of it, and where that leads; `{id}`, `{name}` are a track's of the listener.
+LINKS = [
+    ("[{name}](https://open.spotify.com/track/{id})", "{name}", OWN),
+    ("[{name}](spotify:track:{id})", "{name}", OWN),
+    ("[**this** one](https://open.spotify.com/intl-de/track/{id}?si=x#y)", "this one", OWN),
+    ("[https://open.spotify.com/track/{id}](spotify:track:{id})", "https://open.spotify.com/track/{id}", OWN),
+    ("[Mr. Harbour](spotify:track:{id})", "Mr. Harbour", OWN),
+    ("[by](spotify:artist:{artist})", "by", OWN),
+    ("[list](https://open.spotify.com/playlist/{playlist})", "list", OWN),
+    # Not the listener's, or no item.
+    ("[Tide](https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC)", "Tide", None),
+    ("[Tide](spotify:track:4uLU6hMCjMI75M1A2tKUQC)", "Tide", None),
+    ("[Tide](spotify:artist:{id})", "Tide", None),
+    ("[Tide](https://open.spotify.com/)", "Tide", None),
+    ("[Tide](https://open.spotify.com/track/{id}/../../user/x)", "Tide", None),
+    ("[Tide](https://open.spotify.com:444/track/{id})", "Tide (open.spotify.com:444)", None),
+    ("[Tide](http://open.spotify.com/track/{id})", "Tide", None),
+    ("[Tide](https://x@open.spotify.com/track/{id})", "Tide", None),
+    # Other hosts, and what only looks like Spotify's.
+    ("[fine](https://example.org/a_(b))", "fine (example.org)", None),
+    ("[Open in Spotify](https://evil.example/track/{id})", "Open in Spotify (evil.example)", None),
+    ("[Tide](https://open.spotify.com@evil.example/track/{id})", "Tide (evil.example)", None),
+    ("[Tide](https://open.spotify.com.evil.example/track/{id})", "Tide (open.spotify.com.evil.example)", None),
+    ("[Tide](https://\u043epen.spotify.com/track/{id})", "Tide (xn--pen-red.spotify.com)", None),
+    ("[Tide](//evil.example/track/{id})", "Tide", None),
+    ("[Tide](javascript:alert(1))", "Tide", None),
+    ("[Tide](data:text/html,x)", "Tide", None),
+    ("[Tide](/auth/login)", "Tide", None),
+    # Labels that look like another address.
+    ("[https://evil.example/](spotify:track:{id})", "https://evil.example/", None),
+    ("[evil.example](spotify:track:{id})", "evil.example", None),
+    ("[\uff45vil\u2024example](spotify:track:{id})", "\uff45vil\u2024example", None),
+    ("[\u0435vil.example/x](spotify:track:{id})", "\u0435vil.example/x", None),
+    ("[mailto:somebody](spotify:track:{id})", "mailto:somebody", None),
+    ("[https://open.spotify.com/track/another](spotify:track:{id})", "https://open.spotify.com/track/another", None),
+    # What hides, or turns the direction of letters.
+    ("[\u202emoc.yfitops\u2066](https://evil.example)", "moc.yfitops (evil.example)", None),
+    ("[evil\u200b.exam\u2060ple](spotify:track:{id})", "evil.example", None),
+    ("[ev\u200dil](spotify:track:{id})", "ev\u200dil", None),
+    ("[\u200f](spotify:track:{id})", "\u200f", None),
+    ("\u202ekrow siht\u2069 is\u200b text", "krow siht is text", None),
+]  # fmt: skip
+
+
+async def test_a_link_leads_to_the_listeners_own_items_or_is_words(chat: Chat) -> None:
+    listening = await read_invented(35, "typical")
+    track = listening.top_tracks[0]
+    own = {"id": track.id, "name": track.name, "artist": track.artist_ids[0]}
+    own["playlist"] = listening.playlists[0].id
+    answer = "\n".join(f"- {link.format(**own)}" for link, _, _ in LINKS)
+    page, _ = await chat(streaming(words(answer), stopped()))
     await asked(page)
     await answered(page)
 
-    assert await turn_text(page) == shown
-    links = await page.locator(".turn .a a").evaluate_all("all => all.map(a => a.href)")
-    assert len(links) == (href != "")
-    assert all(each.startswith(href or "https://") for each in links)
-    if "(" in shown:
-        isolated = page.locator(".turn .a bdi[dir=ltr]")
-        assert (await isolated.inner_text()).strip(" ()") in shown
+    seen = await page.locator(".turn .a li").evaluate_all(
+        """all => all.map((item) => {
+            const links = [...item.querySelectorAll("a")];
+            return [item.textContent, links.map((a) => [a.href, a.rel, a.textContent === item.textContent])];
+        })"""
+    )
+    assert [text for text, _ in seen] == [shown.format(**own) for _, shown, _ in LINKS]
+    addresses = {
+        "artist": f"https://open.spotify.com/artist/{own['artist']}",
+        "playlist": f"https://open.spotify.com/playlist/{own['playlist']}",
+    }
+    for (link, _, leads), (_, links) in zip(LINKS, seen, strict=True):
+        kind = next((kind for kind in addresses if f"{{{kind}}}" in link), None)
+        address = addresses.get(kind or "", f"https://open.spotify.com/track/{track.id}")
+        assert links == ([[address, "noopener noreferrer", True]] if leads else []), link
+
+
+async def test_a_host_behind_words_keeps_its_direction(chat: Chat) -> None:
+    hostile = "[\u202emoc.yfitops\u2066](https://evil.example)"
+    page, _ = await chat(streaming(words(hostile), stopped()))
+    await asked(page)
+    await answered(page)
+
+    await expect(page.locator(".turn .a bdi[dir=ltr]")).to_have_text(" (evil.example)")
 
 
 @pytest.mark.parametrize("sign", ["[", "`a", "**a ", "[a](", "![", "*", "| a "])

@@ -9,6 +9,7 @@ from lyra.cli.demo_listener import PERSONAS
 from lyra.sandbox import sandbox_token
 from tests.browser.conftest import DEMO, Open, answered, asked, filled
 from tests.conftest import APP, Service, Start
+from tests.support.invented_listeners import read_invented
 from tests.support.visitors import Clock
 
 
@@ -28,6 +29,53 @@ async def test_a_visitor_sees_the_sky_the_lists_and_four_questions(
     assert await page.locator("#starters button").count() == 4
     await expect(page.locator(".tag")).to_have_text("Demo")
     await expect(page.locator(".credit")).to_contain_text("Invented artists")
+
+
+async def test_labels_say_what_is_known_of_the_lists(demo: Service, visit: Open) -> None:
+    page = await filled(await visit(demo))
+    headings = await page.locator("#sky-body h2").all_inner_texts()
+    chart = await page.locator("#chart").get_attribute("aria-label")
+
+    assert headings[:3] == [
+        "Top tracks, Spotify\u2019s ranking",
+        "Top artists, Spotify\u2019s ranking",
+        "Last played, newest first",
+    ]
+    assert re.fullmatch(r"Playlists, (5 of \d+|the first 5)", headings[3])
+    assert chart is not None
+    told = re.match(r"(\d+) of the last (\d+) plays ended between (\d+):00 and (\d+):00, ", chart)
+    assert told is not None
+    most, plays, hour, end = map(int, told.groups())
+    listening = await read_invented(35, "typical")
+    ended = [await _local_hour(page, play.played_at) for play in listening.recently_played]
+    assert (most, plays) == (ended.count(hour), len(ended))
+    assert most == max(map(ended.count, ended))
+    assert end == (hour + 1) % 24
+
+
+async def _local_hour(page: Page, moment: str | None) -> int:
+    hour: int = await page.evaluate("moment => new Date(moment).getHours()", moment)
+    return hour
+
+
+@pytest.mark.parametrize(
+    ("token", "caption", "star"),
+    [
+        (sandbox_token(7, "no_scope_recent", "legacy"), "Recent plays were not read.", None),
+        (sandbox_token(7, "no_scope_top", "legacy"), "Last plays by the hour", "top artists: not read"),
+        (sandbox_token(7, "empty", "legacy"), "No recent plays.", "no top artists yet"),
+    ],
+    ids=["no plays read", "no artists read", "nothing"],
+)  # fmt: skip
+async def test_what_was_not_read_is_not_called_empty(
+    start: Start, visit: Open, token: str, caption: str, star: str | None
+) -> None:
+    page = await visit(await start(demo_token=token))
+    await page.locator(".credit").wait_for(state="attached")
+
+    await expect(page.locator("#caption")).to_contain_text(caption)
+    if star:
+        await expect(page.locator("#chart .none")).to_have_text(star)
 
 
 async def test_the_stars_are_lit_one_by_one_and_a_missing_reading_is_named(

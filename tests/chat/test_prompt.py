@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from lyra.sandbox import sandbox_token
+from lyra.sandbox.listening_lines import read_lines
 from tests.conftest import Service, Start
 from tests.support.calls import call, chat, init
 from tests.support.scripted_model import scripted_model
@@ -23,13 +24,18 @@ async def profile(service: Service) -> dict[str, Any]:
     return view
 
 
+def block(sent: bytes) -> str:
+    """The lines between the marks in a request to the model."""
+    text: str = orjson.loads(sent)["system"][1]["text"]
+    opening, closing = "<listening_data>\n", "\n</listening_data>"
+    assert text.startswith(opening)
+    assert text.endswith(closing)
+    return text[len(opening) : -len(closing)]
+
+
 def context(sent: bytes) -> dict[str, Any]:
     """The listening data in a request to the model."""
-    text = orjson.loads(sent)["system"][1]["text"]
-    data: dict[str, Any] = orjson.loads(
-        text.removeprefix("<listening_data>").removesuffix("</listening_data>")
-    )
-    return data
+    return read_lines(block(sent))
 
 
 def names(view: dict[str, Any]) -> set[str]:
@@ -47,7 +53,9 @@ async def test_the_full_context_names_what_the_listener_plays(start: Start) -> N
         await chat(service, TOKEN)
 
     data = context(model.sent[0])
-    assert data["top_artists"] == [artist["name"] for artist in view["top_artists"]]
+    assert [artist["name"] for artist in data["top_artists"]] == [
+        artist["name"] for artist in view["top_artists"]
+    ]
     # Of a very long name the model sees the beginning.
     assert [track["name"][:80] for track in data["top_tracks"]] == [
         track["name"][:80] for track in view["top_tracks"]
@@ -62,10 +70,12 @@ async def test_the_minimal_context_has_genres_and_no_name(start: Start) -> None:
         await chat(service, TOKEN, TALK)
 
     data = context(model.sent[0])
-    assert data["genres"] == view["genre_analysis"]["genres"]
+    assert [genre["name"] for genre in data["genres"]] == [
+        genre["name"] for genre in view["genre_analysis"]["genres"]
+    ]
     assert data["summary"]
     sent = model.sent[0].decode()
-    assert not [name for name in names(view) if f'"{name}"' in sent or name in data["summary"]]
+    assert not [name for name in names(view) if f"{name} |" in sent or name in data["summary"]]
 
 
 async def test_without_context_nothing_of_spotify_reaches_the_model(start: Start) -> None:
@@ -108,14 +118,15 @@ async def test_only_the_context_marks_what_the_model_may_keep(start: Start) -> N
     assert data["cache_control"] == {"type": "ephemeral"}
 
 
-async def test_the_turns_are_those_of_the_talk(start: Start) -> None:
+async def test_the_turns_are_those_of_the_talk_and_the_last_says_when(start: Start) -> None:
     async with scripted_model() as model:
-        service = await start(llm_base_url=model.url)
+        service = await start(llm_base_url=model.url, wall_clock=lambda: 1_796_112_300.0)
         await chat(service, TOKEN, TALK)
 
+    asked = f"[Tuesday 2026-12-01 08:05 UTC]\n\n{TALK['message']}"
     assert orjson.loads(model.sent[0])["messages"] == [
         *TALK["history"],
-        {"role": "user", "content": TALK["message"]},
+        {"role": "user", "content": asked},
     ]
 
 
@@ -140,9 +151,10 @@ async def test_no_name_can_close_the_fence_around_the_data(start: Start, persona
         service = await start(llm_base_url=model.url)
         await chat(service, sandbox_token(7, persona, "legacy"))
 
-    text: str = orjson.loads(model.sent[0])["system"][1]["text"]
-    inside = text.removeprefix("<listening_data>").removesuffix("</listening_data>")
-    assert not set("<>&") & set(inside)
+    inside = block(model.sent[0])
+    assert not set("<>") & set(inside)
+    assert "listening_data" not in inside
+    assert len(context(model.sent[0])["top_tracks"]) == 50
 
 
 async def test_a_missing_section_is_told_to_the_model(start: Start) -> None:

@@ -154,14 +154,20 @@ async def test_the_walk_sees_what_full_sends(start: Start) -> None:
         await walk(service, HEARD)
 
     assert canaries_in(told(model))
-    assert str(YEAR) in told(model)
+    for said in (str(YEAR), canary("Album", 0), canary("Words", 0), GENRE, "2026-11-20 Friday"):
+        assert said in told(model)
 
 
 async def test_with_none_the_model_hears_the_same_whoever_listens(start: Start) -> None:
     sent = []
     for token in (HEARD, SILENT):
         async with spotify() as url, scripted_model() as model:
-            service = await start(llm_base_url=model.url, spotify_api_url=url, llm_context="none")
+            service = await start(
+                wall_clock=lambda: 1_796_112_300.0,
+                llm_base_url=model.url,
+                spotify_api_url=url,
+                llm_context="none",
+            )
             await walk(service, token)
         sent.append(model.sent)
 

@@ -15,6 +15,7 @@ from lyra.errors import LyraError
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import SECTIONS, Listening, Section, SectionName
 from lyra.listening.views import profile_view
+from lyra.sandbox.listening_lines import read_lines
 from lyra.spotify.failures import MEANINGS, SpotifyFailure
 from tests.support.listenings import listenings
 from tests.support.spotify_answers import bodies, mostly
@@ -77,7 +78,9 @@ def entry_of(listening: Listening, level: ContextLevel = "full") -> Entry:
 
 def unsafe(text: str) -> set[str]:
     """Characters that end a line, hide, or turn the reading direction."""
-    return {char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return {
+        char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    } - {"\n"}
 
 
 @given(answers)
@@ -99,10 +102,10 @@ async def test_whatever_was_read_can_be_kept_shown_and_told(given_answers: Answe
 
     for level in LEVELS:
         entry = entry_of(found, level)
-        prompt = make_prompt(entry, TURNS)
+        prompt = make_prompt(entry, TURNS, now=0.0)
         shown = orjson.loads(b"{%b}" % entry.init_members)
         assert shown["summary"] == found.summary
-        assert prompt.context() == f"<listening_data>{entry.context}</listening_data>"
+        assert prompt.context() == f"<listening_data>\n{entry.context}\n</listening_data>"
         assert entry.listening() == found
     assert orjson.loads(orjson.dumps(profile_view(found)))["summary"] == found.summary
 
@@ -116,8 +119,8 @@ async def test_nothing_read_from_spotify_breaks_out_of_the_fence(
         return
     context = entry_of(found, level).context
 
-    assert isinstance(orjson.loads(context), dict)
-    assert not set("<>&") & set(context)
+    assert read_lines(context)
+    assert not set("<>") & set(context)
     assert not unsafe(context)
     assert not unsafe(found.summary)
 
@@ -128,8 +131,8 @@ def test_no_listening_at_all_breaks_out_of_the_fence(
 ) -> None:
     context = entry_of(listening, level).context
 
-    assert isinstance(orjson.loads(context), dict)
-    assert not set("<>&") & set(context)
+    assert read_lines(context)
+    assert not set("<>") & set(context)
     assert not unsafe(context)
 
 

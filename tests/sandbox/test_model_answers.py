@@ -118,16 +118,16 @@ def prompt_with(system: str) -> bytes:
 @pytest.mark.parametrize(
     "system",
     [
-        '<listening_data>{"summary": "x"}</listening_data>',
-        'Trust only <listening_data>. Here: <listening_data>{"summary": "x"}</listening_data>',
-        'Read <listening_data>…</listening_data>. <listening_data>{"summary":"x"}</listening_data>',
+        "<listening_data>\n# summary\n- x\n</listening_data>",
+        "Trust only <listening_data>. Here: <listening_data>\n# summary\n- x\n</listening_data>",
+        "Read <listening_data>…</listening_data>. <listening_data>\n# summary\n- x</listening_data>",
     ],
 )
 def test_the_listening_block_is_found_behind_rules_that_name_it(system: str) -> None:
     assert read_prompt(prompt_with(system)).listening == {"summary": "x"}
 
 
-@pytest.mark.parametrize("system", ["", "<listening_data>", "<listening_data>[]</listening_data>"])
+@pytest.mark.parametrize("system", ["", "<listening_data>", "<listening_data>{}</listening_data>"])
 def test_no_readable_block_is_no_listening_data(system: str) -> None:
     assert read_prompt(prompt_with(system)).listening is None
 

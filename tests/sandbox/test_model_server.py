@@ -14,7 +14,10 @@ from lyra.sandbox.model_call import SCRIPTS
 
 Ask = Callable[..., Any]
 
-SYSTEM = 'Rules. <listening_data>{"top_artists":["Cyve Orave","Ostul Misha"]}</listening_data>'
+SYSTEM = (
+    "Rules. <listening_data>\n# top artists, ranked by Spotify: name | genres\n"
+    "1. Cyve Orave\n2. Ostul Misha | folk\n</listening_data>"
+)
 MARKED = [{"type": "text", "text": SYSTEM, "cache_control": {"type": "ephemeral"}}]
 
 

@@ -1,14 +1,15 @@
 """Cards: which of the items that a text names are found, and what is found beside them.
 
-The texts and their listener are invented, and labelled by hand: `tests/data/mentions_texts.txt`.
-A third of them, chosen by a hash of the text, is kept aside: it is counted, and not looked at when
-the rules are changed.
+The texts and their listeners are invented, and labelled by hand: `tests/data/mentions_texts.txt` and,
+by another hand, `tests/data/mentions_more.jsonl`. A third of them, chosen by a hash of the text, is
+kept aside: it is counted, and not looked at when the rules are changed.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -21,11 +22,12 @@ _KEPT_ASIDE = 3  # one of so many
 
 @dataclass(frozen=True)
 class Text:
-    """One labelled text; `named` are the labels of the items that it means."""
+    """One labelled text about a listener; `named` are the labels of the items that it means."""
 
     kind: str
     text: str
     named: frozenset[str]
+    listener: str
 
     @property
     def kept_aside(self) -> bool:
@@ -68,30 +70,49 @@ class Score:
 
 def read_texts() -> list[Text]:
     """Return the labelled texts, in their order."""
-    texts, kind = [], ""
+    return [*_read_lines(), *_read_more()]
+
+
+def _read_lines() -> Iterator[Text]:
+    kind = ""
     for line in (FOLDER / "mentions_texts.txt").read_text("utf-8").splitlines():
         if line.startswith("## ") and "=>" not in line:
             kind = line.removeprefix("## ")
         elif "=>" in line:
             text, _, labels = line.rpartition(" =>")
             named = frozenset(label.strip() for label in labels.split(";") if label.strip())
-            texts.append(Text(kind, text.replace("\\n", "\n"), named))
-    return texts
+            yield Text(kind, text.replace("\\n", "\n"), named, "vesna")
 
 
-def read_listener() -> Listening:
-    """Return the listener whose data the texts are about."""
-    data = orjson.loads((FOLDER / "mentions_listener.json").read_text("utf-8"))
+def _read_more() -> Iterator[Text]:
+    for line in (FOLDER / "mentions_more.jsonl").read_bytes().splitlines():
+        text = orjson.loads(line)
+        named = frozenset(map(_short_label, text["expected"]))
+        yield Text(f"{text['kind']}, by another hand", text["text"], named, text["listener"])
+
+
+def _short_label(label: str) -> str:
+    kind, _, name = label.partition(":")
+    return f"{kind[0]}:{name.replace('/', '@') if kind == 'track' else name}"
+
+
+def read_listeners() -> dict[str, Listening]:
+    """Return the listeners whose data the texts are about, by name."""
+    listeners = orjson.loads((FOLDER / "mentions_listeners.json").read_bytes())
+    return {name: _listening(data) for name, data in listeners.items()}
+
+
+def _listening(data: dict[str, Any]) -> Listening:
     return Listening(
-        Profile("vesna"),
+        Profile("listener"),
         (),
         top_artists=tuple(
             Artist(name, uri=f"spotify:artist:{place}")
             for place, name in enumerate(data["artists"])
         ),
         top_tracks=tuple(
-            Track(title, artists=(artist,), uri=f"spotify:track:{place}")
-            for place, (title, artist) in enumerate(data["tracks"])
+            Track(title, artists=tuple(artists), uri=f"spotify:track:{place}")
+            for place, (title, *artists) in enumerate(data["tracks"])
         ),
         playlists=tuple(
             Playlist(name, uri=f"spotify:playlist:{place}")
@@ -102,12 +123,13 @@ def read_listener() -> Listening:
 
 def score(*, kept_aside: bool) -> dict[str, Score]:
     """Return the counts by kind, of the part kept aside or of the other."""
-    listener = read_listener()
-    labels = dict(_labels(listener))
+    listeners = read_listeners()
+    labels = {name: dict(_labels(each)) for name, each in listeners.items()}
     scores: dict[str, Score] = {}
     for text in read_texts():
         if text.kept_aside is kept_aside:
-            found = frozenset(labels[_uri(each)] for each in find_mentions(text.text, listener))
+            mentions = find_mentions(text.text, listeners[text.listener])
+            found = frozenset(labels[text.listener][_uri(each)] for each in mentions)
             scores.setdefault(text.kind, Score()).add(text, found)
     return scores
 
@@ -151,11 +173,9 @@ def _uri(mention: Mention) -> str:
 
 
 def _labels(listener: Listening) -> Iterator[tuple[str, str]]:
-    """Yield the label of each item by its address: a title that two artists have names its own."""
-    titles = [track.name for track in listener.top_tracks]
+    """Yield the label of each item by its address; a track's names its first artist, too."""
     for track in listener.top_tracks:
-        shared = titles.count(track.name) > 1
-        yield str(track.uri), f"t:{track.name}" + (f"@{track.artists[0]}" if shared else "")
+        yield str(track.uri), f"t:{track.name}@{track.artists[0]}"
     for artist in listener.top_artists:
         yield str(artist.uri), f"a:{artist.name}"
     for playlist in listener.playlists:

@@ -5,6 +5,7 @@ The ending never depends on what is counted, measured or added beside the answer
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from lyra.chat.generation_stats import GenerationStats
 from lyra.chat.mentions.cards import find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
-from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Usage
+from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Prompt, Usage
 from lyra.chat.parts import (
     Abort,
     Because,
@@ -37,6 +38,7 @@ from lyra.chat.request_schema import Turn
 from lyra.chat.runs.run import LEFT, Producer, Run
 from lyra.chat.token_quota import Reservation, TokenQuota, estimate_cost
 from lyra.circuit_breaker import Call
+from lyra.clocks import wall_clock
 from lyra.errors import (
     LlmInterruptedError,
     LlmTimeoutError,
@@ -66,6 +68,7 @@ class AnswerGenerator:
     quota: TokenQuota
     keys: KeyMaker
     demo: bool = False
+    wall_clock: Callable[[], float] = wall_clock
 
     @property
     def ready(self) -> bool:
@@ -161,8 +164,7 @@ class _Generation(Producer):
     async def _reserve(self, entry: Entry) -> None:
         """Hold what the answer may cost of its account's tokens of the day."""
         if not self._generator.model.offline:
-            prompt = make_prompt(entry, self._turns, self._settings.llm_context)
-            cost = estimate_cost(prompt, self._settings.max_tokens)
+            cost = estimate_cost(self._make_prompt(entry), self._settings.max_tokens)
             self._reservation = await self._generator.quota.reserve(self._account, cost)
 
     async def _load(self) -> Entry:
@@ -193,9 +195,7 @@ class _Generation(Producer):
                 async with (
                     IdleTimeout(self._settings.first_token_timeout_s) as idle_timeout,
                     # In no variable: one emoji in a title makes it 40 kB while the answer lasts.
-                    self._generator.model.open(
-                        make_prompt(entry, self._turns, self._settings.llm_context)
-                    ) as stream,
+                    self._generator.model.open(self._make_prompt(entry)) as stream,
                 ):
                     self._begin()
                     await stream.stream_to(partial(self._on_piece, call, idle_timeout))
@@ -204,6 +204,10 @@ class _Generation(Producer):
                     self._finish(self._done)
             except TimeoutError:
                 raise LlmTimeoutError from None
+
+    def _make_prompt(self, entry: Entry) -> Prompt:
+        now, level = self._generator.wall_clock(), self._settings.llm_context
+        return make_prompt(entry, self._turns, level, now=now)
 
     def _on_piece(self, call: Call, idle_timeout: IdleTimeout, piece: Piece) -> bool:
         """Take the model's next piece; return whether it was the last.

@@ -1,16 +1,19 @@
 """What a Messages request asks: its fields, and the listening data in its system prompt."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
+
+from lyra.sandbox.listening_lines import read_lines
 
 Block = dict[str, Any]
 
 _OPEN, _CLOSE = "<listening_data>", "</listening_data>"
 _CHARS_A_TOKEN = 4
+_ASKED_AT = re.compile(r"\A\[[^\[\]\n]* UTC\]\s*")
 
 
 class Turn(msgspec.Struct):
@@ -35,8 +38,8 @@ class Prompt(msgspec.Struct):
 
     @property
     def question(self) -> str:
-        """The words of the last message."""
-        return _text(self.messages[-1].content)
+        """The words of the last message, without the time at which it was asked."""
+        return _ASKED_AT.sub("", _text(self.messages[-1].content), count=1)
 
     @property
     def rules(self) -> str:
@@ -48,11 +51,9 @@ class Prompt(msgspec.Struct):
         """The listening data in the system prompt; None where there is none to be read."""
         for candidate in _between(self.rules):
             try:
-                data = orjson.loads(candidate)
-            except orjson.JSONDecodeError:
+                return read_lines(candidate)
+            except ValueError:
                 continue
-            if isinstance(data, dict):
-                return data
         return None
 
     @property

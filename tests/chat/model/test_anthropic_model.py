@@ -193,7 +193,9 @@ async def test_the_key_and_the_prompt_go_to_the_model_and_no_token_does(start: S
 
     sent = orjson.loads(model.sent[0])
     assert (sent["model"], sent["max_tokens"], sent["stream"]) == ("sandbox-model", 321, True)
-    assert sent["messages"] == [{"role": "user", "content": "Which artists do I listen to most?"}]
+    (message,) = sent["messages"]
+    assert message["role"] == "user"
+    assert message["content"].endswith(" UTC]\n\nWhich artists do I listen to most?")
     assert b"sandbox.7" not in model.sent[0]
     assert CANARY_KEY.encode() not in model.sent[0]
     assert not {"temperature", "top_p", "top_k", "thinking"} & set(sent)

@@ -283,7 +283,7 @@ async def test_a_fault_of_lyra_while_answering_is_an_event(
 ) -> None:
     service = await start(model="fault:hang", first_byte_s=0.01)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the cause, with a secret")
 
     monkeypatch.setattr("lyra.chat.generation.make_prompt", broken)

@@ -187,7 +187,9 @@ async def test_only_the_words_of_user_and_assistant_reach_the_model(
 
     assert answer.status == 200
     sent = orjson.loads(model.sent[0])
-    assert sent["messages"] == [{"role": "user", "content": f"Hello.\n\n{ASKED}"}]
+    (message,) = sent["messages"]
+    assert message["role"] == "user"
+    assert message["content"].endswith(f" UTC]\n\nHello.\n\n{ASKED}")
     assert FORGED not in str(sent)
 
 

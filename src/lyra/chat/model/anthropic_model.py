@@ -162,7 +162,7 @@ class AnthropicModel:
                 "model": self.name,
                 "max_tokens": self._max_tokens,
                 "system": [{"type": "text", "text": prompt.rules}, cached],
-                "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+                "messages": prompt.messages(),
                 "stream": True,
                 **self._extra,
             }

@@ -22,13 +22,22 @@ class Prompt(msgspec.Struct, frozen=True):
     """One request to a model. `rules` and `context()` are byte-identical between turns.
 
     `context()` makes the text anew: kept for as long as the answer, it would take more memory than
-    the rest of a stream (one emoji in a title makes every character four bytes).
+    the rest of a stream (one emoji in a title makes every character four bytes). `asked_at` is the
+    time of the question in words, which a language model cannot know by itself.
     """
 
     rules: str
     context: Callable[[], str]
     turns: tuple[Turn, ...]
     listening: Callable[[], Listening]
+    asked_at: str = ""
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the turns as role and content, the time before the last one's words."""
+        messages = [{"role": turn.role, "content": turn.text} for turn in self.turns]
+        if self.asked_at:
+            messages[-1]["content"] = f"[{self.asked_at}]\n\n{messages[-1]['content']}"
+        return messages
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

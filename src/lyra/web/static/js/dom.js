@@ -1,5 +1,7 @@
 /* Making nodes. Text becomes text nodes and nothing else, so there is nothing to sanitise. */
 
+import { itemAddress } from "./links.js";
+
 export const byId = (id) => document.getElementById(id);
 
 function filled(node, attributes = {}, children) {
@@ -17,24 +19,14 @@ export function button(label, act, kind = "plain") {
   return made;
 }
 
-/* Spotify's own names for things, and addresses of the web. */
-function address(href) {
-  const own = /^spotify:(track|artist|album|playlist|episode|show):([A-Za-z0-9]{1,64})$/.exec(href);
-  const whole = own ? `https://open.spotify.com/${own[1]}/${own[2]}` : href;
-  return /^https?:/i.test(whole) && URL.canParse(whole) ? new URL(whole) : null;
-}
-
-/* Only addresses of https become links. A label may say anything, so where a link leads elsewhere than
-   to Spotify the host stands behind it, and no direction of the label's letters can move it. */
-export function link(href, attributes, ...children) {
-  const url = address(href);
-  const told = url && url.host !== "open.spotify.com" ? [el("bdi", {}, children), el("bdi", { dir: "ltr" }, ` (${url.host})`)] : children;
-  if (url?.protocol !== "https:") return el("span", attributes, told);
-  return el("a", { ...attributes, href: url.href, target: "_blank", rel: "noopener noreferrer" }, told);
+/* A link to an item at Spotify; words where there is no address. */
+export function link(address, attributes, ...children) {
+  if (!address) return el("span", attributes, children);
+  return el("a", { ...attributes, href: address, target: "_blank", rel: "noopener noreferrer" }, children);
 }
 
 /* The name of a thing, cut after two lines; the whole is in its title, and at Spotify. */
-export const named = ({ url, uri, name }) => link(url ?? uri, { dir: "auto", title: name }, name);
+export const named = ({ url, uri, name }) => link(itemAddress(url ?? uri), { dir: "auto", title: name }, name);
 
 const { base = "", demo: invented } = document.documentElement.dataset;
 

@@ -74,13 +74,14 @@ function asked({ action, message }) {
 function greet(found) {
   const { profile } = found;
   who(profile.profile.display_name ?? "Connected");
-  byId("lede").textContent = lede(profile);
+  byId("lede").textContent = lede(found);
   show(found, { invented: demo, offers: { refresh, wipe, connect: LOGIN } });
   byId("starters").replaceChildren(...profile.suggestions.map((text) => el("li", {}, button(text, () => begin(text)))));
 }
 
-function lede({ top_artists: artists, recently_played: plays }) {
-  if (!artists.length && !plays.length) return "Play something on Spotify and come back.";
+function lede({ profile, ready }) {
+  const lists = ["top_artists", "recently_played"];
+  if (lists.every((name) => ready.sections[name]?.status === "ok" && !profile[name].length)) return "Play something on Spotify and come back.";
   const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` ${SENT[context]} to ${model} at ${provider} with your question.`;
   return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
 }

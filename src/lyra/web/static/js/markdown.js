@@ -2,6 +2,7 @@
    mark never shows, and an image is only its words: a picture's address could carry data away. */
 
 import { el, link } from "./dom.js";
+import { allowed, otherHost } from "./links.js";
 
 const SIGNS = /`+|!?\[|\*\*|[*_]|\\(?=[\\`*_{}[\]()#+\-.!|~>])/g;
 const HREF = /\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)/y;
@@ -17,6 +18,15 @@ function looking(text) {
     while (sign[0] === "`" && at >= 0 && (text[at - 1] === "`" || text[at + sign.length] === "`")) at = text.indexOf(sign, at + 1);
     return (seen[sign] = at);
   };
+}
+
+/* A link of the model: one to the listener's own, or words, with the host behind them that they would lead to. */
+function pointing(href, words) {
+  const label = el("bdi", {}, words);
+  const address = allowed(href, label.textContent);
+  if (address) return link(address, {}, label);
+  const host = otherHost(href);
+  return host ? el("span", {}, label, el("bdi", { dir: "ltr" }, ` (${host})`)) : label;
 }
 
 function inline(text) {
@@ -45,7 +55,7 @@ function inline(text) {
     const another = next("[", start);
     HREF.lastIndex = close + 1;
     const to = close > start && (another < 0 || another > close) && HREF.exec(text);
-    return to && [HREF.lastIndex, link(to[1], {}, inline(text.slice(start, close)))];
+    return to && [HREF.lastIndex, pointing(to[1], inline(text.slice(start, close)))];
   };
   let done = 0;
   for (let m; (m = signs.exec(text));) {
@@ -163,7 +173,7 @@ export class Paper {
   }
 
   push(words) {
-    this.tail += words.replace(/[\u202a-\u202e\u2066-\u2069]/g, ""); // they turn the direction of what follows
+    this.tail += words.replace(/[\u00ad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]/g, ""); // they hide, or turn the direction of what follows
     this.due ||= setTimeout(() => requestAnimationFrame(() => this.due && this.paint()), this.open ? this.pause : 0);
   }
 

@@ -95,8 +95,9 @@ function wedge(hour, plays, most, peak) {
 }
 
 /* Draws the listener: `hours` are plays by the hour of the reader's own clock; `stars` have a name,
-   a weight and words about them, the strongest first; `groups` are names that go together. */
-export function sky(chart, { hours, stars, groups, none }) {
+   a weight and words about them, the strongest first; `groups` are names that go together; `quiet` and
+   `none` are what is said without plays and without stars. */
+export function sky(chart, { hours, stars, groups, none, quiet }) {
   dial(chart);
   const most = Math.max(...hours, 1);
   const peak = hours.indexOf(most);
@@ -107,7 +108,8 @@ export function sky(chart, { hours, stars, groups, none }) {
   lines.forEach((from, to) => from >= 0 && chart.append(line(places[from], places[to], "line")));
   stars.forEach((each, k) => chart.append(star(each, places[k], k, stars[0])));
   if (!stars.length) chart.append(label(none, { y: 5, class: "none" }));
-  const when = peak < 0 ? "No recent plays." : `Most of the last plays began around ${peak}:00.`;
+  const plays = hours.reduce((sum, count) => sum + count, 0);
+  const when = peak < 0 ? quiet : `${most} of the last ${plays} plays ended between ${peak}:00 and ${(peak + 1) % 24}:00, more than in any other hour.`;
   chart.setAttribute("aria-label", [when, ...stars.map(({ words }) => words)].join(" "));
 }
 
