@@ -16,6 +16,9 @@ SectionStatus = Literal[
 ]
 SECTIONS: tuple[SectionName, ...] = tuple(PATHS)
 
+_FEW_ARTISTS = 5
+_LITTLE_COVERAGE = 1 / 3
+
 
 class Kept(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Base of what is kept: small when packed, invisible to the garbage collector."""
@@ -32,7 +35,11 @@ class Profile(Kept, frozen=True):
 
 
 class Artist(Kept, frozen=True):
-    """`genres` is None where Spotify sent none at all, empty where the artist has none."""
+    """`genres` is None where Spotify sent none at all, empty where the artist has none.
+
+    `rank` is the place in Spotify's list, from 1: unlike the place in Lyra's, it counts the rows
+    that were left out. 0 where the item stands in no ranked list.
+    """
 
     name: str
     id: str | None = None
@@ -40,6 +47,7 @@ class Artist(Kept, frozen=True):
     url: str | None = None
     image: str | None = None
     genres: tuple[str, ...] | None = None
+    rank: int = 0
 
 
 class Track(Kept, frozen=True):
@@ -56,6 +64,7 @@ class Track(Kept, frozen=True):
     released: int | None = None
     duration_ms: int | None = None
     explicit: bool | None = None
+    rank: int = 0
 
 
 class Play(Kept, frozen=True):
@@ -81,7 +90,12 @@ class Playlist(Kept, frozen=True):
 
 
 class Section(Kept, frozen=True):
-    """The outcome of one of the five calls. `ms` is wall time; `skipped` counts unreadable items."""
+    """The outcome of one of the five calls. `ms` is wall time.
+
+    Of the rows that Spotify sent, `count` are kept and `skipped` are not: empty, nameless or
+    unreadable ones, and the `episodes` among the plays. `total` is how many there are at Spotify,
+    where it says so: of the playlists only the first fifty are sent.
+    """
 
     name: SectionName
     status: SectionStatus
@@ -89,6 +103,8 @@ class Section(Kept, frozen=True):
     code: str | None = None
     message: str | None = None
     skipped: int = 0
+    episodes: int = 0
+    total: int | None = None
     ms: int = 0
 
     @property
@@ -104,6 +120,11 @@ class Genre(Kept, frozen=True):
     share: float
 
 
+def is_thin(artists_known: int, coverage: float) -> bool:
+    """Return whether genres are known of too few artists, or of too small a part, to tell shares."""
+    return artists_known < _FEW_ARTISTS or coverage < _LITTLE_COVERAGE
+
+
 class GenreAnalysis(Kept, frozen=True):
     """Genres by share, largest first.
 
@@ -116,6 +137,11 @@ class GenreAnalysis(Kept, frozen=True):
     source: Literal["spotify", "none"] = "none"
     artists_known: int = 0
     artists_considered: int = 0
+
+    @property
+    def thin(self) -> bool:
+        """Whether too little is known for shares to say anything about the listening."""
+        return is_thin(self.artists_known, self.coverage)
 
 
 class Listening(Kept, frozen=True):
@@ -134,3 +160,7 @@ class Listening(Kept, frozen=True):
     summary: str = ""
     fetched_at: float = 0.0
     regime: Literal["restricted", "full", "mixed", "unknown"] = "unknown"
+
+    def section(self, name: SectionName) -> Section:
+        """Return the outcome of this call; one that is not among them left nothing out."""
+        return next((each for each in self.sections if each.name == name), Section(name, "ok"))
