@@ -226,6 +226,45 @@ def _hours(listening: Listening, start: int, end: int) -> Expected:
     return Expected([*expected.holds, f"between {start:02}:00 and {end:02}:00 UTC"], expected.lacks)
 
 
+def _two_hours(listening: Listening, one: int, end: int, other: int, last: int) -> Expected:
+    first, second = _hours(listening, one, end), _hours(listening, other, last)
+    numbers = [each.holds[0].rpartition(", ")[2] for each in (first, second)]
+    spans = [each.holds[1] for each in (first, second)]
+    return Expected([f"{number} {span}" for number, span in zip(numbers, spans, strict=True)])
+
+
+def _hours_of_day(listening: Listening, start: int, end: int, ago: int) -> Expected:
+    day = (datetime.fromtimestamp(listening.fetched_at, UTC) - timedelta(ago)).date()
+    plays = [
+        play
+        for play in listening.recently_played
+        if _times(play).date() == day and start <= _times(play).hour < end
+    ]
+    return _about_plays(listening, plays)
+
+
+def _heard_artists(listening: Listening) -> Expected:
+    ids = {id_ for play in listening.recently_played for id_ in play.track.artist_ids}
+    return Expected([f"{len(ids)} artists"])
+
+
+def _tracks_by(listening: Listening, place: int) -> Expected:
+    artist = listening.top_artists[place - 1]
+    by = [track for track in listening.top_tracks if artist.id in track.artist_ids]
+    names = {track.name for track in by}
+    others = [_title(track) for track in listening.top_tracks if track.name not in names]
+    return Expected([f"{len(by) or 'None'} of the ", *map(_title, by[:5])], others)
+
+
+def _genre_tracks(listening: Listening, place: int) -> Expected:
+    genre = listening.genre_analysis.genres[place - 1].name
+    ids = {one.id for one in listening.top_artists if genre in map(str.casefold, one.genres or ())}
+    of = [track for track in listening.top_tracks if ids.intersection(track.artist_ids)]
+    names = {track.name for track in of}
+    others = [_title(track) for track in listening.top_tracks if track.name not in names]
+    return Expected([f"{len(of)} of the ", *map(_title, of[:5])], others)
+
+
 def _busiest_hours(listening: Listening) -> Expected:
     hours = [_times(play).hour for play in listening.recently_played]
     best = max(sum((hour - start) % 24 < 4 for hour in hours) for start in range(24))
@@ -451,6 +490,11 @@ _ORACLES: Mapping[str, Callable[..., Expected]] = {
     "recent_artists": _recent_artists,
     "day": _day,
     "hours": _hours,
+    "two_hours": _two_hours,
+    "hours_of_day": _hours_of_day,
+    "heard_artists": _heard_artists,
+    "tracks_by": _tracks_by,
+    "genre_tracks": _genre_tracks,
     "busiest_hours": _busiest_hours,
     "repeated": _repeated,
     "artist": _artist,

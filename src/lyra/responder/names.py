@@ -1,7 +1,6 @@
 """Which of the listener's own names a question holds: artists, tracks, albums, playlists, genres."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -43,28 +42,32 @@ class Named(NamedTuple):
 
 
 class Names:
-    """The names of one listener's data, to be found in questions.
+    """The names of one listener's data, to be found in one question.
 
     `common` are the words that mean something else in a question: a name made of them alone
     counts only where it is marked as a name, or capitalised within a sentence.
     """
 
-    def __init__(self, listener: Listener, common: frozenset[str]) -> None:
+    def __init__(self, listener: Listener, words: Sequence[Word], common: frozenset[str]) -> None:
+        self._words = words
         self._common = common
-        items: defaultdict[tuple[str, ...], list[Item]] = defaultdict(list)
+        self._all = list(_items(listener))
         self._signs: dict[str, Item] = {}
-        for item in _items(listener):
-            forms = list(_forms(item))
-            for form in forms:
-                if item not in items[form]:
-                    items[form].append(item)
-            if not forms and len(item.name) > 1:
+        asked = {word.text for word in words}
+        items: dict[tuple[str, ...], list[Item]] = {}
+        for item in self._all:
+            form = words_of(item.name)
+            if not form and len(item.name) > 1:
                 self._signs[item.name] = item
-        self._items = dict(items)
-        self._phrases = Phrases(self._items)
+            for each in _forms(item, form):
+                # Most names begin with no word of the question: they need not be looked at again.
+                if each[0] in asked and item not in items.setdefault(each, []):
+                    items[each].append(item)
+        self._phrases = Phrases(items)
 
-    def find(self, text: str, words: Sequence[Word], *, sure: bool) -> Iterator[Match[Named]]:
-        """Yield the names among the words; with `sure` those of common words as well."""
+    def find(self, text: str, *, sure: bool) -> Iterator[Match[Named]]:
+        """Yield the names in the question; with `sure` those of common words as well."""
+        words = self._words
         folded = [word.text for word in words]
         for match in self._phrases.find(folded, [False] * len(words)):
             start, end = words[match.start].start, words[match.end - 1].end
@@ -85,13 +88,12 @@ class Names:
     def search(self, words: tuple[str, ...]) -> tuple[Item, ...]:
         """Return the items whose name holds these words in a row."""
         size = len(words)
-        found = [
+        forms = ((item, words_of(item.name)) for item in self._all)
+        return tuple(
             item
-            for form, items in self._items.items()
+            for item, form in forms
             if any(form[at : at + size] == words for at in range(len(form) - size + 1))
-            for item in items
-        ]
-        return tuple(dict.fromkeys(found))
+        )
 
     def _is_common(self, words: Sequence[str]) -> bool:
         if len(words) == 1 and len(words[0]) < _SHORT and words[0] < _SPACED:
@@ -124,19 +126,19 @@ def _genres(listener: Listener) -> Iterable[Genre]:
     return genres.values()
 
 
-def _forms(item: Item) -> Iterator[tuple[str, ...]]:
+def _forms(item: Item, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the words of the name, and those of its short forms."""
-    words = words_of(item.name)
     if not words:
         return
     yield words
     if len(item.name) > _SHOWN and (shown := words_of(item.name[:_SHOWN])):
         yield shown
-    if isinstance(item, Track | Album) and (short := words_of(_EDITION.sub("", item.name))):
-        yield short
-    if isinstance(item, Artist) and words[0] == "the" and words[1:]:
+    if isinstance(item, Track | Album) and (edition := _EDITION.search(item.name)):
+        short = words_of(item.name[: edition.start()])
+        yield from [short] if short else []
+    elif isinstance(item, Artist) and words[0] == "the" and words[1:]:
         yield words[1:]
-    if isinstance(item, Genre):
+    elif isinstance(item, Genre):
         yield from (spelling for spelling, meant in _SPELLINGS.items() if meant == words)
 
 

@@ -2,15 +2,18 @@
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from lyra.responder.names import Named, Names
-from lyra.responder.slots import SLOT_WORDS, Count, Hours, Period, Rank, Slot, Years, find_slots
+from lyra.responder.slots import SLOT_WORDS, Slot, SlotValue, find_slots
 from lyra.responder.vocabulary import (
     ASKING,
+    ASKING_ALONE,
     BEYOND,
     FILLERS,
     IMPERATIVES,
@@ -26,7 +29,6 @@ _SENTENCE_END = re.compile(r"[.!?;\u3002\uff1f\uff01]+(?=\s|$)|[\u3002\uff1f\uff
 _CLAUSE_END = re.compile(r"[,:]|\s[-\u2013\u2014]\s")
 _FIRST_PERSON = frozenset({"i", "my", "me", "mine", "myself", "im", "ive", "we", "our"})
 _ALIKE = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2013": "-", "\u2014": "-", "\u00a0": " "})
-SlotValue = Years | Hours | Period | Count | Rank
 
 
 class _Beyond(NamedTuple):
@@ -40,6 +42,7 @@ class _Sign(NamedTuple):
 
 
 _Meaning = Concept | _Beyond | _Sign
+_Meant = tuple[int, int, _Meaning]  # from which word to before which
 
 
 @dataclass(slots=True)
@@ -71,16 +74,20 @@ class Reading:
         return self.concepts.issuperset(concepts)
 
 
-def read_question(question: str, names: Names) -> list[Reading]:
-    """Return what stands in each sentence of the question."""
-    text = unicodedata.normalize("NFC", " ".join(question.split())).translate(_ALIKE)
-    words = split_words(text)
-    sure = any(word.text in ("common", "both") for word in words)
-    scan = _Scan(text, words)
-    scan.take_names(names, sure=sure)
-    scan.take_slots()
-    scan.take_phrases()
-    return [scan.read(start, end) for start, end in scan.sentences()]
+class Question:
+    """A question as it is read: its text on one line, and its words."""
+
+    def __init__(self, question: str) -> None:
+        self.text = unicodedata.normalize("NFC", " ".join(question.split())).translate(_ALIKE)
+        self.words = split_words(self.text)
+
+    def read(self, names: Names) -> list[Reading]:
+        """Return what stands in each of its sentences."""
+        scan = _Scan(self.text, self.words)
+        scan.take_names(names, sure=any(word.text in ("common", "both") for word in self.words))
+        scan.take_slots()
+        scan.take_phrases()
+        return [scan.read(start, end) for start, end in scan.sentences()]
 
 
 class _Scan:
@@ -89,28 +96,29 @@ class _Scan:
     def __init__(self, text: str, words: list[Word]) -> None:
         self._text = text
         self._words = words
+        self._starts = [word.start for word in words]
         self._taken = [False] * len(words)
         self._names: list[tuple[int, Named]] = []
         self._slots: list[Slot] = []
-        self._meanings: list[tuple[int, int, _Meaning]] = []
+        self._meanings: list[_Meant] = []
         self._masked = list(text)
 
     def take_names(self, names: Names, *, sure: bool) -> None:
         for at, end, named in names.find_signs(self._text):
             self._names.append((at, named))
             self._masked[at:end] = " " * (end - at)
-        for match in names.find(self._text, self._words, sure=sure):
+        for match in names.find(self._text, sure=sure):
             start, end = self._words[match.start].start, self._words[match.end - 1].end
             self._taken[match.start : match.end] = [True] * (match.end - match.start)
             self._masked[start:end] = "\0" * (end - start)
             self._names.append((start, match.value))
+        self._names.sort(key=itemgetter(0))
 
     def take_slots(self) -> None:
-        for slot in find_slots("".join(self._masked)):
-            self._slots.append(slot)
-            for at, word in enumerate(self._words):
-                if slot.start <= word.start and word.end <= slot.end:
-                    self._taken[at] = True
+        self._slots = sorted(find_slots("".join(self._masked)))
+        for slot in self._slots:
+            for at in self._words_in(slot.start, slot.end):
+                self._taken[at] = self._taken[at] or self._words[at].end <= slot.end
 
     def take_phrases(self) -> None:
         vocabulary = _vocabulary()
@@ -137,48 +145,58 @@ class _Scan:
         reading = Reading()
         denied = self._denied_spans(start, end)
         self._add_meanings(reading, start, end, denied)
-        for slot in self._slots:
-            if start <= slot.start < end:
-                heard = self._text[slot.start : slot.end].strip()
-                _add_slot(reading, slot.value, heard, denied=_is_in(slot.start, denied))
-        for where, named in self._names:
+        for slot in self._slots[_from(self._slots, start) : _from(self._slots, end)]:
+            heard = self._text[slot.start : slot.end].strip()
+            _add_slot(reading, slot.value, heard, denied=_is_in(slot.start, denied))
+        for where, named in self._names[_from(self._names, start) : _from(self._names, end)]:
             if _is_in(where, denied):
                 reading.refused.append(named.words)
-            elif start <= where < end:
+            else:
                 reading.names.append(named)
         self._add_words(reading, start, end)
         return reading
 
+    def _words_in(self, start: int, end: int) -> range:
+        """Return the indexes of the words that begin between two places."""
+        return range(bisect_left(self._starts, start), bisect_left(self._starts, end))
+
+    def _meanings_in(self, start: int, end: int) -> Sequence[_Meant]:
+        words = self._words_in(start, end)
+        return self._meanings[
+            _from(self._meanings, words.start) : _from(self._meanings, words.stop)
+        ]
+
     def _add_meanings(
         self, reading: Reading, start: int, end: int, denied: Sequence[tuple[int, int]]
     ) -> None:
-        for at, end_at, meaning in self._meanings:
+        for at, end_at, meaning in self._meanings_in(start, end):
             where = self._words[at].start
-            if start <= where < end:
-                heard = self._text[where : self._words[end_at - 1].end]
-                _add_meaning(reading, meaning, heard, where, denied=_is_in(where, denied))
-        first = next((word for word in self._words if start <= word.start < end), None)
-        if first and first.text in IMPERATIVES:
+            heard = self._text[where : self._words[end_at - 1].end]
+            _add_meaning(reading, meaning, heard, where, denied=_is_in(where, denied))
+        words = self._words_in(start, end)
+        if words and self._words[words[0]].text in IMPERATIVES:
             reading.concepts.add(Concept.CONTROL)
 
     def _add_words(self, reading: Reading, start: int, end: int) -> None:
-        for word, taken in zip(self._words, self._taken, strict=True):
-            if start <= word.start < end:
-                reading.personal |= word.text in _FIRST_PERSON
-                reading.joined |= word.text in ("and", "or")
-                if not taken:
-                    if not reading.unknown:
-                        reading.unknown_at = word.start
-                    reading.unknown.append(self._text[word.start : word.end])
-        reading.joined |= bool(_CLAUSE_END.search("".join(self._masked), start, end))
+        for at in self._words_in(start, end):
+            word = self._words[at]
+            reading.personal |= word.text in _FIRST_PERSON
+            reading.joined |= word.text in ("and", "or")
+            if not self._taken[at]:
+                if not reading.unknown:
+                    reading.unknown_at = word.start
+                reading.unknown.append(self._text[word.start : word.end])
+        reading.joined |= _CLAUSE_END.search("".join(self._masked[start:end])) is not None
 
     def _denied_spans(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return the parts of a sentence that say what is not wanted."""
-        spans = []
-        for at, end_at, meaning in self._meanings:
+        spans: list[tuple[int, int]] = []
+        for at, end_at, meaning in self._meanings_in(start, end):
             where = self._words[at].start
             denies = isinstance(meaning, _Sign) and meaning.denies
-            if denies and start <= where < end and not self._asks(at, end_at, start):
+            if not denies or (spans and where < spans[-1][1]):
+                continue
+            if not self._asks(at, end_at, start):
                 spans.append((where, self._end_of_denial(end_at, end)))
         return spans
 
@@ -186,22 +204,28 @@ class _Scan:
         """Return whether a negation is the beginning of a question: "don't you know ..."."""
         words = " ".join(word.text for word in self._words[at:end_at])
         following = self._words[end_at].text if end_at < len(self._words) else ""
-        before = [word for word in self._words[:at] if word.start >= start]
-        return words in ASKING and following in PRONOUNS and len(before) <= 1
+        first = at <= self._words_in(start, self._words[at].start + 1).start + 1
+        return first and (words in ASKING_ALONE or (words in ASKING and following in PRONOUNS))
 
     def _end_of_denial(self, at: int, end: int) -> int:
-        clause = _CLAUSE_END.search("".join(self._masked), self._words[at - 1].end, end)
-        limit = clause.start() if clause else end
-        for word in self._words[at:]:
-            if word.start >= limit:
-                break
-            if word.text in TURNS and word.start > self._words[at - 1].end + 1:
+        begin = self._words[at - 1].end
+        clause = _CLAUSE_END.search("".join(self._masked[begin:end]))
+        limit = begin + clause.start() if clause else end
+        for index in self._words_in(begin, limit):
+            word = self._words[index]
+            if word.text in TURNS and word.start > begin + 1:
                 return word.start
         return limit
 
 
+def _from(places: Sequence[tuple[Any, ...]], start: int) -> int:
+    """Return the index of the first of these, sorted by where they begin, from a place on."""
+    return bisect_left(places, start, key=itemgetter(0))
+
+
 def _is_in(where: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= where < end for start, end in spans)
+    index = bisect_right(spans, where, key=itemgetter(0)) - 1
+    return index >= 0 and where < spans[index][1]
 
 
 def _add_meaning(

@@ -1,13 +1,12 @@
 """The whole way from a question to its answer."""
 
 from lyra.responder.answers import ANSWERS
-from lyra.responder.intents import Intent, understand
+from lyra.responder.intents import understand
 from lyra.responder.listener import Listener, Voice
-from lyra.responder.names import Names
-from lyra.responder.reading import common_words
+from lyra.responder.rules import UNKNOWN
 from lyra.responder.wording import enumerate_, quote
 
-_EXPLAINED = ("unclear", "denied")  # they name themselves what they did not understand
+_MAX_NAMED = 5
 
 
 def respond(question: str, listener: Listener, voice: Voice) -> str:
@@ -15,23 +14,16 @@ def respond(question: str, listener: Listener, voice: Voice) -> str:
 
     The same question about the same data always gets the same answer.
     """
-    intents = understand(question, Names(listener, common_words()))
+    intents = understand(question, listener)
     answers = [ANSWERS[intent.kind](listener, intent, voice) for intent in intents]
-    missed = [
-        word for intent in intents if intent.kind not in _EXPLAINED for word in intent.unheeded
-    ]
-    return "\n\n".join([*_caveat(missed), *dict.fromkeys(answers)])
+    # An answer that says what was not understood names it itself.
+    heard = [intent for intent in intents if intent.kind not in UNKNOWN]
+    missed = dict.fromkeys(word for intent in heard for word in intent.unheeded)
+    return "\n\n".join([*_caveat(list(missed)), *dict.fromkeys(answers)])
 
 
 def _caveat(missed: list[str]) -> list[str]:
-    words = [quote(word) for word in dict.fromkeys(missed)]
-    return (
-        [f"This does not take {enumerate_(words, 'or')} into account, which I cannot judge."]
-        if words
-        else []
-    )
-
-
-def kinds_of(question: str, listener: Listener) -> tuple[Intent, ...]:
-    """Return what the question is understood as."""
-    return understand(question, Names(listener, common_words()))
+    if not missed:
+        return []
+    words = enumerate_([quote(word) for word in missed[:_MAX_NAMED]], "or")
+    return [f"This does not take {words} into account, which I cannot judge."]

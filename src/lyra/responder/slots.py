@@ -47,6 +47,10 @@ class Hours(NamedTuple):
             (self.end - self.start) % _DAY_H or _DAY_H
         )
 
+    def lies_in(self, other: "Hours") -> bool:
+        """Return whether each of these hours is one of the other's."""
+        return all(hour in other for hour in range(_DAY_H) if hour in self)
+
     def __str__(self) -> str:
         """Return the span in words."""
         return f"between {self.start:02}:00 and {self.end:02}:00 UTC"
@@ -74,13 +78,19 @@ class Count(NamedTuple):
     number: int
 
 
+class Within(NamedTuple):
+    """Of how many of a ranking the question speaks: "in my top 10"."""
+
+    number: int
+
+
 class Rank(NamedTuple):
     """Which place is asked for: "number 3", "the second"."""
 
     number: int
 
 
-_Value = Years | Hours | Period | Count | Rank
+SlotValue = Years | Hours | Period | Count | Rank | Within
 
 
 class Slot(NamedTuple):
@@ -88,7 +98,7 @@ class Slot(NamedTuple):
 
     start: int
     end: int
-    value: _Value
+    value: SlotValue
 
 
 _NUMBER = "|".join(["[0-9]{1,3}", *_NUMBERS, *_LARGE])
@@ -119,7 +129,7 @@ _LONG = (
 )
 
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (name, re.compile(rf"(?<![\w]){pattern}(?![\w])", re.IGNORECASE))
+    (name, re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE))
     for name, pattern in (
         ("period", f"(?:{'|'.join(sorted(_PERIODS, key=len, reverse=True))})"),
         ("part_of_day", r"(?P<day>this|last)(?=\s+(?:morning|afternoon|evening|night))"),
@@ -129,11 +139,12 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("years_range", rf"(?P<a>{_YEAR})\s*-\s*(?P<b>{_YEAR})"),
         ("years_side", rf"(?P<side>before|until|after|since|older than|newer than)\s+(?:the\s+)?(?:year\s+)?(?P<a>{_DECADE}|{_YEAR})"),
         ("decade", rf"(?P<a>{_DECADE})"),
-        ("hours_between", rf"(?:between|from)\s+(?P<a>{_CLOCK})\s*(?:and|to|till|until|-)\s*(?P<b>{_CLOCK})(?:\s*utc)?"),
+        ("hours_between", rf"(?:between|from)\s+(?P<a>{_CLOCK})\s*(?:and|to|till|until|-)\s*(?P<b>{_CLOCK})(?:\s*utc)?(?:\s+in the (?P<half>morning|afternoon|evening))?"),
         ("hours_side", rf"(?P<side>before|after)\s+(?P<a>{_SURE_CLOCK})(?:\s*utc)?"),
         ("hour", rf"(?:(?:at|around|about|near|towards?)\s+)?(?P<a>{_SURE_CLOCK})(?:\s*utc)?"),
         ("hour_at", r"(?:around|at about|at)\s+(?P<a>[01]?[0-9]|2[0-3])(?:\s*utc)?"),
-        ("part", f"(?<!good )(?P<part>{'|'.join(sorted(_PARTS, key=len, reverse=True))})"),
+        ("part", f"(?<!good )(?P<part>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?! owl)"),
+        ("within", rf"(?:in|of|from|among) my (?:top|first) (?P<n>{_NUMBER})(?! (?:artist|track|song|genre|album|playlist))"),
         ("rank", rf"(?:number|no\.?|nr\.?|place|rank|position)\s*#?(?P<n>{_NUMBER})|#\s?(?P<h>[0-9]{{1,3}})|(?P<o>[0-9]{{1,2}})(?:st|nd|rd|th)"),
         ("ordinal", rf"(?P<word>{'|'.join(_ORDINALS)})(?!\s+(?:{_NUMBER}|few|song|track|thing|of all|time)s?\b)"),
         ("year", rf"(?:in |from |of )?(?P<a>{_YEAR})"),
@@ -210,11 +221,12 @@ def _read_years_side(match: re.Match[str]) -> Years:
     return Years(last + 1, _LAST_YEAR, f"from after {last}")
 
 
-def _read_hours_between(match: re.Match[str]) -> Hours | None:
+def _read_hours_between(match: re.Match[str]) -> Hours:
     half = re.search(r"[ap](?=\.?m)", match["b"], re.IGNORECASE)
-    start, end = _clock(match["a"], half[0] if half else ""), _clock(match["b"])
-    sure = re.search(r"[:.h]\d|m|clock|utc", match[0].removeprefix("from"), re.IGNORECASE)
-    return Hours(start % _DAY_H, end % _DAY_H) if sure or start > _NOON else None
+    said = {None: "", "morning": "a"}.get(match["half"] and match["half"].lower(), "p")
+    named = half[0].lower() if half else said
+    start, end = _clock(match["a"], named), _clock(match["b"], named)
+    return Hours(start % _DAY_H, end % _DAY_H)
 
 
 def _read_hours_side(match: re.Match[str]) -> Hours:
@@ -249,6 +261,10 @@ def _read_rank(match: re.Match[str]) -> Rank:
     return Rank(_number(match["n"] or match["h"] or match["o"]))
 
 
+def _read_within(match: re.Match[str]) -> Within:
+    return Within(_number(match["n"]))
+
+
 def _read_ordinal(match: re.Match[str]) -> Rank:
     return Rank(_ORDINALS.index(match["word"].lower()) + 1)
 
@@ -265,7 +281,7 @@ def _number(words: str) -> int:
     return _LARGE[words] if words in _LARGE else _NUMBERS.index(words) + 1
 
 
-_READERS: Mapping[str, Callable[[re.Match[str]], _Value | None]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[re.Match[str]], SlotValue | None]] = MappingProxyType(
     {
         "period": _read_period,
         "part_of_day": _read_part_of_day,
@@ -280,6 +296,7 @@ _READERS: Mapping[str, Callable[[re.Match[str]], _Value | None]] = MappingProxyT
         "hour": _read_hour,
         "hour_at": _read_hour,
         "part": _read_part,
+        "within": _read_within,
         "rank": _read_rank,
         "ordinal": _read_ordinal,
         "year": _read_year,

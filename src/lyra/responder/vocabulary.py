@@ -33,6 +33,8 @@ class Concept(Enum):
     HOW_MANY = auto()
     HOW_OFTEN = auto()
     LOOK_UP = auto()
+    LISTEN = auto()
+    COMPARE = auto()
     LIKES = auto()
     BY = auto()
     OLDEST = auto()
@@ -102,19 +104,22 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             ideas, in the mood for""",
         Concept.NEW: """new, brand new, unknown, discover, discovery, discoveries, never heard,
             never heard before, not heard before, haven t heard before, not know, don t know yet,
-            don t know, unfamiliar, unheard, different, fresh, new release, new releases""",
+            don t know, unfamiliar, unheard, fresh, new release, new releases""",
         Concept.SIMILAR: """similar, similar to, something like, music like, songs like,
             tracks like, artists like, bands like, more like, sounds like, sound like, resembles,
-            resemble, related to, along the lines of""",
+            resemble, related to, along the lines of, is like, are like, else like, others like""",
         Concept.MAKE: """make, make me, create, build, generate, compose, compile, put together,
             write, draft, curate, assemble""",
         Concept.CONTROL: """pause, skip, resume, unpause, shuffle, volume, queue, queue up,
             turn up, turn down, turn it up, turn it down, start playing, stop playing, add to,
             add this, add it, save this, save it, save to, rename, unfollow, like this song,
-            play me, play some, please play, can you play, could you play, will you play,
+            play me, play some, play something, please play, can you play, could you play, will you play,
             would you play, play the song, play the album, play the playlist, play my""",
-        Concept.COMMON: """in common, common, share, shared, overlap, alike, connects, connect,
-            connection, link, links, have to do with""",
+        Concept.COMMON: """in common, overlap, alike, connects, connect, connection, link, links,
+            have to do with""",
+        Concept.COMPARE: "compare, versus, vs, against, difference between",
+        Concept.LISTEN: """play, plays, played, playing, listen, listens, listened, listening,
+            hear, hears, heard, hearing, music, put on, stream, streamed""",
         Concept.WHERE: "where, where s",
         Concept.WHEN: """when, what time, what times, time of day, times of day, which hours,
             which hour, what hours, what hour, hours, hour, which time, most active, night owl,
@@ -137,9 +142,9 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
         Concept.BY: "by, anything by, something by, anything from, something from",
         Concept.OLDEST: "oldest, earliest, older, vintage",
         Concept.NEWEST: "newest, youngest, released last, released most recently",
-        Concept.LONGEST: "longest",
-        Concept.SHORTEST: "shortest",
-        Concept.LARGEST: "biggest, largest, most tracks, most songs, fullest",
+        Concept.LONGEST: "longest, longer than",
+        Concept.SHORTEST: "shortest, shorter than",
+        Concept.LARGEST: "biggest, largest, by size, by length, size, most tracks, most songs, fullest",
         Concept.SMALLEST: "smallest, fewest, fewest tracks, fewest songs",
         Concept.EXPLICIT: "explicit, swear words, swearing, curse words",
         Concept.OWNED: """did i make, did i create, i made, i created, i own, do i own, my own,
@@ -149,8 +154,8 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
         Concept.FITS: """fits, fit, fitting, suits, suit, suitable, good for, right for, best for,
             works for, matches, match, goes with, go with, mood, vibe, for a, for an, for""",
         Concept.YEAR: """decade, decades, era, eras, which year, which years, what year, what years,
-            year, years, release year, release years""",
-        Concept.ABOUT_LISTENER: """about me, about my taste, about my music taste,
+            year, years, release year, release years, old, modern, how old""",
+        Concept.ABOUT_LISTENER: """about me, describe, wrapped, recap, vibe of my, mood of my, about my taste, about my music taste,
             about my listening, my taste, my music taste, taste, tastes, my listening habits,
             listening habits, habits, describe me, describe my, summarise, summarize, summary,
             sum up, overview, sum me up, kind of listener, sort of listener, type of listener,
@@ -160,7 +165,8 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
         Concept.SECTIONS: """which parts, what parts, can you see, you can see, do you see,
             can t you see, could you not read, couldn t you read, not read, have access to,
             access to, what data, which data, missing, is missing, what information,
-            which information, which sections, what sections""",
+            which information, which sections, what sections, permission, permissions, up to date,
+            how fresh, how old is my data, last updated, when was my data, scopes""",
         Concept.WHO_ARE_YOU: """who are you, what are you, who r u, who is this, your name,
             introduce yourself, about yourself, about you, are you a, are you an, are you human,
             are you real, are you ai, are you chatgpt, are you claude, are you gpt,
@@ -209,12 +215,11 @@ FILLERS = """
     each, ever, very, much, many, really, actually, just, only, also, too, as, well, if, about,
     into, out, up, than, between, within, among, during, across, until, over, around, before,
     after, since, utc, oclock, o, clock, time, times, thing, things, something, anything, stuff,
-    music, musical, spotify, listening, listen, listens, listened, listening to, play, plays,
-    played, playing, hear, heard, hearing, hears, listener, sing, sings, sang, singing, sound,
+    musical, spotify, listener, listening to, sing, sings, sang, singing, sound,
     come, comes, came, coming, go, goes, went, going, put, say, said, tells, speak, talk, talking,
     mean, means, called, usually, normally, typically, often, generally, overall, currently,
     especially, exactly, right, okay, ok, yes, yeah, well, oh, ah, um, hmm, hm, lyra, person,
-    people, user, is it, it s, it is, does it, by the way, order, ordered, sorted, sort, kind,
+    people, user, is it, it s, it is, does it, by the way, order, ordered, sorted, sort, sorted by, ordered by, ranked by, kind,
     type, first, single, whole, entire, full, complete, quick, quickly, short list, if possible,
     would you, could you, can you, will you, i m, i am, i d, i would, i want, i need, i ve,
     i have, been into, into lately, of all, out of, according, according to, based, based on, far,
@@ -224,7 +229,7 @@ FILLERS = """
     rate, given, wich, wat, waht, whos, hows, u, ur, r, im, ive, id, gimme, gonna, lemme, teh, whether, while, instead, rather, though, but, because, however, today s, has to,
     hello from, dear, hey so, mate, man, buddy, dude, bro, friend of mine, kinda, basically,
     honestly, maybe, perhaps, probably, possibly, always, still, already, yet, other than that,
-    through, else, able, interested, interesting, long, made, most of, down
+    through, else, meant, same, explain, comment, bother, worry, different, common, share, able, interested, interesting, long, made, most of, down
 """
 
 NEGATIONS = """
@@ -237,6 +242,7 @@ NEGATIONS = """
 # A verb with one of these before it asks, and denies nothing: "don't you know my artists?"
 ASKING = frozenset({"don t", "doesn t", "didn t", "isn t", "aren t", "wasn t", "can t", "won t",
                     "wouldn t", "haven t", "hasn t", "weren t"})  # fmt: skip
+ASKING_ALONE = frozenset({"isn t", "aren t", "wasn t", "weren t"})
 PRONOUNS = frozenset({"you", "i", "it", "there", "my", "that", "this", "we", "he", "she", "they"})
 # As the first word of a sentence they want Spotify to do something.
 IMPERATIVES = frozenset({"play", "stop", "add", "save", "follow"})
@@ -246,7 +252,8 @@ TURNS = frozenset({"but", "just", "only", "instead", "rather", "show", "list", "
 # What Spotify does not tell, or what takes more than counting; each has its sentence.
 BEYOND: Mapping[str, str] = MappingProxyType(
     {
-        """how many minutes, how many hours, minutes, how much time, how long do i listen,
+        """how many minutes, how many hours, minutes did i, minutes do i, minutes have i,
+        listening minutes, minutes of music, how much time, how long do i listen,
         how long have i listened, how long did i listen, hours of music, hours of listening,
         listening time, play count, play counts, number of plays, total plays, plays in total""": (
             "Spotify tells no listening times and no play counts, only rankings and the last plays."
@@ -261,7 +268,7 @@ BEYOND: Mapping[str, str] = MappingProxyType(
         """my friends, friends, friend, my wife, my husband, my partner, my girlfriend,
         my boyfriend, other people, other listeners, others listen, everybody else, everyone else,
         average listener, most people""": "I see your listening alone, nobody else's.",
-        """changed, change, changing, compare, compared, comparison, difference, evolve, evolved,
+        """changed, change, changing, compared to, compared with, compare to, evolve, evolved,
         evolution, trend, trends, over time, years ago, months ago, used to, back then, growing,
         as a teenager, as a kid, in my childhood, improved""": (
             "I cannot compare periods: I have one ranking, of about six months, and the last plays."

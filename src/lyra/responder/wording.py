@@ -97,6 +97,11 @@ def minute(moment: datetime) -> str:
     return f"{day(moment)}, {moment:%H:%M} UTC"
 
 
+def minutes(duration_s: int) -> str:
+    """Return a length in minutes and seconds: "3:05"."""
+    return f"{duration_s // 60}:{duration_s % 60:02}"
+
+
 def last_plays(listener: Listener) -> str:
     """Return what the play history is, as the whole of a count: "the last 50 plays"."""
     number = len(listener.plays)

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
@@ -39,7 +38,10 @@ def split_words(text: str) -> list[Word]:
 
 def words_of(text: str) -> tuple[str, ...]:
     """Return the first words of a text, folded."""
-    return tuple(word.text for word in split_words(text)[:_MAX_WORDS])
+    if text.isascii():
+        return tuple(_WORD.findall(text.lower())[:_MAX_WORDS])
+    found = _WORD.findall(unicodedata.normalize("NFC", text))
+    return tuple(map(fold, found[:_MAX_WORDS]))
 
 
 class Match(NamedTuple, Generic[Value]):
@@ -50,16 +52,29 @@ class Match(NamedTuple, Generic[Value]):
     value: Value
 
 
+class _Node(Generic[Value]):
+    """Where a walk along the words of a phrase has come to."""
+
+    __slots__ = ("next", "value")
+
+    def __init__(self) -> None:
+        self.next: dict[str, _Node[Value]] = {}
+        self.value: Value | None = None
+
+
 class Phrases(Generic[Value]):
-    """Finds phrases among words, the longest where several fit."""
+    """Finds phrases among words, the longest where several fit.
+
+    A tree of words, so that a place costs no more than its longest phrase, however many there are.
+    """
 
     def __init__(self, phrases: Mapping[tuple[str, ...], Value]) -> None:
-        self._by_first: defaultdict[str, list[tuple[tuple[str, ...], Value]]] = defaultdict(list)
+        self._root: _Node[Value] = _Node()
         for words, value in phrases.items():
-            if words:
-                self._by_first[words[0]].append((words, value))
-        for candidates in self._by_first.values():
-            candidates.sort(key=lambda each: -len(each[0]))
+            node = self._root
+            for word in words:
+                node = node.next.setdefault(word, _Node())
+            node.value = value
 
     def find(self, words: Sequence[str], taken: Sequence[bool]) -> Iterator[Match[Value]]:
         """Yield the phrases of words that are not taken, from left to right, none in another."""
@@ -72,12 +87,16 @@ class Phrases(Generic[Value]):
                 yield match
                 at = match.end
 
-    def _at(self, at: int, words: Sequence[str], taken: Sequence[bool]) -> Match[Value] | None:
-        for phrase, value in self._by_first.get(words[at], ()):
-            end = at + len(phrase)
-            if tuple(words[at:end]) == phrase and not any(taken[at:end]):
-                return Match(at, end, value)
-        return None
+    def _at(self, start: int, words: Sequence[str], taken: Sequence[bool]) -> Match[Value] | None:
+        node, found = self._root, None
+        for at in range(start, len(words)):
+            following = None if taken[at] else node.next.get(words[at])
+            if following is None:
+                break
+            node = following
+            if node.value is not None:
+                found = Match(start, at + 1, node.value)
+        return found
 
 
 class Spelling:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lyra.responder.answers import items, lists, playlists, plays, talk
-from lyra.responder.intents import Intent, Kind
+from lyra.responder.intents import Intent
 from lyra.responder.listener import Listener, Voice
+from lyra.responder.rules import Kind
 
 Answer = Callable[[Listener, Intent, Voice], str]
 
@@ -28,6 +29,7 @@ ANSWERS: Mapping[Kind, Answer] = MappingProxyType(
         "hours": plays.tell_hours,
         "forgotten": plays.list_forgotten,
         "recommend": plays.recommend,
+        "chosen": lists.list_chosen,
         "item": items.describe_items,
         "search": items.tell_not_found,
         "common": items.tell_common,

@@ -17,6 +17,7 @@ from lyra.responder.wording import (
     enumerate_,
     last_plays,
     minute,
+    minutes,
     of_last_plays,
     quote,
     title,
@@ -62,17 +63,25 @@ def _describe_artist(listener: Listener, artist: Item) -> str:
 
 def _describe_track(listener: Listener, track: Item) -> str:
     assert isinstance(track, Track)  # noqa: S101 - chosen by its type
-    about = [
-        f"from {quote(track.album)}" if track.album else "",
-        f"of {track.year}" if track.year else "",
-    ]
-    known = " ".join(filter(None, about))
     sentences = [
-        f"{title(track)} is {known}." if known else f"{title(track)}:",
+        _what_it_is(track),
         _rank(listener, track),
         _plays(listener, track, "of it"),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _what_it_is(track: Track) -> str:
+    parts = [
+        f"is from {quote(track.album)}" if track.album else "",
+        f"came out in {track.year} in this edition" if track.year else "",
+        f"lasts {minutes(track.duration_s)}" if track.duration_s is not None else "",
+    ]
+    return (
+        f"{title(track)} {enumerate_([part for part in parts if part])}."
+        if any(parts)
+        else f"{title(track)}:"
+    )
 
 
 def _describe_album(listener: Listener, album: Item) -> str:
@@ -103,20 +112,16 @@ def _describe_genre(listener: Listener, genre: Item) -> str:
     sentences = []
     if place:
         known = f" ({listener.genres_known_for})" if listener.genres_known_for else ""
-        sentences.append(
-            f"{genre.name} is {_share(genre)}number {place} by weight "
-            f"of the {count(len(listener.genres), 'genre')} I have{known}."
-        )
+        many = len(listener.genres)
+        rank = f"number {place} by weight of the {many} genres" if many > 1 else "the only genre"
+        sentences.append(f"{genre.name} is {_share(genre)}{rank} I have{known}.")
     else:
-        sentences.append(
-            f"{genre.name} is not among your {count(len(listener.genres), 'largest genre')}."
-        )
+        largest = count(len(listener.genres), "largest genre")
+        sentences.append(f"{genre.name} is not among your {largest}.")
     if artists:
         named = enumerate_([artist.name for artist in artists[:LISTED]])
         more = f", {named} among them" if len(artists) > LISTED else f": {named}"
-        sentences.append(
-            f"Spotify files {count(len(artists), 'of your top artists', 'of your top artists')} under it{more}."
-        )
+        sentences.append(f"Spotify files {len(artists)} of your top artists under it{more}.")
         sentences += [_tracks(listener, genre, "theirs"), _plays(listener, genre, "theirs")]
     return " ".join(filter(None, sentences))
 

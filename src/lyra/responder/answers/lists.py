@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from lyra.responder.answers.choice import matching
+from lyra.responder.answers.choice import artists_of_genre, matching
 from lyra.responder.intents import Intent
-from lyra.responder.listener import Listener, Section, Track, Voice
+from lyra.responder.listener import Artist, Genre, Listener, Section, Track, Voice
 from lyra.responder.vocabulary import Concept
 from lyra.responder.wording import (
     LISTED,
@@ -17,6 +17,7 @@ from lyra.responder.wording import (
     count,
     enumerate_,
     is_are,
+    minutes,
     missing,
     quote,
     share,
@@ -152,6 +153,37 @@ def list_artist_genres(listener: Listener, intent: Intent, _: Voice) -> str:
     return f"{begin(part)} filed under genres by Spotify. The highest in its ranking:\n{shown}"
 
 
+def list_chosen(listener: Listener, intent: Intent, _: Voice) -> str:
+    """List the top tracks, or the top artists, of the artist, album or genre that is named."""
+    if Concept.TRACK not in intent.concepts:
+        return _artists_of(listener, intent)
+    if gap := missing(listener, "tracks"):
+        return gap
+    found = [title(track) for track in matching(listener, listener.tracks, intent)]
+    part = some_of(len(found), len(listener.tracks), "top track")
+    by_artist = all(isinstance(item, Artist) for named in intent.names for item in named.items)
+    return _chosen(part, found, intent, "by" if by_artist else "of")
+
+
+def _artists_of(listener: Listener, intent: Intent) -> str:
+    if gap := missing(listener, "artists"):
+        return gap
+    genres = [item for named in intent.names for item in named.items if isinstance(item, Genre)]
+    keys = {artist.key for genre in genres for artist in artists_of_genre(listener, genre)}
+    found = [artist.name for artist in listener.artists if artist.key in keys]
+    part = some_of(len(found), len(listener.artists), "top artist")
+    return _chosen(part, found, intent, "filed under")
+
+
+def _chosen(part: str, found: Sequence[str], intent: Intent, how: str) -> str:
+    names = enumerate_([named.words for named in intent.names])
+    heading = f"{begin(part)} {how} {names}"
+    if not found:
+        return f"{heading}."
+    shown = bullets(_take(found, intent.count))
+    return f"{heading}, highest first:\n{shown}{_more(len(found), intent)}"
+
+
 def list_extremes(listener: Listener, intent: Intent, _: Voice) -> str:
     """List the longest or the shortest top tracks."""
     longest = Concept.LONGEST in intent.concepts
@@ -160,8 +192,7 @@ def list_extremes(listener: Listener, intent: Intent, _: Voice) -> str:
         return track.duration_s
 
     def tell(track: Track) -> str:
-        minutes, seconds = divmod(track.duration_s or 0, 60)
-        return f"{title(track)} ({minutes}:{seconds:02})"
+        return f"{title(track)} ({minutes(track.duration_s or 0)})"
 
     heading = f"The {'longest' if longest else 'shortest'} of your top tracks:"
     return _extremes(listener, intent, measure, tell, heading=heading, high=longest)

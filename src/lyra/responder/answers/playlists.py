@@ -47,7 +47,7 @@ _SIZES = (
 def _how_many(listener: Listener) -> str:
     read, total = len(listener.playlists), listener.playlists_total
     if total is not None and total > read:
-        return f"Spotify counts {total} playlists in your library; I have read {read} of them."
+        return f"Spotify counts {total:,} playlists in your library; I have read {read} of them."
     return f"I have read {count(read, 'playlist')} of yours, your own and those you follow."
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from lyra.responder.answers.choice import matching
 from lyra.responder.intents import Intent
 from lyra.responder.listener import Listener, Play, Voice
+from lyra.responder.slots import Hours
 from lyra.responder.vocabulary import Concept
 from lyra.responder.wording import (
     LISTED,
@@ -17,6 +18,7 @@ from lyra.responder.wording import (
     count,
     day,
     enumerate_,
+    is_are,
     last_plays,
     minute,
     missing,
@@ -27,6 +29,7 @@ from lyra.responder.wording import (
 
 _DAY_H = 24
 _WINDOW_H = 4
+_UNKNOWN = "not known"
 
 
 def list_plays(listener: Listener, intent: Intent, _: Voice) -> str:
@@ -35,12 +38,33 @@ def list_plays(listener: Listener, intent: Intent, _: Voice) -> str:
         return gap
     if unknown := _unknown_moments(listener, intent):
         return unknown
-    plays, when = _chosen(listener, intent)
+    plays, when = _chosen(listener, intent, intent.hours[:1])
+    if intent.hours[1:]:
+        return _compare_hours(listener, intent)
     if when:
         return _of_those(listener, intent, plays, when)
     if Concept.HOW_MANY in intent.concepts:
-        return f"I have {last_plays(listener)}; how many there were in all Spotify does not tell."
+        return _how_many(listener, intent)
     return _latest(listener, intent)
+
+
+def _how_many(listener: Listener, intent: Intent) -> str:
+    concept = next((each for each in _GROUPS if each in intent.concepts), None)
+    if concept is None:
+        return f"I have {last_plays(listener)}; how many there were in all Spotify does not tell."
+    labels = {
+        label for play in listener.plays for label in _labels(play, concept, _genres(listener))
+    }
+    known = count(len(labels - {_UNKNOWN}), _GROUPS[concept])
+    return f"In {last_plays(listener)} there {is_are(len(labels - {_UNKNOWN}))} {known}."
+
+
+def _compare_hours(listener: Listener, intent: Intent) -> str:
+    parts = []
+    for hours in intent.hours:
+        plays, when = _chosen(listener, intent, [hours])
+        parts.append(f"{len(plays) or 'none'} {when}")
+    return f"Of {last_plays(listener)}, {enumerate_(parts)}."
 
 
 def _unknown_moments(listener: Listener, intent: Intent) -> str:
@@ -83,7 +107,7 @@ def _reach(listener: Listener) -> str:
     return f"{last_plays(listener)} reach back to {day(min(moments))}"
 
 
-def _chosen(listener: Listener, intent: Intent) -> tuple[list[Play], str]:
+def _chosen(listener: Listener, intent: Intent, spans: Sequence[Hours]) -> tuple[list[Play], str]:
     """Return the plays that the question means, and the words for what they have to be."""
     plays, words = list(listener.plays), []
     if intent.names:
@@ -91,9 +115,9 @@ def _chosen(listener: Listener, intent: Intent) -> tuple[list[Play], str]:
         plays = [play for play in plays if play.track.key in tracks]
         words.append(f"are of {enumerate_([named.words for named in intent.names])}")
     ended = []
-    if intent.hours:
-        plays = [play for play in plays if play.hour in intent.hours]
-        ended.append(str(intent.hours))
+    for hours in spans:
+        plays = [play for play in plays if play.hour in hours]
+        ended.append(str(hours))
     if intent.period and listener.read_at:
         first, last = intent.period.days(listener.read_at.date())
         plays = [play for play in plays if play.ended and first <= play.ended.date() <= last]
@@ -144,10 +168,13 @@ _GROUPS = {Concept.ARTIST: "artist", Concept.ALBUM: "album", Concept.GENRE: "gen
 
 def _grouped(listener: Listener, plays: Sequence[Play], intent: Intent, concept: Concept) -> str:
     names = {credit.key: credit.name for play in plays for credit in play.track.credits}
-    genres = {artist.key: artist.genres for artist in listener.artists}
-    counts = Counter(label for play in plays for label in _labels(play, concept, genres))
+    counts = Counter(label for play in plays for label in _labels(play, concept, _genres(listener)))
     shown = counts.most_common(min(intent.count or LISTED, MOST))
     return bullets(f"{names.get(label, label)}: {count(number, 'play')}" for label, number in shown)
+
+
+def _genres(listener: Listener) -> Mapping[str, Sequence[str]]:
+    return {artist.key: artist.genres for artist in listener.artists}
 
 
 def _labels(play: Play, concept: Concept, genres: Mapping[str, Sequence[str]]) -> Collection[str]:
@@ -156,7 +183,7 @@ def _labels(play: Play, concept: Concept, genres: Mapping[str, Sequence[str]]) -
     if concept is Concept.ARTIST:
         return keys
     if concept is Concept.ALBUM:
-        return [quote(play.track.album) if play.track.album else "album not known"]
+        return [quote(play.track.album) if play.track.album else _UNKNOWN]
     return dict.fromkeys(each for key in keys for each in genres.get(key, ())) or [
         "genre not known"
     ]

@@ -7,6 +7,7 @@ from lyra.responder.wording import (
     count,
     enumerate_,
     last_plays,
+    minute,
     missing,
     quote,
     share,
@@ -67,7 +68,7 @@ def _playlists(listener: Listener) -> str:
     if not read:
         return ""
     if total is not None and total > read:
-        return f"Spotify counts {total} playlists in your library, of which {read} were read."
+        return f"Spotify counts {total:,} playlists in your library, of which {read} were read."
     return f"{count(read, 'playlist was', 'playlists were')} read."
 
 
@@ -101,7 +102,8 @@ def list_sections(listener: Listener, _: Intent, __: Voice) -> str:
     ]
     if "artists" in listener.gaps:
         empty = [each for each in empty if each != missing(listener, "genres")]
-    told = [f"I have {enumerate_(read)}."] if read else []
+    when = f", read on {minute(listener.read_at)}" if listener.read_at else ""
+    told = [f"I have {enumerate_(read)}{when}."] if read else []
     return " ".join(dict.fromkeys([*told, *empty, *listener.gaps.values()]))
 
 
