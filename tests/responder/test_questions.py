@@ -4,22 +4,12 @@ from collections import Counter
 
 import pytest
 
-from lyra.chat.model.offline import VOICE, describe_listener
-from lyra.responder.respond import respond
-from tests.support.offline_judge import Question, fill, judge, load_questions
+from tests.support.documents import ROOT, section
+from tests.support.offline_judge import Question, judge, load_questions
+from tests.support.offline_table import SEEDS, answer, table, verdict
 from tests.support.sandbox_listening import sandbox_listening
 
 QUESTIONS = load_questions()
-SEEDS = (7, 3, 12)
-
-
-def answer(question: Question, seed: int) -> str:
-    listening = sandbox_listening(seed, "typical")
-    return respond(fill(question.text, listening), describe_listener(listening), VOICE)
-
-
-def verdict(question: Question, seed: int) -> str:
-    return judge(question, answer(question, seed), sandbox_listening(seed, "typical"))
 
 
 def test_there_are_a_hundred_questions_and_more() -> None:
@@ -59,3 +49,9 @@ def test_the_judge_accepts_no_answer_to_another_question() -> None:
 
     assert judge(artists, answer(genres, 7), listening) == "wrong"
     assert judge(genres, answer(artists, 7), listening) == "wrong"
+
+
+def test_the_evaluation_page_has_the_table() -> None:
+    page = (ROOT / "docs" / "EVALUATION.md").read_text("utf-8")
+
+    assert table() in section(page, "Without a model")

@@ -1,5 +1,7 @@
 """The sandbox model's words, without a server."""
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
@@ -176,6 +178,33 @@ POINTED = {
 def test_what_a_question_names_is_counted(question: str, told: str) -> None:
     assert told in answer(question, POINTED)
     assert "".join(pieces(answer(question, POINTED))) == answer(question, POINTED)
+
+
+DATED = {
+    "recent_plays": [
+        {"track": "Late Garden", "artists": ["Ostul Misha"], "day": "2026-11-22", "time": "23:05"},
+        {"track": "Late Garden", "artists": ["Ostul Misha"], "day": "2026-11-21", "time": "07:00"},
+    ]
+}
+
+
+def test_today_is_the_day_on_which_the_question_was_asked() -> None:
+    now = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+
+    said = answer("What did I play today?", DATED, now)
+
+    assert "Of the last 2 plays, 1 ended on 22 November 2026: “Late Garden”" in said
+    assert "I do not know which day it is today" in answer("What did I play today?", DATED)
+
+
+def test_the_time_of_a_question_stands_before_its_words() -> None:
+    def asked(text: str) -> datetime | None:
+        messages = [{"role": "user", "content": text}]
+        body = {"model": "m", "max_tokens": 9, "messages": messages}
+        return read_prompt(orjson.dumps(body)).asked_at
+
+    assert asked("[Sunday 2026-11-22 23:30 UTC] Hi") == datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+    assert asked("Hi") is asked("[Sunday 2026-11-99 23:30 UTC]") is None
 
 
 def test_the_pieces_give_the_text_again_with_the_blanks_at_its_end() -> None:

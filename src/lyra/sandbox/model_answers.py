@@ -5,6 +5,7 @@ The same question about the same data always gets the same answer.
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from lyra.responder.listener import Voice
@@ -26,8 +27,8 @@ _TOLD_NOTHING = (
 _PIECE = re.compile(r"\s*\S+|\s+\Z")  # without the second, blanks at the end take their square
 
 
-def answer(question: str, data: Mapping[str, Any] | None) -> str:
-    """A few sentences or lines; every name in them is in the data.
+def answer(question: str, data: Mapping[str, Any] | None, now: datetime | None = None) -> str:
+    """A few sentences or lines; every name in them is in the data. It is asked at `now`.
 
     Of messages that were merged, since the ones before had no answer, the last is answered.
     """
@@ -35,7 +36,7 @@ def answer(question: str, data: Mapping[str, Any] | None) -> str:
         return _TOLD_NOTHING
     if isinstance(data.get("withheld"), str):
         return f"I know nothing of your listening. {data['withheld']}"
-    return respond(question.rpartition("\n\n")[2], read_listener(data), VOICE)
+    return respond(question.rpartition("\n\n")[2], read_listener(data, now), VOICE)
 
 
 def pieces(text: str) -> list[str]:

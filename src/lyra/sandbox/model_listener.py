@@ -30,8 +30,11 @@ _KEYS: Mapping[Section, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def read_listener(data: Data) -> Listener:
-    """Return the listener of a prompt; a section that the prompt does not hold is a gap."""
+def read_listener(data: Data, now: datetime | None = None) -> Listener:
+    """Return the listener of a prompt; a section that the prompt does not hold is a gap.
+
+    `now` is when the question was asked, if the prompt says so: without it "today" is no day.
+    """
     tracks = tuple(_track(item, rank) for rank, item in _ranked(data, "tracks"))
     return Listener(
         artists=tuple(_artist(item, rank) for rank, item in _ranked(data, "artists")),
@@ -42,7 +45,7 @@ def read_listener(data: Data) -> Listener:
         playlists_total=_number(data.get("playlists_total")),
         genres=tuple(Genre(_name(item), _share(item)) for item in _items(data, "genres")),
         genres_known_for=_known_for(data),
-        read_at=_newest(data),
+        read_at=now,
         gaps=dict(_gaps(data)),
     )
 
@@ -121,7 +124,8 @@ def _track(item: Data, place: int | None = None) -> Track:
 def _play(item: Data) -> Play:
     inner = item.get("track")
     track = _track(inner if isinstance(inner, Mapping) else item)
-    ended = _moment(item.get("ended") or item.get("played_at"))
+    day_and_time = f"{item.get('day')}T{item.get('time')}"
+    ended = _moment(item.get("played_at")) or _moment(day_and_time)
     return Play(track, ended.hour if ended else _number(item.get("hour_utc")), ended)
 
 
@@ -146,9 +150,3 @@ def _playlist(item: Data) -> Playlist:
 def _known_for(data: Data) -> str:
     known = _text(data.get("genre_coverage"))
     return f"known for {known}" if known and _items(data, "genres") else ""
-
-
-def _newest(data: Data) -> datetime | None:
-    """Return the newest moment in the data, since the prompt tells no other time."""
-    moments = [play.ended for play in map(_play, _items(data, "plays")) if play.ended]
-    return _moment(data.get("now")) or max(moments, default=None)

@@ -1,7 +1,9 @@
 """What a Messages request asks: its fields, and the listening data in its system prompt."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +13,7 @@ Block = dict[str, Any]
 
 _OPEN, _CLOSE = "<listening_data>", "</listening_data>"
 _CHARS_A_TOKEN = 4
+_TIME = re.compile(r"\[\w+ ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC\]")
 
 
 class Turn(msgspec.Struct):
@@ -37,6 +40,15 @@ class Prompt(msgspec.Struct):
     def question(self) -> str:
         """The words of the last message."""
         return _text(self.messages[-1].content)
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When the last message was asked, if it begins with that: "[Tuesday 2026-12-01 08:00 UTC]"."""
+        match = _TIME.match(_text(self.messages[-1].content))
+        try:
+            return datetime.fromisoformat(f"{match[1]}+00:00") if match else None
+        except ValueError:
+            return None  # the 99th of a month
 
     @property
     def rules(self) -> str:

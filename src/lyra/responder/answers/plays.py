@@ -71,9 +71,10 @@ def _unknown_moments(listener: Listener, intent: Intent) -> str:
     """Return why the moments that are asked for are not known; empty if they are."""
     if intent.period and intent.period.kind == "long":
         return _too_long_ago(listener, intent)
-    dated = listener.read_at is not None and any(play.ended for play in listener.plays)
-    if intent.period and not dated:
+    if intent.period and not any(play.ended for play in listener.plays):
         return f"The days of {last_plays(listener)} are not known, only their order."
+    if intent.period and listener.read_at is None:
+        return f"I do not know which day it is today; {_reach(listener)}."
     if intent.hours and all(play.hour is None for play in listener.plays):
         return f"The hours of {last_plays(listener)} are not known, only their order."
     return ""
