@@ -154,7 +154,7 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
         Concept.FITS: """fits, fit, fitting, suits, suit, suitable, good for, right for, best for,
             works for, matches, match, goes with, go with, mood, vibe, for a, for an, for""",
         Concept.YEAR: """decade, decades, era, eras, which year, which years, what year, what years,
-            year, years, release year, release years, old, modern, how old""",
+            year, years, release year, release years, edition, editions, old, modern, how old""",
         Concept.ABOUT_LISTENER: """about me, describe, wrapped, recap, vibe of my, mood of my, about my taste, about my music taste,
             about my listening, my taste, my music taste, taste, tastes, my listening habits,
             listening habits, habits, describe me, describe my, summarise, summarize, summary,
