@@ -96,6 +96,9 @@ bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; 
 settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.example
 	@$(BIN)/python scripts/settings_page.py
 
+eval: .venv/.dev ## how true and how useful answers are, over labelled sets; ONLY=mentions (docs/EVALUATION.md)
+	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py $(if $(ONLY),--only "$(ONLY)")
+
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
@@ -142,4 +145,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures settings lock clean
+.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures settings eval lock clean

@@ -14,7 +14,7 @@ interpreter. Both modules share one cache.
 
 import re
 import sys
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from datetime import timedelta
 from types import ModuleType
 
@@ -26,6 +26,7 @@ __all__ = [
     "cache_stats",
     "clear_user_cache",
     "configure",
+    "find_music",
     "get_cached_user_data",
     "get_comprehensive_user_data",
     "get_full_spotify_profile",
@@ -61,6 +62,17 @@ def get_comprehensive_user_data(token: str) -> Answer:
 def get_full_spotify_profile(token: str) -> Answer:
     """Return data fetched now, of which nothing is kept; or a failure. Costs five calls."""
     return wait_for_answer(lambda lyra: lyra.get_full_spotify_profile(token))
+
+
+def find_music(token: str, items: Sequence[Mapping[str, str]]) -> Answer:
+    """Look 1 to 12 items up in Spotify's catalogue: {"artist", "title"?, "kind"?} each.
+
+    Returns {"success": True, "items", "searches"}, or a failure. Each of `items` has `asked` and
+    `found`; with `item` (uri, name, artists, album, year ...) and `known`, which says where this
+    listener's data hold it and is None for music that is new; or with `reason` and `message`.
+    `searches` is how many calls it took; what is known from earlier ones takes none.
+    """
+    return wait_for_answer(lambda lyra: lyra.find_music(token, items))
 
 
 def clear_user_cache(token: str | None = None) -> Answer:

@@ -17,7 +17,7 @@ from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.expiry import Life
 from lyra.chat.evidence import find_evidence
-from lyra.chat.mentions import find_mentions
+from lyra.chat.mentions.cards import find_mentions
 from lyra.chat.model.offline import OfflineModel
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn, parse_question

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -57,15 +59,31 @@ def test_without_plays_there_is_no_busiest_window() -> None:
 
 
 def test_a_track_that_comes_twice_is_repeated() -> None:
-    repeat = most_repeated([play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")])
+    plays = [play(None, "One", "x"), play(None, "Two", "y"), play(None, "One", "x")]
 
-    assert repeat is not None
-    assert (repeat[0].name, repeat[1]) == ("One", 2)
+    assert names_of(most_repeated(plays)) == (["One"], 2)
 
 
 def test_tracks_that_come_once_are_not_repeated() -> None:
-    assert most_repeated([play(None, "One"), play(None, "Two")]) is None
-    assert most_repeated([]) is None
+    assert names_of(most_repeated([play(None, "One"), play(None, "Two")])) == ([], 0)
+    assert names_of(most_repeated([])) == ([], 0)
+
+
+def test_tracks_that_come_equally_often_are_all_told() -> None:
+    plays = [play(None, "One", "x"), play(None, "Two", "y")] * 2
+
+    assert names_of(most_repeated([*plays, play(None, "Three", "z")])) == (["One", "Two"], 2)
+
+
+def test_local_files_of_one_title_by_two_artists_are_two() -> None:
+    files = [Play(Track("Intro", artists=(by,), artist_ids=(None,))) for by in ("Ostra", "Vey")]
+    tracks, most = most_repeated([*files, *files, files[0]])
+
+    assert ([track.artists for track in tracks], most) == ([("Ostra",)], 3)
+
+
+def names_of(repeated: tuple[Sequence[Track], int]) -> tuple[list[str], int]:
+    return [track.name for track in repeated[0]], repeated[1]
 
 
 def played(*minutes: int) -> list[Play]:
@@ -81,7 +99,7 @@ def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
     assert span == (at, (at + 1) % 24, 30)
     words = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
     listening = Listening(Profile(), (), recently_played=tuple(plays))
-    assert f"30 of your last 30 plays ended {words}." in find_evidence(listening, [])
+    assert f"30 of your last 30 plays ended {words}." in find_evidence(listening, [], "When?")
     assert f"What did I play {words}?" in suggestions(listening)
 
 
@@ -102,6 +120,6 @@ def test_plays_whose_time_is_not_known_are_in_no_span() -> None:
     listening = Listening(Profile(), (), recently_played=(*played(61, 62), play(None)))
 
     assert "2 of your last 3 plays ended between 01:00 and 02:00 UTC." in find_evidence(
-        listening, []
+        listening, [], "At which hours do I listen?"
     )
     assert busiest_span([0] * 24) is None

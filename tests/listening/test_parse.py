@@ -237,7 +237,31 @@ def test_a_play_is_read_under_either_name(key: str) -> None:
 def test_an_episode_is_left_out_of_the_plays() -> None:
     parsed = parse_plays(page({"track": TRACK | {"type": "episode"}}, {"track": None}))
 
-    assert (parsed.items, parsed.skipped) == ((), 2)
+    assert (parsed.items, parsed.skipped, parsed.episodes) == ((), 2, 1)
+
+
+def test_an_item_keeps_its_place_where_rows_before_it_are_left_out() -> None:
+    rows = (None, ARTIST | {"name": ""}, ARTIST, 7, ARTIST)
+
+    assert [kept.rank for kept in parse_artists(page(*rows)).items] == [3, 5]
+    assert [kept.rank for kept in parse_tracks(page(*rows)).items] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("total", "kept"),
+    [(1200, 1200), (2, 2), (1, None), (None, None), ("3", None), (2.5, None), (-1, None)],
+)
+@pytest.mark.parametrize("rows", [(ARTIST, ARTIST), (ARTIST, 7)])
+def test_a_total_is_kept_if_it_can_be_one(total: Any, kept: int | None, rows: Any) -> None:
+    body = orjson.dumps({"total": total, "items": rows})
+
+    assert parse_playlists(body).total == kept
+
+
+def test_a_playlist_listed_twice_is_a_row_left_out() -> None:
+    parsed = parse_playlists(page(PLAYLIST, PLAYLIST, None))
+
+    assert (len(parsed.items), parsed.skipped) == (1, 2)
 
 
 def test_the_time_of_a_play_is_a_time_or_unknown() -> None:

@@ -1,9 +1,10 @@
+import msgspec
 import orjson
 import pytest
 from msgspec.structs import replace
 
-from lyra.listening.models import Listening, Profile, Section
-from lyra.listening.views import init_view, profile_view, suggestions
+from lyra.listening.models import Artist, Listening, Profile, Section
+from lyra.listening.views import data_view, init_view, profile_view, suggestions
 
 
 def test_the_init_view_has_the_fields_of_the_contract(whole: Listening) -> None:
@@ -24,6 +25,27 @@ def test_a_missing_section_says_why_in_the_view(whole: Listening) -> None:
     assert view["sections"] == {
         "playlists": {"status": "forbidden", "code": "missing_scope", "message": "Grant it."}
     }
+
+
+def test_what_was_left_out_of_a_section_is_in_the_view(whole: Listening) -> None:
+    plays = Section("recently_played", "ok", count=2, skipped=48, episodes=47)
+    lists = Section("playlists", "ok", count=50, total=1200)
+
+    assert init_view(replace(whole, sections=(plays, lists)))["sections"] == {
+        "recently_played": {"status": "ok", "count": 2, "skipped": 48, "episodes": 47},
+        "playlists": {"status": "ok", "count": 50, "total": 1200},
+    }
+
+
+def test_too_few_known_genres_are_marked_thin(whole: Listening) -> None:
+    assert init_view(whole)["genre_analysis"]["thin"] is True
+    assert data_view(msgspec.to_builtins(whole))["genre_analysis"]["thin"] is True
+
+
+def test_a_question_does_not_compare_a_name_with_itself(whole: Listening) -> None:
+    twins = replace(whole, top_artists=tuple(Artist("Ostra", id=id_) for id_ in "ab"))
+
+    assert not any("in common" in question for question in suggestions(twins))
 
 
 def test_the_profile_view_shows_everything_that_is_kept(whole: Listening) -> None:

@@ -22,7 +22,7 @@ GOLDEN = "de6dc07106e59cb2"
 _DIGEST = """
 from hashlib import sha256
 from lyra.sandbox.listeners import build_listener
-from lyra.sandbox.more_pages import contents_page
+from lyra.sandbox.playlist_contents import contents_page
 from lyra.sandbox.pages import ENDPOINTS, render
 from lyra.sandbox.plays import HABITS
 digest = sha256()

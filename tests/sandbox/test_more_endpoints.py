@@ -1,11 +1,9 @@
-"""The contents of a playlist and the search, over a socket."""
-
-from typing import Any
+"""The contents of a playlist, over a socket, and faults of the endpoints beyond the five."""
 
 import pytest
 
 from lyra.sandbox import sandbox_token
-from lyra.sandbox.catalogue import artist, track
+from lyra.sandbox.catalogue import artist
 from lyra.sandbox.listeners import Listener, Playlist, build_listener
 from lyra.sandbox.spotify_rows import TRAPS_FROM
 from tests.sandbox.conftest import Answer, SpotifyCaller
@@ -113,48 +111,6 @@ async def test_an_unknown_playlist_is_a_404(spotify: SpotifyCaller) -> None:
     answer = await spotify.fetch("/playlists/0000000000000000000000/items", sandbox_token())
 
     assert answer.status == 404
-
-
-async def test_a_search_finds_artists_and_their_tracks_by_name(spotify: SpotifyCaller) -> None:
-    wanted = artist(3)
-
-    query = {"q": wanted.name.upper(), "type": "artist,track"}
-    found = (await spotify.fetch("/search", sandbox_token(), **query)).json
-
-    assert found["artists"]["items"][0]["id"] == wanted.id
-    assert wanted.id in found["tracks"]["items"][0]["artists"][0]["id"]
-    assert len(found["tracks"]["items"]) == min(5, found["tracks"]["total"])
-
-
-async def test_a_search_finds_what_the_listener_knows_by_title(spotify: SpotifyCaller) -> None:
-    title = track(build_listener(7, "typical").library[0]).name
-
-    query = {"q": title, "type": "track", "limit": "1"}
-    found = (await spotify.fetch("/search", sandbox_token(), **query)).json
-
-    assert found["tracks"]["items"][0]["name"] == title
-
-
-@pytest.mark.parametrize(
-    ("regime", "query", "status"),
-    [
-        ("restricted", {"limit": "10"}, 200),
-        ("restricted", {"limit": "11"}, 400),
-        ("legacy", {"limit": "50"}, 200),
-        ("legacy", {"limit": "51"}, 400),
-        ("restricted", {"offset": "1001"}, 400),
-        ("restricted", {"type": "show"}, 400),
-        ("restricted", {"q": " "}, 400),
-    ],
-)
-async def test_a_search_has_the_limits_of_its_regime(
-    spotify: SpotifyCaller, regime: str, query: dict[str, Any], status: int
-) -> None:
-    asked = {"q": "ka", "type": "artist", **query}
-
-    answer = await spotify.fetch("/search", sandbox_token(7, "empty", regime), **asked)
-
-    assert answer.status == status
 
 
 async def test_faults_reach_the_other_endpoints_too(spotify: SpotifyCaller) -> None:

@@ -1,5 +1,6 @@
 """Whatever Spotify says to other tokens, in any order: who it serves is served."""
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
@@ -47,6 +48,7 @@ class ScriptedWire(Transport):
         *,
         tally: AttemptCounter,
         deadline: float,  # noqa: ARG002 - nothing takes time here
+        params: Mapping[str, str] | None = None,  # noqa: ARG002 - nothing is searched for
     ) -> RawResponse:
         tally.sent += 1
         return self.told.get(token.reveal(), GOOD)

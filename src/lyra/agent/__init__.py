@@ -16,10 +16,18 @@ instead of raising it. Only a wrong setting in the environment raises: SettingEr
 
 import asyncio
 import concurrent.futures
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from lyra.agent.background_loop import Work, background_loop
-from lyra.agent.facade import Answer, CacheEntry, Lyra, failure_answer, open_lyra
+from lyra.agent.facade import (
+    FIND_TIMEOUT_S,
+    Answer,
+    CacheEntry,
+    Lyra,
+    failure_answer,
+    open_lyra,
+)
 from lyra.errors import DrainingError, SpotifyTimeoutError
 from lyra.settings import Settings
 
@@ -30,6 +38,7 @@ __all__ = [
     "cache_stats",
     "clear_user_cache",
     "configure",
+    "find_music",
     "get_cached_user_data",
     "get_comprehensive_user_data",
     "get_full_spotify_profile",
@@ -39,7 +48,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SLACK_S = 5.0  # a fetch ends at its own deadline; one that takes longer than this is stuck
+_SLACK_S = 5.0 + FIND_TIMEOUT_S  # what takes longer than its own deadlines is stuck
 _ENDING = "This program is ending, so the call was given up."
 
 
@@ -65,6 +74,17 @@ async def get_comprehensive_user_data(token: str) -> Answer:
 async def get_full_spotify_profile(token: str) -> Answer:
     """Return data fetched now, of which nothing is kept; or a failure. Costs five calls."""
     return await _submit(lambda lyra: lyra.get_full_spotify_profile(token))
+
+
+async def find_music(token: str, items: Sequence[Mapping[str, str]]) -> Answer:
+    """Look 1 to 12 items up in Spotify's catalogue: {"artist", "title"?, "kind"?} each.
+
+    Returns {"success": True, "items", "searches"}, or a failure. Each of `items` has `asked` and
+    `found`; with `item` (uri, name, artists, album, year ...) and `known`, which says where this
+    listener's data hold it and is None for music that is new; or with `reason` and `message`.
+    `searches` is how many calls it took; what is known from earlier ones takes none.
+    """
+    return await _submit(lambda lyra: lyra.find_music(token, items))
 
 
 async def clear_user_cache(token: str | None = None) -> Answer:

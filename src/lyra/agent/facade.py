@@ -18,6 +18,11 @@ from lyra.background import background
 from lyra.cache.entry import Entry, as_plain
 from lyra.cache.listeners import ListenerCache
 from lyra.cache.redis_tier import SharedTier
+from lyra.catalogue.budgets import SearchBudgets
+from lyra.catalogue.finder import find_items
+from lyra.catalogue.known import KnownMusic
+from lyra.catalogue.search import CatalogueSearch
+from lyra.catalogue.views import find_view, read_wanted
 from lyra.clocks import wall_clock
 from lyra.errors import (
     LyraError,
@@ -42,6 +47,7 @@ _MALFORMED = (
     "This is not a Spotify access token. Pass the token's text alone, without 'Bearer', blanks or "
     "line breaks."
 )
+FIND_TIMEOUT_S = 8.0  # for all searches of one call together
 _FORGOTTEN = "Everything that was held is forgotten."
 
 
@@ -64,6 +70,8 @@ class Lyra:
     metrics: Metrics
     spotify: SpotifyClient
     listeners: ListenerCache
+    catalogue: CatalogueSearch
+    searches: SearchBudgets
     epoch: float
     direct_reads: asyncio.Semaphore
     redis: RedisGateway | None = None
@@ -106,6 +114,24 @@ class Lyra:
             return data_view(as_plain(await self._read(_parse_token(token))))
         except LyraError as failure:
             return failure_answer(failure)
+
+    async def find_music(self, token: str, items: object) -> Answer:
+        """Look items up in Spotify's catalogue, and whether this listener's data hold them."""
+        try:
+            wanted, parsed = read_wanted(items), _parse_token(token)
+            entry = await (await self.listeners.lookup(parsed)).entry()
+            budget = self.searches.open_answer(self.listeners.key(parsed))
+            finds = await find_items(
+                self.catalogue, parsed, wanted, budget, timeout_s=FIND_TIMEOUT_S
+            )
+            if any(find.reason == "token_rejected" for find in finds):
+                await self.listeners.clear(parsed)
+                raise SpotifyTokenRejectedError
+        except LyraError as failure:
+            return failure_answer(failure)
+        known = KnownMusic(entry.listening())
+        views = [find_view(find, known.find(find.item) if find.item else None) for find in finds]
+        return {"success": True, "items": views, "searches": budget.sent}
 
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""
@@ -197,6 +223,11 @@ async def open_lyra(
             shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
             throttle=spotify.throttle,
         )
+        searches = SearchBudgets(
+            settings, entries=settings.cache_max_entries, wall_clock=wall_clock
+        )
+        catalogue = CatalogueSearch(spotify, listeners.keys, searches, clock=clock)
+        metrics.register_callback("lyra_catalogue", catalogue.stats)
         try:
             async with background(listeners.sweep_forever()):
                 yield Lyra(
@@ -204,12 +235,15 @@ async def open_lyra(
                     metrics,
                     spotify,
                     listeners,
+                    catalogue,
+                    searches,
                     epoch=wall_clock() - clock(),
                     direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
                     redis=redis,
                     clock=clock,
                 )
         finally:
+            await catalogue.close()
             await listeners.close()
 
 

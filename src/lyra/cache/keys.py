@@ -31,6 +31,10 @@ class KeyMaker:
         """Return the key of a client's address."""
         return self._hash_text(f"address {address}")
 
+    def search(self, text: str) -> Key:
+        """Return the key of a search of the catalogue."""
+        return self._hash_text(f"search {text}")
+
     def _hash_text(self, text: str) -> Key:
         hasher = self._hash.copy()
         hasher.update(text.encode("utf-8", "surrogatepass"))

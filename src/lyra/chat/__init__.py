@@ -7,7 +7,7 @@ for the listener's data, calls the model and ends the run.
 - `prompt`: what the model gets. `token_quota`: what an account may use of it in a day.
 - `model`: the port to the language model, and the models behind it.
 - `parts`: the parts of an answer. `runs`: the logs of parts that readers follow.
-- `mentions`, `name_search`, `evidence`: the cards and facts that code adds to an answer.
+- `mentions`, `evidence`: the cards and facts that code adds to an answer.
 - `generation_stats`, `ending_notices`, `best_effort`: what comes beside an answer.
 
 Nothing here knows HTTP: `web.api.chat` starts a run and streams it.

@@ -19,7 +19,7 @@ from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import ending_notice
 from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions import find_mentions, make_card
+from lyra.chat.mentions.cards import find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Prompt, Usage
@@ -245,7 +245,7 @@ class _Generation(Producer):
         mentions = find_mentions(text, listening)
         for mention in mentions:
             self._run.add(make_card(mention))
-        if evidence := find_evidence(listening, mentions):
+        if evidence := find_evidence(listening, mentions, self._turns[-1].text):
             self._run.add(Because({"facts": evidence}))
 
     def _finish(self, done: Done) -> None:

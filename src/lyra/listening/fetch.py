@@ -219,8 +219,16 @@ def _regime_evidence(held: Listening) -> frozenset[Regime]:
 
 
 def _ok_section(name: SectionName, parsed: Parsed[T], ms: int) -> Section:
-    count = None if name == "profile" else len(parsed.items)
-    return Section(name, "ok", count=count, skipped=parsed.skipped, ms=ms)
+    return Section(
+        name,
+        "ok",
+        count=None if name == "profile" else len(parsed.items),
+        skipped=parsed.skipped,
+        episodes=parsed.episodes,
+        # Of top items it is known to be wrong.
+        total=parsed.total if name == "playlists" else None,
+        ms=ms,
+    )
 
 
 def _failed_section(name: SectionName, failure: SpotifyFailure, ms: int) -> Section:

@@ -1,17 +1,19 @@
-"""Facts that follow from the lists alone: decades, hours, repeats."""
+"""Facts that follow from the lists alone: decades, hours, repeats, what was left out."""
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from lyra.listening.models import Play, Track
+from lyra.listening.identity import track_key
+from lyra.listening.models import Listening, Play, SectionName, Track
+from lyra.listening.wording import count
 
 HOURS = 24
 
 
 class Span(NamedTuple):
-    """Full hours of the day (UTC) from `start` to before `end`, and the plays that are in them."""
+    """Full hours of the day (UTC) from `start` to before `end`, and the plays that ended in them."""
 
     start: int
     end: int
@@ -22,8 +24,49 @@ class Span(NamedTuple):
         return f"between {self.start:02}:00 and {self.end:02}:00 UTC"
 
 
+class RecentRows(NamedTuple):
+    """The rows of the last plays that Spotify sent: how many are music, how many are episodes."""
+
+    sent: int
+    music: int
+    episodes: int
+
+    @property
+    def music_plays(self) -> str:
+        """The plays of music, in words that follow "the" or "your"."""
+        if self.music == self.sent:
+            return "last play" if self.sent == 1 else f"last {self.sent} plays"
+        return f"{count(self.music, 'music play')} among the last {self.sent}"
+
+    @property
+    def left_out(self) -> str:
+        """What else is among the plays, for a bracket; empty if nothing is."""
+        unread = self.sent - self.music - self.episodes
+        spoken = "1 was an episode" if self.episodes == 1 else f"{self.episodes} were episodes"
+        parts = [spoken] * (self.episodes > 0) + [f"{unread} could not be read"] * (unread > 0)
+        return ", ".join(parts)
+
+
+def rows_sent(listening: Listening, name: SectionName) -> int:
+    """Return how many rows of a list Spotify sent, those that were left out among them."""
+    kept: Sequence[object] = getattr(listening, name)
+    return len(kept) + listening.section(name).skipped
+
+
+def recent_rows(listening: Listening) -> RecentRows:
+    """Return what the rows of the last plays are."""
+    return RecentRows(
+        sent=rows_sent(listening, "recently_played"),
+        music=len(listening.recently_played),
+        episodes=listening.section("recently_played").episodes,
+    )
+
+
 def decades(tracks: Sequence[Track]) -> tuple[tuple[int, int], ...]:
-    """Return pairs of a decade's first year and its number of tracks, most tracks first."""
+    """Return pairs of a decade's first year and its number of tracks, most tracks first.
+
+    The decades are those of the editions: an old song on a new reissue counts for the new one.
+    """
     counted = Counter(track.released // 10 * 10 for track in tracks if track.released)
     return tuple(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -63,10 +106,17 @@ def busiest_span(by_hour: Sequence[int], width: int = 4) -> Span | None:
     return Span(start % HOURS, end % HOURS, plays)
 
 
-def most_repeated(plays: Sequence[Play]) -> tuple[Track, int] | None:
-    """Return the track that comes up most in these plays and how often, if any comes twice."""
-    tracks = {play.track.id or play.track.name: play.track for play in plays}
-    counted = Counter(play.track.id or play.track.name for play in plays)
-    for key, times in counted.most_common(1):
-        return (tracks[key], times) if times > 1 else None
-    return None
+def plays_between(by_hour: Sequence[int], start: int, end: int) -> Span:
+    """Return the span from one full hour to another, and the plays in it."""
+    hours = (end - start) % HOURS or HOURS
+    return Span(start, end, sum(by_hour[(start + step) % HOURS] for step in range(hours)))
+
+
+def most_repeated(plays: Sequence[Play]) -> tuple[Sequence[Track], int]:
+    """Return the tracks that come up most in these plays, and how often; none if none comes twice."""
+    tracks = {track_key(play.track): play.track for play in plays}
+    counted = Counter(track_key(play.track) for play in plays)
+    most = max(counted.values(), default=0)
+    if most <= 1:
+        return (), 0
+    return [tracks[key] for key, number in counted.items() if number == most], most

@@ -42,8 +42,8 @@ def profile(raw: raw_models.User) -> Profile:
     )
 
 
-def artist(raw: raw_models.Artist) -> Artist | None:
-    """Return the artist, or None without a name."""
+def artist(raw: raw_models.Artist, rank: int = 0) -> Artist | None:
+    """Return the artist at this place of a ranked list, or None without a name."""
     name = _name(raw.name)
     if name is None:
         return None
@@ -54,13 +54,19 @@ def artist(raw: raw_models.Artist) -> Artist | None:
         url=_page(raw),
         image=_picture(raw_models.elements(raw.images)),
         genres=_genres(raw.genres),
+        rank=rank,
     )
 
 
-def track(raw: raw_models.Track) -> Track | None:
-    """Return the track, or None without a name and for a podcast's episode."""
+def is_episode(raw: raw_models.Track) -> bool:
+    """Return whether this is a podcast's episode in the place of a track."""
+    return raw.type == "episode"
+
+
+def track(raw: raw_models.Track, rank: int = 0) -> Track | None:
+    """Return the track at this place of a ranked list, or None without a name and for an episode."""
     name = _name(raw.name)
-    if name is None or raw.type == "episode":
+    if name is None or is_episode(raw):
         return None
     album = raw.album or raw_models.Album()
     named = _credits(raw.artists)
@@ -74,8 +80,9 @@ def track(raw: raw_models.Track) -> Track | None:
         album=_name(album.name),
         image=_picture(raw_models.elements(album.images)),
         released=_year(album.release_date),
-        duration_ms=_natural(raw.duration_ms),
+        duration_ms=natural(raw.duration_ms),
         explicit=raw.explicit,
+        rank=rank,
     )
 
 
@@ -161,7 +168,12 @@ def _genres(raw: raw_models.Genres | None) -> tuple[str, ...] | None:
 
 
 def _is_genre(name: str) -> bool:
-    """Return whether no sign expands to many letters, which would slow the comparison of spellings."""
+    """Return whether this names a genre: it has a letter or digit, and is quickly compared.
+
+    A sign that expands to many letters would slow the comparison of spellings.
+    """
+    if not any(map(str.isalnum, name)):
+        return False
     return name.isascii() or len(normalize("NFKC", name)) <= 2 * _GENRE_CAP
 
 
@@ -173,11 +185,11 @@ def _year(date: str | None) -> int | None:
 
 def _total(raw: raw_models.Playlist) -> int | None:
     sizes = (raw.items, raw.tracks)
-    totals = (_natural(size.total) for size in sizes if isinstance(size, raw_models.Size))
+    totals = (natural(size.total) for size in sizes if isinstance(size, raw_models.Size))
     return next((total for total in totals if total is not None), None)
 
 
-def _natural(raw: raw_models.Some) -> int | None:
+def natural(raw: raw_models.Some) -> int | None:
     """Return a whole number that JSON holds exactly; local files have objects in its place."""
     digits = b"" if raw is UNSET else bytes(raw)
     if len(digits) > _DIGITS or not digits.isdigit():

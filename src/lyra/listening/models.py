@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.endpoints import PATHS, SectionEndpoint
 
-SectionName = Endpoint  # a section is what one endpoint gave
+SectionName = SectionEndpoint  # a section is what one endpoint gave
 SectionStatus = Literal[
     "ok", "forbidden", "rate_limited", "unavailable", "timeout", "invalid", "not_found"
 ]
@@ -51,7 +51,11 @@ class Artist(Kept, frozen=True):
 
 
 class Track(Kept, frozen=True):
-    """`artists` and `artist_ids` run in parallel; `released` is the year, None if unknown."""
+    """`artists` and `artist_ids` run in parallel; a local file has no ids.
+
+    `released` is the year of this edition, None if unknown; of a reissue it is not the song's.
+    `rank` is as an artist's.
+    """
 
     name: str
     artists: tuple[str, ...] = ()
@@ -68,7 +72,7 @@ class Track(Kept, frozen=True):
 
 
 class Play(Kept, frozen=True):
-    """One finished play; `played_at` is RFC 3339 in UTC as Spotify wrote it."""
+    """One finished play; `played_at` is when it ended, RFC 3339 in UTC as Spotify wrote it."""
 
     track: Track
     played_at: str | None = None
@@ -128,8 +132,10 @@ def is_thin(artists_known: int, coverage: float) -> bool:
 class GenreAnalysis(Kept, frozen=True):
     """Genres by share, largest first.
 
-    `coverage` is the part (0 to 1) of the weighed artists for which a genre is known, `source`
-    where the genres come from: `spotify`, or `none` when Spotify sent none.
+    Spotify tells genres of top artists alone: it was asked for those of `artists_considered` and
+    knows those of `artists_known`. `coverage` is the part (0 to 1) of the whole listening, by
+    weight, that these make up. `source` is where the genres come from: `spotify`, or `none` when
+    it sent none.
     """
 
     genres: tuple[Genre, ...] = ()

@@ -1,7 +1,7 @@
 """Bodies of the five endpoints, read with tolerance: one bad item costs that item alone."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -24,14 +24,18 @@ _RESTRICTED: frozenset[Regime] = frozenset({"restricted"})
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[T]):
-    """The content of one response: the items in Spotify's order, and how many were left out.
+    """The content of one response: the items in Spotify's order, and how many rows were left out.
 
-    `regimes` are the API regimes that the present fields are evidence for.
+    `episodes` are those of the rows that hold a podcast's episode. `total` is how many items
+    Spotify says there are, of which this is the first page. `regimes` are the API regimes that the
+    present fields are evidence for.
     """
 
     items: tuple[T, ...]
     skipped: int = 0
     regimes: frozenset[Regime] = frozenset()
+    episodes: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,16 @@ class Page(Generic[T]):
 
 class _List(msgspec.Struct):
     items: msgspec.Raw
+    total: raw_models.Some = msgspec.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows(Generic[Raw]):
+    """The rows of a page, None for null or unreadable ones, and how many are unreadable."""
+
+    items: Sequence[Raw | None]
+    total: raw_models.Some
+    unreadable: int = 0
 
 
 class _Decoders(Generic[Raw]):
@@ -67,7 +81,8 @@ class _Decoders(Generic[Raw]):
 
     def __init__(self, shape: type[Raw]) -> None:
         items = raw_models.first(_PAGE, shape | None)
-        self.page: Decoder[Any] = Decoder(msgspec.defstruct("Page", [("items", items)]))
+        fields: list[Any] = [("items", items), ("total", raw_models.Some, msgspec.UNSET)]
+        self.page: Decoder[Any] = Decoder(msgspec.defstruct("Page", fields))
         self.item: Decoder[Raw | None] = Decoder(shape | None)
 
 
@@ -92,7 +107,9 @@ def read_profile(body: bytes) -> Page[Profile]:
     if not mapping.has_id(raw):
         raise SpotifyFailure("unexpected_shape")
     regimes = _evidence(raw.followers) or _RESTRICTED
-    return Page(map(mapping.profile, [raw]), lambda kept: _collect(kept, regimes))
+    return Page(
+        map(mapping.profile, [raw]), lambda kept: _collect(kept, Parsed((), regimes=regimes))
+    )
 
 
 def read_artists(body: bytes) -> Page[Artist]:
@@ -107,7 +124,7 @@ def read_tracks(body: bytes) -> Page[Track]:
 
 def read_plays(body: bytes) -> Page[Play]:
     """Return the page of the last plays, newest first, without episodes; raises likewise."""
-    return _read(body, _plays, _parse_play, _play_evidence)
+    return _read(body, _plays, _parse_play, _play_evidence, _is_episode)
 
 
 def read_playlists(body: bytes) -> Page[ListedPlaylist]:
@@ -146,42 +163,55 @@ def _drop_repeats(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
     for place, listed in enumerate(parsed.items):
         # Spotify lists a blend twice; a list without an id is known by its index.
         once.setdefault(listed.playlist.id or place, listed)
-    return Parsed(tuple(once.values()), parsed.skipped, parsed.regimes)
+    repeats = len(parsed.items) - len(once)
+    return replace(parsed, items=tuple(once.values()), skipped=parsed.skipped + repeats)
 
 
 def _read(
     body: bytes,
     decoders: _Decoders[Raw],
-    keep: Callable[[Raw], T | None],
+    keep: Callable[[Raw, int], T | None],
     evidence: Callable[[Sequence[Raw]], frozenset[Regime]],
+    is_episode: Callable[[Raw], bool] = lambda _: False,
 ) -> Page[T]:
-    items, unreadable = _items(body, decoders)
-    if unreadable and unreadable == len(items):
+    """Return the page; `keep` trims the row at a place, from 1."""
+    rows = _rows(body, decoders)
+    if rows.unreadable and rows.unreadable == len(rows.items):
         raise SpotifyFailure("unexpected_shape")
-    present = [item for item in items if item is not None]
+    present = [item for item in rows.items if item is not None]
     # Single items lack fields in both regimes; all items of a page lack them in one only.
     regimes = evidence(present) or (_RESTRICTED if present else frozenset[Regime]())
-    trimmed = (None if item is None else keep(item) for item in items)
-    return Page(trimmed, lambda kept: _collect(kept, regimes))
+    empty: Parsed[T] = Parsed(
+        (), regimes=regimes, episodes=sum(map(is_episode, present)), total=_total(rows)
+    )
+    trimmed = (item if item is None else keep(item, at) for at, item in enumerate(rows.items, 1))
+    return Page(trimmed, lambda kept: _collect(kept, empty))
 
 
-def _collect(trimmed: Sequence[T | None], regimes: frozenset[Regime]) -> Parsed[T]:
+def _collect(trimmed: Sequence[T | None], about: Parsed[T]) -> Parsed[T]:
     kept = tuple([one for one in trimmed if one is not None])
-    return Parsed(kept, len(trimmed) - len(kept), regimes)
+    return replace(about, items=kept, skipped=len(trimmed) - len(kept))
 
 
-def _items(body: bytes, decoders: _Decoders[Raw]) -> tuple[Sequence[Raw | None], int]:
-    """Return the page's items, None for null or unreadable ones, and how many are unreadable."""
+def _total(rows: _Rows[Raw]) -> int | None:
+    """Return how many there are in all, if that can be: no fewer than were sent."""
+    total = mapping.natural(rows.total)
+    return total if total is not None and total >= len(rows.items) else None
+
+
+def _rows(body: bytes, decoders: _Decoders[Raw]) -> _Rows[Raw]:
     if len(body) <= _USUAL:
         try:
-            return elements(decoders.page.decode(body).items), 0
+            page = decoders.page.decode(body)
+            return _Rows(elements(page.items), page.total)
         except (ValueError, RecursionError):
             pass  # at least one item is not as expected
     # The slow way, one by one: nothing is decoded to objects twice, however often it occurs.
-    raws = elements(_decode_or_fail(_decode_or_fail(body, _list).items, _elements))
+    listed = _decode_or_fail(body, _list)
+    raws = elements(_decode_or_fail(listed.items, _elements))
     read = [decode_or_none(raw, decoders.item) for raw in raws]
     nulls = sum(bytes(raw) == b"null" for raw in raws)
-    return read, sum(item is None for item in read) - nulls
+    return _Rows(read, listed.total, sum(item is None for item in read) - nulls)
 
 
 def _decode_or_fail(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
@@ -194,7 +224,7 @@ def _decode_or_fail(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     raise SpotifyFailure(code)
 
 
-def _parse_play(raw: raw_models.Play) -> Play | None:
+def _parse_play(raw: raw_models.Play, _: int) -> Play | None:
     track = _raw_track(raw)
     kept = mapping.track(track) if track else None
     return Play(kept, played_at=mapping.moment(raw.played_at)) if kept else None
@@ -204,7 +234,12 @@ def _raw_track(raw: raw_models.Play) -> raw_models.Track | None:
     return raw.item or raw.track
 
 
-def _parse_playlist(raw: raw_models.Playlist) -> ListedPlaylist | None:
+def _is_episode(raw: raw_models.Play) -> bool:
+    track = _raw_track(raw)
+    return track is not None and mapping.is_episode(track)
+
+
+def _parse_playlist(raw: raw_models.Playlist, _: int) -> ListedPlaylist | None:
     kept = mapping.playlist(raw)
     return ListedPlaylist(kept, raw.owner.id if raw.owner else None) if kept else None
 

@@ -6,7 +6,7 @@ import msgspec
 
 from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
-from lyra.listening.models import GenreAnalysis, Listening, Profile, Section
+from lyra.listening.models import GenreAnalysis, Listening, Profile, Section, is_thin
 from lyra.listening.sanitize import shorten
 
 _LOADED = "User data loaded and cached successfully"
@@ -64,7 +64,7 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
         "top_tracks": {"medium_term": plain.get("top_tracks", [])},
         "recently_played": plain.get("recently_played", []),
         "playlists": plain.get("playlists", []),
-        "genre_analysis": {"genres": [], **_NO_GENRES, **genres},
+        "genre_analysis": _with_thin({"genres": [], **_NO_GENRES, **genres}),
         "summary": plain.get("summary", ""),
     }
 
@@ -81,13 +81,14 @@ def suggestions(listening: Listening, level: Level = "full") -> list[str]:
 
 
 def _questions(listening: Listening) -> list[str | None]:
-    artists = [shorten(artist.name, 60) for artist in listening.top_artists[:2]]
+    # Each name once: two artists may share one.
+    artists = list(dict.fromkeys(shorten(each.name, 60) for each in listening.top_artists))
     decade = next(iter(decades(listening.top_tracks)), None)
     span = busiest_span(plays_by_hour(listening.recently_played))
     return [
         f"What do {artists[0]} and {artists[1]} have in common?" if len(artists) > 1 else None,
         *_genre_questions(listening),
-        f"Which of my top tracks are from the {decade[0]}s?" if decade else None,
+        f"Which of my top tracks are on editions from the {decade[0]}s?" if decade else None,
         f"What did I play {span}?" if span else None,
         "Which of my playlists fits a quiet evening?" if listening.playlists else None,
     ]
@@ -108,13 +109,20 @@ def _profile(profile: Profile) -> dict[str, Any]:
 
 
 def _genres(analysis: GenreAnalysis) -> dict[str, Any]:
-    return {
-        "genres": [{"name": genre.name, "share": genre.share} for genre in analysis.genres],
-        "coverage": analysis.coverage,
-        "source": analysis.source,
-        "artists_known": analysis.artists_known,
-        "artists_considered": analysis.artists_considered,
-    }
+    return _with_thin(
+        {
+            "genres": [{"name": genre.name, "share": genre.share} for genre in analysis.genres],
+            "coverage": analysis.coverage,
+            "source": analysis.source,
+            "artists_known": analysis.artists_known,
+            "artists_considered": analysis.artists_considered,
+        }
+    )
+
+
+def _with_thin(genres: dict[str, Any]) -> dict[str, Any]:
+    """Return the analysis with a member that says whether its shares are better not shown."""
+    return {**genres, "thin": is_thin(genres["artists_known"], genres["coverage"])}
 
 
 def _sections(listening: Listening) -> dict[str, dict[str, Any]]:
@@ -125,6 +133,9 @@ def _section(section: Section) -> dict[str, Any]:
     fields = {
         "status": section.status,
         "count": section.count,
+        "skipped": section.skipped or None,
+        "episodes": section.episodes or None,
+        "total": section.total,
         "code": section.code,
         "message": section.message,
     }

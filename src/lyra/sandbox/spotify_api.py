@@ -8,8 +8,9 @@ from aiohttp import web
 from lyra.sandbox.accounts import Accounts
 from lyra.sandbox.faults import Faults
 from lyra.sandbox.listeners import Listener, Listeners
-from lyra.sandbox.more_pages import contents_page, search_page
 from lyra.sandbox.pages import ENDPOINTS, BadQueryError, Endpoint, render
+from lyra.sandbox.playlist_contents import contents_page
+from lyra.sandbox.search import search_page
 from lyra.sandbox.spotify_errors import (
     BAD_TOKEN,
     NO_SCOPE,
@@ -110,5 +111,5 @@ async def _found(
         path = request.match_info
         return contents_page(path["id"], path["name"], query, listener, regime)
     if endpoint == "search":
-        return Reply(200, await asyncio.to_thread(search_page, query, listener, regime))
+        return Reply(200, await asyncio.to_thread(search_page, query, regime))
     return Reply(200, render(endpoint, query, listener, regime))

@@ -6,7 +6,7 @@ from item to item; `genres_null` and `genres_empty` are `restricted` with that o
 
 from typing import Any
 
-from lyra.sandbox.catalogue import Album, Track, TrackKey, artist, fame, track
+from lyra.sandbox.catalogue import Album, Track, TrackKey, album, artist, fame, track
 from lyra.sandbox.listeners import Listener, Playlist
 from lyra.sandbox.rng import hexadecimal, spotify_id
 
@@ -79,6 +79,22 @@ def full_track(key: TrackKey, regime: str) -> Json:
         shape["popularity"] = one.draw
         shape["available_markets"] = MARKETS
     return _with_rare_gaps(shape, one, old=old)
+
+
+def full_album(index: int, number: int, regime: str) -> Json:
+    """An album as the search shows it."""
+    return _album(index, album(index, number), old=regime == "legacy")
+
+
+def imitated_track(key: TrackKey, regime: str, identifier: str, name: str, by: list[str]) -> Json:
+    """Somebody else's version of a track: another id, name and artist."""
+    shape = {**full_track(key, regime), **link("track", identifier), "name": name}
+    return {**shape, "artists": [{**link("artist", spotify_id(each)), "name": each} for each in by]}
+
+
+def invented_artist(name: str) -> Json:
+    """An artist who is known by name alone."""
+    return {**link("artist", spotify_id("imitator", name)), "name": name, "images": []}
 
 
 def playlist(item: Playlist | None, listener: Listener, regime: str) -> Json | None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from math import inf
 from random import Random
@@ -19,7 +19,7 @@ from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.cooldown import OUR_APP, Cooldown
-from lyra.spotify.endpoints import CALLS_PER_FETCH, PATHS, Endpoint
+from lyra.spotify.endpoints import CALLS_PER_FETCH, PATHS, SEARCHES_AT_ONCE, Endpoint, path_of
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
@@ -62,7 +62,7 @@ class SpotifyClient:
         self.rng = rng
         self._metrics = metrics
         self._timeout_s = timeout_s
-        self._failing: set[Endpoint] = set()  # at most the five endpoints
+        self._failing: set[Endpoint] = set()  # at most all endpoints
         self._owners = hashlib.blake2b(digest_size=16, key=secrets.token_bytes(32))
 
     def reader(self, token: Token) -> "SpotifyReader":
@@ -95,7 +95,7 @@ class SpotifyClient:
         """Give the span of one call."""
         attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
         tracer = self._metrics.tracer
-        return start_span(tracer, f"GET {PATHS[endpoint]}", attributes, kind=SpanKind.CLIENT)
+        return start_span(tracer, f"GET {path_of(endpoint)}", attributes, kind=SpanKind.CLIENT)
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
@@ -143,8 +143,13 @@ class SpotifyReader:
         self._timeout_s = timeout_s
         self._deadline = inf
 
-    async def get(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
-        """Return what `parse` makes of the endpoint's body.
+    async def get(
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+    ) -> T:
+        """Return what `parse` makes of the endpoint's body; `params`: the query of a search.
 
         `parse` raises SpotifyFailure for a body it cannot use: `truncated` is asked for once more.
 
@@ -156,7 +161,7 @@ class SpotifyReader:
         retries = Retries(self._client.budget, self._client.rng, self._owner)
         while True:
             try:
-                return await self._attempt(endpoint, parse)
+                return await self._attempt(endpoint, parse, params)
             except SpotifyFailure as caught:
                 failure = caught
             delay = retries.delay(failure, self._left_s)
@@ -173,26 +178,33 @@ class SpotifyReader:
     def _left_s(self) -> float:
         return self._deadline - asyncio.get_running_loop().time()
 
-    async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T]) -> T:
+    async def _attempt(
+        self, endpoint: Endpoint, parse: Callable[[bytes], T], params: Mapping[str, str] | None
+    ) -> T:
         await self._wait_out_cooldown(endpoint)
         try:
             with (
                 self._client.breaker.call(self._owner) as call,
                 self._client.span(endpoint) as span,
             ):
-                return await self._send(endpoint, parse, call, span)
+                return await self._send(endpoint, parse, params, call, span)
         except CircuitOpenError as open_circuit:
             failure = SpotifyFailure("circuit_open", retry_after_s=open_circuit.retry_after_s)
         raise failure
 
     async def _send(
-        self, endpoint: Endpoint, parse: Callable[[bytes], T], call: Call, span: Span
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None,
+        call: Call,
+        span: Span,
     ) -> T:
         tally, outcome = AttemptCounter(self._count_one), "abandoned"
         started = asyncio.get_running_loop().time()
         try:
             answer = await self._client.transport.get(
-                endpoint, self._token, tally=tally, deadline=self._deadline
+                endpoint, self._token, tally=tally, deadline=self._deadline, params=params
             )
             await self._client.throttle.slice()
             body = self._client.transport.read(answer)
@@ -241,9 +253,9 @@ async def open_spotify(
     `clock` gives seconds since the epoch; only a Retry-After that is a date needs it.
     """
     async with aiohttp.ClientSession(
-        # A fetch that was admitted never queues for a connection.
+        # Neither a fetch nor a search that was admitted queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=CALLS_PER_FETCH * settings.spotify_max_fetches,
+            limit=CALLS_PER_FETCH * settings.spotify_max_fetches + SEARCHES_AT_ONCE,
             keepalive_timeout=_KEEPALIVE_S,
             resolver=Resolver(),
         ),

@@ -20,7 +20,7 @@ class _Pauses:
 
     def __init__(self) -> None:
         self._rate_until = 0.0
-        self._quota_until: dict[Endpoint, float] = {}  # at most the five endpoints
+        self._quota_until: dict[Endpoint, float] = {}  # at most all endpoints
 
     def note(self, now: float, endpoint: Endpoint, failure: SpotifyFailure) -> None:
         """Remember a 429; a shorter pause changes nothing."""

@@ -8,7 +8,7 @@ import aiohttp
 
 from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
-from lyra.spotify.endpoints import PATHS, Endpoint
+from lyra.spotify.endpoints import Endpoint, path_of
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from lyra.upstream import ERROR_BODY_S, error_body
@@ -70,7 +70,13 @@ class Transport:
         )
 
     async def get(
-        self, endpoint: Endpoint, token: Token, *, tally: AttemptCounter, deadline: float
+        self,
+        endpoint: Endpoint,
+        token: Token,
+        *,
+        tally: AttemptCounter,
+        deadline: float,
+        params: Mapping[str, str] | None = None,
     ) -> RawResponse:
         """Return the whole response; `deadline` is a time of the running loop's clock.
 
@@ -79,7 +85,7 @@ class Transport:
         """
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(endpoint, token, tally)
+                return await self._exchange(endpoint, token, tally, params)
         except (OSError, aiohttp.ClientError) as wrong:
             failure = explain(wrong)
         # Here and not in the block above, or the vendor's error would be this one's context.
@@ -98,10 +104,15 @@ class Transport:
         return decipher(answer.status, answer.headers, body, now=self._clock())
 
     async def _exchange(
-        self, endpoint: Endpoint, token: Token, tally: AttemptCounter
+        self,
+        endpoint: Endpoint,
+        token: Token,
+        tally: AttemptCounter,
+        params: Mapping[str, str] | None,
     ) -> RawResponse:
         async with self._session.get(
-            self._base_url + PATHS[endpoint],
+            self._base_url + path_of(endpoint),
+            params=params,
             headers={"Authorization": f"Bearer {token.reveal()}"},
             allow_redirects=False,
             timeout=self._timeout,

@@ -77,20 +77,32 @@ class ListenerProfile(Struct):
 
 
 class GenreShares(Struct):
-    """Genres by share, largest first; `coverage` is the part of the artists with known genres."""
+    """Genres by share, largest first, of `artists_known` of the `artists_considered` top artists.
+
+    `coverage` is the part of the listening, by weight, that these artists make up; `thin`: too
+    little for shares to say anything.
+    """
 
     genres: tuple[Genre, ...]
     coverage: Share
     source: Literal["spotify", "none"]
     artists_known: Count
     artists_considered: Count
+    thin: bool
 
 
 class SectionState(Struct):
-    """How one of the five Spotify calls went."""
+    """How one of the five Spotify calls went.
+
+    `skipped` rows were sent but not kept, `episodes` of them as podcasts; `total` is how many
+    playlists there are at Spotify, where it says so.
+    """
 
     status: SectionStatus
     count: Count | UnsetType = UNSET
+    skipped: Count | UnsetType = UNSET
+    episodes: Count | UnsetType = UNSET
+    total: Count | UnsetType = UNSET
     code: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
 

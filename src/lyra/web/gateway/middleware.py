@@ -95,35 +95,41 @@ class Middleware:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Respond to the request, whatever the handler does."""
-        rid = self.request_id_for(request.headers)
+        rid, route = self.request_id_for(request.headers), _route(request)
         request_id.set(rid)
         if self._traced and request.path not in _PROBES:
-            with start_span(self._tracer, _span_name(request), kind=SpanKind.SERVER) as span:
-                return await self._observe(request, handler, rid, span)
-        return await self._observe(request, handler, rid)
+            name = f"{request.method} {route}"
+            with start_span(self._tracer, name, kind=SpanKind.SERVER) as span:
+                return await self._observe(request, handler, route, rid, span)
+        return await self._observe(request, handler, route, rid)
 
     async def _observe(
-        self, request: web.Request, handler: Handler, rid: str, span: Span | None = None
+        self,
+        request: web.Request,
+        handler: Handler,
+        route: str,
+        rid: str,
+        span: Span | None = None,
     ) -> web.StreamResponse:
         """Respond, and record in log, metrics and trace how it went."""
         began = time.monotonic()
         status = _CLIENT_CLOSED
         try:
-            response = await self._respond(request, handler, rid)
+            response = await self._respond(request, handler, route, rid)
             status = response.status
         except asyncio.CancelledError as left:
             # The task holds the exception, its frames hold the task: a cycle that waits for the GC.
             raise left.with_traceback(None) from None
         finally:
-            self.record(request.method, _route(request), status, time.monotonic() - began, rid)
+            self.record(request.method, route, status, time.monotonic() - began, rid)
             if span is not None:
-                span.set_attributes(_span_attributes(request, status, rid))
+                span.set_attributes(_span_attributes(request, route, status, rid))
                 if status >= _FAULT:
                     set_error(span, str(status))
         return response
 
     async def _respond(
-        self, request: web.Request, handler: Handler, rid: str
+        self, request: web.Request, handler: Handler, route: str, rid: str
     ) -> web.StreamResponse:
         slot = None
         try:
@@ -134,7 +140,7 @@ class Middleware:
                 slot = request[SLOT] = (
                     self.limiter.try_take_slot() or await self.limiter.take_slot()
                 )
-            with count_unread_body(request, _route(request)):
+            with count_unread_body(request, route):
                 return await handler(request)
         except LyraError as error:
             request.app[SERVICES].metrics.errors.labels(error.code).inc()
@@ -226,14 +232,10 @@ def _route(request: web.Request) -> str:
     return resource.canonical if resource is not None else "unknown"
 
 
-def _span_name(request: web.Request) -> str:
-    return f"{request.method} {_route(request)}"
-
-
-def _span_attributes(request: web.Request, status: int, rid: str) -> Attributes:
+def _span_attributes(request: web.Request, route: str, status: int, rid: str) -> Attributes:
     return {
         "http.request.method": request.method,
-        "http.route": _route(request),
+        "http.route": route,
         "http.response.status_code": status,
         "lyra.request_id": rid,
     }

@@ -35,12 +35,13 @@ def prebuilt_json(request: web.Request, body: bytes) -> web.StreamResponse:
 
 def respond_prebuilt(request: web.Request) -> "PrebuiltResponse | None":
     """Return a 200 whose JSON is sent later; None: the response needs a head of its own."""
+    services = request.app[SERVICES]
     usual = (
         request.version == HttpVersion11
         and request.method != "HEAD"
-        and shares_static_head(request.app[SERVICES])
+        and shares_static_head(services)
     )
-    return PrebuiltResponse(request) if usual else None
+    return PrebuiltResponse(request, services) if usual else None
 
 
 def shares_static_head(services: Services) -> bool:
@@ -60,10 +61,11 @@ def prebuilt_bytes(head: bytes, body: bytes, rid: str, *, last: bool = False) ->
 class PrebuiltResponse(web.StreamResponse):
     """A response that `send` writes; aiohttp's two steps of sending then only wait for the client."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, services: Services) -> None:
         super().__init__()
         self.sent = False  # whether it is on its way
         self._answered_request = request
+        self._services = services
         self._last = False
 
     @property
@@ -76,7 +78,7 @@ class PrebuiltResponse(web.StreamResponse):
 
         `coalesce`: together with other responses of this iteration of the loop.
         """
-        request, services = self._answered_request, self._answered_request.app[SERVICES]
+        request, services = self._answered_request, self._services
         transport = request.transport
         if transport is None or transport.is_closing():
             return

@@ -115,7 +115,7 @@ async def read_json_body(request: web.Request) -> AsyncIterator[bytes]:
 
 
 def count_unread_body(request: web.Request, route: str) -> AbstractContextManager[None]:
-    """Count, for the length of the block, a body that this route does not read.
+    """Count, for the length of the block, the request's body if its route does not read it.
 
     Raises, on entering:
         TooManyRequestsError: this address has too much under way.

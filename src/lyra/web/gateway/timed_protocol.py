@@ -29,7 +29,7 @@ MAX_HEAD_BYTES = 16_384  # of one request: its first line and all its fields
 _FINAL_CHECK_S = 0.01  # after a stall the loop runs timers before it reads what has come in time
 _PIECES = 64  # given to the parser in one iteration of the loop
 _MAX_HELD = 16_384  # bytes behind a request, from which on no more are read
-_WORKING = frozenset({Phase.BEGINNING, Phase.UNDER_WAY, Phase.ANSWERING})
+_WAITING = (Phase.AWAITING_HEAD, Phase.LINGERING)
 
 
 class TimedProtocol(PlainProtocol):
@@ -44,7 +44,6 @@ class TimedProtocol(PlainProtocol):
         "_final_check",
         "_framing",
         "_reading_stopped",
-        "_reported_phase",
         "_timer",
         "_timer_at",
         "_unsent",
@@ -55,7 +54,6 @@ class TimedProtocol(PlainProtocol):
         self._event_loop = asyncio.get_running_loop()
         self._framing = Framing(MAX_HEAD_BYTES)
         self._deadlines = Deadlines(gate.limits, self._event_loop.time())
-        self._reported_phase = Phase.AWAITING_HEAD
         self._body: StreamReader | None = None  # while only the parser knows where it ends
         self._chunks: Chunks | None = None  # of that body
         self._discarding = False  # what comes is dropped
@@ -86,7 +84,7 @@ class TimedProtocol(PlainProtocol):
             return
         if self._framing.take_single_head(data):  # as nearly every request comes
             self._deadlines.end_head(self._event_loop.time())
-            self._update_table()
+            self._gate.connections.mark_working(self)
             self._arm_timer()
             super().data_received(data)
             return
@@ -130,16 +128,17 @@ class TimedProtocol(PlainProtocol):
             self._end_response()
 
     def _end_response(self) -> None:
-        self._framing.end_response()
+        framing = self._framing
+        framing.end_response()
         self._deadlines.end_response(
             self._event_loop.time(),
-            body_due=self._framing.body_due,
-            part_of_head=self._framing.head_bytes > 0,
+            body_due=framing.body_due,
+            part_of_head=framing.head_bytes > 0,
         )
         if self._deadlines.phase is not Phase.IDLE or self._reading_stopped:
             self._feed_parser()
         elif not self._discarding:
-            self._update_table()
+            self._gate.connections.mark_idle(self)
             self._arm_timer()
 
     def _feed_parser(self) -> None:
@@ -205,16 +204,13 @@ class TimedProtocol(PlainProtocol):
 
     def _update_table(self) -> None:
         """Report to the table whether a request is under way."""
-        reported, phase = self._reported_phase, self._deadlines.phase
-        self._reported_phase = phase
-        if phase is reported or {phase, reported} <= _WORKING:
-            return
+        phase, connections = self._deadlines.phase, self._gate.connections
         if phase is Phase.IDLE:
-            self._gate.connections.mark_idle(self)
-        elif phase in _WORKING:
-            self._gate.connections.mark_working(self)
+            connections.mark_idle(self)
+        elif phase in _WAITING:
+            connections.mark_waiting(self)
         else:
-            self._gate.connections.mark_waiting(self)
+            connections.mark_working(self)
 
     def _throttle_reading(self) -> None:
         """Stop reading while much waits behind a request; while little does, a FIN is still seen."""

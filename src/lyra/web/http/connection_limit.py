@@ -34,29 +34,30 @@ class Connection(Protocol):
 
 
 class _Client:
-    __slots__ = ("address", "head_bytes", "heads", "open", "resting", "trusted", "waiting")
+    __slots__ = ("address", "head_bytes", "heads", "idle", "open", "trusted", "waiting")
 
     def __init__(self, address: str, *, trusted: bool) -> None:
         self.address = address
         self.trusted = trusted
         self.open = 0
         self.head_bytes = 0
-        self.resting: dict[Connection, None] = {}  # idle ones; the longest idle first
+        self.idle: dict[Connection, None] = {}  # the longest idle first
         self.waiting: dict[Connection, None] = {}  # for a head; the longest first
         self.heads: dict[Connection, None] = {}  # with bytes of one; the first begun first
 
     def longest(self) -> Connection | None:
         """Return the connection that waits longest."""
-        return next(iter(self.resting or self.waiting), None)
+        return next(iter(self.idle or self.waiting), None)
 
 
 class _Entry:
-    __slots__ = ("client", "head_bytes", "works")
+    __slots__ = ("client", "group", "head_bytes")
 
     def __init__(self, client: _Client) -> None:
         self.client = client
         self.head_bytes = 0
-        self.works = False
+        # The idle or the waiting ones of its client; None while a request is under way.
+        self.group: dict[Connection, None] | None = client.waiting
 
 
 class ConnectionTable:
@@ -106,23 +107,26 @@ class ConnectionTable:
             return
         self._drop_head_bytes(connection, entry)
         client = entry.client
-        client.resting.pop(connection, None)
-        client.waiting.pop(connection, None)
+        if entry.group is not None:
+            del entry.group[connection]
         client.open -= 1
         if not client.open:
             del self._clients[client.address]
 
     def mark_idle(self, connection: Connection) -> None:
         """Mark it as idle: it has had its answer, and asks nothing."""
-        self._move(connection, rests=True)
+        if (entry := self._entries.get(connection)) is not None:
+            self._move(connection, entry, entry.client.idle)
 
     def mark_waiting(self, connection: Connection) -> None:
         """Mark it as waiting: it has begun a head, or is being refused."""
-        self._move(connection, waits=True)
+        if (entry := self._entries.get(connection)) is not None:
+            self._move(connection, entry, entry.client.waiting)
 
     def mark_working(self, connection: Connection) -> None:
         """Mark it as working: a request of it is under way."""
-        self._move(connection)
+        if (entry := self._entries.get(connection)) is not None:
+            self._move(connection, entry, None)
 
     def set_head_bytes(self, connection: Connection, head_bytes: int) -> None:
         """Set how many bytes of it belong to unfinished heads; disconnect those in excess, even itself."""
@@ -135,9 +139,9 @@ class ConnectionTable:
         self._head_bytes += more
         self._queue_head(connection, entry)
         while self._too_much_of(entry.client) and connection in self._entries:
-            self._cut_head(connection if entry.works else next(iter(entry.client.heads)))
+            self._cut_head(connection if entry.group is None else next(iter(entry.client.heads)))
         while self._head_bytes > self._max_head_bytes and connection in self._entries:
-            self._cut_head(connection if entry.works else next(iter(self._heads)))
+            self._cut_head(connection if entry.group is None else next(iter(self._heads)))
 
     def _has_share(self, address: str) -> bool:
         client = self._clients.get(address)
@@ -146,25 +150,22 @@ class ConnectionTable:
     def _too_much_of(self, client: _Client) -> bool:
         return client.head_bytes > self._heads_share and not client.trusted
 
-    def _move(self, connection: Connection, *, rests: bool = False, waits: bool = False) -> None:
-        entry = self._entries.get(connection)
-        if entry is None:
-            return
-        client, entry.works = entry.client, not (rests or waits)
-        if rests:
-            client.resting[connection] = None
-        else:
-            client.resting.pop(connection, None)
-        if waits:
-            client.waiting[connection] = None
-        else:
-            client.waiting.pop(connection, None)
+    def _move(
+        self, connection: Connection, entry: _Entry, group: dict[Connection, None] | None
+    ) -> None:
+        if group is entry.group:
+            return  # it keeps its place
+        if entry.group is not None:
+            del entry.group[connection]
+        entry.group = group
+        if group is not None:
+            group[connection] = None
         if entry.head_bytes:
             self._queue_head(connection, entry)
 
     def _queue_head(self, connection: Connection, entry: _Entry) -> None:
         """Keep it among the heads exactly if it has begun one and waits."""
-        if entry.head_bytes and not entry.works:
+        if entry.head_bytes and entry.group is not None:
             self._heads[connection] = entry.client.heads[connection] = None
         else:
             self._heads.pop(connection, None)
@@ -195,9 +196,9 @@ class ConnectionTable:
         """Yield waiting connections, each of the client that has the most once the others are gone."""
         numbers = count()
         ranked = [
-            (client.trusted, -client.open, next(numbers), iter([*client.resting, *client.waiting]))
+            (client.trusted, -client.open, next(numbers), iter([*client.idle, *client.waiting]))
             for client in self._clients.values()
-            if client.resting or client.waiting
+            if client.idle or client.waiting
         ]
         heapify(ranked)
         while ranked and wanted:

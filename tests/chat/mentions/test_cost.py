@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from lyra.chat.mentions import find_mentions
-from lyra.chat.name_search import Effort
+from lyra.chat.mentions.cards import Effort, find_mentions
 from lyra.listening.models import Artist, Listening, Playlist, Profile, Track
 
 NAMES = 250
@@ -77,7 +76,7 @@ def test_a_name_behind_a_long_answer_is_found() -> None:
     names = ["The Sea Wall", "夜の港", "!!!", "Nightglass", "Große Freiheit"]
 
     mentions = find_mentions(
-        f"{long} the sea wall, 夜の港, Nightglass and große freiheit", listener(names)
+        f"{long} The Sea Wall, 夜の港, Nightglass and Grosse Freiheit", listener(names)
     )
 
     assert {each.item.name for each in mentions} == set(names) - {"!!!"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyra.chat.evidence import find_evidence
-from lyra.chat.mentions import MAX_MENTIONS, find_mentions, make_card
+from lyra.chat.mentions.cards import MAX_MENTIONS, find_mentions, make_card
 from lyra.listening.models import (
     Artist,
     Genre,
@@ -83,19 +83,6 @@ def test_a_card_holds_only_what_is_kept() -> None:
         "name": "Soft Mornings",
         "artists": ["vesna"],
     }
-
-
-def test_facts_are_counted_from_the_data() -> None:
-    told = find_evidence(LISTENER, find_mentions("Play “Home”, then Nightglass.", LISTENER))
-
-    assert told == [
-        "“Home” is number 3 of your 6 top tracks.",
-        "“Home” is among your last 3 plays twice.",
-        "Nightglass is number 1 of your 2 top artists.",
-        "1 of your last 3 plays are by Nightglass.",
-        "Spotify files Nightglass under dream pop.",
-        "dream pop is 40% of the listening whose genre is known (3 of 6 artists).",
-    ]
 
 
 @given(listenings, st.data())

@@ -1,0 +1,87 @@
+"""How many searches there may be: of one answer, of one listener in an hour, of the app in a day.
+
+Spotify counts calls by developer account, and a new app may have some hundreds a day. Only a search
+that is really sent is counted: what the cache holds or another listener is waiting for is free.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lyra.cache.keys import Key
+from lyra.settings import Settings
+
+Bound = Literal["answer", "listener", "app"]
+
+_HOUR_S, _DAY_S = 3600, 86_400
+
+
+class SearchRefusedError(Exception):
+    """A budget allows no further search; `bound` says which."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__(f"no search is left of this {bound}'s")
+        self.bound = bound
+
+
+@dataclass(slots=True)
+class AnswerBudget:
+    """The searches that one answer may still send, on behalf of one listener."""
+
+    listener: Key
+    left: int
+    sent: int = 0
+
+
+class SearchBudgets:
+    """Counts searches by the hour and by the day (UTC), in fixed windows.
+
+    Remembers at most `entries` listeners of the current hour; one that is forgotten starts afresh.
+    """
+
+    def __init__(
+        self, settings: Settings, *, entries: int, wall_clock: Callable[[], float]
+    ) -> None:
+        self._per_answer = settings.searches_per_answer
+        self._per_hour = settings.searches_per_hour
+        self._per_day = settings.searches_per_day
+        self._entries = entries
+        self._wall_clock = wall_clock
+        self._hour = self._day = 0
+        self._by_listener: OrderedDict[Key, int] = OrderedDict()
+        self._today = 0
+
+    def open_answer(self, listener: Key) -> AnswerBudget:
+        """Return the budget of one answer to this listener."""
+        return AnswerBudget(listener, self._per_answer)
+
+    def spend(self, answer: AnswerBudget) -> None:
+        """Count one search.
+
+        Raises:
+            SearchRefusedError: it would be one too many; nothing is counted then.
+        """
+        self._turn_windows()
+        if answer.left <= 0:
+            raise SearchRefusedError("answer")
+        spent = self._by_listener.get(answer.listener, 0)
+        if spent >= self._per_hour:
+            raise SearchRefusedError("listener")
+        if self._per_day and self._today >= self._per_day:
+            raise SearchRefusedError("app")
+        answer.left -= 1
+        answer.sent += 1
+        self._today += 1
+        self._by_listener[answer.listener] = spent + 1
+        self._by_listener.move_to_end(answer.listener)
+        if len(self._by_listener) > self._entries:
+            self._by_listener.popitem(last=False)
+
+    def _turn_windows(self) -> None:
+        now = int(self._wall_clock())
+        if now // _HOUR_S != self._hour:
+            self._hour = now // _HOUR_S
+            self._by_listener.clear()
+        if now // _DAY_S != self._day:
+            self._day, self._today = now // _DAY_S, 0

@@ -1,0 +1,166 @@
+"""Search the catalogue: one cache for all listeners, one call per query at a time (single flight).
+
+Invariants, hunted by tests/catalogue/test_search.py:
+- at most one call per query runs, however many listeners ask for it;
+- a call ends when the last of those who wait for it has left;
+- it runs under the token, and on the budget, of the listener whose question started it: a refusal of
+  that token is this listener's alone, and the next one who waits asks anew;
+- nothing of a listener is kept: the key is a hash of the query, the value is public.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
+
+from lyra.cache.keys import Key, KeyMaker
+from lyra.cache.store import BoundedMemoryCache
+from lyra.catalogue.budgets import AnswerBudget, SearchBudgets
+from lyra.catalogue.items import Item
+from lyra.catalogue.queries import Query
+from lyra.catalogue.results import read_results
+from lyra.spotify.endpoints import SEARCHES_AT_ONCE, Endpoint
+from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.token import Token
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FOUND_S, EMPTY_S = 86_400.0, 3600.0  # how long an answer with and without items is kept
+_MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
+_ITEM_BYTES = 700  # of one item in memory, roughly
+_OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
+
+
+class _Reads(Protocol):
+    async def get(
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+    ) -> T: ...
+
+
+class SearchesSpotify(Protocol):
+    """Spotify's client: gives a reader bound to one token and one deadline."""
+
+    def reader(self, token: Token) -> _Reads: ...
+
+
+class _Flight:
+    """One running call, and how many wait for it."""
+
+    def __init__(self, listener: Key) -> None:
+        self.listener = listener
+        self.waiting = 0
+        self.task: asyncio.Task[tuple[Item, ...]]  # set before any caller can see the flight
+
+
+class CatalogueSearch:
+    """The searches of one process; belongs to the event loop that it runs on."""
+
+    def __init__(
+        self,
+        spotify: SearchesSpotify,
+        keys: KeyMaker,
+        budgets: SearchBudgets,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._spotify = spotify
+        self._keys = keys
+        self._budgets = budgets
+        self._slots = asyncio.Semaphore(SEARCHES_AT_ONCE)
+        self._flights: dict[Key, _Flight] = {}
+        self._kept = BoundedMemoryCache(
+            max_entries=_MAX_QUERIES,
+            max_weight=_MAX_BYTES,
+            weigh=lambda items: _ITEM_BYTES * (1 + len(items)),
+            clock=clock,
+        )
+        self._counts = {"hits_total": 0, "joined_total": 0, "sent_total": 0}
+
+    def stats(self) -> Mapping[str, int]:
+        """Return counters (names in `_total`) and sizes at this moment."""
+        return {
+            **self._counts,
+            "queries": len(self._kept),
+            "bytes": self._kept.weight,
+            "flights": len(self._flights),
+        }
+
+    async def search(self, token: Token, query: Query, budget: AnswerBudget) -> tuple[Item, ...]:
+        """Return the items that Spotify shows for this query, at most ten, the best first.
+
+        Raises:
+            SpotifyFailure: Spotify does not answer it, or not with this token.
+            SearchRefusedError: it would have to be sent, and a budget is used up.
+        """
+        key = self._keys.search(query.cache_text)
+        while True:
+            items: tuple[Item, ...] | None = self._kept.peek(key)
+            if items is not None:
+                self._counts["hits_total"] += 1
+                return items
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = self._start(key, token, query, budget)
+            else:
+                self._counts["joined_total"] += 1
+            try:
+                return await self._join(key, flight)
+            except SpotifyFailure as failure:
+                if failure.kind not in _OWN or flight.listener == budget.listener:
+                    raise
+
+    async def close(self) -> None:
+        """End the running calls."""
+        tasks = [flight.task for flight in self._flights.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, key: Key, token: Token, query: Query, budget: AnswerBudget) -> _Flight:
+        self._budgets.spend(budget)
+        self._counts["sent_total"] += 1
+        flight = _Flight(budget.listener)
+        # A context of its own: the call must not log under the first caller's request id.
+        flight.task = asyncio.get_running_loop().create_task(
+            self._fetch(key, token, query), context=contextvars.Context()
+        )
+        self._flights[key] = flight
+        flight.task.add_done_callback(partial(self._on_done, key, flight))
+        return flight
+
+    async def _fetch(self, key: Key, token: Token, query: Query) -> tuple[Item, ...]:
+        async with self._slots:
+            items = await self._spotify.reader(token).get(
+                "search", partial(read_results, kind=query.kind), query.params()
+            )
+        await self._kept.set(key, items, ttl=FOUND_S if items else EMPTY_S)
+        return items
+
+    async def _join(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
+        """Wait for the call; the last one who leaves ends it."""
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+
+    def _forget(self, key: Key, flight: _Flight) -> None:
+        """Let nobody join this flight any more; a newer one under its key stays."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    def _on_done(self, key: Key, flight: _Flight, task: asyncio.Task[tuple[Item, ...]]) -> None:
+        self._forget(key, flight)
+        # Reading the exception also keeps asyncio from reporting it as never retrieved.
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None and not isinstance(failure, SpotifyFailure):
+            log.error("a search broke: this is a fault in Lyra", exc_info=failure)
