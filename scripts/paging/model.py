@@ -14,7 +14,7 @@ day is songs with words.
 
 - **After dark:** {track}, played to its end
 - **On the way:** {artist}, always before nine
-- **In both:** [one address that is safe](https://example.org/) and `one word of code`
+- **In both:** [one address that is words](https://example.org/) and `one word of code`
 
 | When | What | Share |
 |---|---|---|

@@ -1,6 +1,7 @@
 """`lyra chat`: as a person at a terminal meets it, and as a program at the end of a pipe does."""
 
 import asyncio
+import re
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -130,6 +131,20 @@ async def test_on_a_terminal_an_answer_is_drawn_as_markdown(
     assert b"\x1b[1mGlass Harbour\x1b[0m" in drawn
     assert b"https://elsewhere.example/x" in drawn  # a link does not hide where it leads to
     assert b"\x1b]8;" not in drawn
+
+
+async def test_a_label_that_looks_like_an_address_shows_the_one_behind_it(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("See [open.spotify.com](https://evil.example/y) or e\u200bv\u2060i\ufeffl.")
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+
+    words = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    assert "open.spotify.com (https://evil.example/y) or evil." in words
+    assert "\x1b]8;" not in words
 
 
 async def test_an_answer_longer_than_the_terminal_is_all_there_in_the_end(

@@ -34,7 +34,7 @@ joined = st.builds("{}{}".format, hostile, hostile)
 WHOLE = """\
 # summary
 - Among the top artists of the last months: Velmora Dusk.
-# genres: known for 1 of 3 artists, too few to tell shares
+# genres: known for 1 of 3 top artists, too few to tell shares
 - dream pop
 - shoegaze
 # top artists, ranked by Spotify: name | genres
@@ -139,7 +139,7 @@ def test_shares_are_told_where_enough_is_known(whole: Listening) -> None:
     analysis = GenreAnalysis((Genre("r&b", 0.1234),), 0.5, "spotify", 5, 10)
     context = listening_context(replace(whole, genre_analysis=analysis), "full")
 
-    assert "known: 5 of 10 artists, coverage 50%\n12.3% r&b\n" in context
+    assert "known: 5 of 10 top artists, 50% of the listening by weight\n12.3% r&b\n" in context
 
 
 def test_days_change_with_the_plays_and_may_be_unknown(whole: Listening) -> None:
@@ -300,7 +300,7 @@ def genres_of(listening: Listening) -> dict[str, Any]:
     if analysis.artists_known >= 5:
         for told, one in zip(genres, analysis.genres, strict=True):
             told["share"] = pytest.approx(one.share)
-    return {"genres": genres, "genre_coverage": f"{analysis.artists_known} of 9 artists"}
+    return {"genres": genres, "genre_coverage": f"{analysis.artists_known} of 9 top artists"}
 
 
 def track_of(rank: int, track: Track) -> dict[str, Any]:

@@ -16,8 +16,9 @@ _CONNECT_S = 5
 _SILENCE_S = 60  # Lyra sends a comment every 15 s
 _REQUEST_S = 30
 _REFUSED = 400
-# Characters that control a terminal or the direction of text; ZWJ and the like only join.
+# Characters that control a terminal or the direction of text, or hide in it; ZWJ and ZWNJ only join.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_HIDDEN = frozenset("\u00ad\u180e\u200b\u2060\u2061\u2062\u2063\u2064\ufeff")
 _DROPPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 Turn = dict[str, str]
@@ -33,12 +34,12 @@ class UnreachableError(ChatError):
 
 
 def strip_controls(text: str) -> str:
-    """Return the text without characters that control a terminal; line breaks and tabs stay."""
+    """Return the text without what controls a terminal or hides; line breaks and tabs stay."""
     return "".join(char for char in text if char in "\n\t" or not _is_control(char))
 
 
 def _is_control(char: str) -> bool:
-    return unicodedata.category(char) in _DROPPED or char in _BIDI
+    return unicodedata.category(char) in _DROPPED or char in _BIDI or char in _HIDDEN
 
 
 class Client:

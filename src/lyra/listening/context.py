@@ -87,12 +87,12 @@ def _genres(listening: Listening) -> Iterator[str]:
         if _told(listening, "top_artists"):  # of these alone it tells genres
             yield f"# genres: {'Spotify sent none' if listening.top_artists else 'none'}"
         return
-    known = f"{analysis.artists_known} of {analysis.artists_considered} artists"
+    known = f"{analysis.artists_known} of {analysis.artists_considered} top artists"
     if analysis.thin:
         yield f"# genres: known for {known}, too few to tell shares"
         yield from (f"- {_text(genre.name)}" for genre in analysis.genres)
         return
-    coverage = f"coverage {analysis.coverage:.0%}"
+    coverage = f"{analysis.coverage:.0%} of the listening by weight"
     yield f"# genres by share of the listening whose genre is known: {known}, {coverage}"
     yield from (f"{genre.share:.1%} {_text(genre.name)}" for genre in analysis.genres)
 

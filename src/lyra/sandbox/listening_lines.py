@@ -18,7 +18,7 @@ _HEADING = re.compile(
 )
 _COUNTS = re.compile(r"# playlists, (\d+) (?:of (\d+)|read),")
 _EPISODES = re.compile(r"# recent plays, newest first without (\d+) of podcasts:")
-_KNOWN = re.compile(r"# genres.*: (?:known for )?(\d+ of \d+ artists), ")
+_KNOWN = re.compile(r"# genres.*: (?:known for )?(\d+ of \d+ top artists), ")
 _RANKED = re.compile(r"(\d+)\. (.*)")
 _SHARE = re.compile(r"(\d+\.\d)% (.*)")
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d) \w+day|day unknown")
