@@ -21,9 +21,10 @@ import platform
 import sys
 from datetime import UTC, datetime
 
-from cachebench import cases, speed
-from cachebench.rates import hit_rates
-from cachebench.subjects import SUBJECTS, hit_microseconds
+from bench import cache_speed as speed
+from bench.cache_subjects import SUBJECTS, hit_microseconds
+from bench.hit_rates import hit_rates
+from bench.rows import cache as cases
 
 FLAT_KIB = 10 * 1024  # more growth than this between a quarter of the tokens and all is a leak
 SIZES = (1_000, 100_000, 1_000_000)

@@ -23,28 +23,28 @@ from pathlib import Path
 
 import uvloop
 
-from faultbench import (
+from bench.fault_place import open_place
+from bench.figures import Finding, as_text, into_page
+from bench.rows import (
     bodies,
     crowds,
-    draining,
+    drain,
     hostile,
     lasting,
-    leaving,
+    leavers,
     overload,
-    refusing,
+    redis,
     rolling,
     siege,
     soak,
     stalls,
     table,
 )
-from faultbench.figures import Finding, as_text, into_page
-from faultbench.place import open_place
 
 SUBJECTS = {
-    "leavers": leaving.leavers,
-    "stops": leaving.stops,
-    "drain": draining.drain,
+    "leavers": leavers.leavers,
+    "stops": leavers.stops,
+    "drain": drain.drain,
     "streams": crowds.streams,
     "idle": crowds.idle,
     "lasting": lasting.lasting,
@@ -52,7 +52,7 @@ SUBJECTS = {
     "bodies": bodies.bodies,
     "stalls": stalls.stalls,
     "overload": overload.overload,
-    "redis": refusing.redis,
+    "redis": redis.redis,
     "rolling": rolling.rolling,
     "bystanders": siege.bystanders,
     "siege": siege.siege,

@@ -20,8 +20,8 @@ from time import thread_time
 import orjson
 import uvloop
 
+from bench.processes import open_server
 from bench.report import Table, as_text
-from bench.server import open_server
 from lyra.agent import Lyra, open_lyra
 from lyra.cli.gc_tuning import tune_gc
 from lyra.sandbox import sandbox_token

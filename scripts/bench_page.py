@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import CDPSession, Page
 
+from bench.browser import Stage, open_stage
+from bench.browser_model import RICH
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import sandbox_token
-from paging.model import RICH
-from paging.stage import Stage, open_stage
 
 RUNS = 5
 LETTERS, DELTAS = 12_000, 3_000

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import uvloop
 
+from bench.redis_process import open_place
 from bench.report import Promise, Table, as_text
-from tierbench import cases
-from tierbench.place import open_place
+from bench.rows import tier as cases
 
 CASES: Sequence[cases.Case] = (
     cases.hit,

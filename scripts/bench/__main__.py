@@ -19,7 +19,7 @@ from time import perf_counter
 
 import uvloop
 
-from bench.place import Place, open_place, peer_versions
+from bench.harness import Place, open_place, peer_versions
 from bench.plot import as_svg
 from bench.report import Promise, Table, as_page, as_text, figures
 from bench.rows import (

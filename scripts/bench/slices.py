@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from bench.cores import OTHERS_MAY_USE
-from bench.place import Place
+from bench.harness import Place
 
 _MORE = 2  # slices, to take disturbed ones again, before those have to do
 _ENOUGH = 2  # calm slices, to do without the disturbed ones

@@ -8,8 +8,8 @@ from typing import cast
 
 import orjson
 
-from bench.server import Server
-from bench.wire import post
+from bench.closed_loop import post
+from bench.processes import Server
 
 WORD = b'"text-delta"'  # in every frame with words of Lyra's, the peer's and the lean pipeline's
 MODEL_WORD = b'"text_delta"'  # in the model's own

@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.place import Place, settle
+from bench.closed_loop import post
+from bench.harness import Place, settle
+from bench.processes import Server
 from bench.report import Table, aim, number
 from bench.rows.warm import Asking
-from bench.server import Server
-from bench.wire import post
 
 LOW_MS, HIGH_MS = 80, 400
 QUICK_MS = 8, 40

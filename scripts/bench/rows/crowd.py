@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-from bench.place import Place
+from bench.closed_loop import Wire, connect, post
+from bench.harness import Place
+from bench.processes import Server
 from bench.report import Promise, Table, aim, percentile
-from bench.server import Server
-from bench.wire import Wire, connect, post
 
 LOW_MS, HIGH_MS = 500, 1000
 QUICK_MS = 150, 300

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from statistics import median
 
-from bench.place import Place, settle
+from bench.harness import Place, settle
 from bench.report import Aim, Table, aim, percentile
 from bench.streams import (
     MODEL_WORD,

@@ -6,7 +6,7 @@ from sys import executable
 
 import orjson
 
-from bench.place import Place
+from bench.harness import Place
 from bench.report import Table, aim
 
 KEPT, QUICK_KEPT = 2_000, 50
@@ -43,7 +43,7 @@ async def _hits(place: Place) -> Table:
     large = QUICK_LARGE if place.quick else LARGE
     found: dict[int, list[dict[str, float]]] = {SMALL: [], large: []}
     for size in (SMALL, large) * ROUNDS:
-        told = orjson.loads(await _output("-m", "cachebench", str(size)))
+        told = orjson.loads(await _output("-m", "bench.cache_hits", str(size)))
         found[size].append(told[str(size)])
     hit, plain = (
         {size: min(each[what] for each in rounds) for size, rounds in found.items()}

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
 
-from bench.place import Place
+from bench.harness import Place
+from bench.processes import Server
 from bench.report import Aim, Promise, Table, aim, number, times
-from bench.server import Server
 from bench.streams import Load, Stream, begin_many, leave_all, question
 
 STREAMS, QUICK_STREAMS = 5_000, 50

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
-from bench.place import Place, settle
+from bench.closed_loop import Wire, connect, post
+from bench.harness import Place, settle
+from bench.processes import Server
 from bench.report import Aim, Table, aim
 from bench.rows.warm import Asking
-from bench.server import Server
 from bench.streams import Load, Stream, begin_many, leave_all, question
-from bench.wire import Wire, connect, post
 
 LISTENERS, QUICK_LISTENERS = 1_000, 20
 STREAMS, QUICK_STREAMS = 1_000, 20

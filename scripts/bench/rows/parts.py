@@ -12,9 +12,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
 from msgspec.structs import replace
 
-from bench.place import Place, lyra_settings
+from bench.closed_loop import post
+from bench.harness import Place, lyra_settings
 from bench.report import Table
-from bench.wire import post
 from lyra.app import create_app
 from lyra.cache.lookup import Lookup
 from lyra.cli.logs import BufferedHandler, TextStyle

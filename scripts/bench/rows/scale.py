@@ -9,14 +9,14 @@ from random import Random
 from statistics import median
 from time import perf_counter, process_time
 
-from bench.place import Place
+from bench.closed_loop import Wire, connect_each, post
+from bench.harness import Place
+from bench.processes import Server
 from bench.report import Curve, Table, number, times
 from bench.rows.many import hold
 from bench.rows.warm import CONNECTIONS, Asking
-from bench.server import Server
 from bench.servers.filled import token_of
 from bench.slices import Slice, Slices, Take, take_turns, told
-from bench.wire import Wire, connect_each, post
 
 ENTRIES, QUICK_ENTRIES = (1, 1_000, 100_000, 1_000_000), (1, 100)
 STREAMS, QUICK_STREAMS = (1, 10, 100, 1_000, 5_000), (1, 10)

@@ -8,11 +8,11 @@ from statistics import median
 from sys import executable
 from time import perf_counter
 
-from bench.place import Place, lyra_settings
+from bench.closed_loop import Wire
+from bench.harness import Place, lyra_settings
+from bench.processes import Server, run_until_printed
 from bench.report import Table, aim, ms, ratio, times
-from bench.server import Server, run_until_printed
 from bench.streams import Load, all_ended, question
-from bench.wire import Wire
 
 RUNS, QUICK_RUNS = 7, 2
 STEP_S = 0.002

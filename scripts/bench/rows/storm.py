@@ -9,11 +9,11 @@ from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
-from bench.place import Place, settle
+from bench.closed_loop import Wire, connect_each, post
+from bench.harness import Place, settle
+from bench.processes import Server
 from bench.report import Table, aim, number, percentile
-from bench.server import Server
 from bench.streams import Load, Stream, ask_all, leave_all, question
-from bench.wire import Wire, connect_each, post
 
 LOW_MS, HIGH_MS = 80, 400
 LISTENERS, QUICK_LISTENERS = 500, 10

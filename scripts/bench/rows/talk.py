@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from bench.place import Place
+from bench.harness import Place
 from bench.reader import Reader, Turn
 from bench.report import Promise, Table, aim, ms, ratio, times
 from lyra.sandbox import sandbox_token

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from statistics import median
 from time import perf_counter, process_time
 
-from bench.place import Place
+from bench.harness import Place
 from bench.report import Aim, Table, aim, ratio, times
 from bench.slices import Slice, Slices, Take, take_turns, told
 from bench.streams import (

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-from bench.place import Place
+from bench.closed_loop import Wire, connect, post
+from bench.harness import Place
+from bench.processes import Server
 from bench.report import Aim, Table, aim, times
-from bench.server import Server
 from bench.slices import Slice, Slices, Take, gain, take_turns, told
-from bench.wire import Wire, connect, post
 
 CONNECTIONS = 64
 SLICES, SLICE_S = 5, 1.0

@@ -8,10 +8,10 @@ from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 from typing import NamedTuple
 
-from faultbench.figures import Figure, Finding, at_most
-from faultbench.place import Place
+from bench.fault_place import Place
+from bench.figures import Figure, Finding, at_most
 
-HOUSE = Path(__file__).parents[2]
+HOUSE = Path(__file__).parents[3]
 AIM_S = 180
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
 OWN = "faults/"

@@ -4,9 +4,9 @@ import asyncio
 import signal
 import time
 
-from faultbench.asker import Asker, Reply, request
-from faultbench.figures import Figure, Finding, exactly
-from faultbench.place import Place, Service, at_once
+from bench.client import Asker, Reply, request
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, exactly
 
 WORKERS = 2
 CONNECTIONS = 16

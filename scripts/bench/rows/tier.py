@@ -9,12 +9,12 @@ from typing import Protocol
 
 import aiohttp
 
+from bench.processes import Server
+from bench.redis_process import SECRET, Place
 from bench.report import Promise
-from bench.server import Server
 from lyra.agent import open_lyra
 from lyra.settings import Settings
 from lyra.spotify.token import Token
-from tierbench.place import SECRET, Place
 
 Row = tuple[str, ...]
 Found = tuple[list[Row], list[Promise]]

@@ -10,8 +10,8 @@ from contextlib import suppress
 from random import Random
 from typing import NamedTuple
 
-from faultbench.figures import Figure, Finding
-from faultbench.place import Place
+from bench.fault_place import Place
+from bench.figures import Figure, Finding
 from lyra.chat.request_schema import parse_messages, parse_question
 from lyra.errors import RequestError
 from lyra.web.api.agui import RunAgentInput

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from random import Random
 
-from faultbench.asker import Asker, Reply, question
-from faultbench.figures import Figure, Finding, at_most, exactly
-from faultbench.place import Place, Service, at_once
+from bench.client import Asker, Reply, question
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, at_most, exactly
 
 STREAMS = 40, 1000, 1000
 DRAIN_S = 2.0

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import orjson
 
-from faultbench import spotify_bodies
-from faultbench.figures import Figure, Finding
-from faultbench.place import Place
+from bench import spotify_bodies
+from bench.fault_place import Place
+from bench.figures import Figure, Finding
 from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.expiry import Life

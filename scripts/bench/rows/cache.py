@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cachebench.subjects import Subject, Upstream, UpstreamError
+from bench.cache_subjects import Subject, Upstream, UpstreamError
 
 Make = Callable[[Upstream], Subject]
 SETTLE_S = 0.02  # for caches that take several turns of the loop, or a thread, for a look-up

@@ -4,9 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from faultbench.asker import Asker, Reply, question, request
-from faultbench.figures import Figure, Finding, exactly, middle_and_high, percentile, within
-from faultbench.place import Place, Service, at_once
+from bench.client import Asker, Reply, question, request
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, exactly, middle_and_high, percentile, within
 
 ROOM = 8  # answers at once; the model takes 0.2 s for each
 SECONDS = 2.0, 5.0, 20.0

@@ -7,12 +7,12 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from bench.browser_model import Model, open_model
 from lyra.app import create_app
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
 from lyra.web.context import Persona
 from lyra.web.gateway.server import Runner, listen
-from paging.model import Model, open_model
 
 APP = "lyra-page"
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")

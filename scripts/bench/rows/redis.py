@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from bench.server import open_server
-from faultbench.asker import Reply, request
-from faultbench.bystander import look_on
-from faultbench.figures import Figure, Finding, exactly
-from faultbench.place import Place, Service
-from tierbench.place import SECRET, RedisProcess
+from bench.bystander import look_on
+from bench.client import Reply, request
+from bench.fault_place import Place, Service
+from bench.figures import Figure, Finding, exactly
+from bench.processes import open_server
+from bench.redis_process import SECRET, RedisProcess
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from tests.support.certificates import self_signed
 
@@ -29,7 +29,7 @@ LOOKING_S = 2.0
 BEFORE_S = 0.5  # until whoever looks on is at it
 OK = 200
 
-_FRONT = Path(__file__).with_name("front.py")
+_FRONT = Path(__file__).parents[1] / "servers" / "redis_front.py"
 
 
 @dataclass

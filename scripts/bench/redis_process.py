@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,9 +16,7 @@ from time import perf_counter
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
-from bench.server import Server, open_server
+from bench.processes import Server, open_server
 from lyra.sandbox import sandbox_token
 
 SECRET = "the-secret-of-this-benchmark"

@@ -13,10 +13,10 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from faultbench.asker import Asker, question, request
-from faultbench.bystander import Waits, look_on
-from faultbench.figures import Figure, Finding, at_most, exactly
-from faultbench.place import Place, Service
+from bench.bystander import Waits, look_on
+from bench.client import Asker, question, request
+from bench.fault_place import Place, Service
+from bench.figures import Figure, Finding, at_most, exactly
 
 QUIET_S, WARM_UP_S, SIEGE_S = (3.0, 20.0, 60.0), (10.0, 40.0, 600.0), (10.0, 60.0, 1800.0)
 HELD_S = 1.0, 3.0, 5.0

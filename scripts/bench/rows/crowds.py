@@ -10,9 +10,9 @@ from time import perf_counter
 
 import orjson
 
-from faultbench.asker import Asker, Reply, question, request
-from faultbench.figures import Figure, Finding, at_most, exactly, percentile
-from faultbench.place import Place, Service, at_once
+from bench.client import Asker, Reply, question, request
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, at_most, exactly, percentile
 
 STREAMS = 300, 5000, 5000
 IDLE = 500, 10_000, 10_000
@@ -31,7 +31,7 @@ SLICE_S = 1.0
 ASKERS = 4
 SLOWER = 1.1  # by how much of their own time the others may be
 
-_BARE = Path(__file__).with_name("bare_streams.py")
+_BARE = Path(__file__).parents[1] / "servers" / "bare_streams.py"
 
 
 async def streams(place: Place) -> Finding:

@@ -2,9 +2,9 @@
 
 import time
 
-from faultbench.asker import question
-from faultbench.figures import Figure, Finding, exactly
-from faultbench.place import Place, Service, at_once
+from bench.client import question
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, exactly
 
 READERS = 20, 80, 400
 GAPS_S = [n / 1e4 for n in range(3, 13)]  # between head and body: 0.3 to 1.2 ms

@@ -14,11 +14,11 @@ from typing import Literal
 import aiohttp
 import orjson
 
-from bench.server import Server, open_server
-from faultbench.asker import Asker, Reply, request
+from bench.client import Asker, Reply, request
+from bench.processes import Server, open_server
 from lyra.sandbox import sandbox_token
 
-_UPSTREAM = Path(__file__).with_name("upstream.py")
+_UPSTREAM = Path(__file__).with_name("servers") / "scripted.py"
 _ADMIN = "the-operator-of-the-benchmark"
 _SETTLED_S = 10.0
 _ENOUGH_FILES = 20_000

@@ -5,9 +5,9 @@ import time
 from collections.abc import Coroutine
 from random import Random
 
-from faultbench.asker import Asker, question, request
-from faultbench.figures import Figure, Finding, at_most, exactly
-from faultbench.place import Place, Service, at_once
+from bench.client import Asker, question, request
+from bench.fault_place import Place, Service, at_once
+from bench.figures import Figure, Finding, at_most, exactly
 
 REQUESTS = 1_000, 12_000, 200_000
 WARM_UP = 1_000, 5_000, 20_000

@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 
 from bench.cores import Cores, Watch, share_out
-from bench.server import Server, open_process
+from bench.processes import Server, open_process
 
 _HERE = Path(__file__).parent
 _PEERS = _HERE.parents[1] / ".venv/peers-web/bin/python"

@@ -6,9 +6,9 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from faultbench.asker import Asker, question, request
-from faultbench.figures import Figure, Finding, exactly, middle_and_high, within
-from faultbench.place import Call, Place, Service, at_once
+from bench.client import Asker, question, request
+from bench.fault_place import Call, Place, Service, at_once
+from bench.figures import Figure, Finding, exactly, middle_and_high, within
 
 AIM_S = 0.05
 LEAVERS = 60, 1000, 10_000

@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 
 import orjson
 
-from faultbench.asker import request
-from faultbench.figures import Figure, Finding
-from faultbench.place import Place, Service
+from bench.client import request
+from bench.fault_place import Place, Service
+from bench.figures import Figure, Finding
 
 AIM_S = 0.02
 TIMES = 3, 7, 25

@@ -10,7 +10,7 @@ from functools import partial
 from time import perf_counter
 from typing import cast
 
-from bench.server import Server
+from bench.processes import Server
 
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 _OK = b"HTTP/1.1 200 "
