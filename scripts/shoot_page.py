@@ -14,8 +14,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-from bench.browser import APP, Stage, open_stage
-from bench.browser_model import RICH
+from bench.browser import APP, RICH, Stage, open_stage
 from lyra.sandbox import sandbox_token
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}

@@ -4,7 +4,6 @@ Prints the median and the longest wait in seconds, how many looks there were, an
 were not answered with 200. A process of its own waits for nobody's load but the service's.
 """
 
-import asyncio
 import socket
 import sys
 import time
@@ -13,6 +12,8 @@ from statistics import median
 from typing import NamedTuple
 
 import orjson
+
+from bench.client import request
 
 PAUSE_S = 0.005
 PATIENCE_S = 5.0
@@ -29,24 +30,15 @@ class Waits(NamedTuple):
 
 async def look_on(port: int, token: str, seconds: float) -> Waits:
     """What a bystander in a process of its own sees for so long."""
-    arguments = (str(Path(__file__)), str(port), token, str(seconds))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        told, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return Waits(*orjson.loads(told))
+    from bench.harness import PYTHON_PATH, module  # noqa: PLC0415 - not for the process itself
+    from bench.processes import output_of  # noqa: PLC0415
+
+    command = module("bystander", str(port), token, str(seconds))
+    return Waits(*orjson.loads(await output_of(*command, cwd=Path(), environment=PYTHON_PATH)))
 
 
 def _look(port: int, token: str, seconds: float) -> Waits:
-    sent = (
-        f"POST /lyra/init HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Length: 0\r\n\r\n"
-    ).encode()
+    sent = request("POST", "/lyra/init", token)
     waits, wrong, until = [], 0, time.monotonic() + seconds
     connection: socket.socket | None = None
     while time.monotonic() < until:

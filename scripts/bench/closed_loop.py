@@ -1,28 +1,23 @@
-"""A client that costs little: prebuilt requests over bare connections, answers counted by length.
+"""A closed loop: prebuilt requests over bare connections, each asked again as it is answered.
 
-An HTTP library in the load would be the bottleneck, and its time would count as the server's.
+Cheaper than `client.py`, for answers of known length: nothing of them is looked at but the status.
 """
 
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
+from time import monotonic
 from typing import cast
 
 from bench.processes import Server
+from bench.slices import Slice, Take
 
+CONNECTIONS = 64
 _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 _OK = b"HTTP/1.1 200 "
 _HEAD_END = b"\r\n\r\n"
-
-
-def post(path: str, token: str = "", body: bytes = b"") -> bytes:
-    """A POST, as bytes."""
-    bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-    kind = "Content-Type: application/json\r\n" if body else ""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{bearer}{kind}Content-Length: {len(body)}"
-    return head.encode() + _HEAD_END + body
 
 
 class Wire(asyncio.Protocol):
@@ -51,7 +46,7 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(self.request)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the connection at once, whatever is under way."""
         if self._transport is not None:
             self._transport.abort()
@@ -62,7 +57,7 @@ class Wire(asyncio.Protocol):
         if len(received) != len(self.answer) and not _whole(received):
             self._received = received
             return
-        self.last_at = perf_counter()
+        self.last_at = monotonic()
         if received.startswith(_OK):
             self.served += 1
         else:
@@ -78,13 +73,6 @@ def _whole(received: bytes) -> bool:
 
 
 async def connect(
-    server: Server, count: int, request: bytes, answered: Callable[[Wire], None]
-) -> list[Wire]:
-    """Open this many connections for one request; nothing is asked yet."""
-    return await connect_each(server, [request] * count, answered)
-
-
-async def connect_each(
     server: Server, requests: Sequence[bytes], answered: Callable[[Wire], None]
 ) -> list[Wire]:
     """Open a connection for each request; nothing is asked yet."""
@@ -96,3 +84,72 @@ async def connect_each(
         )
         wires.append(wire)
     return wires
+
+
+@dataclass(frozen=True)
+class ClosedLoop:
+    """Requests to one server over many connections; `again` may choose another request for each."""
+
+    server: Server
+    requests: Sequence[bytes]
+    again: Callable[[Wire], None] = Wire.send
+
+    @classmethod
+    def of(cls, server: Server, request: bytes) -> "ClosedLoop":
+        """The same request over all connections."""
+        return cls(server, [request] * CONNECTIONS)
+
+    async def one(self) -> Wire:
+        """A connection that has one whole answer, as `answer`."""
+        answered = asyncio.Event()
+        (wire,) = await connect(self.server, self.requests[:1], lambda _: answered.set())
+        wire.send()
+        async with asyncio.timeout(10):
+            await answered.wait()
+        wire.close()
+        if not wire.served:
+            raise RuntimeError(f"{self.server.url} refused: {wire.answer[:300]!r}")
+        return wire
+
+    async def slice(self, seconds: float) -> Slice:
+        """As many as it answers in this time."""
+        wires = await connect(self.server, self.requests, self.again)
+        cpu_s, began = self.server.cpu_s(), monotonic()
+        for wire in wires:
+            wire.send()
+        await asyncio.sleep(seconds)
+        served = sum(wire.served for wire in wires)
+        took, used_s = monotonic() - began, self.server.cpu_s() - cpu_s
+        for wire in wires:
+            wire.close()
+        if not served or any(wire.refused for wire in wires):
+            raise RuntimeError(f"{self.server.url} refused a warm request")
+        return Slice(served, took, used_s)
+
+    def take(self, seconds: float) -> Take:
+        """A slice of this length, to be taken in turns."""
+        return lambda: self.slice(seconds)
+
+
+class Countdown:
+    """Counts answers down, and tells when everybody has one."""
+
+    def __init__(self, size: int) -> None:
+        self._missing = size
+        self._complete = asyncio.Event()
+        if not size:
+            self._complete.set()
+
+    def note(self, _: Wire) -> None:
+        """Count one."""
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
+
+    async def wait(self, limit_s: float) -> None:
+        """Wait for the last answer; not for ever, since a missing one is a result."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._complete.wait()
+        except TimeoutError:
+            return

@@ -5,7 +5,6 @@ import ctypes
 import os
 import re
 import signal
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import (
     AsyncIterator,
@@ -32,11 +31,11 @@ _ADDRESS = re.compile(rb"http://127\.0\.0\.1:\d+")
 
 @dataclass(frozen=True)
 class Server:
-    """A process that answers HTTP at `url`."""
+    """A process that answers HTTP at `url`; what it complains of goes to the file `log`."""
 
     url: str
     process: Process
-    said: Path
+    log: Path
 
     @property
     def port(self) -> int:
@@ -47,28 +46,19 @@ class Server:
         """The process and its workers."""
         return [self.process.pid, *cores.children(self.process.pid)]
 
-    def check(self) -> None:
-        """Raise if the process has ended by itself; the message holds its last words."""
-        if self.process.returncode is not None:
-            raise RuntimeError(f"{self.url} has ended:\n{_last_words(self.said)}")
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory, workers included."""
+        return sum(map(cores.resident, self.pids))
 
     def cpu_s(self) -> float:
         """Seconds of processor used since the start, workers included."""
         return sum(map(cores.cpu_s, self.pids))
 
-    def resident(self) -> int:
-        """Bytes in memory, workers included."""
-        return sum(map(cores.resident, self.pids))
-
-
-@asynccontextmanager
-async def open_server(
-    folder: Path, name: str, *arguments: str, **environment: str
-) -> AsyncIterator[Server]:
-    """Run `python *arguments` in this folder until the end of the block; logs to `name`.log."""
-    command = (sys.executable, *arguments)
-    async with open_process(folder, name, command, environment) as server:
-        yield server
+    def check(self) -> None:
+        """Raise if the process has ended by itself; the message holds its last words."""
+        if self.process.returncode is not None:
+            raise RuntimeError(f"{self.url} has ended:\n{_last_words(self.log)}")
 
 
 @asynccontextmanager
@@ -79,9 +69,9 @@ async def open_process(
     environment: Mapping[str, str],
     on: Collection[int] = (),
 ) -> AsyncIterator[Server]:
-    """The same for any command, kept `on` these cores from its first instruction."""
-    async with run_until_printed(folder, name, command, environment, on) as starting:
-        yield await starting()
+    """Run a command in this folder until the end of the block, kept `on` these cores."""
+    async with run_until_printed(folder, name, command, environment, on) as listening:
+        yield await listening()
 
 
 @asynccontextmanager
@@ -93,8 +83,8 @@ async def run_until_printed(
     on: Collection[int] = (),
 ) -> AsyncIterator[Callable[[], Awaitable[Server]]]:
     """The same, entered as soon as the process runs; what it gives waits until it listens."""
-    said = folder / f"{name}.log"
-    with said.open("wb") as log, _inherited(on):
+    path = folder / f"{name}.log"
+    with path.open("wb") as log, on_cores(on):
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,
@@ -107,13 +97,36 @@ async def run_until_printed(
             preexec_fn=_end_with_parent,
         )
     try:
-        yield partial(_listening, process, said)
+        yield partial(_listening, process, path)
     finally:
         await _end(process)
 
 
-async def _listening(process: Process, said: Path) -> Server:
-    return Server(await _address(process, said), process, said)
+async def output_of(*command: str, cwd: Path, environment: Mapping[str, str]) -> bytes:
+    """What a command prints until it ends; it ends with this call.
+
+    Raises:
+        RuntimeError: it failed; the message holds its last words.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=cwd,
+        env=dict(environment),
+        preexec_fn=_end_with_parent,
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        last = err.decode("utf-8", "replace")[-500:]
+        raise RuntimeError(f"{command[-1]} ended with {process.returncode}: {last}")
+    return out
 
 
 def _end_with_parent() -> None:
@@ -122,8 +135,8 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _inherited(on: Collection[int]) -> Iterator[None]:
-    """A child takes its parent's cores over; what it starts later takes them from there."""
+def on_cores(on: Collection[int]) -> Iterator[None]:
+    """Have what starts in the block run on these cores: a child takes its parent's over."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, on or before)
     try:
@@ -132,14 +145,14 @@ def _inherited(on: Collection[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-async def _address(process: Process, said: Path) -> str:
-    """The first address that the process prints, which it does when it listens."""
+async def _listening(process: Process, log: Path) -> Server:
+    """The server, once it has printed its address, which it does when it listens."""
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     async with asyncio.timeout(_START_S):
         async for line in process.stdout:
-            if found := _ADDRESS.search(line):
-                return found[0].decode()
-    raise RuntimeError(f"a server did not start:\n{_last_words(said)}")
+            if match := _ADDRESS.search(line):
+                return Server(match[0].decode(), process, log)
+    raise RuntimeError(f"a server did not start:\n{_last_words(log)}")
 
 
 async def _end(process: Process) -> None:
@@ -155,5 +168,5 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-def _last_words(said: Path) -> str:
-    return said.read_text("utf-8", "replace")[-2000:]
+def _last_words(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-2000:]

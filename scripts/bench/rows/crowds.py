@@ -1,28 +1,36 @@
 """Very many open streams, and very many connections at rest: what they weigh, and whom they disturb."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import monotonic, perf_counter
 
-import orjson
-
-from bench.client import Asker, Reply, question, request
-from bench.fault_place import Place, Service, at_once
-from bench.figures import Figure, Finding, at_most, exactly, percentile
+from bench.client import (
+    Client,
+    Reply,
+    at_once,
+    close_all,
+    question,
+    request,
+    until_spoken,
+    words_of,
+)
+from bench.harness import Harness
+from bench.processes import Server
+from bench.report import Figure, Finding, Table, at_most, exactly, format_number, percentile, times
+from bench.service import Service
 
 STREAMS = 300, 5000, 5000
 IDLE = 500, 10_000, 10_000
-STREAM_KIB, IDLE_KIB = 16, 10
-OPENING = 32
-WARM_UP = 100
+IDLE_KIB = 10
+OPENING = 50
+OPENING_S = 60
+LASTING_MS = 240_000  # an answer, so that none ends before the last one has begun
+OF_PEER = 0.5
 SPARE_FILES = 200
 FILES_A_STREAM = 2  # the reader's connection and the model's
-SETTLE_S = 2.0
-YARDSTICK = 4  # the clients alone hold so much fewer; a call weighs the same among fewer
 KIB = 1024
 OK = 200
 
@@ -31,114 +39,126 @@ SLICE_S = 1.0
 ASKERS = 4
 SLOWER = 1.1  # by how much of their own time the others may be
 
-_BARE = Path(__file__).parents[1] / "servers" / "bare_streams.py"
+
+@dataclass(frozen=True)
+class Held:
+    """How many are open, and what they have cost while nothing opened or ended."""
+
+    open: int
+    words: int
+    cpu_s: float
+    seconds: float
+    opening_s: float
+    memory_bytes: int
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of processor for each token."""
+        return self.cpu_s / max(1, self.words) * 1e6
+
+    @property
+    def busy(self) -> float:
+        """The share of a core."""
+        return self.cpu_s / self.seconds
 
 
-async def streams(place: Place) -> Finding:
-    """Five thousand answers open at once, a word every four seconds each, and what each of them weighs."""
-    wanted = place.count(*STREAMS)
-    count = min(wanted, (place.files - SPARE_FILES) // FILES_A_STREAM)
-    async with place.service("streams", LYRA_MAX_STREAMS=str(wanted + WARM_UP)) as service:
-        tokens = place.tokens(20)
-        await service.warm(tokens)
-        async with _open(service, tokens, WARM_UP):
+@asynccontextmanager
+async def hold(harness: Harness, server: Server, count: int, gap_ms: int) -> AsyncIterator[Held]:
+    """Hold so many streams until the end of the block, each with a word every `gap_ms`."""
+    token = harness.listener()
+    first = await Client.connect(server.port)
+    await first.ask(question(token, 0, "quick"))  # loads what is imported late
+    clients, replies = [first], list[asyncio.Future[Reply]]()
+    sent, began = question(token, 0, f"{LASTING_MS // gap_ms}x{gap_ms}"), monotonic()
+
+    async def begin() -> None:
+        client = await Client.connect(server.port)
+        clients.append(client)
+        reply = client.ask(sent)
+        replies.append(reply)
+        await until_spoken(client, reply)
+
+    try:
+        async with asyncio.timeout(OPENING_S):
+            await at_once(OPENING, (begin() for _ in range(count)))
+        opened_s, words, cpu_s = monotonic() - began, words_of(clients), server.cpu_s()
+        steady_s = harness.pick(0.3, 6.0)
+        await asyncio.sleep(steady_s)
+        used_s, said, memory = (
+            server.cpu_s() - cpu_s,
+            words_of(clients) - words,
+            server.memory_bytes,
+        )
+        still_open = sum(not reply.done() for reply in replies)
+        yield Held(still_open, said, used_s, steady_s, opened_s, memory)
+    finally:
+        close_all(clients)
+
+
+async def streams(harness: Harness) -> Finding:
+    """Five thousand answers open at once, a word every two seconds each, beside the peer's."""
+    wanted, gap_ms = harness.count(*STREAMS), harness.pick(50, 2_000)
+    count = min(wanted, (harness.files - SPARE_FILES) // FILES_A_STREAM)
+    held = {}
+    async with harness.lyra() as lyra:
+        token = harness.listener()
+        await lyra.warm([token])
+        async with hold(harness, lyra, count, gap_ms) as held["Lyra"]:
+            calls = await harness.open_calls()
+            bystander = await lyra.init(token)
+        left = await harness.until_open(0)
+        after = await lyra.settled(lambda metrics: not metrics["lyra_streams"])
+    if harness.has_peers:
+        async with (
+            harness.peer("--sdk", "aiohttp") as peer,
+            hold(harness, peer, count, gap_ms) as held["peer: sse-starlette, the SDK on aiohttp"],
+        ):
             pass
-        await place.until_open(0)
-        before = service.memory_bytes
-        async with _open(service, tokens, count) as replies:
-            await asyncio.sleep(SETTLE_S)
-            weight = (service.memory_bytes - before) / count / KIB
-            ended, held = sum(reply.done() for reply in replies), await place.open_calls()
-            bystander = await service.ask(request("POST", "/lyra/init", tokens[0]))
-        left = await place.until_open(0)
-        after = await service.settled(lambda found: not found["lyra_streams"])
-    bare, client = [
-        await _client_weight(place, kind, count // YARDSTICK) for kind in ("aiohttp", "claude")
-    ]
+    of_peer = [held["Lyra"].cpu_us / each.cpu_us for each in list(held.values())[1:]]
+    aim = "open streams, CPU against sse-starlette's"
     return Finding(
-        f"{wanted:,} open streams on one process",
+        f"{wanted:,} open streams on one process, a token in {gap_ms:,} ms each",
         [
-            exactly("streams open", count, wanted),
-            exactly("of them ended or failed", ended, 0),
-            exactly("model calls held open by them", held, count),
-            Figure(
-                "another request meanwhile",
-                f"{bystander.seconds * 1000:.1f} ms",
-                "200",
-                bystander.status == OK,
-            ),
-            Figure("memory of a stream, all in all", f"{weight:.1f} KiB"),
-            Figure("of it a bare aiohttp client's stream", f"{bare:.1f} KiB"),
-            Figure("of it the model client's stream", f"{client:.1f} KiB"),
-            at_most("beyond the model client's own", weight - client, STREAM_KIB, "KiB"),
+            exactly("streams open", held["Lyra"].open, wanted),
+            exactly("model calls held open by them", calls, count),
+            exactly("another request meanwhile", bystander.status, OK),
             exactly(
                 "streams and model calls after all have left",
                 round(after["lyra_streams"]) + left,
                 0,
             ),
+            *(at_most(aim, share, OF_PEER, "x") for share in of_peer),
         ],
-        notes=[
-            "The clients' shares: a quarter as many calls to the same model by a process with nothing else, over aiohttp alone and through the model client as Lyra uses it.",
-            *_few_files(place, count, wanted),
-        ],
+        ["What a stream weighs: `memory`.", *_few_files(harness, count, wanted)],
+        Table(
+            ("", "held", "CPU us/token", "of Lyra", "busy", "opening, s", "MiB"),
+            [(name, *_cells(each, held["Lyra"])) for name, each in held.items()],
+        ),
     )
 
 
-@asynccontextmanager
-async def _open(
-    service: Service, tokens: list[str], count: int
-) -> AsyncIterator[list[asyncio.Future[Reply]]]:
-    """So many open answers, each with its first word."""
-    askers: list[Asker] = []
-    replies: list[asyncio.Future[Reply]] = []
-
-    async def begin(number: int) -> None:
-        asker = await service.connect()
-        askers.append(asker)
-        reply = asker.ask(question(tokens[number % len(tokens)], 0, "hold"))
-        replies.append(reply)
-        spoke = asyncio.get_running_loop().create_task(asker.spoke.wait())
-        await asyncio.wait((spoke, reply), return_when=asyncio.FIRST_COMPLETED)
-        spoke.cancel()
-
-    try:
-        await at_once(OPENING, (begin(number) for number in range(count)))
-        yield replies
-    finally:
-        for asker in askers:
-            asker.close()
-
-
-async def _client_weight(place: Place, kind: str, count: int) -> float:
-    """KiB that a stream takes in a process that only calls the model."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(_BARE), kind, place.upstream.url, str(count)),
-        cwd=place.folder,
-        env={},
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
+def _cells(one: Held, lyra: Held) -> tuple[str, ...]:
+    return (
+        f"{one.open:,}",
+        format_number(one.cpu_us),
+        times([one.cpu_us], [lyra.cpu_us]),
+        f"{one.busy:.0%}",
+        f"{one.opening_s:.1f}",
+        f"{one.memory_bytes / 2**20:.0f}",
     )
-    try:
-        told, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    await place.until_open(0)
-    return float(orjson.loads(told)["bytes"]) / count / KIB
 
 
-def _few_files(place: Place, count: int, wanted: int) -> Iterator[str]:
+def _few_files(harness: Harness, count: int, wanted: int) -> Iterator[str]:
     if count < wanted:
-        yield f"Only {count:,} fit: this process may not have more than {place.files:,} open files."
+        yield f"Only {count:,} fit: this process may not have more than {harness.files:,} open files."
 
 
-async def idle(place: Place) -> Finding:
+async def idle(harness: Harness) -> Finding:
     """Ten thousand connections at rest: their weight, and how others fare with and without them."""
-    wanted = place.count(*IDLE)
-    count = min(wanted, place.files - SPARE_FILES)
-    async with place.service("without") as without, place.service("with") as crowded:
-        token = place.token()
+    wanted = harness.count(*IDLE)
+    count = min(wanted, harness.files - SPARE_FILES)
+    async with harness.service("without") as without, harness.service("with") as crowded:
+        token = harness.token()
         for service in (without, crowded):
             await service.warm([token])
             await _timed(service, token)
@@ -146,7 +166,7 @@ async def idle(place: Place) -> Finding:
         resting = await _rest(crowded, count)
         weight = (crowded.memory_bytes - before) / count / KIB
         alone_s, beside_s = [], []
-        for _ in range(place.count(*SLICES)):
+        for _ in range(harness.count(*SLICES)):
             alone_s.append(await _timed(without, token))
             beside_s.append(await _timed(crowded, token))
         lost = sum(each.lost for each in resting)
@@ -163,22 +183,22 @@ async def idle(place: Place) -> Finding:
         ],
         notes=[
             f"Two equal processes take turns of {SLICE_S:g} s, {ASKERS} connections that ask without a pause; medians of the turns.",
-            *_few_files(place, count, wanted),
+            *_few_files(harness, count, wanted),
         ],
     )
 
 
-async def _rest(service: Service, count: int) -> list[Asker]:
+async def _rest(service: Service, count: int) -> list[Client]:
     """Connections that have asked once, and stay."""
-    askers: list[Asker] = []
+    clients: list[Client] = []
 
     async def come() -> None:
-        asker = await service.connect()
-        await asker.ask(request("GET", "/healthz"))
-        askers.append(asker)
+        client = await service.connect()
+        await client.ask(request("GET", "/healthz"))
+        clients.append(client)
 
     await at_once(OPENING, (come() for _ in range(count)))
-    return askers
+    return clients
 
 
 async def _timed(service: Service, token: str) -> list[float]:
@@ -187,13 +207,13 @@ async def _timed(service: Service, token: str) -> list[float]:
     until, sent = perf_counter() + SLICE_S, request("POST", "/lyra/init", token)
 
     async def keep_asking() -> None:
-        asker = await service.connect()
+        client = await service.connect()
         while perf_counter() < until:
-            reply = await asker.ask(sent)
+            reply = await client.ask(sent)
             if reply.status != OK:
                 raise RuntimeError(f"a warm request was refused: status {reply.status}")
             seconds.append(reply.seconds)
-        asker.close()
+        client.close()
 
     await at_once(ASKERS, (keep_asking() for _ in range(ASKERS)))
     return seconds

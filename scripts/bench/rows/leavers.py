@@ -6,11 +6,13 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from bench.client import Asker, question, request
-from bench.fault_place import Call, Place, Service, at_once
-from bench.figures import Figure, Finding, exactly, middle_and_high, within
+from bench.client import Client, at_once, question, request
+from bench.harness import Call, Harness
+from bench.processes import Server
+from bench.report import Figure, Finding, exactly, format_number, middle_and_high, within
+from bench.service import Service
 
-AIM_S = 0.05
+OF_LEAN = 3.0
 LEAVERS = 60, 1000, 10_000
 STOPS = 40, 400, 2000
 TOGETHER = 8
@@ -18,7 +20,7 @@ LATEST_S = 0.3  # a model of pace "slow" begins to speak after 0.12 s, and goes 
 COLD_MS = "lat-60-120"
 COLD_SHARE = 0.15
 CLOSED_S = 5.0
-BARE = 1_000_000  # numbers of those who ask the model itself
+LEAN_EVERY, LEAN = 4, 1_000_000  # numbers of those who ask the lean pipeline
 NO_CONTENT, NOT_FOUND = 204, 404
 Work = Coroutine[None, None, None]
 
@@ -28,89 +30,95 @@ class Endings:
     """When each reader went, by the number of the question."""
 
     left_at: dict[int, float] = field(default_factory=dict)
-    told_s: list[float] = field(default_factory=list)  # from a stop to the reader's ending
+    lean_left_at: dict[int, float] = field(default_factory=dict)
+    stopped_s: list[float] = field(default_factory=list)  # from a stop to the reader's ending
     wrong: list[str] = field(default_factory=list)
-    bare_at: dict[int, float] = field(default_factory=dict)  # who left the model itself
-    bare_s: list[float] = field(default_factory=list)
 
 
-async def leavers(place: Place) -> Finding:
+async def leavers(harness: Harness) -> Finding:
     """Readers who leave at random moments, half by FIN and half by RST, some while Spotify is read."""
-    count, rng, seen = place.count(*LEAVERS), Random(11), Endings()  # noqa: S311 - no secret
-    async with place.service("leavers") as service:
-        warm = place.tokens(20)
+    count, rng, seen = harness.count(*LEAVERS), Random(11), Endings()  # noqa: S311 - no secret
+    async with (
+        harness.service("leavers") as service,
+        harness.server("lean", harness.upstream.url) as lean,
+    ):
+        warm = harness.tokens(20)
         await service.warm(warm)
-        askers = (
-            _leave(service, seen, number, _listener(place, warm, rng), rng)
+        readers = (
+            _leave(service, seen.left_at, number, _listener(harness, warm, rng), rng)
             for number in range(1, count + 1)
         )
-        await at_once(TOGETHER, _with_yardstick(place, seen, askers))
-        figures = await _judged(place, service, seen)
-    figures.insert(
-        0, Figure("yardstick: who leaves the model itself", middle_and_high(seen.bare_s))
-    )
+        await at_once(TOGETHER, _beside_lean(lean, seen, readers, rng))
+        figures, lean_s = await _judged(harness, service, seen)
     return Finding(
         f"Readers who leave: until the model's call is closed ({count:,} at random moments)",
-        figures,
-        notes=["From the reader's close to the moment at which the model's own socket sees it."],
+        [_yardstick(lean_s), *figures],
+        ["From the reader's close to the moment at which the model's own socket sees it."],
     )
 
 
-async def stops(place: Place) -> Finding:
+async def stops(harness: Harness) -> Finding:
     """Readers who press Stop at random moments, over another connection."""
-    count, rng, seen = place.count(*STOPS), Random(12), Endings()  # noqa: S311 - no secret
-    async with place.service("stops") as service:
-        warm = place.tokens(20)
+    count, rng, seen = harness.count(*STOPS), Random(12), Endings()  # noqa: S311 - no secret
+    async with (
+        harness.service("stops") as service,
+        harness.server("lean", harness.upstream.url) as lean,
+    ):
+        warm = harness.tokens(20)
         await service.warm(warm)
-        askers = (
-            _stop(service, seen, number, _listener(place, warm, rng), rng)
+        readers = (
+            _stop(service, seen, number, _listener(harness, warm, rng), rng)
             for number in range(1, count + 1)
         )
-        await at_once(TOGETHER, askers)
-        figures = await _judged(place, service, seen)
-    figures.insert(0, within("the reader has its `abort` and `[DONE]`", seen.told_s, AIM_S))
-    figures.append(exactly("answers that did not end with `abort`", len(seen.wrong), 0))
+        await at_once(TOGETHER, _beside_lean(lean, seen, readers, rng))
+        figures, lean_s = await _judged(harness, service, seen)
     return Finding(
         f"Stop: until the model's call is closed ({count:,} at random moments)",
-        figures,
-        notes=["From the moment at which the request to stop is sent."],
+        [
+            _yardstick(lean_s),
+            within("the reader has its `abort` and `[DONE]`", seen.stopped_s, lean_s, OF_LEAN),
+            *figures,
+            exactly("answers that did not end with `abort`", len(seen.wrong), 0),
+        ],
+        ["From the moment at which the request to stop is sent."],
     )
 
 
-def _listener(place: Place, warm: list[str], rng: Random) -> str:
-    return place.token(COLD_MS) if rng.random() < COLD_SHARE else rng.choice(warm)
+def _yardstick(lean_s: list[float]) -> Figure:
+    what = f"yardstick: who leaves the lean pipeline ({len(lean_s):,}), p50 / p99"
+    return Figure(what, middle_and_high(lean_s))
 
 
-async def _leave(service: Service, seen: Endings, number: int, token: str, rng: Random) -> None:
-    asker = await service.connect()
-    reply = asker.ask(question(token, number, "slow"))
+def _listener(harness: Harness, warm: list[str], rng: Random) -> str:
+    return harness.token(COLD_MS) if rng.random() < COLD_SHARE else rng.choice(warm)
+
+
+async def _leave(
+    server: Server, left_at: dict[int, float], number: int, token: str, rng: Random
+) -> None:
+    client = await Client.connect(server.port)
+    reply = client.ask(question(token, number, "slow"))
     await asyncio.sleep(rng.uniform(0, LATEST_S))
-    seen.left_at[number] = asker.leave(reset=number % 2 == 0)
+    left_at[number] = client.leave(reset=number % 2 == 0)
     await reply
-    asker.close()
+    client.close()
 
 
-def _with_yardstick(place: Place, seen: Endings, askers: Iterator[Work]) -> Iterator[Work]:
-    """Every tenth leaves the model itself, without a Lyra between: what this machine adds."""
-    for number, asker in enumerate(askers, 1):
-        yield asker
-        if number % 10 == 0:
-            yield _leave_model(place, seen, BARE + number)
-
-
-async def _leave_model(place: Place, seen: Endings, number: int) -> None:
-    asker = await Asker.connect(place.upstream.port)
-    reply = asker.ask(request("POST", "/v1/messages", body={"asked": f"#{number}/slow#"}))
-    await asyncio.sleep(LATEST_S)
-    seen.bare_at[number] = asker.leave()
-    await reply
+def _beside_lean(
+    lean: Server, seen: Endings, readers: Iterator[Work], rng: Random
+) -> Iterator[Work]:
+    """Some leave the lean pipeline, in the same way at the same time: what is hard for everybody."""
+    for number, reader in enumerate(readers, 1):
+        yield reader
+        if number % LEAN_EVERY == 0:
+            yield _leave(lean, seen.lean_left_at, LEAN + number, "", rng)
 
 
 async def _stop(service: Service, seen: Endings, number: int, token: str, rng: Random) -> None:
-    asker, other = await service.connect(), await service.connect()
+    client, other = await service.connect(), await service.connect()
     parts = [{"type": "text", "text": f"What now? #{number}/slow#"}]
     body = {"id": f"chat-{number}", "messages": [{"role": "user", "parts": parts}]}
-    reply = asker.ask(request("POST", "/lyra/chat", token, body))
+    reply = client.ask(request("POST", "/lyra/chat", token, body))
     await asyncio.sleep(rng.uniform(0.005, LATEST_S))
     while True:
         stopped_at = time.monotonic()
@@ -121,41 +129,42 @@ async def _stop(service: Service, seen: Endings, number: int, token: str, rng: R
     async with asyncio.timeout(CLOSED_S):
         ended = await reply
     seen.left_at[number] = stopped_at
-    seen.told_s.append(ended.at - stopped_at)
+    seen.stopped_s.append(ended.at - stopped_at)
     if answer.status != NO_CONTENT or ended.ending != "abort":
         seen.wrong.append(f"{answer.status} {ended.status} {ended.ending}")
-    asker.close()
+    client.close()
     other.close()
 
 
-async def _judged(place: Place, service: Service, seen: Endings) -> list[Figure]:
-    left_open = await place.until_open(0)
-    calls = await place.calls()
-    bare = {number: calls.pop(number) for number in seen.bare_at if number in calls}
-    seen.bare_s = [late_s for _, late_s in _late(bare, seen.bare_at)]
-    after = await service.settled(lambda found: not found["lyra_runs_live"])
+async def _judged(
+    harness: Harness, service: Service, seen: Endings
+) -> tuple[list[Figure], list[float]]:
+    """What became of the model's calls; and how long those of the lean pipeline were left open."""
+    left_open = await harness.until_open(0)
+    calls = await harness.calls()
+    lean = {number: call for number, call in calls.items() if number > LEAN}
+    calls = {number: call for number, call in calls.items() if number < LEAN}
+    lean_s = [late_s for _, late_s in _late(lean, seen.lean_left_at)]
+    after = await service.settled(lambda metrics: not metrics["lyra_runs_live"])
     by_phase: dict[str, list[float]] = {"before its first word": [], "in mid-answer": []}
     for phase, late_s in _late(calls, seen.left_at):
         by_phase[phase].append(late_s)
-    every = [late_s for each in by_phase.values() for late_s in each]
+    slowest_s = max((late_s for each in by_phase.values() for late_s in each), default=0)
+    left_over = round(after["lyra_runs_live"] + after["lyra_streams"])
     unasked = len(seen.left_at) - len(calls)
     return [
-        *(within(f"gone {phase}", late, AIM_S) for phase, late in by_phase.items()),
-        Figure("slowest of all", f"{max(every, default=0) * 1000:.1f} ms"),
+        *(within(f"gone {phase}", late, lean_s, OF_LEAN) for phase, late in by_phase.items()),
+        Figure("slowest of all", f"{format_number(slowest_s * 1000)} ms"),
         Figure("gone while Spotify was read: the model was not asked", f"{unasked:,}"),
         exactly("model calls left open", left_open, 0),
-        exactly("answers and streams left over", round(_left_over(after)), 0),
-    ]
+        exactly("answers and streams left over", left_over, 0),
+    ], lean_s
 
 
 def _late(calls: dict[int, Call], left_at: dict[int, float]) -> Iterator[tuple[str, float]]:
     """The phase of each call that was open, and how long after its reader it was closed."""
-    for number, call in calls.items():
-        left = left_at[number]
+    for asked, call in calls.items():
+        left = left_at[asked]
         spoke = call.get("spoke", left)
         phase = "in mid-answer" if spoke < left else "before its first word"
         yield phase, call.get("over", left + CLOSED_S) - left
-
-
-def _left_over(metrics: dict[str, float]) -> float:
-    return metrics["lyra_runs_live"] + metrics["lyra_streams"]

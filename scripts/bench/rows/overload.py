@@ -4,15 +4,16 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from bench.client import Asker, Reply, question, request
-from bench.fault_place import Place, Service, at_once
-from bench.figures import Figure, Finding, exactly, middle_and_high, percentile, within
+from bench.client import Client, Reply, at_once, question, request
+from bench.harness import Harness
+from bench.report import Figure, Finding, exactly, middle_and_high, percentile, within
+from bench.service import Service
 
 ROOM = 8  # answers at once; the model takes 0.2 s for each
 SECONDS = 2.0, 5.0, 20.0
 TIMES = 10
 GOODPUT = 0.9
-REFUSAL_S = 0.005
+OF_MODEL = 5.0  # a refusal, of an answer of the scripted model that costs nothing
 SLOWER = 2.0
 OK, REFUSED = 200, (429, 503)
 HELD = 8  # bodies that do not come: an address' share
@@ -52,16 +53,16 @@ class Load:
         return len(self.served) / self.seconds
 
 
-async def overload(place: Place) -> Finding:
+async def overload(harness: Harness) -> Finding:
     """The peak by as many readers as there is room for, then ten times that rate from an open loop."""
-    seconds = dict(zip(("quick", "usual", "full"), SECONDS, strict=True))[place.size]
-    async with place.service("overload", LYRA_MAX_STREAMS=str(ROOM)) as service:
-        tokens = place.tokens(ROOM)
+    seconds = harness.pick(*SECONDS)
+    async with harness.service("overload", LYRA_MAX_STREAMS=str(ROOM)) as service:
+        tokens = harness.tokens(ROOM)
         await service.warm(tokens)
         peak = await _peak(service, tokens, seconds)
-        over = await _offered(place, service, tokens, TIMES * peak.rate, seconds)
+        over = await _offered(harness, service, tokens, TIMES * peak.rate, seconds)
         again = await _peak(service, tokens, seconds)
-    door = await _at_the_door(place)
+    door = await _at_the_door(harness)
     best = max(peak.rate, again.rate)
     return Finding(
         f"Offered {TIMES} times the peak, room for {ROOM} answers at once",
@@ -81,12 +82,14 @@ async def overload(place: Place) -> Finding:
                 "yardstick: GET of the scripted model itself meanwhile, p50 / p99",
                 middle_and_high(over.bare),
             ),
-            within("a refusal", over.refused, REFUSAL_S),
-            within("a refusal where there is no room for the body", door.refused, REFUSAL_S),
+            within("a refusal", over.refused, over.bare, OF_MODEL),
+            within(
+                "a refusal where there is no room for the body", door.refused, over.bare, OF_MODEL
+            ),
             exactly("refusals without Retry-After", over.silent + door.silent, 0),
             exactly("anything else", len(over.other) + len(peak.other) + len(door.other), 0),
         ],
-        notes=[
+        [
             f"{len(over.refused):,} of {len(over.refused) + len(over.served):,} were refused. The load and the service share {seconds:g} s of the same cores."
         ],
     )
@@ -109,68 +112,68 @@ async def _peak(service: Service, tokens: list[str], seconds: float) -> Load:
     load, until = Load(seconds), time.monotonic() + seconds
 
     async def keep_asking(token: str) -> None:
-        asker = await service.connect()
+        client = await service.connect()
         while time.monotonic() < until:
-            load.note(await asker.ask(question(token, 0, "busy")))
-        asker.close()
+            load.note(await client.ask(question(token, 0, "busy")))
+        client.close()
 
-    before = service.cpu_s
+    before = service.loop_cpu_s()
     await at_once(ROOM, (keep_asking(token) for token in tokens))
-    load.cpu_s = service.cpu_s - before
+    load.cpu_s = service.loop_cpu_s() - before
     return load
 
 
 async def _offered(
-    place: Place, service: Service, tokens: list[str], rate: float, seconds: float
+    harness: Harness, service: Service, tokens: list[str], rate: float, seconds: float
 ) -> Load:
     """Questions at an even rate, however the answers fare; connections are used again."""
     load, free = Load(seconds), [await service.connect() for _ in range(2 * ROOM)]
-    began, asked, before = time.monotonic(), 0, service.cpu_s
+    began, asked, before = time.monotonic(), 0, service.loop_cpu_s()
 
     async def one(number: int) -> None:
-        asker = free.pop() if free else await service.connect()
-        load.note(await asker.ask(question(tokens[number % len(tokens)], 0, "busy")))
-        if asker.lost or asker.closing:
-            asker.close()
+        client = free.pop() if free else await service.connect()
+        load.note(await client.ask(question(tokens[number % len(tokens)], 0, "busy")))
+        if client.lost or client.closing:
+            client.close()
         else:
-            free.append(asker)
+            free.append(client)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(_yardstick(place, load))
+        group.create_task(_yardstick(harness, load))
         while (now := time.monotonic() - began) < seconds:
             while asked < now * rate:
                 group.create_task(one(asked))
                 asked += 1
             await asyncio.sleep(0.001)
-    load.cpu_s = service.cpu_s - before
-    for asker in free:
-        asker.close()
+    load.cpu_s = service.loop_cpu_s() - before
+    for client in free:
+        client.close()
     return load
 
 
-async def _yardstick(place: Place, load: Load) -> None:
+async def _yardstick(harness: Harness, load: Load) -> None:
     """What this machine adds to an answer that costs nothing, under the same load."""
-    asker, until = await Asker.connect(place.upstream.port), time.monotonic() + load.seconds
+    client, until = await Client.connect(harness.upstream.port), time.monotonic() + load.seconds
     while time.monotonic() < until:
-        load.bare.append((await asker.ask(request("GET", "/open"))).seconds)
+        load.bare.append((await client.ask(request("GET", "/open"))).seconds)
         await asyncio.sleep(0.005)
-    asker.close()
+    client.close()
 
 
-async def _at_the_door(place: Place) -> Load:
+async def _at_the_door(harness: Harness) -> Load:
     """Questions of an address that has its share of bodies which do not come."""
     settings = {"LYRA_BODIES_MAX_BYTES": str(SHARES * HELD * LEAST)}
-    async with place.service("door", **settings) as service:
-        token, load = place.token(), Load(1.0)
+    async with harness.service("door", **settings) as service:
+        token, load = harness.token(), Load(1.0)
         await service.warm([token])
         holders = [await service.connect() for _ in range(HELD)]
         half = request("POST", "/lyra/chat", token, {"message": "x" * 1000})[:-500]
         waiting = [holder.ask(half) for holder in holders]
         await service.settled(lambda found: found["lyra_bodies_waiting"] == HELD)
-        for _ in range(place.count(50, 500, 2000)):
-            asker = await Asker.connect(service.server.port)
-            load.note(await asker.ask(half))
-            asker.close()
+        for _ in range(harness.count(50, 500, 2000)):
+            client = await Client.connect(service.port)
+            load.note(await client.ask(half))
+            client.close()
         for holder in holders:
             holder.close()
         await asyncio.gather(*waiting)

@@ -1,23 +1,18 @@
 """A Redis that is full, read-only, resets its connections, or speaks TLS, beside one that is well."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
-from bench.bystander import look_on
-from bench.client import Reply, request
-from bench.fault_place import Place, Service
-from bench.figures import Figure, Finding, exactly
-from bench.processes import open_server
-from bench.redis_process import SECRET, RedisProcess
-
-sys.path.insert(0, str(Path(__file__).parents[3]))
-
 from tests.support.certificates import self_signed
+
+from bench.bystander import look_on
+from bench.harness import Harness
+from bench.redis_process import SECRET, RedisProcess, open_redis
+from bench.report import Figure, Finding, exactly
+from bench.service import Service
 
 TURNS = 1, 5, 15
 COLD = 3  # listeners of each turn, one after the other
@@ -28,8 +23,6 @@ SLOWER = 2.0
 LOOKING_S = 2.0
 BEFORE_S = 0.5  # until whoever looks on is at it
 OK = 200
-
-_FRONT = Path(__file__).parents[1] / "servers" / "redis_front.py"
 
 
 @dataclass
@@ -52,20 +45,20 @@ class _Pair:
     beside: Turns = field(default_factory=Turns)
 
 
-async def redis(place: Place) -> Finding:
+async def redis(harness: Harness) -> Finding:
     """Cold listeners, and one at hand beside a crowd of them: four kinds of Redis, and a well one."""
-    turns = place.count(*TURNS)
-    async with _pairs(place) as pairs:
+    turns = harness.count(*TURNS)
+    async with _pairs(harness) as pairs:
         for turn in range(turns):
             for pair in pairs:
                 both = [(pair.plain, pair.beside), (pair.sick, pair.found)]
                 # Which of two comes first must not tell.
                 for service, found in both if turn % 2 else reversed(both):
-                    await _take(place, service, found)
+                    await _take(harness, service, found)
     return Finding(
         "A Redis that is full, read-only, resets or speaks TLS",
         [figure for pair in pairs for figure in _figures(pair)],
-        notes=[
+        [
             f"{turns} turns, each beside one of an equal process whose Redis is well: {COLD} cold listeners one after the other, whose five calls Spotify answers after {SPOTIFY_S * 1000:g} ms; then {CROWD} at once, during which a process of its own asks for a listener at hand every 5 ms.",
             "The slowest of all cold listeners is judged; of the longest waits of the turns their median, and in brackets the worst.",
             "TLS and the resets, after every four replies, are a process before a Redis that is well.",
@@ -74,62 +67,55 @@ async def redis(place: Place) -> Finding:
 
 
 @asynccontextmanager
-async def _pairs(place: Place) -> AsyncIterator[Sequence[_Pair]]:
+async def _pairs(harness: Harness) -> AsyncIterator[Sequence[_Pair]]:
     async with AsyncExitStack() as stack:
 
         async def started() -> RedisProcess:
-            server = RedisProcess()
-            await server.start()
-            stack.push_async_callback(server.kill)
-            return server
+            return await stack.enter_async_context(open_redis())
 
-        async def front(name: str, *arguments: str) -> int:
-            opened = open_server(place.folder, name, str(_FRONT), str(well.port), *arguments)
+        async def front(*arguments: str) -> int:
+            opened = harness.server("redis_front", str(well.port), *arguments)
             return (await stack.enter_async_context(opened)).port
 
         async def service(name: str, url: str) -> Service:
             settings = {"LYRA_REDIS_URL": url, "LYRA_SECRET": SECRET}
-            return await stack.enter_async_context(place.service(name, **settings))
+            return await stack.enter_async_context(harness.service(name, **settings))
 
         well, full, read_only = [await started() for _ in range(3)]
-        pem = await asyncio.to_thread(self_signed, place.folder)
-        tls = f"rediss://127.0.0.1:{await front('tls', str(pem))}?ssl_ca_certs={pem}"
+        pem = await asyncio.to_thread(self_signed, harness.folder)
+        tls = f"rediss://127.0.0.1:{await front(str(pem))}?ssl_ca_certs={pem}"
         urls = {
             "full": full.url,
             "read-only": read_only.url,
-            "resets": f"redis://127.0.0.1:{await front('resets')}",
+            "resets": f"redis://127.0.0.1:{await front()}",
             "over TLS": tls,
         }
         plain = await service("plain", well.url)
         pairs = [_Pair(how, await service(how, url), plain) for how, url in urls.items()]
         for each in (plain, *(pair.sick for pair in pairs)):
-            await each.warm(place.tokens(3))
-        await full.tell("CONFIG SET maxmemory 1")
-        await read_only.tell("REPLICAOF 127.0.0.1 1")
+            await each.warm(harness.tokens(3))
+        await full.execute("CONFIG SET maxmemory 1")
+        await read_only.execute("REPLICAOF 127.0.0.1 1")
         yield pairs
 
 
-async def _take(place: Place, service: Service, found: Turns) -> None:
+async def _take(harness: Harness, service: Service, found: Turns) -> None:
     """One turn of this service."""
     cold = [
-        await _init(service, place.token(f"lat-{1000 * SPOTIFY_S:g}-{1000 * SPOTIFY_S + 1:g}"))
+        await service.init(harness.token(f"lat-{1000 * SPOTIFY_S:g}-{1000 * SPOTIFY_S + 1:g}"))
         for _ in range(COLD)
     ]
-    known = place.token()
-    at_hand = await _init(service, known)
-    looking = asyncio.get_running_loop().create_task(look_on(service.server.port, known, LOOKING_S))
+    known = harness.token()
+    at_hand = await service.init(known)
+    looking = asyncio.get_running_loop().create_task(look_on(service.port, known, LOOKING_S))
     await asyncio.sleep(BEFORE_S)
     crowd = await asyncio.gather(
-        *(_init(service, place.token("lat-100-300")) for _ in range(CROWD))
+        *(service.init(harness.token("lat-100-300")) for _ in range(CROWD))
     )
     seen = await looking
     found.cold_s.append(max(reply.seconds for reply in cold))
     found.waits_s.append(seen.longest_s)
     found.wrong += seen.wrong + sum(reply.status != OK for reply in (*cold, at_hand, *crowd))
-
-
-async def _init(service: Service, token: str) -> Reply:
-    return await service.ask(request("POST", "/lyra/init", token))
 
 
 def _figures(pair: _Pair) -> list[Figure]:

@@ -4,9 +4,10 @@ import asyncio
 import signal
 import time
 
-from bench.client import Asker, Reply, request
-from bench.fault_place import Place, Service, at_once
-from bench.figures import Figure, Finding, exactly
+from bench.client import Client, Reply, at_once, request
+from bench.harness import Harness
+from bench.report import Figure, Finding, exactly
+from bench.service import Service
 
 WORKERS = 2
 CONNECTIONS = 16
@@ -28,25 +29,25 @@ class Load:
 
     async def keep_asking(self) -> None:
         """Ask over one connection; another one where the server has said that it closes this one."""
-        asker = await Asker.connect(self._service.server.port)
+        client = await Client.connect(self._service.port)
         while not self.over.is_set():
-            reply = await asker.ask(self._sent)
+            reply = await client.ask(self._sent)
             if reply.status == OK and not reply.ending:
                 self.answered += 1
             else:
                 self.lost.append(reply)
-            if asker.closing or asker.lost:
-                asker.close()
+            if client.closing or client.lost:
+                client.close()
                 self.reconnected += 1
-                asker = await Asker.connect(self._service.server.port)
-        asker.close()
+                client = await Client.connect(self._service.port)
+        client.close()
 
 
-async def rolling(place: Place) -> Finding:
+async def rolling(harness: Harness) -> Finding:
     """So many requests and so many complete replacements, whichever takes longer."""
     options = ("--workers", str(WORKERS))
-    async with place.service("rolling", *options, LYRA_DRAIN_S="1") as service:
-        token = place.token()
+    async with harness.service("rolling", *options, LYRA_DRAIN_S="1") as service:
+        token = harness.token()
         await service.warm([token] * 4)
         load = Load(service, request("POST", "/lyra/init", token))
         began = time.monotonic()
@@ -54,7 +55,7 @@ async def rolling(place: Place) -> Finding:
             group.create_task(
                 at_once(CONNECTIONS, (load.keep_asking() for _ in range(CONNECTIONS)))
             )
-            rolls = await _rolled(place, service, load)
+            rolls = await _rolled(harness, service, load)
             load.over.set()
         seconds = time.monotonic() - began
     return Finding(
@@ -68,9 +69,9 @@ async def rolling(place: Place) -> Finding:
     )
 
 
-async def _rolled(place: Place, service: Service, load: Load) -> int:
-    rolls, process = 0, service.server.process
-    while rolls < place.count(*ROLLS) or load.answered < place.count(*REQUESTS):
+async def _rolled(harness: Harness, service: Service, load: Load) -> int:
+    rolls, process = 0, service.process
+    while rolls < harness.count(*ROLLS) or load.answered < harness.count(*REQUESTS):
         process.send_signal(signal.SIGHUP)
         assert process.stdout is not None  # noqa: S101 - the server was opened with a pipe
         async for line in process.stdout:

@@ -14,9 +14,10 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.bystander import Waits, look_on
-from bench.client import Asker, question, request
-from bench.fault_place import Place, Service
-from bench.figures import Figure, Finding, at_most, exactly
+from bench.client import Client, question, request
+from bench.harness import Harness
+from bench.report import Figure, Finding, at_most, exactly
+from bench.service import Service
 
 QUIET_S, WARM_UP_S, SIEGE_S = (3.0, 20.0, 60.0), (10.0, 40.0, 600.0), (10.0, 60.0, 1800.0)
 HELD_S = 1.0, 3.0, 5.0
@@ -53,21 +54,21 @@ class Siege:
 Hostile = Callable[[Siege, str], Coroutine[None, None, None]]
 
 
-async def siege(place: Place) -> Finding:
+async def siege(harness: Harness) -> Finding:
     """Ordinary listeners alone, then with every hostile client, then at rest again."""
     quiet_s, warm_s, siege_s = (
-        dict(zip(("quick", "usual", "full"), each, strict=True))[place.size]
+        dict(zip(("quick", "usual", "full"), each, strict=True))[harness.size]
         for each in (QUIET_S, WARM_UP_S, SIEGE_S)
     )
-    async with place.service("siege", **SETTINGS) as service:
-        tokens = place.tokens(LISTENERS)
+    async with harness.service("siege", **SETTINGS) as service:
+        tokens = harness.tokens(LISTENERS)
         await service.warm(tokens)
         quiet = await _spell(service, tokens, quiet_s, hostile=False)
         await _spell(service, tokens, warm_s, hostile=True)
-        before = await _at_rest(place, service)
+        before = await _at_rest(harness, service)
         held = await _spell(service, tokens, siege_s, hostile=True)
-        after = await _at_rest(place, service, before)
-        left_open = await place.open_calls()
+        after = await _at_rest(harness, service, before)
+        left_open = await harness.open_calls()
     grown = (after.memory - before.memory) / MIB
     return Finding(
         f"A siege of {siege_s:g} s: {LISTENERS} ordinary listeners, {len(HOSTILES)} hostile clients",
@@ -99,20 +100,20 @@ async def siege(place: Place) -> Finding:
     )
 
 
-async def bystanders(place: Place) -> Finding:
+async def bystanders(harness: Harness) -> Finding:
     """How long a listener at hand waits while one hostile client does its worst, each kind alone."""
-    seconds = dict(zip(("quick", "usual", "full"), HELD_S, strict=True))[place.size]
+    seconds = dict(zip(("quick", "usual", "full"), HELD_S, strict=True))[harness.size]
     figures = []
-    async with place.service("bystanders", **SETTINGS) as service:
-        token = place.token()
+    async with harness.service("bystanders", **SETTINGS) as service:
+        token = harness.token()
         await service.warm([token])
         for number, kind in enumerate(HOSTILES, 1):
-            alone = await look_on(service.server.port, token, seconds)
+            alone = await look_on(service.port, token, seconds)
             told = Siege(service, [], Random(22))  # noqa: S311 - no secret
             work = asyncio.get_running_loop().create_task(_again(told, kind, f"127.0.3.{number}"))
             try:
                 await asyncio.sleep(0.5)
-                waits = await look_on(service.server.port, token, seconds)
+                waits = await look_on(service.port, token, seconds)
             finally:
                 work.cancel()
                 await asyncio.wait([work])
@@ -121,7 +122,7 @@ async def bystanders(place: Place) -> Finding:
         "A bystander beside one hostile client of each kind",
         figures,
         notes=[
-            "A listener at hand asks for `/lyra/init` every 5 ms from a process of its own: median alone, median and longest beside the hostile client, answers other than 200.",
+            "A listener at hand asks for `/lyra/init` every 5 ms from a process of its own: median alone, median and longest beside the hostile client, answers other than 200."
         ],
     )
 
@@ -155,25 +156,25 @@ async def _spell(service: Service, tokens: list[str], seconds: float, *, hostile
 
 async def _listen(told: Siege, token: str, source: str) -> None:
     """One ordinary listener: looks, asks, reads to the end."""
-    asker = await told.service.connect(source)
+    client = await told.service.connect(source)
     try:
         while True:
             await asyncio.sleep(told.rng.uniform(0.5, 3.0))
-            if asker.lost or asker.closing:
-                asker.close()
-                asker = await told.service.connect(source)
-            await _ask_as_people_do(told, asker, token)
+            if client.lost or client.closing:
+                client.close()
+                client = await told.service.connect(source)
+            await _ask_as_people_do(told, client, token)
     finally:
-        asker.close()
+        client.close()
 
 
-async def _ask_as_people_do(told: Siege, asker: Asker, token: str) -> None:
-    reply = await asker.ask(request("POST", "/lyra/init", token))
+async def _ask_as_people_do(told: Siege, client: Client, token: str) -> None:
+    reply = await client.ask(request("POST", "/lyra/init", token))
     told.waits.append(reply.seconds)
     _judge(told, "init", reply.status, reply.ending == "")
-    if told.rng.random() < 0.3 and not asker.lost:  # noqa: PLR2004 - a share
+    if told.rng.random() < 0.3 and not client.lost:  # noqa: PLR2004 - a share
         pace = "brief" if told.rng.random() < 0.5 else "quick"  # noqa: PLR2004 - a share
-        answer = await asker.ask(question(token, 0, pace))
+        answer = await client.ask(question(token, 0, pace))
         _judge(told, f"chat {answer.ending}", answer.status, answer.ending == "finish")
 
 
@@ -197,18 +198,18 @@ async def _hold(
     told: Siege, source: str, sent: bytes, drip: bytes = b"", pause_s: float = 0.5
 ) -> None:
     """Hold many connections that have sent this much of a request; drip at them until all are gone."""
-    held: list[Asker] = []
+    held: list[Client] = []
     try:
         for _ in range(HELD):
             held.append(await told.service.connect(source))
             held[-1].send(sent)
-        while any(not asker.lost for asker in held):
+        while any(not client.lost for client in held):
             await asyncio.sleep(pause_s)
-            for asker in held:
-                asker.send(drip)
+            for client in held:
+                client.send(drip)
     finally:
-        for asker in held:
-            asker.close()
+        for client in held:
+            client.close()
 
 
 def _open_body(token: str, length: int) -> bytes:
@@ -239,15 +240,15 @@ async def _idlers(told: Siege, source: str) -> None:
 
 async def _repeat(told: Siege, source: str, kind: str, *sent: bytes, pause_s: float = 0.0) -> None:
     """Ask these one after the other, over and over, on one connection."""
-    asker = await told.service.connect(source)
+    client = await told.service.connect(source)
     try:
-        while not (asker.lost or asker.closing):
+        while not (client.lost or client.closing):
             for each in sent:
-                reply = await asker.ask(each)
+                reply = await client.ask(each)
                 told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
                 await asyncio.sleep(pause_s or (0.05 if reply.status == LIMITED else 0))
     finally:
-        asker.close()
+        client.close()
 
 
 async def _json_bombs(told: Siege, source: str) -> None:
@@ -278,12 +279,12 @@ async def _paused_app(told: Siege, source: str) -> None:
 
 
 async def _repeat_once(told: Siege, source: str, kind: str, sent: bytes) -> None:
-    asker = await told.service.connect(source)
+    client = await told.service.connect(source)
     try:
-        reply = await asker.ask(sent)
+        reply = await client.ask(sent)
         told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
     finally:
-        asker.close()
+        client.close()
 
 
 async def _echoes(told: Siege, source: str) -> None:
@@ -305,8 +306,8 @@ async def _leavers(told: Siege, source: str) -> None:
 async def _resumers(told: Siege, source: str) -> None:
     """Read one answer of their own a hundred times at once."""
     token = "sandbox.900005.typical.legacy"
-    asker = await told.service.connect(source)
-    reply = asker.ask(question(token, 0, "slow", resumable=True, id="many"))
+    client = await told.service.connect(source)
+    reply = client.ask(question(token, 0, "slow", resumable=True, id="many"))
     readers = [await told.service.connect(source) for _ in range(100)]
     try:
         await asyncio.sleep(0.5)
@@ -314,37 +315,37 @@ async def _resumers(told: Siege, source: str) -> None:
         for each in await asyncio.gather(reply, *reads):
             told.hostile[f"resumes: {each.status} {each.ending}".rstrip()] += 1
     finally:
-        for reader in (asker, *readers):
+        for reader in (client, *readers):
             reader.close()
 
 
 async def _crowd(told: Siege, source: str) -> None:
     """Ask two hundred questions in one moment, with one token, and again after a second."""
-    askers = [await told.service.connect(source) for _ in range(200)]
+    clients = [await told.service.connect(source) for _ in range(200)]
     try:
         sent = question("sandbox.900006.typical.legacy", 0, "busy")
-        for reply in await asyncio.gather(*(asker.ask(sent) for asker in askers)):
+        for reply in await asyncio.gather(*(client.ask(sent) for client in clients)):
             told.hostile[f"a crowd: {reply.status} {reply.ending}".rstrip()] += 1
         await asyncio.sleep(1)
     finally:
-        for asker in askers:
-            asker.close()
+        for client in clients:
+            client.close()
 
 
 async def _pieces(told: Siege, source: str) -> None:
     """Send a question byte by byte, its body just behind its head."""
     whole = question("sandbox.900007.typical.legacy", 0, "brief")
-    asker = await told.service.connect(source)
+    client = await told.service.connect(source)
     try:
         head, _, body = whole.partition(b"\r\n\r\n")
-        reply = asker.ask(head + b"\r\n\r\n")
+        reply = client.ask(head + b"\r\n\r\n")
         for at in range(len(body)):
             await asyncio.sleep(0.0005)
-            asker.send(body[at : at + 1])
+            client.send(body[at : at + 1])
         answer = await reply
         told.hostile[f"in pieces: {answer.status} {answer.ending}".rstrip()] += 1
     finally:
-        asker.close()
+        client.close()
 
 
 async def _pipeliners(told: Siege, source: str) -> None:
@@ -353,21 +354,21 @@ async def _pipeliners(told: Siege, source: str) -> None:
 
 
 async def _ask_and_leave(told: Siege, source: str, sent: bytes, after_s: float) -> None:
-    asker = await told.service.connect(source)
+    client = await told.service.connect(source)
     try:
-        reply = asker.ask(sent)
+        reply = client.ask(sent)
         await asyncio.sleep(after_s)
-        asker.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
+        client.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
         await reply
     finally:
-        asker.close()
+        client.close()
 
 
 async def _not_readers(told: Siege, source: str) -> None:
     """Ask for a page over and over and read none of it."""
     readers = [
         await asyncio.open_connection(
-            "127.0.0.1", told.service.server.port, local_addr=(source, 0), limit=1
+            "127.0.0.1", told.service.port, local_addr=(source, 0), limit=1
         )
         for _ in range(20)
     ]
@@ -395,9 +396,9 @@ class Rest(NamedTuple):
     memory: int
 
 
-async def _at_rest(place: Place, service: Service, before: Rest | None = None) -> Rest:
+async def _at_rest(harness: Harness, service: Service, before: Rest | None = None) -> Rest:
     """The service at rest: at the latest when connections that wait for another call are closed."""
-    await place.until_open(0)
+    await harness.until_open(0)
     until = time.monotonic() + REST_S
     while True:
         found = await service.settled(lambda metrics: not _left(metrics))

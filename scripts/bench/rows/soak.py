@@ -5,9 +5,10 @@ import time
 from collections.abc import Coroutine
 from random import Random
 
-from bench.client import Asker, question, request
-from bench.fault_place import Place, Service, at_once
-from bench.figures import Figure, Finding, at_most, exactly
+from bench.client import Client, at_once, question, request
+from bench.harness import Harness
+from bench.report import Figure, Finding, at_most, exactly
+from bench.service import Service
 
 REQUESTS = 1_000, 12_000, 200_000
 WARM_UP = 1_000, 5_000, 20_000
@@ -21,25 +22,25 @@ STEPS = 10
 SETTINGS = {"LYRA_RUNS_MAX_BYTES": "4194304", "LYRA_RUN_KEEP_S": "60"}
 
 
-async def soak(place: Place) -> Finding:
+async def soak(harness: Harness) -> Finding:
     """Chats and loads of many listeners, in halves; every other reader leaves at a random moment."""
     rng = Random(15)  # noqa: S311 - no secret
-    async with place.service("soak", **SETTINGS) as service:
-        tokens = place.tokens(LISTENERS)
+    async with harness.service("soak", **SETTINGS) as service:
+        tokens = harness.tokens(LISTENERS)
         await service.warm(tokens)
-        await _asked(service, tokens, place.count(*WARM_UP), rng)
-        before, files = await _at_rest(place, service), service.files
+        await _asked(service, tokens, harness.count(*WARM_UP), rng)
+        before, files = await _at_rest(harness, service), service.files
         memory, began = [service.memory_bytes], time.monotonic()
         for _ in range(STEPS):
-            await _asked(service, tokens, place.count(*REQUESTS) // STEPS, rng)
+            await _asked(service, tokens, harness.count(*REQUESTS) // STEPS, rng)
             memory.append(service.memory_bytes)
         seconds = time.monotonic() - began
-        after = await _at_rest(place, service)
+        after = await _at_rest(harness, service)
         grown = (service.memory_bytes - memory[0]) / MIB
         more_files = service.files - files
-        left_open = await place.open_calls()
+        left_open = await harness.open_calls()
     steps = ", ".join(f"{(each - memory[0]) / MIB:+.1f}" for each in memory[1:])
-    count, ended = place.count(*REQUESTS), _ended(after) - _ended(before)
+    count, ended = harness.count(*REQUESTS), _ended(after) - _ended(before)
     return Finding(
         f"A soak of {count:,} requests, half of whose readers leave",
         [
@@ -54,26 +55,26 @@ async def soak(place: Place) -> Finding:
             ),
             exactly("live answers, open streams, model calls", round(_left(after)) + left_open, 0),
         ],
-        notes=[
-            f"Memory after each tenth, MiB: {steps}. The warm-up: {place.count(*WARM_UP):,} requests."
+        [
+            f"Memory after each tenth, MiB: {steps}. The warm-up: {harness.count(*WARM_UP):,} requests."
         ],
     )
 
 
 async def _asked(service: Service, tokens: list[str], count: int, rng: Random) -> None:
-    free: list[Asker] = []
+    free: list[Client] = []
 
     async def stay(sent: bytes) -> None:
-        asker = free.pop() if free else await service.connect()
-        await asker.ask(sent)
-        if not asker.lost:
-            free.append(asker)
+        client = free.pop() if free else await service.connect()
+        await client.ask(sent)
+        if not client.lost:
+            free.append(client)
 
     async def leave(sent: bytes, *, reset: bool) -> None:
-        asker = await service.connect()
-        reply = asker.ask(sent)
+        client = await service.connect()
+        reply = client.ask(sent)
         await asyncio.sleep(rng.uniform(0, LATEST_S))
-        asker.leave(reset=reset)
+        client.leave(reset=reset)
         await reply
 
     def one(number: int) -> Coroutine[None, None, None]:
@@ -84,13 +85,13 @@ async def _asked(service: Service, tokens: list[str], count: int, rng: Random) -
         return leave(sent, reset=number % 3 == 0) if leaves else stay(sent)
 
     await at_once(TOGETHER, (one(number) for number in range(count)))
-    for asker in free:
-        asker.close()
+    for client in free:
+        client.close()
 
 
-async def _at_rest(place: Place, service: Service) -> dict[str, float]:
+async def _at_rest(harness: Harness, service: Service) -> dict[str, float]:
     """The metrics once nothing is under way."""
-    await place.until_open(0)
+    await harness.until_open(0)
     return await service.settled(lambda found: not _left(found))
 
 

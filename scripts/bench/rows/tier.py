@@ -1,161 +1,210 @@
-"""What is measured: a hit, a race, a dead leader, a dead Redis, a hung Redis."""
+"""Two processes over one Redis: a hit, a race, a dead leader, a dead Redis, a hung Redis."""
 
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
-from typing import Protocol
 
-import aiohttp
+from redis.asyncio import Redis
 
-from bench.processes import Server
-from bench.redis_process import SECRET, Place
-from bench.report import Promise
+from bench.client import OK
+from bench.harness import Harness
+from bench.redis_process import SECRET, RedisProcess, open_redis
+from bench.report import Figure, Finding, Table, at_most, exactly, format_number
+from bench.service import Service
 from lyra.agent import open_lyra
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 
-Row = tuple[str, ...]
-Found = tuple[list[Row], list[Promise]]
-OK = 200
+OF_PLAIN_GET = 10.0
+SECOND_OF_FETCH = 0.33
+LEADER_S, HUNG_S = 5.0, 0.6  # the deadlines of Lyra's own that these are made of
+OF_USUAL = 1.5
+FETCH_MS = 40, 150
+ENTRY_BYTES = 8_000
 
 
-class Case(Protocol):
-    """Something to be measured; its name is what it is asked for by."""
+@dataclass(frozen=True)
+class Pair:
+    """Two services that share a Redis, and what was found with them."""
 
-    __name__: str
+    harness: Harness
+    redis: RedisProcess
+    first: Service
+    second: Service
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
 
-    async def __call__(self, place: Place, first: Server, second: Server, /) -> Found: ...
+    def note(self, what: str, seconds: list[float]) -> None:
+        """A row of the table."""
+        self.rows.append((what, *(format_number(value(seconds) * 1000) for value in (median, max))))
+
+    def slow_token(self, low_ms: int, high_ms: int) -> str:
+        """A listener never seen before, whose five answers take `low_ms` to `high_ms`."""
+        return self.harness.token(f"lat-{low_ms}-{high_ms}")
 
 
-async def hit(place: Place, first: Server, _: Server) -> Found:
-    """A listener whom another process has read, and this one has not."""
-    tokens = [place.new_token() for _ in range(20 if place.quick else 200)]
-    for token in tokens:
-        await place.init(first, token)
+async def tier(harness: Harness) -> Finding:
+    """Every case with services of its own, so that none sees what another left behind."""
+    rows, figures = [], []
+    async with open_redis() as redis:
+        for case in CASES:
+            async with AsyncExitStack() as stack:
+                first, second = [
+                    await stack.enter_async_context(harness.service(name, **redis.settings))
+                    for name in ("first", "second")
+                ]
+                pair = Pair(harness, redis, first, second)
+                await case(pair)
+            rows += pair.rows
+            figures += pair.figures
+    return Finding("The Redis tier", figures, table=Table(("ms", "median", "worst"), rows))
+
+
+async def _hit(pair: Pair) -> None:
+    """A listener whom another process has read, and this one has not; beside a plain GET."""
+    tokens = pair.harness.tokens(pair.harness.pick(20, 200))
+    await pair.first.warm(tokens)
     settings = Settings(
-        spotify_api_url=f"{place.sandbox.url}/v1", redis_url=place.redis.url, secret=SECRET
+        spotify_api_url=f"{pair.harness.sandbox.url}/v1", redis_url=pair.redis.url, secret=SECRET
     )
-    looks, loads = [], []
-    async with open_lyra(settings) as lyra:
+    looks, loads, gets = [], [], []
+    async with open_lyra(settings) as lyra, Redis.from_url(pair.redis.url) as plain:
+        await plain.set("plain", bytes(ENTRY_BYTES))
         for bearer in map(Token, tokens):
-            began = perf_counter()
-            await lyra.listeners.peek(bearer)
-            looks.append(perf_counter() - began)
+            gets.append(await _timed(plain.get("plain")))
+            looks.append(await _timed(lyra.listeners.peek(bearer)))
             began = perf_counter()
             await (await lyra.listeners.lookup(bearer)).entry()
             loads.append(perf_counter() - began)
-        found = lyra.listeners.stats()["shared_total"]
-    kept = Promise(f"all were found in Redis ({found})", found == len(tokens))
-    return [
-        (
-            "a look at Redis, with unsealing and unpacking",
-            "0.5",
-            _ms(median(looks)),
-            _ms(max(looks)),
-        ),
-        ("a first visit that Redis answers", "-", _ms(median(loads)), _ms(max(loads))),
-    ], [kept]
+        shared = lyra.listeners.stats()["shared_total"]
+    pair.note("yardstick: a plain GET of 8 kB", gets)
+    pair.note("a look at Redis, with unsealing and unpacking", looks)
+    pair.note("a first visit that Redis answers", loads)
+    of_get = median(looks) / median(gets)
+    pair.figures.extend(
+        [
+            at_most("a look at Redis, of a plain GET", of_get, OF_PLAIN_GET, "x"),
+            exactly("found in Redis", shared, len(tokens)),
+        ]
+    )
 
 
-async def race(place: Place, first: Server, second: Server) -> Found:
-    """Two processes are asked for one cold listener in the same instant."""
-    behind, calls = [], set()
-    for _ in range(3 if place.quick else 15):
-        token, before = place.new_token(40, 150), await place.spotify_calls()
-        answers = await asyncio.gather(place.init(first, token), place.init(second, token))
-        behind.append(abs(answers[0][0] - answers[1][0]))
-        calls.add(await place.spotify_calls() - before)
-    row = ("cold in two processes: the second answer behind the first", "50", _ms(median(behind)))
-    return [(*row, _ms(max(behind)))], [
-        Promise(f"five Spotify calls in all (found {sorted(calls)})", calls == {5})
-    ]
+async def _timed(work: Awaitable[object]) -> float:
+    began = perf_counter()
+    await work
+    return perf_counter() - began
 
 
-async def dead_leader(place: Place, _: Server, second: Server) -> Found:
+async def _race(pair: Pair) -> None:
+    """Both processes are asked for one cold listener in the same instant."""
+    behind, fetches, calls = [], [], set()
+    for _ in range(pair.harness.pick(3, 15)):
+        token, before = pair.slow_token(*FETCH_MS), await pair.harness.sandbox_calls()
+        replies = await asyncio.gather(pair.first.init(token), pair.second.init(token))
+        took = sorted(reply.seconds for reply in replies)
+        behind.append(took[1] - took[0])
+        fetches.append(took[0])
+        calls.add(await pair.harness.sandbox_calls() - before)
+    pair.note("cold in two processes: the second answer behind the first", behind)
+    of_fetch = median(behind) / median(fetches)
+    pair.figures.extend(
+        [
+            at_most(
+                "the second answer behind the first, of the fetch", of_fetch, SECOND_OF_FETCH, "x"
+            ),
+            Figure("Spotify calls of both", f"{sorted(calls)}", "[5]", calls == {5}, promise=True),
+        ]
+    )
+
+
+async def _dead_leader(pair: Pair) -> None:
     """The process that fetches is killed in the middle; another one waits for it."""
-    took, states = [], set()
-    for number in range(1 if place.quick else 3):
-        async with place.service(f"leader-{number}") as leader:
-            token, before = place.new_token(400, 800), await place.spotify_calls()
+    took, statuses = [], []
+    for turn in range(pair.harness.pick(1, 3)):
+        leading = pair.harness.service(f"leader-{turn}", **pair.redis.settings)
+        async with leading as leader:
+            token, before = pair.slow_token(400, 800), await pair.harness.sandbox_calls()
             async with asyncio.TaskGroup() as tasks:
-                doomed = tasks.create_task(_survive(place, leader, token))
-                await place.until_spotify_calls(before + 5)
-                waiting = tasks.create_task(place.init(second, token))
+                tasks.create_task(leader.init(token))
+                while await pair.harness.sandbox_calls() < before + 5:  # noqa: ASYNC110 - it is in another process
+                    await asyncio.sleep(0.01)
+                waiting = tasks.create_task(pair.second.init(token))
                 await asyncio.sleep(0.1)
                 began = perf_counter()
                 leader.process.send_signal(signal.SIGKILL)
-                states.add((await waiting)[1])
+                statuses.append((await waiting).status)
                 took.append(perf_counter() - began)
-                await doomed
-    row = ("leader killed in mid-fetch: until the other one answers", "5000", _ms(median(took)))
-    return [(*row, _ms(max(took)))], [Promise("and it is answered", states == {OK})]
+    pair.note("leader killed in mid-fetch: until the other one answers", took)
+    pair.figures.extend(
+        [
+            at_most("leader killed: until the other one answers", max(took), LEADER_S, "s"),
+            exactly("answers after that", statuses.count(OK), len(statuses)),
+        ]
+    )
 
 
-async def _survive(place: Place, server: Server, token: str) -> None:
-    try:
-        await place.init(server, token)
-    except aiohttp.ClientError:
-        return  # the process was killed, which is the point
-
-
-async def dead_redis(place: Place, first: Server, second: Server) -> Found:
+async def _dead_redis(pair: Pair) -> None:
     """Redis is killed while requests of both kinds are running; then it comes back."""
-    known = [place.new_token() for _ in range(20)]
-    for token in known:
-        await place.init(first, token)
-    clients = 20 if place.quick else 200
-    over = asyncio.Event()
-    codes: list[str] = []  # of the errors; empty for an answer
+    known = pair.harness.tokens(20)
+    await pair.first.warm(known)
+    clients, over = pair.harness.pick(20, 200), asyncio.Event()
+    statuses: Counter[int] = Counter()
 
-    async def client(number: int) -> None:
-        server = (first, second)[number % 2]
+    async def keep_asking(turn: int) -> None:
+        service = (pair.first, pair.second)[turn % 2]
         while not over.is_set():
-            token = known[number % 20] if number % 4 else place.new_token(20, 60)
-            _, status, state = await place.init(server, token)
-            codes.append("" if status == OK else state)
+            token = known[turn % 20] if turn % 4 else pair.slow_token(20, 60)
+            statuses[(await service.init(token)).status] += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(clients):
-            tasks.create_task(client(number))
+        for turn in range(clients):
+            tasks.create_task(keep_asking(turn))
         await asyncio.sleep(1)
-        await place.redis.kill()
+        await pair.redis.kill()
         await asyncio.sleep(2)
-        await place.redis.start()
+        await pair.redis.start()
         await asyncio.sleep(1)
         over.set()
-    failed = [code for code in codes if code]
-    row = (f"Redis killed under {clients} running requests: failed of {len(codes):,}", "0")
-    promise = Promise(f"no request failed (found {dict(Counter(failed))})", not failed)
-    return [(*row, str(len(failed)), "-")], [promise]
+    what = f"Redis killed under {clients} running requests: failed of {statuses.total():,}"
+    pair.figures.append(exactly(what, statuses.total() - statuses[OK], 0))
 
 
-async def hung_redis(place: Place, first: Server, _: Server) -> Found:
+async def _hung_redis(pair: Pair) -> None:
     """Redis keeps its connections and answers nobody; every listener is new.
 
-    It hangs for longer than the breaker rests, so that the looks whether it is back are in it.
+    It hangs for longer than the breaker stays open, so that the looks whether it is back are in it.
     """
-    usual = [(await place.init(first, place.new_token()))[0] for _ in range(20)]
-    place.redis.send(signal.SIGSTOP)
-    hung, until = [], perf_counter() + (2 if place.quick else 8)
+    usual = [(await pair.first.init(token)).seconds for token in pair.harness.tokens(20)]
+    pair.redis.send_signal(signal.SIGSTOP)
+    replies, until = [], perf_counter() + pair.harness.pick(2, 8)
     try:
         while perf_counter() < until:
-            hung.append(await place.init(first, place.new_token()))
+            replies.append(await pair.first.init(pair.harness.token()))
     finally:
-        place.redis.send(signal.SIGCONT)
-    slower = [seconds - median(usual) for seconds, _, _ in hung]
-    fine = all(status == OK for _, status, _ in hung)
-    return [
-        ("Redis hung: the slowest of the first requests, later", "600", _ms(max(slower[:6])), "-"),
-        (
-            "Redis hung: the requests after them, later",
-            "5",
-            _ms(median(slower[6:])),
-            _ms(max(slower[6:])),
-        ),
-    ], [Promise("no request failed while Redis hung", fine)]
+        pair.redis.send_signal(signal.SIGCONT)
+    first, later = [[each.seconds for each in some] for some in (replies[:6], replies[6:])]
+    pair.note("a cold listener", usual)
+    pair.note("Redis hung: the first requests", first)
+    pair.note("Redis hung: the requests after them", later)
+    slowest_s, of_usual = max(first) - median(usual), median(later) / median(usual)
+    pair.figures.extend(
+        [
+            at_most("Redis hung: the slowest of the first, later", slowest_s, HUNG_S, "s"),
+            at_most("Redis hung: those after them, of the usual", of_usual, OF_USUAL, "x"),
+            exactly("requests that failed", sum(each.status != OK for each in replies), 0),
+        ]
+    )
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:,.2f}"
+CASES: tuple[Callable[[Pair], Awaitable[None]], ...] = (
+    _hit,
+    _race,
+    _dead_leader,
+    _dead_redis,
+    _hung_redis,
+)

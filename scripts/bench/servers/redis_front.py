@@ -11,7 +11,7 @@ import struct
 import sys
 from contextlib import suppress
 
-import uvloop
+from bench.event_loop import announce, run_server
 
 _RESET_AFTER = 4  # pieces of what Redis says
 _PIECE = 65_536
@@ -36,9 +36,8 @@ async def main(port: int, tls: ssl.SSLContext | None) -> None:
         writer.transport.abort()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=512)
-    async with server:
-        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-        await server.serve_forever()
+    announce(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,4 +55,4 @@ def _context(pem: str) -> ssl.SSLContext:
 
 if __name__ == "__main__":
     PORT, *PEM = sys.argv[1:]
-    uvloop.run(main(int(PORT), _context(*PEM) if PEM else None))
+    run_server(main(int(PORT), _context(*PEM) if PEM else None))
