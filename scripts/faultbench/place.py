@@ -2,23 +2,27 @@
 
 import asyncio
 import itertools
+import os
 import resource
+import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import aiohttp
 import orjson
 
 from bench.server import Server, open_server
 from faultbench.asker import Asker, Reply, request
+from faultbench.weighed import WEIGHT
 from lyra.sandbox import sandbox_token
 
 _UPSTREAM = Path(__file__).with_name("upstream.py")
+_WEIGHED = Path(__file__).with_name("weighed.py")
 _ADMIN = "the-operator-of-the-benchmark"
 _SETTLED_S = 10.0
 _ENOUGH_FILES = 20_000
@@ -36,6 +40,13 @@ _SETTINGS = {
 }
 Call = dict[str, float]
 Size = Literal["quick", "usual", "full"]
+
+
+class Weight(NamedTuple):
+    """Bytes in use, and bytes resident once freed memory was given back."""
+
+    used: int
+    resident: int
 
 
 @dataclass(frozen=True)
@@ -87,10 +98,31 @@ class Service:
         """Resident memory of the process."""
         return memory_bytes(self.server.process.pid)
 
+    async def weigh(self) -> Weight:
+        """What its memory holds; only a service of `Place.weighed` tells it."""
+        told = self.server.said.with_name(WEIGHT)
+        told.unlink(missing_ok=True)
+        os.kill(self.server.process.pid, signal.SIGUSR2)
+        async with asyncio.timeout(_SETTLED_S):
+            while not told.exists():  # noqa: ASYNC110 - it is in another process
+                await asyncio.sleep(0.05)
+        return Weight(**orjson.loads(told.read_bytes()))
+
     @property
     def files(self) -> int:
         """Open files of the process."""
         return len(list(Path(f"/proc/{self.server.process.pid}/fd").iterdir()))
+
+    def connections_to(self, *servers: Server) -> int:
+        """Connections of the process to these servers."""
+        lines = Path(f"/proc/{self.server.process.pid}/net/tcp").read_text().splitlines()[1:]
+        fields = [line.split() for line in lines]
+        ports = {f"{each.port:04X}" for each in servers}
+        files = Path(f"/proc/{self.server.process.pid}/fd").iterdir()
+        own = {str(each.readlink()) for each in files}
+        return sum(
+            one[2].rpartition(":")[2] in ports and f"socket:[{one[9]}]" in own for one in fields
+        )
 
     @property
     def cpu_s(self) -> float:
@@ -145,7 +177,20 @@ class Place:
     @asynccontextmanager
     async def service(self, name: str, *options: str, **settings: str) -> AsyncIterator[Service]:
         """A service of its own for one subject."""
-        arguments = ("-m", "lyra", "serve", "--port", "0", *options)
+        async with self._serving(name, ("-m", "lyra"), options, settings) as service:
+            yield service
+
+    @asynccontextmanager
+    async def weighed(self, name: str, **settings: str) -> AsyncIterator[Service]:
+        """The same, of a process that tells how much of its memory is in use."""
+        async with self._serving(name, (str(_WEIGHED),), (), settings) as service:
+            yield service
+
+    @asynccontextmanager
+    async def _serving(
+        self, name: str, program: Sequence[str], options: Sequence[str], settings: dict[str, str]
+    ) -> AsyncIterator[Service]:
+        arguments = (*program, "serve", "--port", "0", *options)
         told = {**self.settings, **settings}
         async with open_server(self.folder, name, *arguments, **told) as server:
             yield Service(server)
