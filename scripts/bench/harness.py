@@ -127,6 +127,15 @@ class Harness:
             yield Service(server.url, server.process, server.log)
 
     @asynccontextmanager
+    async def weighed(self, name: str, **settings: str) -> AsyncIterator[Service]:
+        """The same, of a process that tells how much of its memory is in use."""
+        command = module("servers.weighed", "serve", "--port", "0")
+        async with self._process(
+            name, command, {**PYTHON_PATH, **self.settings, **settings}
+        ) as one:
+            yield Service(one.url, one.process, one.log)
+
+    @asynccontextmanager
     async def lyra(
         self, *options: str, on: frozenset[int] | None = None, **settings: str
     ) -> AsyncIterator[Service]:

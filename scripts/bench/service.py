@@ -1,12 +1,16 @@
 """One `lyra serve`, looked at from outside."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
+import orjson
 
 from bench.client import OK, Client, Reply, at_once, request
 from bench.processes import Server
@@ -14,6 +18,16 @@ from bench.processes import Server
 ADMIN = "the-operator-of-the-benchmark"
 SETTLED_S = 10.0
 _TOGETHER = 16
+
+
+WEIGHT = "weight.json"  # in the working directory of a service that tells its weight
+
+
+class Weight(NamedTuple):
+    """Bytes in use, and bytes resident once freed memory was given back."""
+
+    used: int
+    resident: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,26 @@ class Service(Server):
                 break
             await asyncio.sleep(0.1)
         return metrics
+
+    async def weigh(self) -> Weight:
+        """What its memory holds; only a service of `Harness.weighed` tells it."""
+        path = self.log.with_name(WEIGHT)
+        path.unlink(missing_ok=True)
+        os.kill(self.process.pid, signal.SIGUSR2)
+        async with asyncio.timeout(SETTLED_S):
+            while not path.exists():  # noqa: ASYNC110 - it is in another process
+                await asyncio.sleep(0.05)
+        return Weight(**orjson.loads(path.read_bytes()))
+
+    def connections_to(self, *servers: Server) -> int:
+        """Connections of the process to these servers."""
+        lines = Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]
+        fields = [line.split() for line in lines]
+        ports = {f"{each.port:04X}" for each in servers}
+        own = {str(each.readlink()) for each in Path(f"/proc/{self.process.pid}/fd").iterdir()}
+        return sum(
+            one[2].rpartition(":")[2] in ports and f"socket:[{one[9]}]" in own for one in fields
+        )
 
     @property
     def files(self) -> int:
