@@ -35,7 +35,7 @@ test: .venv/.dev ## the tests; T=tests/cache to choose, N=0 T="-x --pdb" for a d
 
 quick: .venv/.dev ## lint, types, and the tests that start no server and no process
 	@$(MAKE) --no-print-directory lint type
-	@$(PYTEST) -m "not served and not interop and not browser" $(T)
+	@$(PYTEST) -m "not served and not interop and not browser and not proxies" $(T)
 
 cover: .venv/.dev ## the tests with a figure of what they run of src; what child processes run is left out
 	@$(PYTEST) --cov=lyra --cov=lyra_agent --cov-branch --cov-report=term:skip-covered $(T)
@@ -48,8 +48,8 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 test-browser: .venv/.dev ## the page in a real browser: needs chromium
 	@$(BIN)/pytest -q -m browser tests/browser
 
-test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: needs nginx, caddy, haproxy and openssl; ONLY=nginx
-	@$(BIN)/python scripts/try_proxies.py $(ONLY)
+test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: with those of nginx, caddy and haproxy that are installed; ONLY=nginx
+	@$(BIN)/pytest -q -m proxies tests/proxies $(if $(ONLY),-k $(ONLY))
 
 pictures: .venv/.dev ## the page in all states and looks, into /tmp/lyra-pictures
 	@$(BIN)/python scripts/shoot_page.py /tmp/lyra-pictures

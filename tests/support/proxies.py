@@ -16,7 +16,7 @@ _PATHS = f"{os.environ.get('PATH', '')}:/usr/sbin"  # noqa: TID251 - where the p
 _START_S, _END_S, _LOOK_S = 15, 10, 0.05
 
 
-class TroubleError(Exception):
+class TroubleError(AssertionError):
     """A line of the document, or what a proxy makes of it, is not as it should be."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from proxying.fronts import HOST
+from tests.support.proxies import HOST
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Got:
         return str(orjson.loads(self.body)["error"].get("reason", ""))
 
 
-class Wire:
+class ProxyClient:
     """Speaks HTTP/1.1 with one proxy; `base` is what stands before every path."""
 
     def __init__(self, port: int, base: str, token: str) -> None:
