@@ -50,11 +50,11 @@ def main() -> int:
     figures = [(finding, figure) for finding in findings for figure in finding.figures]
     for finding, figure in figures:
         if figure.kept is False:
-            print(f"{figure.verdict}: {finding.title}: {_told(figure)}")
+            print(f"{figure.verdict}: {finding.title}: {_as_line(figure)}")
     return 1 if any(each.promise and each.kept is False for _, each in figures) else 0
 
 
-def _told(figure: Figure) -> str:
+def _as_line(figure: Figure) -> str:
     return f"{figure.what}: {figure.found}, aim {figure.aim}"
 
 

@@ -82,4 +82,4 @@ class Watch:
 def _busy_s(names: set[str]) -> float:
     lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
     fields = (line[1:] for line in lines if line[0] in names)
-    return sum(int(each[place]) for each in fields for place in _BUSY) / _TICKS
+    return sum(int(each[column]) for each in fields for column in _BUSY) / _TICKS

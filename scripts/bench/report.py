@@ -181,8 +181,8 @@ def versions(peers: Mapping[str, str]) -> str:
     where = f"{os.cpu_count()} cores (load before: {os.getloadavg()[0]:.1f})"
     python = f"Python {platform.python_version()}"
     beside = ", ".join(f"{name} {release}" for name, release in peers.items())
-    told = f"{datetime.now(UTC).date()}, {where}, {python}; {packages}."
-    return f"{told} Peers: {beside}." if beside else told
+    when = f"{datetime.now(UTC).date()}, {where}, {python}; {packages}."
+    return f"{when} Peers: {beside}." if beside else when
 
 
 def _version(package: str) -> str:

@@ -134,8 +134,8 @@ async def bystanders(harness: Harness) -> Finding:
         await service.warm([token])
         for number, kind in enumerate(HOSTILES, 1):
             alone = await look_on(service.port, token, seconds)
-            told = Siege(service, [], Random(22))  # noqa: S311 - no secret
-            work = asyncio.get_running_loop().create_task(_again(told, kind, f"127.0.3.{number}"))
+            state = Siege(service, [], Random(22))  # noqa: S311 - no secret
+            work = asyncio.get_running_loop().create_task(_again(state, kind, f"127.0.3.{number}"))
             try:
                 await asyncio.sleep(0.5)
                 waits = await look_on(service.port, token, seconds)
@@ -163,75 +163,75 @@ def _compared(kind: str, alone: Waits, waits: Waits) -> Figure:
 
 async def _spell(service: Service, tokens: list[str], seconds: float, *, hostile: bool) -> Siege:
     """So many seconds of traffic, all of it ended at the end."""
-    told = Siege(service, tokens, Random(21))  # noqa: S311 - no secret
-    works: list[Awaitable[None]] = [_sample(told)]
-    works += [_listen(told, token, f"127.0.1.{number}") for number, token in enumerate(tokens, 1)]
+    state = Siege(service, tokens, Random(21))  # noqa: S311 - no secret
+    works: list[Awaitable[None]] = [_sample(state)]
+    works += [_listen(state, token, f"127.0.1.{number}") for number, token in enumerate(tokens, 1)]
     if hostile:
         works += [
-            _again(told, kind, f"127.0.2.{number}") for number, kind in enumerate(HOSTILES, 1)
+            _again(state, kind, f"127.0.2.{number}") for number, kind in enumerate(HOSTILES, 1)
         ]
     try:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*works)
     except TimeoutError:
-        return told
+        return state
     raise AssertionError("a siege is ended from outside")
 
 
-async def _sample(told: Siege) -> None:
+async def _sample(state: Siege) -> None:
     while True:
-        told.resident.append(told.service.memory_bytes)
+        state.resident.append(state.service.memory_bytes)
         await asyncio.sleep(SAMPLE_S)
 
 
-async def _listen(told: Siege, token: str, source: str) -> None:
+async def _listen(state: Siege, token: str, source: str) -> None:
     """One ordinary listener: looks, asks, reads to the end."""
-    client = await told.service.connect(source)
+    client = await state.service.connect(source)
     try:
         while True:
-            await asyncio.sleep(told.rng.uniform(0.5, 3.0))
+            await asyncio.sleep(state.rng.uniform(0.5, 3.0))
             if client.lost or client.closing:
                 client.close()
-                client = await told.service.connect(source)
-            await _ask_as_people_do(told, client, token)
+                client = await state.service.connect(source)
+            await _ask_as_people_do(state, client, token)
     finally:
         client.close()
 
 
-async def _ask_as_people_do(told: Siege, client: Client, token: str) -> None:
+async def _ask_as_people_do(state: Siege, client: Client, token: str) -> None:
     reply = await client.ask(request("POST", "/lyra/init", token))
-    told.waits.append(reply.seconds)
-    _judge(told, "init", reply.status, reply.ending == "")
-    if told.rng.random() < 0.3 and not client.lost:  # noqa: PLR2004 - a share
-        pace = "brief" if told.rng.random() < 0.5 else "quick"  # noqa: PLR2004 - a share
+    state.waits.append(reply.seconds)
+    _judge(state, "init", reply.status, reply.ending == "")
+    if state.rng.random() < 0.3 and not client.lost:  # noqa: PLR2004 - a share
+        pace = "brief" if state.rng.random() < 0.5 else "quick"  # noqa: PLR2004 - a share
         answer = await client.ask(question(token, 0, pace))
-        _judge(told, f"chat {answer.ending}", answer.status, answer.ending == "finish")
+        _judge(state, f"chat {answer.ending}", answer.status, answer.ending == "finish")
 
 
-def _judge(told: Siege, what: str, status: int, whole: bool) -> None:
-    told.served += 1
+def _judge(state: Siege, what: str, status: int, whole: bool) -> None:
+    state.served += 1
     if status != OK or not whole:
-        told.wrong[f"{what} {status}"] += 1
+        state.wrong[f"{what} {status}"] += 1
 
 
-async def _again(told: Siege, kind: Hostile, source: str) -> None:
+async def _again(state: Siege, kind: Hostile, source: str) -> None:
     """Let one hostile client begin anew whenever the service has thrown it out."""
     while True:
         try:
-            await kind(told, source)
+            await kind(state, source)
         except OSError:
-            told.hostile[f"{kind.__name__}: thrown out"] += 1
+            state.hostile[f"{kind.__name__}: thrown out"] += 1
         await asyncio.sleep(0.05)
 
 
 async def _hold(
-    told: Siege, source: str, sent: bytes, drip: bytes = b"", pause_s: float = 0.5
+    state: Siege, source: str, sent: bytes, drip: bytes = b"", pause_s: float = 0.5
 ) -> None:
     """Hold many connections that have sent this much of a request; drip at them until all are gone."""
     held: list[Client] = []
     try:
         for _ in range(HELD):
-            held.append(await told.service.connect(source))
+            held.append(await state.service.connect(source))
             held[-1].send(sent)
         while any(not client.lost for client in held):
             await asyncio.sleep(pause_s)
@@ -247,125 +247,125 @@ def _open_body(token: str, length: int) -> bytes:
     return head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
 
 
-async def _slow_bodies(told: Siege, source: str) -> None:
-    await _hold(told, source, _open_body("not-a-real-token", 100), b"x", 1.0)
+async def _slow_bodies(state: Siege, source: str) -> None:
+    await _hold(state, source, _open_body("not-a-real-token", 100), b"x", 1.0)
 
 
-async def _large_bodies(told: Siege, source: str) -> None:
-    await _hold(told, source, _open_body("not-a-real-token", MIB), b" " * 16_384)
+async def _large_bodies(state: Siege, source: str) -> None:
+    await _hold(state, source, _open_body("not-a-real-token", MIB), b" " * 16_384)
 
 
-async def _slow_heads(told: Siege, source: str) -> None:
-    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ", b"a", 1.0)
+async def _slow_heads(state: Siege, source: str) -> None:
+    await _hold(state, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ", b"a", 1.0)
 
 
-async def _large_heads(told: Siege, source: str) -> None:
+async def _large_heads(state: Siege, source: str) -> None:
     fields = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 4000) for number in range(60))
-    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + fields)
+    await _hold(state, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n" + fields)
 
 
-async def _idlers(told: Siege, source: str) -> None:
-    await _hold(told, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", pause_s=5.0)
+async def _idlers(state: Siege, source: str) -> None:
+    await _hold(state, source, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", pause_s=5.0)
 
 
-async def _repeat(told: Siege, source: str, kind: str, *sent: bytes, pause_s: float = 0.0) -> None:
+async def _repeat(state: Siege, source: str, kind: str, *sent: bytes, pause_s: float = 0.0) -> None:
     """Ask these one after the other, over and over, on one connection."""
-    client = await told.service.connect(source)
+    client = await state.service.connect(source)
     try:
         while not (client.lost or client.closing):
             for each in sent:
                 reply = await client.ask(each)
-                told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
+                state.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
                 await asyncio.sleep(pause_s or (0.05 if reply.status == LIMITED else 0))
     finally:
         client.close()
 
 
-async def _json_bombs(told: Siege, source: str) -> None:
+async def _json_bombs(state: Siege, source: str) -> None:
     bombs = (
         b'{"messages":[{"role":"user","parts":[' + b"{}," * 340_000 + b"{}]}]}",
         b'{"message":"x","ignored":[' + b"[]," * 340_000 + b"[]]}",
         b'{"message":"' + b"\\u0061" * 170_000 + b'"}',
     )
     sent = [_open_body("mallory-0001", len(bomb)) + bomb for bomb in bombs]
-    await _repeat(told, source, "json bombs", *sent)
+    await _repeat(state, source, "json bombs", *sent)
 
 
-async def _forgetters(told: Siege, source: str) -> None:
+async def _forgetters(state: Siege, source: str) -> None:
     sent = [request("DELETE", "/lyra/session", f"nobody-{number:06}") for number in range(500)]
-    await _repeat(told, source, "forgets strangers", *sent)
+    await _repeat(state, source, "forgets strangers", *sent)
 
 
-async def _reloaders(told: Siege, source: str) -> None:
+async def _reloaders(state: Siege, source: str) -> None:
     token = "sandbox.900001.typical.legacy"
     sent = request("DELETE", "/lyra/session", token), request("POST", "/lyra/init", token)
-    await _repeat(told, source, "forgets and loads", *sent)
+    await _repeat(state, source, "forgets and loads", *sent)
 
 
-async def _paused_app(told: Siege, source: str) -> None:
+async def _paused_app(state: Siege, source: str) -> None:
     for number in range(20):
         token = f"sandbox.{900_100 + number}.typical.legacy.429-86400"
-        await _repeat_once(told, source, "a paused app", request("POST", "/lyra/init", token))
+        await _repeat_once(state, source, "a paused app", request("POST", "/lyra/init", token))
 
 
-async def _repeat_once(told: Siege, source: str, kind: str, sent: bytes) -> None:
-    client = await told.service.connect(source)
+async def _repeat_once(state: Siege, source: str, kind: str, sent: bytes) -> None:
+    client = await state.service.connect(source)
     try:
         reply = await client.ask(sent)
-        told.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
+        state.hostile[f"{kind}: {reply.status} {reply.ending}".rstrip()] += 1
     finally:
         client.close()
 
 
-async def _echoes(told: Siege, source: str) -> None:
-    await _repeat(told, source, "names", question("sandbox.900002.heavy.legacy", 0, "echo"))
+async def _echoes(state: Siege, source: str) -> None:
+    await _repeat(state, source, "names", question("sandbox.900002.heavy.legacy", 0, "echo"))
 
 
-async def _broken_models(told: Siege, source: str) -> None:
+async def _broken_models(state: Siege, source: str) -> None:
     await _repeat(
-        told, source, "broken model", question("sandbox.900003.typical.legacy", 0, "broken")
+        state, source, "broken model", question("sandbox.900003.typical.legacy", 0, "broken")
     )
 
 
-async def _leavers(told: Siege, source: str) -> None:
+async def _leavers(state: Siege, source: str) -> None:
     while True:
         asked = question("sandbox.900004.typical.legacy", 0, "slow", resumable=True, id="c")
-        await _ask_and_leave(told, source, asked, told.rng.uniform(0, 0.05))
+        await _ask_and_leave(state, source, asked, state.rng.uniform(0, 0.05))
 
 
-async def _resumers(told: Siege, source: str) -> None:
+async def _resumers(state: Siege, source: str) -> None:
     """Read one answer of their own a hundred times at once."""
     token = "sandbox.900005.typical.legacy"
-    client = await told.service.connect(source)
+    client = await state.service.connect(source)
     reply = client.ask(question(token, 0, "slow", resumable=True, id="many"))
-    readers = [await told.service.connect(source) for _ in range(100)]
+    readers = [await state.service.connect(source) for _ in range(100)]
     try:
         await asyncio.sleep(0.5)
         reads = [each.ask(request("GET", "/lyra/chat/many/stream", token)) for each in readers]
         for each in await asyncio.gather(reply, *reads):
-            told.hostile[f"resumes: {each.status} {each.ending}".rstrip()] += 1
+            state.hostile[f"resumes: {each.status} {each.ending}".rstrip()] += 1
     finally:
         for reader in (client, *readers):
             reader.close()
 
 
-async def _crowd(told: Siege, source: str) -> None:
+async def _crowd(state: Siege, source: str) -> None:
     """Ask two hundred questions in one moment, with one token, and again after a second."""
-    clients = [await told.service.connect(source) for _ in range(200)]
+    clients = [await state.service.connect(source) for _ in range(200)]
     try:
         sent = question("sandbox.900006.typical.legacy", 0, "busy")
         for reply in await asyncio.gather(*(client.ask(sent) for client in clients)):
-            told.hostile[f"a crowd: {reply.status} {reply.ending}".rstrip()] += 1
+            state.hostile[f"a crowd: {reply.status} {reply.ending}".rstrip()] += 1
         await asyncio.sleep(1)
     finally:
         for client in clients:
             client.close()
 
 
-async def _pieces(told: Siege, source: str) -> None:
+async def _pieces(state: Siege, source: str) -> None:
     """Send a question byte by byte, its body just behind its head."""
     whole = question("sandbox.900007.typical.legacy", 0, "brief")
-    client = await told.service.connect(source)
+    client = await state.service.connect(source)
     try:
         head, _, body = whole.partition(b"\r\n\r\n")
         reply = client.ask(head + b"\r\n\r\n")
@@ -373,32 +373,34 @@ async def _pieces(told: Siege, source: str) -> None:
             await asyncio.sleep(0.0005)
             client.send(body[at : at + 1])
         answer = await reply
-        told.hostile[f"in pieces: {answer.status} {answer.ending}".rstrip()] += 1
+        state.hostile[f"in pieces: {answer.status} {answer.ending}".rstrip()] += 1
     finally:
         client.close()
 
 
-async def _pipeliners(told: Siege, source: str) -> None:
+async def _pipeliners(state: Siege, source: str) -> None:
     """Ask two thousand things in one write, and leave in the middle."""
-    await _ask_and_leave(told, source, request("GET", "/lyra/status", "pipelined-0001") * 2000, 0.1)
+    await _ask_and_leave(
+        state, source, request("GET", "/lyra/status", "pipelined-0001") * 2000, 0.1
+    )
 
 
-async def _ask_and_leave(told: Siege, source: str, sent: bytes, after_s: float) -> None:
-    client = await told.service.connect(source)
+async def _ask_and_leave(state: Siege, source: str, sent: bytes, after_s: float) -> None:
+    client = await state.service.connect(source)
     try:
         reply = client.ask(sent)
         await asyncio.sleep(after_s)
-        client.leave(reset=told.rng.random() < 0.5)  # noqa: PLR2004 - a share
+        client.leave(reset=state.rng.random() < 0.5)  # noqa: PLR2004 - a share
         await reply
     finally:
         client.close()
 
 
-async def _not_readers(told: Siege, source: str) -> None:
+async def _not_readers(state: Siege, source: str) -> None:
     """Ask for a page over and over and read none of it."""
     readers = [
         await asyncio.open_connection(
-            "127.0.0.1", told.service.port, local_addr=(source, 0), limit=1
+            "127.0.0.1", state.service.port, local_addr=(source, 0), limit=1
         )
         for _ in range(20)
     ]
@@ -433,7 +435,7 @@ async def _at_rest(harness: Harness, service: Service) -> Rest:
     await service.settled(lambda metrics: not _left(metrics))
     await asyncio.sleep(harness.pick(*REST_S))
     metrics = await service.metrics()
-    await asyncio.sleep(SAMPLE_S)  # the connection that told of them is closed
+    await asyncio.sleep(SAMPLE_S)  # the connection that brought them is closed
     kept = service.connections_to(harness.sandbox, harness.upstream)
     return Rest(metrics, service.files - kept, kept, await service.weigh())
 
