@@ -1,7 +1,7 @@
 """Bodies made to hurt: how long does the event loop stand still while each kind is read?
 
-A hundred kinds, each close to the 1 MiB that a body may have. They are read in
-this process by the very functions that the routes call, which do all of it in one step of the loop.
+Many kinds, each close to the 1 MiB that a body may have. They are read in this process by the very
+functions that the routes call, which do all of it in one step of the loop.
 """
 
 from collections.abc import Callable, Iterator

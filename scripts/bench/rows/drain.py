@@ -14,7 +14,7 @@ from bench.service import Service
 
 STREAMS = 40, 1000, 1000
 DRAIN_S = 2.0
-ENDING_OF_OPENING, GONE_OF_OPENING = 1.0, 2.0
+ENDING_OF_OPENING, GONE_OF_OPENING = 0.6, 1.0
 OPENING = 32
 BRIEF_SHARE = 0.3  # answers that are done within the time to drain
 
