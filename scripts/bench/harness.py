@@ -30,7 +30,7 @@ PYTHON_PATH = {"PYTHONPATH": str(HERE.parent)}
 _PEERS = HERE.parents[1] / ".venv/peers-web/bin/python"
 _PEER_PACKAGES = (
     *("fastapi", "uvicorn", "sse-starlette", "anthropic"),
-    *("spotipy", "cachetools", "tekore", "httpx", "uvloop", "httptools"),
+    *("spotipy", "cachetools", "httpx", "uvloop", "httptools"),
 )
 _ENOUGH_FILES = 20_000  # 5,000 readers, and each has a stream from the model
 _LIMITLESS = "1000000000"

@@ -12,7 +12,7 @@ from bench.report import Finding, Table, at_most, format_number
 
 OF_LEAN = 1.5
 SLOWEST, LEAN = "the slowest call alone", "lean: five calls gathered, decoded by orjson"
-LYRA, SPOTIPY, TEKORE = "Lyra", "peer: spotipy in five threads", "peer: tekore on httpx"
+LYRA, PEER = "Lyra", "peer: spotipy in five threads"
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,7 @@ async def _ways(harness: Harness, stack: AsyncExitStack) -> dict[str, Loading]:
         LEAN: Loading(lean),
     }
     if harness.has_peers:
-        for name, library in ((SPOTIPY, "spotipy"), (TEKORE, "tekore")):
-            peer = await stack.enter_async_context(harness.peer("--spotify", library))
-            ways[name] = Loading(peer)
+        ways[PEER] = Loading(await stack.enter_async_context(harness.peer()))
     return ways
 
 

@@ -49,9 +49,8 @@ async def storm(harness: Harness) -> list[Finding]:
         ("Lyra", f"{count}", *_cells(storms)),
         ("lean: five calls gathered, decoded by orjson", f"{count}", *_cells(lean_storms)),
     ]
-    for name, library in (("spotipy in threads", "spotipy"), ("tekore", "tekore")):
-        if harness.has_peers:
-            rows.append((f"peer: {name}", *await _peer(harness, library)))
+    if harness.has_peers:
+        rows.append(("peer: spotipy in threads", *await _peer(harness)))
     cpu_ms, lean_ms = (median(each.cpu_ms for each in found) for found in (storms, lean_storms))
     return [
         Finding(
@@ -66,9 +65,9 @@ async def storm(harness: Harness) -> list[Finding]:
     ]
 
 
-async def _peer(harness: Harness, library: str) -> tuple[str, ...]:
+async def _peer(harness: Harness) -> tuple[str, ...]:
     count = harness.pick(10, PEER_LISTENERS)
-    async with harness.peer("--spotify", library) as peer:
+    async with harness.peer() as peer:
         await _storm(harness, peer, 2)
         return str(count), *_cells([await _storm(harness, peer, count)])
 

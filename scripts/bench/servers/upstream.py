@@ -275,7 +275,7 @@ def _latency_s(path: bytes, head: bytes) -> float:
 
 async def _bodies(samples: Path | None) -> dict[bytes, bytes]:
     if samples is not None:
-        return {path: _complete((samples / name).read_bytes()) for path, name in PATHS.items()}
+        return {path: (samples / name).read_bytes() for path, name in PATHS.items()}
     headers = {"Authorization": f"Bearer {sandbox_token(1, 'typical', 'legacy')}"}
     bodies = {}
     async with Sandbox() as sandbox, aiohttp.ClientSession(headers=headers) as http:
@@ -283,31 +283,8 @@ async def _bodies(samples: Path | None) -> dict[bytes, bytes]:
             query = {} if path == b"/v1/me" else {"limit": "50"}
             async with http.get(f"{sandbox.url}{path.decode()}", params=query) as answer:
                 answer.raise_for_status()
-                bodies[path] = _complete(await answer.read())
+                bodies[path] = await answer.read()
     return bodies
-
-
-def _complete(body: bytes) -> bytes:
-    """The answer without the gaps that Spotify has at times, over which tekore would stumble."""
-    answer = orjson.loads(body)
-    if "items" not in answer:
-        return orjson.dumps({"account_id": "0bench0bench", **answer})
-    answer["items"] = [each for each in map(_filled, answer["items"]) if each]
-    return orjson.dumps(answer)
-
-
-def _filled(item: dict[str, Any] | None) -> dict[str, Any] | None:
-    if item is None:
-        return None
-    track = item.get("track", item)
-    if track.get("type") == "track":
-        track |= {"external_ids": track.get("external_ids", {})}
-        track |= {"preview_url": track.get("preview_url")}
-    elif item.get("type") == "playlist":
-        if None in (item["owner"].get("id"), item.get("tracks", {}).get("total", 0)):
-            return None
-        item.setdefault("items", item.get("tracks"))
-    return item
 
 
 async def _serve(samples: Path | None) -> None:
