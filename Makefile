@@ -35,7 +35,7 @@ test: .venv/.dev ## the tests; T=tests/cache to choose, N=0 T="-x --pdb" for a d
 
 quick: .venv/.dev ## lint, types, and the tests that start no server and no process
 	@$(MAKE) --no-print-directory lint type
-	@$(PYTEST) -m "not served and not interop and not browser" $(T)
+	@$(PYTEST) -m "not served and not interop and not browser and not proxies" $(T)
 
 cover: .venv/.dev ## the tests with a figure of what they run of src; what child processes run is left out
 	@$(PYTEST) --cov=lyra --cov=lyra_agent --cov-branch --cov-report=term:skip-covered $(T)
@@ -48,11 +48,8 @@ test-interop: .venv/.dev ## other people's clients read the stream: needs Node 2
 test-browser: .venv/.dev ## the page in a real browser: needs chromium
 	@$(BIN)/pytest -q -m browser tests/browser
 
-test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: needs nginx, caddy, haproxy and openssl; ONLY=nginx
-	@$(BIN)/python scripts/try_proxies.py $(ONLY)
-
-bench-page: .venv/.dev ## what the page takes, in Chromium (docs/PAGE.md)
-	@$(BIN)/python scripts/bench_page.py
+test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: with those of nginx, caddy and haproxy that are installed; ONLY=nginx
+	@$(BIN)/pytest -q -m proxies tests/proxies $(if $(ONLY),-k $(ONLY))
 
 pictures: .venv/.dev ## the page in all states and looks, into /tmp/lyra-pictures
 	@$(BIN)/python scripts/shoot_page.py /tmp/lyra-pictures
@@ -77,21 +74,9 @@ type: .venv/.dev ## mypy --strict
 fix: .venv/.dev ## let ruff repair and format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: .venv/.run .venv/peers-web/.ready ## measure beside yardsticks; ONLY=warm,tokens SAMPLES=DIR WRITE=1 (docs/results/BENCHMARKS.md)
-	@PYTHONPATH=scripts $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) \
-	  $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write docs/results/BENCHMARKS.md)
-
-bench-cache: .venv/.run .venv/peers/.ready ## the cache beside five others
-	@PYTHONPATH=.venv/peers $(BIN)/python scripts/bench_cache.py
-
-bench-tier: .venv/.dev ## two processes over one Redis: hits, races, dead leaders, a dead Redis
-	@$(BIN)/python scripts/bench_tier.py
-
-bench-kept: .venv/.run ## what kept listeners cost: memory, collector pauses
-	@$(BIN)/python scripts/bench_kept.py
-
-bench-faults: .venv/.dev ## leavers, stops, restarts, crowds, overload, a soak; FULL=1 the long runs, ONLY="drain idle" some
-	@$(BIN)/python scripts/bench_faults.py $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+bench: .venv/.dev .venv/peers-web/.ready .venv/peers/.ready ## measure beside yardsticks; ONLY=warm,cache,faults (LIST=1 names all) FULL=1 SAMPLES=DIR WRITE=1
+	@PYTHONPATH=scripts $(BIN)/python -m bench $(if $(LIST),--list) $(if $(ONLY),--only "$(ONLY)") \
+	  $(if $(FULL),--full) $(if $(SAMPLES),--samples $(SAMPLES)) $(if $(WRITE),--write)
 
 settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.example
 	@$(BIN)/python scripts/settings_page.py
@@ -130,7 +115,7 @@ clean: ## remove what make made
 	@$(SHOWN) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Not in the locks: only `make bench`, `make bench-cache` and `make fuzz` need them.
+# Not in the locks: only `make bench` and `make fuzz` need them.
 .venv/peers-web/.ready: scripts/bench/peers/requirements.txt | .venv/.run
 	@$(PY) -m venv .venv/peers-web
 	@.venv/peers-web/bin/pip --disable-pip-version-check --quiet install --upgrade -r $<
@@ -145,4 +130,4 @@ clean: ## remove what make made
 	@.venv/fuzz/bin/pip --disable-pip-version-check --quiet install -r scripts/fuzz-requirements.txt
 	@touch $@
 
-.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench bench-cache bench-tier bench-kept bench-faults bench-page pictures settings eval lock clean
+.PHONY: .anew help run demo serve test quick cover test-interop test-browser test-proxies fuzz mutants check lint type fix bench pictures settings eval lock clean

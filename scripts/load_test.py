@@ -116,8 +116,8 @@ class Load:
         headers = {"Authorization": f"Bearer {token}"}
         async with self._http.post(self._url, json=body, headers=headers) as answer:
             if answer.status != 200:  # noqa: PLR2004 - a started answer
-                told = orjson.loads(await answer.read())
-                self.measured.errors[str(told["error"]["code"])] += 1
+                payload = orjson.loads(await answer.read())
+                self.measured.errors[str(payload["error"]["code"])] += 1
                 return
             await self._listen(answer, due)
 
@@ -162,8 +162,8 @@ def report(measured: Measured) -> dict[str, Any]:
     for name, unsorted in measured.times.items():
         ordered = sorted(unsorted)
         shares = SHARES if ordered else {}
-        told = {name: percentile(ordered, share) for name, share in shares.items()}
-        times[name] = {"count": len(ordered), **told}
+        shares_ms = {name: percentile(ordered, share) for name, share in shares.items()}
+        times[name] = {"count": len(ordered), **shares_ms}
     return {
         "asked": measured.due,
         "answered": len(measured.whole),
@@ -180,17 +180,17 @@ def histogram(times: Sequence[float]) -> list[list[int]]:
     return [[2**row, counts[row]] for row in rows]
 
 
-def as_text(told: dict[str, Any]) -> str:
+def as_text(figures: dict[str, Any]) -> str:
     """The figures for a person."""
-    lines = [f"{told['answered']} of {told['asked']} questions were answered in full."]
-    lines += [f"  {count} x {code}" for code, count in told["errors"].items()]
+    lines = [f"{figures['answered']} of {figures['asked']} questions were answered in full."]
+    lines += [f"  {count} x {code}" for code, count in figures["errors"].items()]
     lines += ["", f"{'ms':20}{'count':>8}{'p50':>10}{'p95':>10}{'p99':>10}"]
-    for name, row in told["times_ms"].items():
+    for name, row in figures["times_ms"].items():
         cells = (f"{row[each]:,.1f}" if each in row else "" for each in SHARES)
         lines.append(f"{name:20}{row['count']:>8}{''.join(f'{cell:>10}' for cell in cells)}")
-    most = max((count for _, count in told["histogram_ms"]), default=1)
+    most = max((count for _, count in figures["histogram_ms"]), default=1)
     lines += ["", "Waits for the first word:"]
-    for bound, count in told["histogram_ms"]:
+    for bound, count in figures["histogram_ms"]:
         lines.append(f"  below {bound:>6} ms {count:>6} {'#' * -(-count * 50 // most)}")
     return "\n".join(lines)
 
@@ -242,14 +242,14 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    told = report(measured)
+    figures = report(measured)
     if asked.json:
-        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode())
     else:
-        print(as_text(told))
-    if not told["answered"]:
+        print(as_text(figures))
+    if not figures["answered"]:
         return 2
-    return 1 if told["errors"] else 0
+    return 1 if figures["errors"] else 0
 
 
 def arguments() -> argparse.Namespace:

@@ -65,10 +65,10 @@ def _searched(mutant: Mutant) -> str:
 
 
 def _of_cache() -> Iterator[Mutant]:
-    told = _read("cache")
-    storm = told["storm"]
-    runs = ((storm,), (told["tests"], f"--ignore={storm}"))
-    for each in told["mutant"]:
+    listed = _read("cache")
+    storm = listed["storm"]
+    runs = ((storm,), (listed["tests"], f"--ignore={storm}"))
+    for each in listed["mutant"]:
         yield Mutant(each["name"], "the cache", _changes(each), runs)
 
 
@@ -83,9 +83,9 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads((LISTS / f"{name}.toml").read_text("utf-8"))
 
 
-def _changes(told: dict[str, Any]) -> tuple[Change, ...]:
+def _changes(listed: dict[str, Any]) -> tuple[Change, ...]:
     """Most are one change; where two lines hold the same fact, both have to go."""
-    places = [told, *told.get("and", ())]
+    places = [listed, *listed.get("and", ())]
     return tuple(Change(each["file"], each["line"], each["instead"]) for each in places)
 
 
@@ -95,21 +95,21 @@ class Copy:
     The processes that tests start get no variables, so it is the interpreter that has to know.
     """
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, root: Path) -> None:
+        self.root = root
         ignored = shutil.ignore_patterns("__pycache__", ".*")
         for name in _COPIED:
-            shutil.copytree(ROOT / name, place / name, ignore=ignored)
+            shutil.copytree(ROOT / name, root / name, ignore=ignored)
         for path in ROOT.glob("*.*"):
             if path.is_file():
-                shutil.copy(path, place)
-        shutil.copytree(ROOT / "requirements", place / "requirements")
+                shutil.copy(path, root)
+        shutil.copytree(ROOT / "requirements", root / "requirements")
         for name in ("Makefile", ".env.example", "LICENSE"):
-            shutil.copy(ROOT / name, place)
-        venv.create(place / ".venv", symlinks=True)
-        (packages,) = (place / ".venv").glob("lib/python*/site-packages")
+            shutil.copy(ROOT / name, root)
+        venv.create(root / ".venv", symlinks=True)
+        (packages,) = (root / ".venv").glob("lib/python*/site-packages")
         installed = next(each for each in sys.path if each.endswith("site-packages"))
-        (packages / "project.pth").write_text(f"{place / 'src'}\n{installed}\n", "utf-8")
+        (packages / "project.pth").write_text(f"{root / 'src'}\n{installed}\n", "utf-8")
 
     @contextmanager
     def broken(self, mutant: Mutant) -> Iterator[None]:
@@ -122,10 +122,10 @@ class Copy:
             yield
         finally:
             for name, source in before.items():
-                self._write(self.place / "src" / "lyra" / name, source)
+                self._write(self.root / "src" / "lyra" / name, source)
 
     def _path(self, change: Change) -> Path:
-        return self.place / "src" / "lyra" / change.file
+        return self.root / "src" / "lyra" / change.file
 
     def _write(self, path: Path, source: str) -> None:
         path.write_text(source, "utf-8")
@@ -136,8 +136,8 @@ class Copy:
         """The test of these that fails first; empty if none does, without `::` if none was run."""
         try:
             done = subprocess.run(  # noqa: S603 - our own tests
-                [self.place / ".venv" / "bin" / "python", "-m", "pytest", *_OPTIONS, *chosen],
-                cwd=self.place,
+                [self.root / ".venv" / "bin" / "python", "-m", "pytest", *_OPTIONS, *chosen],
+                cwd=self.root,
                 capture_output=True,
                 text=True,
                 check=False,
@@ -157,10 +157,10 @@ def _verdict(copy: Copy, mutant: Mutant) -> tuple[bool, str]:
         return False, f"| {mutant.name} | **its line is gone** from {gone[0]}: mend the list |"
     with copy.broken(mutant):
         found = [copy.first_failure(*chosen) for chosen in mutant.runs]
-    told = " | ".join(each.partition("::")[2] or each or "-" for each in found)
+    cells = " | ".join(each.partition("::")[2] or each or "-" for each in found)
     # A source that cannot be imported shows nothing of any test.
     caught = any("::" in each for each in found)
-    return caught, f"| {mutant.name}{'' if caught else ' **lives**'} | {told} |"
+    return caught, f"| {mutant.name}{'' if caught else ' **lives**'} | {cells} |"
 
 
 def _unharmed(copy: Copy, chosen: list[Mutant]) -> bool:

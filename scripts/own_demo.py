@@ -51,14 +51,14 @@ def _without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 async def _address(process: Process) -> str:
     """The address in what the demo prints; it says "Ctrl-C" last."""
-    told = ""
+    output = ""
     if process.stdout is not None:
         async with asyncio.timeout(START_S):
             async for line in process.stdout:
-                told += line.decode()
-                if "Ctrl-C" in told:
+                output += line.decode()
+                if "Ctrl-C" in output:
                     break
-    found = re.search(r"http://127\.0\.0\.1:\d+", told)
+    found = re.search(r"http://127\.0\.0\.1:\d+", output)
     if found is None:
         raise RuntimeError("the demo did not start; `lyra demo` says why")
     return found[0]

@@ -14,9 +14,8 @@ from typing import Any
 
 from playwright.async_api import Page
 
+from bench.browser import APP, RICH, Stage, open_stage
 from lyra.sandbox import sandbox_token
-from paging.model import RICH
-from paging.stage import APP, Stage, open_stage
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}

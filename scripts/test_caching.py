@@ -121,8 +121,8 @@ def part_of(line: bytes) -> dict[str, Any]:
 async def refuse(answer: aiohttp.ClientResponse) -> None:
     """Raise with the server's own sentence if it refused."""
     if answer.status >= 400:  # noqa: PLR2004 - client and server errors begin there
-        told = await answer.json(content_type=None)
-        raise CannotTryError(f"{answer.status}: {told['error']['message']}")
+        payload = await answer.json(content_type=None)
+        raise CannotTryError(f"{answer.status}: {payload['error']['message']}")
 
 
 async def cold_then_warm(listener: Listener) -> list[Row]:

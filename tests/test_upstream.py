@@ -2,10 +2,12 @@
 
 import math
 
+import aiohttp
 import pytest
 from hypothesis import given, strategies as st
 
-from lyra.upstream import epoch, pause
+from lyra.upstream import epoch, error_body, pause
+from tests.support.fault_kit import scripted
 
 NOW = 1_795_000_000.0
 NUMBERS = st.one_of(
@@ -55,3 +57,16 @@ def test_a_pause_is_read_and_clamped(said: str, seconds: float | None) -> None:
 def test_a_date_without_the_servers_own_says_nothing() -> None:
     assert pause("Sun, 22 Nov 2026 10:00:30 GMT", None) is None
     assert math.isfinite(epoch("Sun, 22 Nov 2026 10:00:30 GMT") or math.nan)
+
+
+async def test_a_refusals_body_that_hangs_is_waited_for_no_longer_than_told() -> None:
+    refused = b"HTTP/1.1 503 X\r\nContent-Length: 100\r\n\r\nhalf of it"
+    no_deadline = aiohttp.ClientTimeout()
+    async with (
+        scripted((refused, "hang")) as server,
+        aiohttp.ClientSession(timeout=no_deadline) as http,
+        http.get(server.url) as response,
+    ):
+        body = await error_body(response, most=1000, within_s=0.05)
+
+    assert body == b"half of it"

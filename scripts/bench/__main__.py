@@ -1,137 +1,123 @@
-"""Measures Lyra beside its yardsticks, everything in one run on this machine. Linux only.
+"""Measures Lyra beside its yardsticks, and what it does when things go wrong. Linux only.
 
-    make bench                        all sections, at most eight minutes on two cores
-    make bench ONLY=warm,tokens       some of them
-    make bench WRITE=1                also writes docs/results/BENCHMARKS.md
-    make bench SAMPLES=DIR            with recorded answers of Spotify (docs/SANDBOX.md, `replay`)
+    make bench                            everything, half an hour on two cores
+    make bench ONLY=warm,tokens           some of it; ONLY=speed or ONLY=faults one half
+    make bench ONLY=soak FULL=1           the long runs
+    make bench ONLY=speed WRITE=1         also into the pages of docs/results
+    make bench ONLY=kept SAMPLES=DIR      with recorded answers of Spotify (docs/SANDBOX.md, `replay`)
 
-Exits 1 when a promise is broken; figures only inform. `--alone` leaves the
-peers out, as a missing package does. `--fault once503-artists` shows a broken promise.
+Exits 1 when a promise is broken; aims that are missed are told, and fail nothing. `--list` names the
+subjects. `--alone` leaves the peers out, as a missing package does. `--fault once503-artists` shows a
+broken promise of `talk`.
 """
 
 import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 
-import uvloop
-
-from bench.place import Place, open_place, peer_versions
-from bench.plot import as_svg
-from bench.report import Promise, Table, as_page, as_text, figures
-from bench.rows import (
-    cold,
-    crowd,
-    first,
-    kept,
-    many,
-    memory,
-    parts,
-    scale,
-    start,
-    storm,
-    talk,
-    tokens,
-    warm,
-)
+from bench.event_loop import loop_factory
+from bench.harness import Harness, open_harness, peer_versions
+from bench.report import Figure, Finding, as_text, into_page, versions
 from bench.scaling import carried
+from bench.subjects import PAGES, SUBJECTS, Subject, chosen
 
-BOUND_S = 900  # eight minutes on a quiet machine; what takes longer than this has gone wrong
-SECTIONS: dict[str, Callable[[Place], Awaitable[list[Table]]]] = {
-    "warm": warm.measure,
-    "parts": parts.measure,
-    "tokens": tokens.measure,
-    "first": first.measure,
-    "cold": cold.measure,
-    "crowd": crowd.measure,
-    "storm": storm.measure,
-    "memory": memory.measure,
-    "many": many.measure,
-    "start": start.measure,
-    "kept": kept.measure,
-    "scale": scale.measure,
-    "talk": talk.measure,
-}
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+USUAL_S, LONG_S = 600, 3600  # of one subject; what takes longer has gone wrong
 
 
 def main() -> int:
     """Measure and print; 0 when every promise was kept, else 1."""
-    asked = _arguments()
+    args = _arguments()
+    if args.list:
+        print("\n".join(f"{one.name:<12}{one.group:<8}{one.what}" for one in SUBJECTS.values()))
+        return 0
     if sys.platform != "linux":
         print("bench: needs Linux, for the kernel's count of each process", file=sys.stderr)
         return 2
-    tables: list[Table] = []
+    sys.path.append(str(ROOT))  # some subjects use helpers of tests/support
+    findings: list[Finding] = []
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_measure(asked, tables))
-    except TimeoutError:
-        missed = Promise("every section is measured in time: the machine is too busy", kept=False)
-        tables.append(Table("Not finished", ("",), [], promises=[missed]))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_measure(args, findings))
+    except KeyboardInterrupt:
         return 130
-    if further := carried(tables):
-        print(as_text(further))
-        tables.append(further)
-    print(as_text(figures(tables)))
-    if asked.write:
-        _write(asked.write, tables)
-    broken = [each.told for table in tables for each in table.promises if not each.kept]
-    for told in broken:
-        print(f"BROKEN PROMISE: {told}")
-    return 1 if broken else 0
+    except asyncio.CancelledError:
+        return 143  # SIGTERM; the servers were ended first
+    figures = [(finding, figure) for finding in findings for figure in finding.figures]
+    for finding, figure in figures:
+        if figure.kept is False:
+            print(f"{figure.verdict}: {finding.title}: {_as_line(figure)}")
+    return 1 if any(each.promise and each.kept is False for _, each in figures) else 0
 
 
-def _write(page: Path, tables: list[Table]) -> None:
-    """The tables as a page, and what there is to draw in a picture beside it."""
-    plot = page.with_name("scale.svg")
-    page.write_text(as_page(tables, plot.name, peer_versions()), "utf-8")
-    if curves := [table.curve for table in tables if table.curve]:
-        plot.write_text(as_svg(curves), "utf-8")
+def _as_line(figure: Figure) -> str:
+    return f"{figure.what}: {figure.found}, aim {figure.aim}"
 
 
-async def _measure(asked: argparse.Namespace, tables: list[Table]) -> None:
-    """Every section that was asked for, its tables told and kept as soon as they are there."""
+async def _measure(args: argparse.Namespace, findings: list[Finding]) -> None:
+    """Every subject that was asked for, its findings printed and kept as soon as they are there."""
     if (this := asyncio.current_task()) is not None:
         # Ended like Ctrl-C, so that no server is left behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
-    async with (
-        asyncio.timeout(asked.bound),
-        open_place(
-            quick=asked.quick, peers=not asked.alone, samples=asked.samples, fault=asked.fault
-        ) as place,
-    ):
-        if not place.has_peers:
-            print("Without the peers; `make bench` installs their packages.\n")
-        for name in asked.only:
-            for table in await _section(name, place):
-                print(as_text(table), flush=True)
-                tables.append(table)
+    async with open_harness(
+        args.size, peers=not args.alone, samples=args.samples, fault=args.fault
+    ) as harness:
+        if not harness.has_peers:
+            print("Without the peer; `make bench` installs its packages.\n")
+        for subject in args.only:
+            when = versions(peer_versions() if harness.has_peers else {})
+            found = await _measured(subject, harness)
+            findings += found
+            if (further := carried(findings)) and subject == args.only[-1]:
+                findings.append(further)
+                found.append(further)
+            print("\n".join(map(as_text, found)), flush=True)
+            if args.write:
+                _write(args.write / PAGES[subject.group], found, when)
 
 
-async def _section(name: str, place: Place) -> list[Table]:
-    """One section's tables; where it breaks, that is a broken promise, and the others go on."""
-    began = perf_counter()
+async def _measured(subject: Subject, harness: Harness) -> list[Finding]:
+    """One subject's findings; where it breaks, that is a broken promise, and the others go on."""
+    began = monotonic()
     try:
-        return await SECTIONS[name](place)
+        async with asyncio.timeout(LONG_S if harness.size == "full" else USUAL_S):
+            found = await subject.measure(harness)
+        harness.check()
     except Exception as failure:  # noqa: BLE001 - whatever it was, it is told
-        told = f"the section {name} is measured ({type(failure).__name__}: {failure})"
-        return [Table(f"{name}: broken", ("",), [], promises=[Promise(told, kept=False)])]
+        reason = f"{type(failure).__name__}: {failure}"
+        broken = Figure("it is measured", reason, "in time, whole", kept=False, promise=True)
+        return [Finding(f"{subject.name}: broken", [broken])]
     finally:
-        print(f"({name}: {perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
+        print(f"({subject.name}: {monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
+    return found if isinstance(found, list) else [found]
+
+
+def _write(path: Path, findings: list[Finding], when: str) -> None:
+    """Put the findings into a page, each in place of its section; others stay as they are."""
+    page = path.read_text("utf-8") if path.exists() else f"# {path.stem.capitalize()}\n"
+    path.write_text(into_page(page, findings, when), "utf-8")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description="Measure Lyra and its yardsticks.")
-    parser.add_argument("--only", type=_sections, default=list(SECTIONS), metavar="NAME,NAME")
-    parser.add_argument("--quick", action="store_true", help="few and short runs")
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=_subjects, default=list(SUBJECTS.values()), metavar="NAMES")
+    parser.add_argument("--list", action="store_true", help="the subjects, and nothing else")
+    for size, what in (("quick", "few and short runs"), ("full", "the long runs")):
+        parser.add_argument(
+            f"--{size}", dest="size", action="store_const", const=size, default="usual", help=what
+        )
     parser.add_argument("--samples", type=_folder, help="recorded answers of Spotify")
     parser.add_argument("--alone", action="store_true", help="without the peers")
-    parser.add_argument("--fault", help="a fault of docs/SANDBOX.md, in the conversation's tokens")
-    parser.add_argument("--bound", type=float, default=BOUND_S, help="seconds for all of it")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the tables here")
+    parser.add_argument("--fault", help="a fault of docs/SANDBOX.md, in the tokens of `talk`")
+    parser.add_argument(
+        "--write", type=_folder, nargs="?", const=RESULTS, metavar="FOLDER", help="pages to write"
+    )
     return parser.parse_args()
 
 
@@ -139,12 +125,11 @@ def _folder(text: str) -> Path:
     return Path(text).resolve()
 
 
-def _sections(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if unknown := set(names) - set(SECTIONS):
-        known = ", ".join(SECTIONS)
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: known are {known}")
-    return names or list(SECTIONS)
+def _subjects(text: str) -> list[Subject]:
+    try:
+        return chosen(text)
+    except ValueError as unknown:
+        raise argparse.ArgumentTypeError(str(unknown)) from None
 
 
 if __name__ == "__main__":

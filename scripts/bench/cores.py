@@ -37,12 +37,6 @@ def share_out() -> Cores:
     return Cores(frozenset(allowed[1:2]), frozenset(allowed[:1]))
 
 
-def pin(pid: int, cores: Iterable[int]) -> None:
-    """Keep every thread of this process on these cores."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
-
-
 def cpu_s(pid: int) -> float:
     """Seconds of processor that this process has used, all its threads together."""
     return time.clock_gettime((~pid << 3) | 2)  # the kernel's id for the clock of a process
@@ -64,7 +58,9 @@ class Watch:
 
     def __init__(self, cores: Cores, pids: Iterable[int]) -> None:
         self._names = {f"cpu{number}" for number in cores.subject | cores.load}
+        self._load = {f"cpu{number}" for number in cores.load}
         self._pids = list(pids)
+        self._load_before = _busy_s(self._load)
         self._before = self._readings()
 
     def _readings(self) -> tuple[float, float, float]:
@@ -77,8 +73,13 @@ class Watch:
         ended, own_now, busy_now = self._readings()
         return max(0.0, (busy_now - busy) - (own_now - own)) / (ended - began)
 
+    def load_busy(self) -> float:
+        """The share of the load's cores that was used, by anybody."""
+        elapsed_s = time.perf_counter() - self._before[0]
+        return (_busy_s(self._load) - self._load_before) / elapsed_s / len(self._load)
+
 
 def _busy_s(names: set[str]) -> float:
     lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
     fields = (line[1:] for line in lines if line[0] in names)
-    return sum(int(each[place]) for each in fields for place in _BUSY) / _TICKS
+    return sum(int(each[column]) for each in fields for column in _BUSY) / _TICKS

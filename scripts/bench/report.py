@@ -1,89 +1,96 @@
-"""Tables of figures, as text for a terminal and as a page of Markdown."""
+"""What a subject has found, as text for a terminal and as sections of a page of Markdown."""
 
+import math
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import Literal
 
-_PACKAGES = ("lyra-listening", "aiohttp", "aiocache", "anthropic", "msgspec", "orjson", "uvloop")
-_INTRO = """\
-# Benchmarks
-
-Written by `make bench WRITE=1`; do not edit. `make bench ONLY=warm,tokens` measures some rows.
-
-The subject is a process on one core; what loads it, and the Spotify and the model behind it, have
-the other (where there are two). Subject and yardsticks take turns in one run; figures are medians
-of slices, and slices in which other programs used more than 5 % of a core are taken again. CPU is
-the kernel's count for the process. Times are of one machine on one day: **read the ratios, and CPU
-before requests a second**. Every row stands beside its yardstick:
-
-- **bare aiohttp**: a handler that answers the same bytes, on uvloop (`scripts/bench/servers/bare.py`)
-- **raw protocol**: an asyncio protocol that writes the same bytes (`servers/raw.py`)
-- **lean pipeline**: model to reader in aiohttp by hand, without decoding (`servers/relay.py`)
-- **peer**: the same service on FastAPI, uvicorn, sse-starlette, the SDK's `text_stream`, spotipy in
-  threads (or tekore) and cachetools, each as its documentation advises (`peers/service.py`)
-
-The load is a client of bare protocols in Python (`wire.py`, `streams.py`); the raw protocol's row
-shows what it can do at least. Broken promises fail a run; aims that are not reached do not.
-"""
+_PACKAGES = ("lyra-listening", "aiohttp", "anthropic", "msgspec", "orjson", "uvloop")
+_SUMMARY = "Figures to reach"
+_FIGURE = re.compile(r"^\| .+ \| .+ \| .+ \| (?:kept|MISSED|BROKEN) \|$", re.MULTILINE)
+_FIGURES = ("what", "found", "aim", "")
 
 
 @dataclass(frozen=True)
-class Promise:
-    """Something that holds on every machine; `told` says what, with the figures found."""
+class Figure:
+    """One figure with its aim. `kept` is None where it only informs.
 
-    told: str
-    kept: bool
-
-
-@dataclass(frozen=True)
-class Aim:
-    """A figure to reach, and what was found."""
+    A `promise` is a fact that holds on every machine, however busy: breaking it fails the run.
+    """
 
     what: str
     found: str
-    aim: str
-    reached: bool
+    aim: str = "-"
+    kept: bool | None = None
+    promise: bool = False
 
+    @property
+    def verdict(self) -> str:
+        """Whether the aim was met, in a word."""
+        if self.kept is None:
+            return ""
+        return "kept" if self.kept else "BROKEN" if self.promise else "MISSED"
 
-@dataclass(frozen=True)
-class Curve:
-    """Microseconds of processor by size, to be drawn; both axes are named."""
-
-    across: str
-    up: str
-    points: Sequence[tuple[int, float]]
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return self.what, self.found, self.aim, self.verdict
 
 
 @dataclass(frozen=True)
 class Table:
-    """One subject: rows of cells under columns, the first cell names the row.
+    """Rows of cells under columns; the first cell names the row."""
 
-    `measured` holds figures under the names that `scaling.py` carries further.
-    """
-
-    title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
-    promises: Sequence[Promise] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one subject; `measured` is what `scaling.py` carries further."""
+
+    title: str
+    figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
-    aims: Sequence[Aim] = ()
-    curve: Curve | None = None
+    table: Table | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def tables(self) -> list[Table]:
+        """The table of the subject, and that of its figures."""
+        figures = Table(_FIGURES, [each.cells for each in self.figures])
+        return [*([self.table] if self.table else []), *([figures] if self.figures else [])]
 
-def aim(what: str, value: float, limit: float, unit: str, *, least: bool = False) -> Aim:
-    """At most the limit, or at least. The unit stands behind both numbers."""
-    word = "at least" if least else "at most"
-    reached = value >= limit if least else value <= limit
-    return Aim(what, f"{number(value)} {unit}", f"{word} {number(limit)} {unit}", reached)
+
+def at_most(what: str, found: float, aim: float, unit: str) -> Figure:
+    """A figure that must not be higher than its aim."""
+    return Figure(what, f"{format_number(found)} {unit}", f"<= {aim:g} {unit}", found <= aim)
 
 
-def number(value: float) -> str:
+def at_least(what: str, found: float, aim: float, unit: str) -> Figure:
+    """A figure that must not be lower than its aim."""
+    return Figure(what, f"{format_number(found)} {unit}", f">= {aim:g} {unit}", found >= aim)
+
+
+def exactly(what: str, found: int, aim: int) -> Figure:
+    """A count that has to be this one."""
+    return Figure(what, f"{found:,}", f"{aim:,}", found == aim, promise=True)
+
+
+def within(what: str, seconds: Sequence[float], yardstick: Sequence[float], limit: float) -> Figure:
+    """Times whose 99th percentile may be so many times the yardstick's; no times at all are a miss."""
+    what, aim = f"{what} ({len(seconds):,}), p50 / p99", f"p99 <= {limit:g} x"
+    if not (seconds and yardstick):
+        return Figure(what, "none", aim, kept=False)
+    times_of = percentile(seconds, 0.99) / percentile(yardstick, 0.99)
+    return Figure(what, f"{middle_and_high(seconds)}, {times_of:.2f} x", aim, times_of <= limit)
+
+
+def format_number(value: float) -> str:
     """Three digits or more, none that mean nothing."""
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2  # noqa: PLR2004 - digits shown
@@ -92,7 +99,12 @@ def number(value: float) -> str:
 
 def ms(seconds: Sequence[float]) -> str:
     """The median in milliseconds."""
-    return f"{median(seconds) * 1000:,.1f}"
+    return format_number(median(seconds) * 1000)
+
+
+def middle_and_high(seconds: Sequence[float]) -> str:
+    """The median and the 99th percentile, in milliseconds."""
+    return f"{format_number(percentile(seconds, 0.5) * 1000)} / {format_number(percentile(seconds, 0.99) * 1000)} ms"
 
 
 def ratio(value: Sequence[float], unit: Sequence[float]) -> float:
@@ -102,64 +114,79 @@ def ratio(value: Sequence[float], unit: Sequence[float]) -> float:
 
 def times(value: Sequence[float], unit: Sequence[float]) -> str:
     """The ratio as it is printed."""
-    found = ratio(value, unit)
-    return f"{found:,.0f} x" if found >= 20 else f"{found:.2f} x"  # noqa: PLR2004 - digits shown
+    of = ratio(value, unit)
+    return f"{of:,.0f} x" if of >= 20 else f"{of:.2f} x"  # noqa: PLR2004 - digits shown
 
 
-def percentile(seconds: Sequence[float], share: float) -> float:
-    """The value below which this share of the values lies."""
-    return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * share))]
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of the values lies; not a number where there are none."""
+    if not values:
+        return math.nan
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def figures(tables: Sequence[Table]) -> Table:
-    """Every aim of these tables in one."""
-    aims = [each for table in tables for each in table.aims]
-    rows = [(each.what, each.found, each.aim, "yes" if each.reached else "NO") for each in aims]
-    return Table("Figures to reach", ("", "found", "aim", "reached"), rows)
+def as_text(finding: Finding) -> str:
+    """The finding for a terminal, columns aligned."""
+    lines = [finding.title, *(_aligned(table) for table in finding.tables)]
+    return "\n".join([*lines, *(f"  {note}" for note in finding.notes), ""])
 
 
-def as_text(table: Table) -> str:
-    """The table for a terminal, columns aligned."""
-    lines = [table.columns, *table.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(table.columns))]
-    told = [table.title]
-    for first, *others in lines:
+def _aligned(table: Table) -> str:
+    rows = [table.columns, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    lines = []
+    for first, *others in rows:
         cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        told.append(f"  {first:<{widths[0]}}  {'  '.join(cells)}")
-    return "\n".join([*told, *(f"  {each}" for each in _below(table)), ""])
+        lines.append(f"  {first:<{widths[0]}}  {'  '.join(cells)}".rstrip())
+    return "\n".join(lines)
 
 
-def as_page(tables: Sequence[Table], plot: str, peers: Mapping[str, str]) -> str:
-    """All tables as Markdown, with the day and the versions they hold for, and the plot's file."""
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    where = (
-        f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
-    drawn = [f"\n![CPU by size]({plot})\n"] if any(each.curve for each in tables) else []
-    sections = map(_section, [figures(tables), *tables])
-    beside = ", ".join(f"{name} {release}" for name, release in peers.items()) or "not installed"
-    return "\n".join([_INTRO, f"{where}; {packages}. Peers: {beside}.", *sections, *drawn, ""])
+def into_page(page: str, findings: Sequence[Finding], when: str) -> str:
+    """The page with these findings in place of those before, or at its end; its summary follows."""
+    for finding in findings:
+        parts = [f"## {finding.title}", when, *map(_as_markdown, finding.tables)]
+        parts += ["\n".join(f"- {note}" for note in finding.notes)] if finding.notes else []
+        page = _replace_section(page, finding.title, "\n\n".join(parts))
+    page = _replace_section(page, _SUMMARY, "")
+    rows = "\n".join(_FIGURE.findall(page))
+    summary = f"## {_SUMMARY}\n\n{_head(_FIGURES)}\n{rows}\n\n"
+    first = page.find("\n## ") + 1
+    return f"{page[:first]}{summary}{page[first:]}" if rows else page
 
 
-def _section(table: Table) -> str:
-    head = [_line(table.columns), "|---" + "|---:" * (len(table.columns) - 1) + "|"]
-    below = _below(table)
-    listed = ["", *(f"- {each}" for each in below)] if below else []
-    return "\n".join([f"\n## {table.title}\n", *head, *map(_line, table.rows), *listed])
+def _replace_section(page: str, title: str, section: str) -> str:
+    old = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    if old.search(page):
+        page = old.sub(lambda _: f"{section}\n\n" if section else "", page)
+    elif section:
+        page = f"{page.rstrip()}\n\n{section}"
+    return page.rstrip() + "\n"
+
+
+def _as_markdown(table: Table) -> str:
+    return "\n".join([_head(table.columns), *map(_line, table.rows)])
+
+
+def _head(columns: Sequence[str]) -> str:
+    return f"{_line(columns)}\n|---{'|---:' * (len(columns) - 1)}|"
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _below(table: Table) -> list[str]:
-    return [*map(_reached, table.aims), *map(_verdict, table.promises), *table.notes]
+def versions(peers: Mapping[str, str]) -> str:
+    """The day, the machine and the packages that figures hold for."""
+    packages = ", ".join(f"{name} {release}" for name in _PACKAGES if (release := _version(name)))
+    where = f"{os.cpu_count()} cores (load before: {os.getloadavg()[0]:.1f})"
+    python = f"Python {platform.python_version()}"
+    beside = ", ".join(f"{name} {release}" for name, release in peers.items())
+    when = f"{datetime.now(UTC).date()}, {where}, {python}; {packages}."
+    return f"{when} Peers: {beside}." if beside else when
 
 
-def _reached(found: Aim) -> str:
-    verdict: Literal["reached", "NOT reached"] = "reached" if found.reached else "NOT reached"
-    return f"{verdict}: {found.what}: {found.found} (aim: {found.aim})"
-
-
-def _verdict(promise: Promise) -> str:
-    return f"{'kept' if promise.kept else 'BROKEN'}: {promise.told}"
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

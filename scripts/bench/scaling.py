@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report import Table
+from bench.report import Finding, Table
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 SESSIONS = 1.0  # of a listener in a day
@@ -47,16 +47,17 @@ class Load:
         return self.sessions * KEPT_S
 
 
-def carried(tables: Sequence[Table]) -> Table | None:
+def carried(findings: Sequence[Finding]) -> Finding | None:
     """The table, if this run has measured all that it takes."""
-    found = {name: value for table in tables for name, value in table.measured.items()}
+    found = {name: value for each in findings for name, value in each.measured.items()}
     if not set(NEEDED) <= set(found):
         return None
     columns = [dict(_figures(Load(size), found)) for size in SIZES]
     rows = [(name, *(column[name] for column in columns)) for name in columns[0]]
     heads = tuple(f"{size // 10**6} million" for size in SIZES)
     notes = ["By the formulas and assumptions of docs/SCALING.md, from this run's figures alone."]
-    return Table("Carried to many listeners, the busiest hour", ("", *heads), rows, notes=notes)
+    table = Table(("", *heads), rows)
+    return Finding("Carried to many listeners, the busiest hour", notes=notes, table=table)
 
 
 def _figures(load: Load, found: Mapping[str, float]) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.cores import OTHERS_MAY_USE
-from bench.place import Place
+from bench.cores import OTHERS_MAY_USE, Watch
 
 _MORE = 2  # slices, to take disturbed ones again, before those have to do
 _ENOUGH = 2  # calm slices, to do without the disturbed ones
@@ -78,20 +77,22 @@ def gain(one: Slices, unit: Slices) -> float:
 Take = Callable[[], Awaitable[Slice]]
 
 
-async def take_turns(place: Place, subjects: Mapping[str, Take], wanted: int) -> dict[str, Slices]:
+async def take_turns(
+    watch: Callable[[], Watch], subjects: Mapping[str, Take], wanted: int
+) -> dict[str, Slices]:
     """So many calm slices of each subject, turn and turn about."""
     found = {name: Slices() for name in subjects}
     for _ in range(wanted + _MORE):
         for name, take in subjects.items():
             if len(found[name].calm) < wanted:
-                watch = place.watch()
+                watching = watch()
                 one = await take()
-                calm = watch.others() <= OTHERS_MAY_USE
+                calm = watching.others() <= OTHERS_MAY_USE
                 (found[name].calm if calm else found[name].disturbed).append(one)
     return found
 
 
-def told(found: Mapping[str, Slices]) -> str:
+def disturbance(found: Mapping[str, Slices]) -> str:
     """How many slices were dropped, or had to be kept although others used the cores."""
     disturbed = sum(len(each.disturbed) for each in found.values())
     total = sum(len(each.calm) for each in found.values()) + disturbed

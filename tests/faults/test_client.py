@@ -117,7 +117,7 @@ GAPS_S = [n * 2e-5 for n in range(READERS)]  # between head and body: up to 1.2 
 
 
 async def test_answers_that_outlast_a_heads_time_have_their_endings(start: Start) -> None:
-    """The real times are in `make bench-faults ONLY=lasting`: 10 s for a head, 15 s an answer."""
+    """The real times are in `make bench ONLY=lasting`: 10 s for a head, 15 s an answer."""
     told, begun = asyncio.Event(), list[int]()
 
     async def lasting(request: web.Request) -> web.StreamResponse:

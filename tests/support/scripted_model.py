@@ -58,11 +58,13 @@ class ScriptedModel:
 
 
 @asynccontextmanager
-async def scripted_model(*replies: Reply) -> AsyncIterator[ScriptedModel]:
+async def scripted_model(
+    *replies: Reply, handler_cancellation: bool = False
+) -> AsyncIterator[ScriptedModel]:
     """A running model server; give its `url` as llm_base_url."""
     model = ScriptedModel(*replies)
     app = web.Application(client_max_size=2**22)
     app.router.add_route("*", "/{path:.*}", model.answer)
-    async with TestServer(app) as server:
+    async with TestServer(app, handler_cancellation=handler_cancellation) as server:
         model.url = str(server.make_url("/"))
         yield model

@@ -2,10 +2,10 @@
 
 FastAPI (a return model, which pydantic serialises in Rust), uvicorn with uvloop and httptools and
 without access log, sse-starlette, the SDK's `messages.stream(...).text_stream`, spotipy in threads
-(five calls gathered) or tekore on httpx, cachetools' TTLCache with a lock for each token.
+(five calls gathered), cachetools' TTLCache with a lock for each token.
 
 Run with the address of the upstream; prints its own. `--sdk aiohttp` gives the SDK the transport that
-its README names for concurrency, `--spotify tekore` reads Spotify with tekore.
+its README names for concurrency.
 """
 
 import argparse
@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import spotipy
-import tekore
 import uvicorn
 from anthropic import AsyncAnthropic, DefaultAioHttpClient, DefaultAsyncHttpxClient
 from cachetools import TTLCache
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from httpx import AsyncClient, Limits
-from httpx2 import Limits as SdkLimits
+from httpx2 import Limits
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, JSONServerSentEvent
 
@@ -84,32 +82,10 @@ class Spotipy:
         )
 
 
-class Tekore:
-    """Five calls of its asynchronous client, over connections that stay open."""
-
-    def __init__(self, api: str) -> None:
-        tekore._client.base.prefix = api  # noqa: SLF001 - it has no setting for this
-        limits = Limits(max_connections=None, max_keepalive_connections=None)
-        sender = tekore.RetryingSender(sender=tekore.AsyncSender(AsyncClient(limits=limits)))
-        self._client = tekore.Spotify(sender=sender)
-
-    async def read(self, token: str) -> list[dict[str, Any]]:
-        with self._client.token_as(token):
-            calls = (
-                self._client.current_user(),
-                self._client.current_user_top_artists(limit=PAGE),
-                self._client.current_user_top_tracks(limit=PAGE),
-                self._client.followed_playlists(limit=PAGE),
-                self._client.playback_recently_played(limit=PAGE),
-            )
-            models = await asyncio.gather(*calls)
-        return [model.model_dump() for model in models]
-
-
 class Service:
     """The cache and the two clients."""
 
-    def __init__(self, reader: Spotipy | Tekore, model: AsyncAnthropic) -> None:
+    def __init__(self, reader: Spotipy, model: AsyncAnthropic) -> None:
         self._reader = reader
         self._model = model
         self._kept: TTLCache[str, Listener] = TTLCache(maxsize=10_000, ttl=3600)
@@ -179,14 +155,14 @@ bearer = HTTPBearer()
 Token = Annotated[HTTPAuthorizationCredentials, Depends(bearer)]
 
 
-def create_app(upstream: str, sdk: str, spotify: str) -> FastAPI:
+def create_app(upstream: str, sdk: str) -> FastAPI:
     """The application, its clients open while it runs."""
 
     @asynccontextmanager
     async def clients(app: FastAPI) -> AsyncIterator[None]:
-        limits = SdkLimits(max_connections=UNLIMITED, max_keepalive_connections=UNLIMITED)
+        limits = Limits(max_connections=UNLIMITED, max_keepalive_connections=UNLIMITED)
         http: Any = DefaultAioHttpClient if sdk == "aiohttp" else DefaultAsyncHttpxClient
-        reader = (Tekore if spotify == "tekore" else Spotipy)(f"{upstream}/v1/")
+        reader = Spotipy(f"{upstream}/v1/")
         async with AsyncAnthropic(
             api_key="benchmark", base_url=upstream, http_client=http(limits=limits)
         ) as model:
@@ -216,11 +192,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("upstream")
     parser.add_argument("--sdk", choices=("httpx", "aiohttp"), default="httpx")
-    parser.add_argument("--spotify", choices=("spotipy", "tekore"), default="spotipy")
     asked = parser.parse_args()
     listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-    app = create_app(asked.upstream, asked.sdk, asked.spotify)
+    app = create_app(asked.upstream, asked.sdk)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", access_log=False, log_level="warning", backlog=4096
     )

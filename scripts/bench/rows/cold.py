@@ -1,21 +1,18 @@
-"""The first load of a listener, against the slowest of its five calls, and against peers."""
+"""The first load of a listener: how much longer it takes than the slowest of its five calls."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
-from bench.place import Place, settle
-from bench.report import Table, aim, number
-from bench.rows.warm import Asking
-from bench.server import Server
-from bench.wire import post
+from bench.client import Client, request
+from bench.harness import Harness, settle
+from bench.processes import Server
+from bench.report import Finding, Table, at_most, format_number
 
-LOW_MS, HIGH_MS = 80, 400
-QUICK_MS = 8, 40
-RUNS, QUICK_RUNS = 9, 2
-ABOVE_MS = 5
-SLOWEST = "the slowest call alone"
-LYRA, SPOTIPY, TEKORE = "Lyra", "peer: spotipy in five threads", "peer: tekore on httpx"
+OF_LEAN = 1.5
+SLOWEST, LEAN = "the slowest call alone", "lean: five calls gathered, decoded by orjson"
+LYRA, PEER = "Lyra", "peer: spotipy in five threads"
 
 
 @dataclass(frozen=True)
@@ -23,56 +20,75 @@ class Loading:
     """One way to load a listener, and what each load took."""
 
     server: Server
-    path: str = "/lyra/init"
     verb: str = "POST"
+    path: str = "/lyra/init"
     seconds: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
 
     async def load(self, token: str) -> None:
         """One load of a listener never seen before, over a connection that is open already."""
-        request = post(self.path, token).replace(b"POST", self.verb.encode(), 1)
-        asking = Asking(self.server, request)
+        client = await Client.connect(self.server.port)
         before = self.server.cpu_s()
-        self.seconds.append(await asking.timed())
+        reply = await client.ask(request(self.verb, self.path, token))
+        client.close()
+        if not reply.served:
+            raise RuntimeError(f"{self.server.url} refused a load: {reply.head!r}")
+        self.seconds.append(reply.seconds)
         await settle(0.02)
         self.cpu_s.append(self.server.cpu_s() - before)
 
 
-async def measure(place: Place) -> list[Table]:
+async def cold(harness: Harness) -> list[Finding]:
     """Cold `POST /lyra/init`, one at a time, each way in its turn."""
-    low, high = QUICK_MS if place.quick else (LOW_MS, HIGH_MS)
-    runs = QUICK_RUNS if place.quick else RUNS
+    low, high = harness.pick((8, 40), (80, 400))
+    runs = harness.pick(2, 15)
     async with AsyncExitStack() as stack:
-        ways = await _ways(place, stack)
+        ways = await _ways(harness, stack)
         for way in ways.values():
-            await way.load(place.token())  # opens connections, imports what is imported late
+            await way.load(harness.listener())  # opens connections, imports what is imported late
             way.seconds.clear()
             way.cpu_s.clear()
         for _ in range(runs):
             for way in ways.values():
-                await way.load(place.token(low, high))
-    above = (median(ways[LYRA].seconds) - median(ways[SLOWEST].seconds)) * 1000
+                await way.load(harness.listener(low, high))
+    floor = ways[SLOWEST].seconds
+    of_lean = _added_ms(ways[LYRA], floor) / _added_ms(ways[LEAN], floor)
     return [
-        Table(
+        Finding(
             f"A cold listener, Spotify at {low} to {high} ms",
-            (f"median of {runs}", "ms", "over the slowest", "CPU ms"),
-            [(name, *_cells(way, ways[SLOWEST])) for name, way in ways.items()],
-            aims=[aim("cold init, over the slowest call", above, ABOVE_MS, "ms")],
+            [
+                at_most(
+                    "cold init, what is added to the slowest call, of lean", of_lean, OF_LEAN, "x"
+                )
+            ],
+            table=Table(
+                (f"median of {runs}", "ms", "over the slowest", "CPU ms"),
+                [
+                    (
+                        name,
+                        f"{median(way.seconds) * 1000:,.1f}",
+                        f"+{_added_ms(way, floor):.1f}",
+                        "-" if name == SLOWEST else format_number(median(way.cpu_s) * 1000),
+                    )
+                    for name, way in ways.items()
+                ],
+            ),
         )
     ]
 
 
-async def _ways(place: Place, stack: AsyncExitStack) -> dict[str, Loading]:
-    slowest = Loading(place.upstream, "/v1/me/player/recently-played?limit=50", "GET")
-    ways = {SLOWEST: slowest, LYRA: Loading(await stack.enter_async_context(place.lyra()))}
-    if place.has_peers:
-        for name, library in ((SPOTIPY, "spotipy"), (TEKORE, "tekore")):
-            server = await stack.enter_async_context(place.peer("--spotify", library))
-            ways[name] = Loading(server)
+async def _ways(harness: Harness, stack: AsyncExitStack) -> dict[str, Loading]:
+    slowest = Loading(harness.upstream, "GET", "/v1/me/player/recently-played?limit=50")
+    lean = await stack.enter_async_context(harness.server("lean", harness.upstream.url))
+    ways = {
+        SLOWEST: slowest,
+        LYRA: Loading(await stack.enter_async_context(harness.lyra())),
+        LEAN: Loading(lean),
+    }
+    if harness.has_peers:
+        ways[PEER] = Loading(await stack.enter_async_context(harness.peer()))
     return ways
 
 
-def _cells(way: Loading, slowest: Loading) -> tuple[str, str, str]:
-    took, floor = median(way.seconds) * 1000, median(slowest.seconds) * 1000
-    cpu_ms = median(way.cpu_s) * 1000
-    return f"{took:,.1f}", f"+{took - floor:.1f}", "-" if way is slowest else number(cpu_ms)
+def _added_ms(way: Loading, floor: Sequence[float]) -> float:
+    return (median(way.seconds) - median(floor)) * 1000

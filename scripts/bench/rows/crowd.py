@@ -3,20 +3,17 @@
 import asyncio
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import monotonic
 
-from bench.place import Place
-from bench.report import Promise, Table, aim, percentile
-from bench.server import Server
-from bench.wire import Wire, connect, post
+from bench.client import request
+from bench.closed_loop import Countdown, Wire, connect
+from bench.harness import Harness
+from bench.processes import Server
+from bench.report import Figure, Finding, Table, at_most, format_number, percentile
 
-LOW_MS, HIGH_MS = 500, 1000
-QUICK_MS = 150, 300
-CLIENTS, QUICK_CLIENTS = 1000, 60
-RUNS, QUICK_RUNS = 5, 1
 ONE_FETCH = 5
 LAST_ANSWER_S = 5
-P99_MS = 15
+OF_GATE = 1.2
 
 
 @dataclass(frozen=True)
@@ -27,120 +24,104 @@ class Outcome:
     waited: int
     calls: int = 0
 
-    @property
-    def answered(self) -> int:
-        return len(self.late_s)
 
-
-async def measure(place: Place) -> list[Table]:
+async def crowd(harness: Harness) -> list[Finding]:
     """`POST /lyra/init` by everybody at once; the yardstick lets as many through one gate."""
-    clients = QUICK_CLIENTS if place.quick else CLIENTS
+    clients, runs = harness.pick((60, 1), (1000, 5))
     all_stay, half_leave, bare = [], [], []
-    async with place.lyra() as lyra, place.yardstick("bare") as gate:
-        await _crowd(place, lyra, clients, leavers=0)  # opens connections to Spotify
-        for _ in range(QUICK_RUNS if place.quick else RUNS):
-            all_stay.append(await _crowd(place, lyra, clients, leavers=0))
-            bare.append(await _gate(place, gate, clients))
-        half_leave.append(await _crowd(place, lyra, clients, leavers=clients // 2))
-    p99_ms = median(percentile(each.late_s or [0.0], 0.99) for each in all_stay) * 1000
+    async with harness.lyra() as lyra, harness.server("bare") as gate:
+        await _crowd(harness, lyra, clients, leavers=0)  # opens connections to Spotify
+        for _ in range(runs):
+            all_stay.append(await _crowd(harness, lyra, clients, leavers=0))
+            bare.append(await _gate(harness, gate, clients))
+        half_leave.append(await _crowd(harness, lyra, clients, leavers=clients // 2))
+    of_gate = _late_ms(all_stay, 0.99) / _late_ms(bare, 0.99)
+    what = f"{clients:,} first requests, p99 after the fetch, of a bare gate's"
     return [
-        Table(
+        Finding(
             f"{clients:,} first requests of one listener at once",
-            ("ms after the fetch's end", "runs", "p50", "p99", "answered", "Spotify calls"),
-            [
-                ("Lyra", *_cells(all_stay), _calls(all_stay)),
-                ("Lyra, half leave during the fetch", *_cells(half_leave), _calls(half_leave)),
-                ("bare aiohttp, after one gate opened", *_cells(bare), "-"),
-            ],
-            promises=_promises([*all_stay, *half_leave], clients),
-            notes=[
-                "The fetch ends when Spotify's last byte leaves Spotify: reading it counts too."
-            ],
-            aims=[aim(f"{clients:,} first requests, p99 after the fetch", p99_ms, P99_MS, "ms")],
+            [at_most(what, of_gate, OF_GATE, "x"), *_promises([*all_stay, *half_leave], clients)],
+            ["The fetch ends when Spotify's last byte leaves Spotify: reading it counts too."],
+            Table(
+                ("ms after the fetch's end", "runs", "p50", "p99", "answered", "Spotify calls"),
+                [
+                    ("Lyra", *_cells(all_stay), _calls(all_stay)),
+                    ("Lyra, half leave during the fetch", *_cells(half_leave), _calls(half_leave)),
+                    ("bare aiohttp, after one gate opened", *_cells(bare), "-"),
+                ],
+            ),
         )
     ]
 
 
-async def _crowd(place: Place, lyra: Server, clients: int, *, leavers: int) -> Outcome:
-    token = place.token(*(QUICK_MS if place.quick else (LOW_MS, HIGH_MS)))
-    before = await place.told()
-    answers = _Answers(clients - leavers)
-    request = post("/lyra/init", token)
-    stay = await connect(lyra, clients - leavers, request, answers.note)
-    leave = await connect(lyra, leavers, request, lambda _: None)
+async def _crowd(harness: Harness, lyra: Server, clients: int, *, leavers: int) -> Outcome:
+    low, high = harness.pick((150, 300), (500, 1000))
+    before, _ = await harness.upstream_calls()
+    answers = Countdown(clients - leavers)
+    sent = request("POST", "/lyra/init", harness.listener(low, high))
+    stay = await connect(lyra, [sent] * (clients - leavers), answers.note)
+    leave = await connect(lyra, [sent] * leavers, lambda _: None)
     for wire in (*stay, *leave):
         wire.send()
     if leave:
-        await asyncio.sleep((QUICK_MS if place.quick else (LOW_MS, HIGH_MS))[0] / 2000)
+        await asyncio.sleep(low / 2000)
         for wire in leave:
-            wire.leave()
-    await answers.all_there()
-    after = await place.told()
-    calls = int(after["calls"] - before["calls"])
-    return Outcome(_late(stay, after["last_at"]), clients - leavers, calls)
+            wire.close()
+    await answers.wait(LAST_ANSWER_S)
+    after, last_at = await harness.upstream_calls()
+    return Outcome(_late(stay, last_at), clients - leavers, after - before)
 
 
-async def _gate(place: Place, bare: Server, clients: int) -> Outcome:
-    answers = _Answers(clients)
-    waiters = await connect(bare, clients, post("/gate"), answers.note)
+async def _gate(harness: Harness, bare: Server, clients: int) -> Outcome:
+    answers = Countdown(clients)
+    waiters = await connect(bare, [request("POST", "/gate")] * clients, answers.note)
     for wire in waiters:
         wire.send()
-    async with place.http.get(f"{bare.url}/crowd", params={"count": str(clients)}):
-        opened = perf_counter()
-    async with place.http.post(f"{bare.url}/open"):
-        await answers.all_there()
+    async with harness.http.get(f"{bare.url}/crowd", params={"count": str(clients)}):
+        opened = monotonic()
+    async with harness.http.post(f"{bare.url}/open"):
+        await answers.wait(LAST_ANSWER_S)
     return Outcome(_late(waiters, opened), clients)
-
-
-class _Answers:
-    """Counts answers down, and tells when everybody has one."""
-
-    def __init__(self, size: int) -> None:
-        self._missing = size
-        self._complete = asyncio.Event()
-
-    def note(self, _: Wire) -> None:
-        self._missing -= 1
-        if not self._missing:
-            self._complete.set()
-
-    async def all_there(self) -> None:
-        """Wait for the last answer; not for ever, since a missing one is a result."""
-        try:
-            async with asyncio.timeout(LAST_ANSWER_S):
-                await self._complete.wait()
-        except TimeoutError:
-            return
 
 
 def _late(wires: list[Wire], ended: float) -> list[float]:
     """How late each good answer was; closes the connections."""
     late = [wire.last_at - ended for wire in wires if wire.served]
     for wire in wires:
-        wire.leave()
+        wire.close()
     return late
 
 
-def _cells(outcomes: list[Outcome]) -> tuple[str, str, str, str]:
-    middle, high = (
-        median(percentile(each.late_s or [0.0], share) for each in outcomes) * 1000
-        for share in (0.5, 0.99)
-    )
-    answered = min(each.answered for each in outcomes)
-    runs = str(len(outcomes))
-    return runs, f"{middle:.1f}", f"{high:.1f}", f"{answered} of {outcomes[0].waited}"
+def _late_ms(outcomes: list[Outcome], share: float) -> float:
+    return median(percentile(each.late_s, share) for each in outcomes) * 1000
+
+
+def _cells(outcomes: list[Outcome]) -> tuple[str, ...]:
+    answered = min(len(each.late_s) for each in outcomes)
+    late = (format_number(_late_ms(outcomes, share)) for share in (0.5, 0.99))
+    return str(len(outcomes)), *late, f"{answered} of {outcomes[0].waited}"
 
 
 def _calls(outcomes: list[Outcome]) -> str:
     return ", ".join(map(str, sorted({each.calls for each in outcomes})))
 
 
-def _promises(outcomes: list[Outcome], clients: int) -> list[Promise]:
-    answered = all(each.answered == each.waited for each in outcomes)
+def _promises(outcomes: list[Outcome], clients: int) -> list[Figure]:
+    answered = all(len(each.late_s) == each.waited for each in outcomes)
+    fetched_once = {each.calls for each in outcomes} == {ONE_FETCH}
     return [
-        Promise(
-            f"{clients:,} first requests cause {ONE_FETCH} Spotify calls (found {_calls(outcomes)})",
-            {each.calls for each in outcomes} == {ONE_FETCH},
+        Figure(
+            f"Spotify calls of {clients:,} first requests",
+            _calls(outcomes),
+            f"{ONE_FETCH}",
+            fetched_once,
+            promise=True,
         ),
-        Promise("everybody who stayed was answered", answered),
+        Figure(
+            "everybody who stayed was answered",
+            "yes" if answered else "no",
+            "yes",
+            answered,
+            promise=True,
+        ),
     ]

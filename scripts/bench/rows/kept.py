@@ -1,83 +1,69 @@
-"""What many kept listeners do to the process: pauses of the collector, and the cost of a hit."""
+"""What many kept listeners do to a process: memory, pauses of the collector, the price of a read."""
 
 import asyncio
-from pathlib import Path
+from contextlib import AsyncExitStack
 from sys import executable
 
 import orjson
 
-from bench.place import Place
-from bench.report import Table, aim
+from bench.harness import PYTHON_PATH, Harness, module
+from bench.processes import open_process, output_of
+from bench.report import Finding, Table, at_most, format_number
 
-KEPT, QUICK_KEPT = 2_000, 50
-SMALL, LARGE, QUICK_LARGE = 1_000, 1_000_000, 10_000
-ROUNDS = 3
-PAUSE_MS, GROWTH = 5, 1.2
-LONGEST_S = 150
-_SCRIPTS = Path(__file__).parents[2]
+OF_COLLECTION, OF_PLAIN, LISTENER_KIB = 0.2, 2.0, 32
+LONGEST_S = 900
 
 
-async def measure(place: Place) -> list[Table]:
-    """Both are measured by scripts of their own, in processes of their own."""
-    return [await _pauses(place), await _hits(place)]
-
-
-async def _pauses(place: Place) -> Table:
-    kept = QUICK_KEPT if place.quick else KEPT
-    samples = ("--samples", str(place.samples)) if place.samples else ()
-    command = (str(_SCRIPTS / "bench_kept.py"), "--json", "--kept", str(kept), *samples)
-    found: dict[str, str] = orjson.loads(await _output(*command))
-    pause_ms = float(found["worst pause of the garbage collector, ms"])
-    weight = found["weight of each, as the bound counts it"]
-    return Table(
-        f"{kept:,} listeners loaded and kept",
-        ("", "found"),
-        list(found.items()),
-        aims=[aim("worst pause of the garbage collector", pause_ms, PAUSE_MS, "ms")],
-        measured={"entry_kib": float(weight.replace(",", "")) / 1024},
-        notes=["10,000 of them: .venv/bin/python scripts/bench_kept.py --kept 10000"],
-    )
-
-
-async def _hits(place: Place) -> Table:
-    large = QUICK_LARGE if place.quick else LARGE
-    found: dict[int, list[dict[str, float]]] = {SMALL: [], large: []}
-    for size in (SMALL, large) * ROUNDS:
-        told = orjson.loads(await _output("-m", "cachebench", str(size)))
-        found[size].append(told[str(size)])
-    hit, plain = (
-        {size: min(each[what] for each in rounds) for size, rounds in found.items()}
-        for what in ("hit_us", "plain_us")
-    )
-    growth = hit[large] / hit[SMALL]
-    return Table(
-        "A hit in the cache, by the number of entries, listeners asked for at random",
-        (f"us, best of {ROUNDS}", f"{SMALL:,} entries", f"{large:,} entries", "more by"),
-        [
-            (name, f"{us[SMALL]:.2f}", f"{us[large]:.2f}", f"{us[large] - us[SMALL]:.2f}")
-            for name, us in (("a hit", hit), ("the key's place in a plain dict", plain))
-        ],
-        notes=["What a whole request notices: A warm POST /lyra/init, by the number of entries."],
-        aims=[aim(f"hit cost at {large:,} entries, of {SMALL:,}", growth, GROWTH, "x")],
-    )
-
-
-async def _output(*arguments: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        executable,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=_SCRIPTS,
-    )
-    try:
+async def kept(harness: Harness) -> list[Finding]:
+    """Loaded through the real client, in a process of its own; recorded answers where they are given."""
+    async with AsyncExitStack() as stack:
+        sandbox = harness.sandbox
+        if harness.samples:
+            replay = ("--port", "0", "--replay", str(harness.samples))
+            lyra = (executable, "-m", "lyra", "sandbox", *replay)
+            sandbox = await stack.enter_async_context(
+                open_process(harness.folder, "replay", lyra, {}, harness.cores.load)
+            )
+        command = module("servers.kept", sandbox.url, str(harness.count(50, 2_000, 10_000)))
         async with asyncio.timeout(LONGEST_S):
-            said, complained = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode:
-        last = complained.decode("utf-8", "replace")[-500:]
-        raise RuntimeError(f"{arguments[0]} ended with {process.returncode}: {last}")
-    return said
+            output = await output_of(*command, cwd=harness.folder, environment=PYTHON_PATH)
+    found: dict[str, float] = orjson.loads(output)
+    return [
+        Finding(
+            f"{found['kept']:,.0f} listeners loaded and kept",
+            [
+                at_most(
+                    "worst pause of the collector, of a whole collection before there were listeners",
+                    found["worst_pause_s"] / found["collection_s"],
+                    OF_COLLECTION,
+                    "x",
+                ),
+                at_most(
+                    "get_cached_user_data, of inflating and decoding the same by zlib and orjson",
+                    found["read_s"] / found["plain_read_s"],
+                    OF_PLAIN,
+                    "x",
+                ),
+                at_most(
+                    "resident memory of each", found["resident_bytes"] / 1024, LISTENER_KIB, "KiB"
+                ),
+            ],
+            ["FULL=1 keeps 10,000. Times are of the processor."],
+            Table(
+                ("", "found"),
+                [
+                    (
+                        "resident, MiB, the process itself apart",
+                        f"{found['resident_bytes'] * found['kept'] / 2**20:.1f}",
+                    ),
+                    ("weight of each, as the bound counts it", f"{found['entry_bytes']:,.0f}"),
+                    (
+                        "worst pause of the collector, ms",
+                        format_number(found["worst_pause_s"] * 1000),
+                    ),
+                    ("get_cached_user_data, us", format_number(found["read_s"] * 1e6)),
+                ],
+            ),
+            measured={"entry_kib": found["entry_bytes"] / 1024},
+        )
+    ]

@@ -6,18 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from statistics import median
 from sys import executable
-from time import perf_counter
+from time import monotonic
 
-from bench.place import Place, lyra_settings
-from bench.report import Table, aim, ms, ratio, times
-from bench.server import Server, run_until_printed
-from bench.streams import Load, all_ended, question
-from bench.wire import Wire
+from bench.client import Client, all_served, question, request
+from bench.harness import PYTHON_PATH, Harness, module
+from bench.processes import output_of, run_until_printed
+from bench.report import Finding, Table, at_most, ms, ratio, times
 
-RUNS, QUICK_RUNS = 7, 2
 STEP_S = 0.002
 LONGEST_S = 30
-OF_BARE, STALL_MS = 1.5, 150
+OF_BARE, STALL_OF_BARE = 1.5, 0.5
 WARM_CHATS = 5
 
 
@@ -32,138 +30,109 @@ class Starts:
     later_chat: list[float] = field(default_factory=list)
 
 
-async def measure(place: Place) -> list[Table]:
+async def start(harness: Harness) -> list[Finding]:
     """`lyra serve` and a bare server, started in turns; then what `lyra --help` takes."""
     lyra, bare, helped = Starts(), Starts(), []
-    for _ in range(QUICK_RUNS if place.quick else RUNS):
-        await _bare(place, bare)
-        await _lyra(place, lyra)
-        helped.append(await _help(place))
-    rows = [
-        ("bare aiohttp, uvloop, msgspec, orjson: /healthz", ms(bare.healthy), "1.00 x"),
-        ("lyra serve: /healthz", ms(lyra.healthy), times(lyra.healthy, bare.healthy)),
-        ("lyra serve: /readyz", ms(lyra.ready), times(lyra.ready, bare.healthy)),
-        ("longest answer of /healthz between the two", ms(lyra.stalls), "-"),
-        ("lyra --help, to its end", ms(helped), times(helped, bare.healthy)),
-        ("first word of the first chat after /readyz", ms(lyra.first_chat), "-"),
-        ("first word of later chats", ms(lyra.later_chat), "-"),
-    ]
-    slower = ratio(lyra.healthy, bare.healthy)
+    for _ in range(harness.pick(2, 7)):
+        await _bare(harness, bare)
+        await _lyra(harness, lyra)
+        began = monotonic()
+        await output_of(executable, "-m", "lyra", "--help", cwd=harness.folder, environment={})
+        helped.append(monotonic() - began)
+    stall = max(lyra.stalls) / median(bare.healthy)
     return [
-        Table(
+        Finding(
             "Start",
-            (f"median of {len(helped)}", "ms after exec", "of bare"),
-            rows,
-            aims=[
-                aim("lyra serve, /healthz after exec, of bare aiohttp", slower, OF_BARE, "x"),
-                aim("longest stall while starting", max(lyra.stalls) * 1000, STALL_MS, "ms"),
+            [
+                at_most(
+                    "lyra serve, /healthz after exec, of bare aiohttp",
+                    ratio(lyra.healthy, bare.healthy),
+                    OF_BARE,
+                    "x",
+                ),
+                at_most("longest stall while starting, of a bare start", stall, STALL_OF_BARE, "x"),
             ],
-            notes=[
-                "The stall is the longest of all starts. A chat's listener is loaded before it."
-            ],
+            ["The stall is the longest of all starts. A chat's listener is loaded before it."],
+            Table(
+                (f"median of {len(helped)}", "ms after exec", "of bare"),
+                [
+                    ("bare aiohttp, msgspec, orjson: /healthz", ms(bare.healthy), "1.00 x"),
+                    ("lyra serve: /healthz", ms(lyra.healthy), times(lyra.healthy, bare.healthy)),
+                    ("lyra serve: /readyz", ms(lyra.ready), times(lyra.ready, bare.healthy)),
+                    ("longest answer of /healthz between the two", ms(lyra.stalls), "-"),
+                    ("lyra --help, to its end", ms(helped), times(helped, bare.healthy)),
+                    ("first word of the first chat after /readyz", ms(lyra.first_chat), "-"),
+                    ("first word of later chats", ms(lyra.later_chat), "-"),
+                ],
+            ),
         )
     ]
 
 
-async def _bare(place: Place, found: Starts) -> None:
+async def _bare(harness: Harness, starts: Starts) -> None:
     port = _free_port()
-    command = (executable, place.script("bare"), str(port))
-    began = perf_counter()
-    async with run_until_printed(place.folder, "bare", command, {}, place.cores.subject):
-        found.healthy.append(await _until(port, b"/healthz") - began)
+    command = module("servers.bare", str(port))
+    began = monotonic()
+    async with run_until_printed(
+        harness.folder, "bare", command, PYTHON_PATH, harness.cores.subject
+    ):
+        starts.healthy.append(await _until_healthy(port) - began)
 
 
-async def _lyra(place: Place, found: Starts) -> None:
+async def _lyra(harness: Harness, starts: Starts) -> None:
     port = _free_port()
     command = (executable, "-m", "lyra", "serve", "--port", str(port))
-    settings = lyra_settings(place.upstream.url)
-    began = perf_counter()
+    began = monotonic()
     async with run_until_printed(
-        place.folder, "lyra", command, settings, place.cores.subject
-    ) as starting:
-        found.healthy.append(await _until(port, b"/healthz") - began)
+        harness.folder, "lyra", command, harness.roomy_settings, harness.cores.subject
+    ) as listening:
+        starts.healthy.append(await _until_healthy(port) - began)
         ready_at, stall = await _until_ready(port)
-        found.ready.append(ready_at - began)
-        found.stalls.append(stall)
-        await _chats(place, await starting(), found)
+        starts.ready.append(ready_at - began)
+        starts.stalls.append(stall)
+        await _chats(harness, (await listening()).port, starts)
 
 
-async def _chats(place: Place, lyra: Server, found: Starts) -> None:
-    token = place.token()
-    async with place.http.post(
-        f"{lyra.url}/lyra/init", headers={"Authorization": f"Bearer {token}"}
-    ) as answer:
-        await answer.read()
-    stream = await Load(lyra, question(5, 0, token)).one()
+async def _chats(harness: Harness, port: int, starts: Starts) -> None:
+    token, client = harness.listener(), await Client.connect(port)
+    await client.ask(request("POST", "/lyra/init", token))
     firsts = []
     for _ in range(1 + WARM_CHATS):
-        stream.ask()
-        await all_ended([stream])
-        firsts.append(stream.first_at - stream.asked_at)
-    stream.leave()
-    found.first_chat.append(firsts[0])
-    found.later_chat.append(median(firsts[1:]))
+        (reply,) = await all_served([client.ask(question(token, 0, "quick"))], LONGEST_S)
+        firsts.append(reply.first_s)
+    client.close()
+    starts.first_chat.append(firsts[0])
+    starts.later_chat.append(median(firsts[1:]))
 
 
-async def _until(port: int, path: bytes) -> float:
-    """When this path was first answered with 200."""
+async def _until_healthy(port: int) -> float:
+    """When /healthz was first answered with 200."""
     async with asyncio.timeout(LONGEST_S):
         while True:
             try:
-                async with AsyncExitStack() as stack:
-                    if (await _ask(await _connected(port, path, stack))).served:
-                        return perf_counter()
+                client = await Client.connect(port)
             except OSError:
-                pass  # it does not listen yet
-            await asyncio.sleep(STEP_S)
+                await asyncio.sleep(STEP_S)  # it does not listen yet
+                continue
+            reply = await client.ask(request("GET", "/healthz"))
+            client.close()
+            if reply.served:
+                return reply.at
 
 
 async def _until_ready(port: int) -> tuple[float, float]:
     """When /readyz was first answered with 200, and the longest that /healthz took until then."""
     longest = 0.0
     async with AsyncExitStack() as stack, asyncio.timeout(LONGEST_S):
-        ready = await _connected(port, b"/readyz", stack)
-        alive = await _connected(port, b"/healthz", stack)
+        ready, alive = await Client.connect(port), await Client.connect(port)
+        for client in (ready, alive):
+            stack.callback(client.close)
         while True:
-            if (await _ask(ready)).served:
-                return perf_counter(), longest
-            began = perf_counter()
-            longest = max(longest, (await _ask(alive)).last_at - began)
+            reply = await ready.ask(request("GET", "/readyz"))
+            if reply.served:
+                return reply.at, longest
+            longest = max(longest, (await alive.ask(request("GET", "/healthz"))).seconds)
             await asyncio.sleep(STEP_S)
-
-
-class _Asker(Wire):
-    """A connection on which one question at a time is awaited."""
-
-    def __init__(self, request: bytes) -> None:
-        super().__init__(request, lambda _: self.there.set())
-        self.there = asyncio.Event()
-
-
-async def _connected(port: int, path: bytes, stack: AsyncExitStack) -> _Asker:
-    request = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path
-    loop = asyncio.get_running_loop()
-    _, asker = await loop.create_connection(lambda: _Asker(request), "127.0.0.1", port)
-    stack.callback(asker.leave)
-    return asker
-
-
-async def _ask(asker: _Asker) -> _Asker:
-    asker.there.clear()
-    asker.send()
-    await asker.there.wait()
-    return asker
-
-
-async def _help(place: Place) -> float:
-    began = perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *(executable, "-m", "lyra", "--help"),
-        stdout=asyncio.subprocess.DEVNULL,
-        cwd=place.folder,
-    )
-    await process.wait()
-    return perf_counter() - began
 
 
 def _free_port() -> int:

@@ -11,8 +11,9 @@ import sys
 
 import msgspec
 import orjson
-import uvloop
 from aiohttp import web
+
+from bench.event_loop import run_server, serve_app
 
 IMPORTED = (msgspec, orjson)  # what a service of this kind needs at least: part of its start
 
@@ -63,8 +64,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 
 async def _serve(port: int) -> None:
-    bare = Bare()
-    application = web.Application()
+    bare, application = Bare(), web.Application()
     application.add_routes(
         [
             web.get("/healthz", _alive),
@@ -75,16 +75,8 @@ async def _serve(port: int) -> None:
             web.post("/open", bare.open),
         ]
     )
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
-    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
-    await asyncio.Event().wait()
+    await serve_app(application, port)
 
 
 if __name__ == "__main__":
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
-            running.run(_serve(int(sys.argv[1]) if sys.argv[1:] else 0))
-    except KeyboardInterrupt:
-        sys.exit(0)
+    run_server(_serve(int(sys.argv[1]) if sys.argv[1:] else 0))

@@ -11,9 +11,9 @@ import os
 import signal
 import sys
 
-import uvloop
 from msgspec.structs import replace
 
+from bench.event_loop import announce, run_server
 from lyra.app import create_app
 from lyra.cli.gc_tuning import tune_gc
 from lyra.cli.logs import configure_logs
@@ -48,12 +48,11 @@ async def _serve(count: int) -> None:
     await _fill(runner, count)
     gc.collect()
     gc.freeze()  # as `lyra serve` does
-    print(f"http://127.0.0.1:{await listen(runner, '127.0.0.1', 0)}", flush=True)
+    announce(await listen(runner, "127.0.0.1", 0))
     await stop.wait()
     os._exit(0)  # taking a million entries apart helps nobody
 
 
 if __name__ == "__main__":
     tune_gc()  # as `lyra serve` does
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
-        running.run(_serve(int(sys.argv[1])))
+    run_server(_serve(int(sys.argv[1])))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
-import uvloop
+from bench.event_loop import run_server, serve_protocol
 
 
 class Raw(asyncio.Protocol):
@@ -25,16 +25,6 @@ class Raw(asyncio.Protocol):
             self._transport.write(self._answer)
 
 
-async def _serve(answer: bytes) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Raw(answer), "127.0.0.1", 0, backlog=1024)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as running:
-            running.run(_serve(Path(sys.argv[1]).read_bytes()))
-    except KeyboardInterrupt:
-        sys.exit(0)
+    ANSWER = Path(sys.argv[1]).read_bytes()
+    run_server(serve_protocol(lambda: Raw(ANSWER)))

@@ -1,6 +1,8 @@
 """An answer is a run: it can be stopped in any phase, and read on after the connection was lost."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,17 @@ from aiohttp import ClientResponse, web
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
-from tests.support.calls import QUESTION, Answer, call, chat, chatting, init, read_until
+from tests.support.calls import (
+    QUESTION,
+    Answer,
+    call,
+    chat,
+    chatting,
+    connected,
+    init,
+    read_until,
+    request_bytes,
+)
 from tests.support.scripted_model import event, opened, scripted_model, stopped, words
 from tests.support.stream_grammar import read_body
 from tests.web.api.test_errors import check_error
@@ -62,6 +74,12 @@ def last_id(seen: bytes) -> str:
 async def until(fact: Callable[[], bool]) -> None:
     while not fact():  # noqa: ASYNC110 - what happens in the service has no event for its clients
         await asyncio.sleep(0)
+
+
+def segments_in(connection: socket.socket) -> int:
+    """How many segments with data have come so far; see `struct tcp_info` of linux/tcp.h."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return int.from_bytes(info[152:156], sys.byteorder)
 
 
 async def leave(service: Service, response: ClientResponse) -> None:
@@ -306,6 +324,18 @@ async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
         "kept": 0,
         "kept_bytes": 0,
     }
+
+
+async def test_an_answer_that_has_ended_leaves_in_one_write(service: Service) -> None:
+    answer = await chat(service, body=CHAT)
+    path = f"/lyra/chat/{run_of(answer.body)}/stream"
+    auth = f"Authorization: Bearer {sandbox_token()}"
+    async with connected(service) as (reader, writer):
+        writer.write(request_bytes(service, "GET", path, auth))
+        again = await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
+
+        assert segments_in(writer.get_extra_info("socket")) <= len(("its head", "all the rest"))
+    assert b'"type":"finish"' in again
 
 
 async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:

@@ -12,6 +12,7 @@ from yarl import URL
 
 from lyra.errors import ForgottenError, LyraError, SessionEndedError
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.spotify.token import Token
 from tests.conftest import APP, Start
 from tests.support.calls import QUESTION, connected, read_answer
 from tests.support.visitors import ANNA, BORIS, OWN, Clock, Visitor
@@ -108,6 +109,36 @@ async def test_a_running_answer_is_stopped_and_its_call_closed(
         assert answer.body.endswith(b"data: [DONE]\n\n")
         stats = service.services.runs.stats()
         assert (stats["live"], stats["kept"], entries(anna)) == (0, 0, 0)
+
+
+async def test_answers_stop_before_anything_is_waited_for(
+    start: Start, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of a listener may be elsewhere too, where forgetting takes its time."""
+    service = await start(spotify_client_id=APP, model="fault:hang")
+    listeners, asked, answered = service.services.lyra.listeners, asyncio.Event(), asyncio.Event()
+    clear = listeners.clear
+
+    async def clear_slowly(token: Token) -> bool:
+        asked.set()
+        await answered.wait()
+        return await clear(token)
+
+    monkeypatch.setattr(listeners, "clear", clear_slowly)
+    async with Visitor(service) as anna:
+        await anna.ready()
+        loop = asyncio.get_running_loop()
+        streaming = loop.create_task(anna.post("/lyra/chat", json=QUESTION, headers=OWN))
+        await sandbox.stats.until(lambda stats: stats.model_open == 1)
+        leaving = loop.create_task(anna.post("/auth/logout", headers=OWN))
+        await asked.wait()
+        await sandbox.stats.until(lambda stats: stats.model_open == 0)
+        stopped = (await streaming).body
+        assert not leaving.done()
+        answered.set()
+
+        assert b'{"type":"abort","reason":"stopped"}' in stopped
+        assert (await leaving).status == 204
 
 
 async def test_another_listeners_answer_goes_on(start: Start, sandbox: Sandbox) -> None:

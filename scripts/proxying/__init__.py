@@ -1,1 +1,0 @@
-"""What `try_proxies.py` is made of."""

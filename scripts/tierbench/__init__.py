@@ -1,1 +1,0 @@
-"""The parts of scripts/bench_tier.py: a Redis, two services, five cases."""
