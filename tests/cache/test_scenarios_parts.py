@@ -5,12 +5,11 @@ import pytest
 from lyra.cache.keys import KeyMaker
 from lyra.settings import SettingError, Settings
 from lyra.spotify.token import Token
-from tests.cache.conftest import ANNA, Clock
-from tests.cache.test_store import bounded
+from tests.cache.conftest import ANNA, Clock, make_store
 
 
 async def test_row23_an_entry_used_since_has_a_second_chance_and_another_is_evicted() -> None:
-    store = bounded(Clock(), entries=3)
+    store = make_store(Clock(), entries=3)
     for key in "abc":
         await store.set(key, b"1")
     await store.get("a")
@@ -21,7 +20,7 @@ async def test_row23_an_entry_used_since_has_a_second_chance_and_another_is_evic
 
 
 async def test_row24_bytes_are_bounded_and_a_giant_evicts_nobody() -> None:
-    store = bounded(Clock(), weight=100)
+    store = make_store(Clock(), weight=100)
     for key, size in (("a", 60), ("b", 60), ("giant", 101)):
         await store.set(key, b"x" * size)
 

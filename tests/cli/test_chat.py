@@ -1,9 +1,6 @@
 """`lyra chat`: as a person at a terminal meets it, and as a program at the end of a pipe does."""
 
-import asyncio
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,11 +9,11 @@ import pytest
 from lyra.chat.ending_notices import EMPTY
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
+from tests.cli.conftest import QUESTION, start_pipe
 from tests.conftest import Service, Start
 from tests.support.scripted_model import scripted_model, stopped, streaming
 from tests.support.terminal import Scripted, open_scripted, open_terminal
 
-QUESTION = "Which artists do I listen to most?"
 TOKEN = sandbox_token()
 NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[31m*soft*"
 
@@ -25,17 +22,6 @@ NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[
 async def scripted() -> AsyncIterator[Scripted]:
     async with open_scripted() as server:
         yield server
-
-
-async def start_pipe(folder: Path, *arguments: str, **environ: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-m", "lyra", "chat", *arguments),
-        cwd=folder,
-        env=environ,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
 
 
 async def piped(

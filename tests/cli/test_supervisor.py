@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.cli.conftest import Launch
+from tests.cli.conftest import Launch, until_gone
 
 CLIENTS = 16
 
@@ -77,16 +77,6 @@ async def open_house(launch: Launch, sandbox: Sandbox, **environ: str) -> House:
     return House(process, [int(pid) for pid in numbers.split(",")], url)
 
 
-async def gone(pid: int) -> None:
-    """Wait until this process, which is nobody's child here, has ended."""
-    descriptor = os.pidfd_open(pid)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(descriptor, ended.set)
-    await ended.wait()
-    asyncio.get_running_loop().remove_reader(descriptor)
-    os.close(descriptor)
-
-
 async def test_no_request_is_lost_while_the_workers_are_replaced(
     launch: Launch, sandbox: Sandbox
 ) -> None:
@@ -133,7 +123,7 @@ async def test_workers_whose_supervisor_was_killed_end_too(
     house = await open_house(launch, sandbox)
     async with asyncio.TaskGroup() as waiting:
         for pid in house.pids:
-            waiting.create_task(gone(pid))
+            waiting.create_task(until_gone(pid))
         house.process.kill()
 
 

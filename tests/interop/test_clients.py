@@ -8,9 +8,8 @@ import pytest
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
-from tests.support.scripted_model import scripted_model, stopped, streaming, words
+from tests.support.scripted_model import ODD_TEXTS, scripted_model, stopped, streaming, words
 from tests.support.wire_formats import BROKEN
-from tests.web.api.test_model_failures import ODD_TEXTS
 
 AI = ["ai5", "ai6", "ai7"]
 FAULTS = ["errmid", "drop", "eof"]

@@ -10,8 +10,8 @@ from yarl import URL
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
 from tests.support.calls import chat, chatting, read_until
+from tests.support.chat_runs import CHAT, Paused, leave
 from tests.support.scripted_model import scripted_model
-from tests.web.api.test_chat_runs import CHAT, Paused, leave
 
 
 @pytest.mark.parametrize("version", ["ai5", "ai6", "ai7"])

@@ -6,14 +6,12 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
-from tests.redis.conftest import KEY, PATIENT, Join, Open, forgotten, until
+from tests.redis.conftest import HASTY, KEY, PATIENT, Join, Open, forgotten, until
 from tests.support.leaders import leader
 from tests.support.redis_servers import RedisServer
 
+
 # Short with a server that hangs, and long enough for one that answers on a busy machine.
-HASTY = replace(PATIENT, timeout_s=0.2, deadline_s=0.4, rest_s=5)
-
-
 async def test_row33_two_processes_cold_at_once_cause_one_fetch(
     process: Open, spotify: ScriptedSpotify
 ) -> None:

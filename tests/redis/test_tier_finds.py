@@ -9,8 +9,7 @@ from lyra.errors import SpotifyTokenRejectedError
 from lyra.redis.listener_store import Generation
 from lyra.spotify.failures import SpotifyFailure
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
-from tests.redis.conftest import Open, until
-from tests.redis.test_scenarios import HASTY
+from tests.redis.conftest import HASTY, Open, until
 from tests.support.redis_servers import RedisServer, set_user
 
 REJECTED = SpotifyFailure("token_rejected")

@@ -9,13 +9,12 @@ from redis.asyncio import Redis
 from lyra.redis.keyspace import RedisKeys
 from lyra.redis.session_store import SharedSessions
 from tests.conftest import APP, Service, Start
-from tests.redis.conftest import KEY, Join
-from tests.redis.test_lease import BRISK
-from tests.redis.test_run_store import pair
+from tests.redis.conftest import BRISK, KEY, Join
+from tests.support.chat_runs import CHAT, run_of
 from tests.support.redis_servers import RedisServer
+from tests.support.service_pair import start_pair
 from tests.support.stream_grammar import read_body
 from tests.support.visitors import OWN, Visitor
-from tests.web.api.test_chat_runs import CHAT, run_of
 
 Make = Callable[[Redis, str], Any]
 TYPES: dict[str, Make] = {
@@ -31,7 +30,7 @@ TYPES: dict[str, Make] = {
 
 @pytest.fixture
 async def services(start: Start, server: RedisServer) -> tuple[Service, Service]:
-    return await pair(start, server, spotify_client_id=APP)
+    return await start_pair(start, server, spotify_client_id=APP)
 
 
 @pytest.fixture

@@ -66,3 +66,16 @@ async def scripted_model(*replies: Reply) -> AsyncIterator[ScriptedModel]:
     async with TestServer(app) as server:
         model.url = str(server.make_url("/"))
         yield model
+
+
+ODD_TEXTS = [
+    "\n\ndata: x\n\n",
+    "event: done\n\n",
+    "\r\n\r\n",
+    "\x00\x1b[31m",
+    "\u2028\u2029",
+    "</script>",
+    "\U0001f3b5",
+    "\u202e",
+    '"\\',
+]

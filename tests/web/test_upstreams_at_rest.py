@@ -12,8 +12,8 @@ from lyra.circuit_breaker import MIN_OWNERS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, chat, init
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import Reply, event, scripted_model, stopped, streaming, words
-from tests.web.api.test_errors import check_error
 
 
 class NoJitter(Random):

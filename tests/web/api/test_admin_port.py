@@ -13,7 +13,7 @@ from lyra.web.gateway.server import Runner, listen
 from lyra.web.http.access_log import AccessRecord
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, connected, init, raw
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 TOLD: list[AccessRecord] = []
 

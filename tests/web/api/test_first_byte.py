@@ -11,8 +11,8 @@ from lyra.listening.models import SECTIONS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 EVENTS = "text/event-stream"
 

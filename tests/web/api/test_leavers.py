@@ -24,7 +24,7 @@ from tests.support.calls import (
     reset,
 )
 from tests.support.scripted_model import opened, scripted_model, words
-from tests.web.api.test_chat_runs import until
+from tests.support.waits import until
 
 Leave = Callable[[asyncio.StreamWriter], None]
 

@@ -9,9 +9,16 @@ from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from lyra.sandbox import Sandbox
 from tests.conftest import CANARY_KEY, Start
 from tests.support.calls import chat, init
-from tests.support.scripted_model import opened, scripted_model, stopped, streaming, words
+from tests.support.error_shape import check_error
+from tests.support.scripted_model import (
+    ODD_TEXTS,
+    opened,
+    scripted_model,
+    stopped,
+    streaming,
+    words,
+)
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 
 class NoJitter(Random):
@@ -199,19 +206,6 @@ async def test_an_answer_that_is_no_stream_never_looks_complete(
         stream = read_stream(await chat(service))
 
     assert stream.ending in ("llm_truncated", "llm_interrupted")
-
-
-ODD_TEXTS = [
-    "\n\ndata: x\n\n",
-    "event: done\n\n",
-    "\r\n\r\n",
-    "\x00\x1b[31m",
-    "\u2028\u2029",
-    "</script>",
-    "\U0001f3b5",
-    "\u202e",
-    '"\\',
-]
 
 
 async def test_whatever_the_model_says_arrives_as_it_was_said(start: Start) -> None:

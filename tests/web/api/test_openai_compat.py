@@ -15,9 +15,9 @@ from lyra.chat import ending_notices as notices
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import scripted_model, stopped, streaming, words
 from tests.support.wire_formats import ASKED, BROKEN, REFUSED, USER, data_of, documents, post
-from tests.web.api.test_errors import check_error
 
 PATH = "/v1/chat/completions"
 STREAMED = {"messages": [USER], "stream": True}

@@ -12,10 +12,10 @@ from lyra.web.gateway.requests import BODY_ROUTES
 from lyra.web.routes import ROUTES
 from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
+from tests.support.error_shape import check_error
+from tests.support.memory import BOUND, fill_memory
 from tests.support.visitors import Visitor
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.http.test_memory_guard import BOUND, full
+from tests.support.waits import until
 
 KIB, MIB = 2**10, 2**20
 BODY = orjson.dumps(QUESTION)
@@ -200,7 +200,7 @@ async def test_when_memory_is_short_unfinished_bodies_are_dropped_first(
     async with slow(service) as clients:
         for line, _ in HEADS.values():
             await clients.begin(line)
-        await full(service, 0.81)
+        await fill_memory(service, 0.81)
         answers = [await read_answer(reader) for reader in clients.readers]
 
     for answer in answers:

@@ -6,36 +6,27 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start, settle
 from tests.support.calls import (
+    AUTH,
+    BODY,
+    JSON,
     call,
     chatting,
     connected,
     init,
     raw,
     read_answer,
+    read_to_end,
     read_until,
     request_bytes,
 )
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-
-AUTH = f"Authorization: Bearer {sandbox_token()}"
-JSON = "Content-Type: application/json"
-BODY = b'{"message": "Hello?"}'
+from tests.support.error_shape import check_error
+from tests.support.waits import until
 
 
 def chat_bytes(service: Service) -> bytes:
     return request_bytes(service, "POST", "/lyra/chat", AUTH, JSON, body=BODY)
-
-
-async def ended(reader: asyncio.StreamReader) -> bytes:
-    """What still comes up to the end of the connection."""
-    try:
-        return await reader.read()
-    except ConnectionError:
-        return b""
 
 
 @pytest.mark.parametrize(
@@ -47,7 +38,7 @@ async def test_a_head_that_does_not_come_whole_in_time_ends_the_connection(
     service = await start(header_timeout_s=0.1)
     async with connected(service) as (reader, writer):
         writer.write(begun)
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
     assert (await call(service, "GET", "/healthz")).status == 200
 
@@ -56,7 +47,7 @@ async def test_a_head_that_drips_is_not_waited_for(start: Start) -> None:
     service = await start(header_timeout_s=0.2)
     async with connected(service) as (reader, writer), asyncio.TaskGroup() as tasks:
         dripping = tasks.create_task(drip(writer))
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
         dripping.cancel()
 
 
@@ -72,7 +63,7 @@ async def test_the_second_head_of_a_connection_has_its_deadline_too(start: Start
         writer.write(request_bytes(service, "GET", "/healthz"))
         assert (await read_answer(reader)).status == 200
         writer.write(b"GET /he")
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_a_connection_at_rest_is_kept(start: Start) -> None:
@@ -93,7 +84,7 @@ async def test_a_connection_too_many_is_refused_while_all_others_work(start: Sta
             await read_until(response, b"text-delta")
         async with connected(service) as (reader, writer):
             writer.write(request_bytes(service, "GET", "/healthz"))
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         assert service.services.runs.stats()["readers"] == 2
 
 
@@ -117,7 +108,7 @@ async def test_who_works_with_all_of_its_share_gets_no_more_and_others_do(start:
         for response in (one, two):
             await read_until(response, b"text-delta")
         async with connected(service) as (reader, _):
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         async with connected(service, "127.0.0.2") as (reader, writer):
             writer.write(request_bytes(service, "GET", "/healthz"))
             assert (await read_answer(reader)).status == 200
@@ -143,7 +134,7 @@ async def test_heads_that_never_end_are_bounded_together_and_others_are_served(
         for _, writer in hostile:
             writer.write(PART + b"a" * 3_900)
         for reader, _ in hostile[:8]:
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         reader, writer = await stack.enter_async_context(connected(service, "127.0.0.2"))
         head = request_bytes(service, "GET", "/healthz")
         writer.write(head[:-2])
@@ -160,7 +151,7 @@ async def test_what_waits_behind_requests_is_bounded_too(start: Start) -> None:
         writer.write(chat_bytes(service))
         await reader.readuntil(b"text-delta")
         writer.write(PART + b"a" * 20_000)
-        assert b"[DONE]" not in await ended(reader)
+        assert b"[DONE]" not in await read_to_end(reader)
 
 
 LONG = b"X-Long: %b\r\n" % (b"a" * 4_000)
@@ -195,7 +186,7 @@ async def test_trailers_without_end_are_not_kept(service: Service) -> None:
             writer.write(LONG)
             await settle()
         check_error(await read_answer(reader), "invalid_request")
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_the_kernel_is_told_when_a_peer_has_vanished(

@@ -16,10 +16,10 @@ from lyra.web.context import SERVICES
 from lyra.web.gateway.server import Runner, listen
 from tests.conftest import Service, Start
 from tests.support.calls import QUESTION, Answer, call, chatting, init, read_answer, read_until
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
 from tests.support.stream_grammar import read_body
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 
 async def test_without_a_drain_time_live_streams_are_aborted_at_once(start: Start) -> None:

@@ -9,8 +9,14 @@ from lyra.web.http.event_stream import EventStream
 from lyra.web.openapi.route import Route
 from lyra.web.routes import ROUTES
 from tests.conftest import Service, Start
-from tests.support.calls import chatting, connected, read_answer, read_until, request_bytes
-from tests.web.gateway.test_requests import auth
+from tests.support.calls import (
+    auth_line,
+    chatting,
+    connected,
+    read_answer,
+    read_until,
+    request_bytes,
+)
 
 PLACES = {"{run}": "talk", "{version}": "1", "{name}": "main.js"}
 
@@ -26,7 +32,7 @@ async def head_of(service: Service, path: str) -> int:
     """The status, after a check that what follows is the next request's answer and nothing else."""
     async with connected(service) as (reader, writer):
         writer.write(
-            request_bytes(service, "HEAD", path, auth(service), "Accept: text/event-stream")
+            request_bytes(service, "HEAD", path, auth_line(service), "Accept: text/event-stream")
             + request_bytes(service, "GET", "/healthz", "X-Request-Id: the-next")
         )
         head = await reader.readuntil(b"\r\n\r\n")

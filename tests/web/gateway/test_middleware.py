@@ -8,8 +8,8 @@ import pytest
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, chat, init, raw, request_bytes
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 ADMIN = "an-invented-admin-token"
 PAGE = "https://music.example"

@@ -1,18 +1,24 @@
 """A listener at hand, asked for in every odd way: the same refusals, order and endings as ever."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
-from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start, settle
-from tests.support.calls import Answer, connected, init, raw, read_answer, request_bytes, reset
-from tests.web.api.test_chat_runs import until
+from tests.support.calls import (
+    Answer,
+    connected,
+    init,
+    narrow,
+    raw,
+    read_answer,
+    request_bytes,
+    reset,
+)
+from tests.support.waits import until
 
 AUTH = f"Authorization: Bearer {sandbox_token()}"
 SLOW = f"Authorization: Bearer {sandbox_token(8, 'typical', 'legacy', 'slow-100-me')}"
@@ -189,24 +195,6 @@ async def more_answered(service: Service, seen: float) -> float:
         async with asyncio.timeout(0.5):
             await until(lambda: answered(service) > seen)
     return answered(service)
-
-
-@asynccontextmanager
-async def narrow(
-    service: Service,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection that takes little, and for now nothing."""
-    url = URL(service.url)
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, (url.host, url.port))
-    reader, writer = await asyncio.open_connection(sock=sock)
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
 
 
 def reader_takes(writer: asyncio.StreamWriter) -> None:

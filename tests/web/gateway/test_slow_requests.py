@@ -8,12 +8,21 @@ import pytest
 from aiohttp import web
 
 from tests.conftest import Service, Start, settle
-from tests.support.calls import connected, init, raw, read_answer, request_bytes
+from tests.support.calls import (
+    AUTH,
+    BODY,
+    JSON,
+    connected,
+    init,
+    narrow,
+    raw,
+    read_answer,
+    read_to_end,
+    request_bytes,
+)
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import AUTH, BODY, JSON, ended
-from tests.web.gateway.test_prebuilt_response import narrow
+from tests.support.waits import until
 
 SHORT_S = 0.2  # a head's time
 LASTING_S = 1.0  # the same, among many
@@ -116,7 +125,7 @@ async def test_half_a_head_right_behind_a_request_has_a_heads_deadline(
     async with connected(service) as (reader, writer):
         writer.write(request_bytes(service, "GET", "/healthz", *lines) + body + part)
         assert (await read_answer(reader)).status == 200
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 @pytest.mark.parametrize("kind", ["length", "chunks"])
@@ -131,7 +140,7 @@ async def test_half_a_head_behind_an_answer_that_lasts_is_timed_from_its_end(
         await until(lambda: bool(begun))
         await asyncio.sleep(2 * SHORT_S)
         all_sent.set()
-        assert (await ended(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
+        assert (await read_to_end(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
 
 
 async def test_a_body_that_comes_after_its_answer_leaves_the_connection_at_rest(
@@ -177,7 +186,7 @@ async def test_half_a_head_behind_an_upgrade_has_its_deadline(start: Start) -> N
     async with connected(service) as (reader, writer):
         writer.write(request_bytes(service, "GET", "/healthz", *lines) + b"GET /he")
         assert (await read_answer(reader)).status == 200
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_a_body_that_drips_is_a_408_however_often_a_byte_comes(start: Start) -> None:

@@ -17,12 +17,12 @@ from tests.support.calls import (
     init,
     raw,
     read_answer,
+    read_to_end,
     read_until,
     request_bytes,
 )
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import ended
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_one_address_has_its_share_of_connections(
         writer.write(probe)
         assert (await read_answer(reader)).status == 200
         async with connected(service) as (second, _):
-            assert await ended(second) == b""
+            assert await read_to_end(second) == b""
         async with connected(service, "127.0.0.2") as (third, other):
             other.write(probe)
             assert (await read_answer(third)).status == 200

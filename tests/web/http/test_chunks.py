@@ -13,10 +13,9 @@ from hypothesis import given, strategies as st
 
 from lyra.web.http.chunks import Chunks
 from tests.conftest import LONG_S, Service, Start
-from tests.support.calls import connected, init, read_answer, request_bytes
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import AUTH, BODY, JSON
+from tests.support.calls import AUTH, BODY, JSON, connected, init, read_answer, request_bytes
+from tests.support.error_shape import check_error
+from tests.support.waits import until
 
 CHUNKED = "Transfer-Encoding: chunked"
 WHOLE = b"%x\r\n%b\r\n" % (len(BODY), BODY)

@@ -14,9 +14,9 @@ from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.http.rate_limit import RateLimit
 from tests.conftest import Service, Start
 from tests.support.calls import QUESTION, call, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 
 class Clock:
