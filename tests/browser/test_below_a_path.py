@@ -52,7 +52,7 @@ async def test_from_connect_to_an_answer_and_out_again(
     assert page.url == f"{front.public_url}/"
 
 
-async def test_who_says_no_at_spotify_reads_why_and_the_address_is_clean(
+async def test_a_denied_consent_is_explained_and_the_address_is_clean(
     start: Start, front: Front, visit: Open
 ) -> None:
     given = await start(public_url=front.public_url, spotify_client_id=APP)

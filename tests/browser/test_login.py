@@ -65,9 +65,10 @@ async def test_who_cancels_reads_why_and_can_try_again(visit: Open, service: Ser
 
 
 @pytest.mark.parametrize(("listener", "turns"), [(sandbox_token(), 2), (BORIS, 0)])
-async def test_after_the_end_of_a_session_the_question_is_asked_for_the_same_listener_alone(
+async def test_a_kept_question_is_sent_for_the_same_listener_only(
     visit: Open, service: Service, clock: Clock, listener: str, turns: int
 ) -> None:
+    """It was asked when the session had ended, and another listener may log in."""
     page = await visit(service)
     await agree_at_spotify(page)
     await page.get_by_role("button", name="Agree and read").click()

@@ -56,7 +56,7 @@ async def test_who_came_first_goes_first_unless_used_since(clock: Clock) -> None
     assert store.evictions["entries"] == 1
 
 
-async def test_a_newcomer_is_not_the_one_who_goes_though_all_others_are_in_use(
+async def test_a_new_entry_is_not_evicted_though_all_others_are_in_use(
     clock: Clock,
 ) -> None:
     store = make_store(clock, entries=3)

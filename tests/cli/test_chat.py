@@ -59,7 +59,7 @@ async def test_words_are_shown_before_the_answer_has_ended(tmp_path: Path, start
     await process.communicate()
 
 
-async def test_ctrl_c_stops_the_answer_and_its_model_call_but_not_the_program(
+async def test_ctrl_c_stops_the_answer_and_its_model_call_alone(
     tmp_path: Path, start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang")
@@ -118,7 +118,7 @@ async def test_on_a_terminal_an_answer_is_drawn_as_markdown(
     assert b"\x1b]8;" not in drawn
 
 
-async def test_an_answer_longer_than_the_terminal_is_all_there_in_the_end(
+async def test_an_answer_longer_than_the_terminal_is_shown_whole(
     tmp_path: Path, scripted: Scripted
 ) -> None:
     scripted.say(*(f"- row {number} of many\n" for number in range(40)))
@@ -170,7 +170,7 @@ async def test_later_questions_carry_the_conversation(tmp_path: Path, scripted: 
     ]
 
 
-async def test_a_long_conversation_is_sent_as_far_as_the_server_looks_at_it(
+async def test_a_long_conversation_is_sent_within_the_servers_bounds(
     tmp_path: Path, scripted: Scripted
 ) -> None:
     scripted.say("x" * 10_000)
@@ -213,7 +213,7 @@ async def test_a_question_after_clear_begins_anew(tmp_path: Path, scripted: Scri
         ),
     ],
 )
-async def test_the_token_is_the_arguments_or_the_environments_or_the_demos(
+async def test_the_token_comes_from_argument_environment_or_demo(
     tmp_path: Path,
     scripted: Scripted,
     arguments: tuple[str, ...],

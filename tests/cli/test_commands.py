@@ -73,7 +73,7 @@ async def test_settings_are_read_from_a_dotenv_file(launch: Launch, tmp_path: Pa
         ({"LYRA_PROT": "1"}, "LYRA_PROT"),
     ],
 )
-async def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(
+async def test_an_invalid_setting_stops_the_start_and_is_named(
     launch: Launch, environ: dict[str, str], named: str
 ) -> None:
     code, said = await read_refusal(await launch("serve", **environ))

@@ -120,7 +120,7 @@ async def test_no_line_is_blamed_for_what_has_been_set_over_it(
     assert (code, told.splitlines()[0][:17]) == (2, "lyra: LYRA_PORT: ")
 
 
-async def test_a_name_that_stands_twice_is_told_of_and_the_last_line_counts(
+async def test_a_repeated_name_is_a_warning_and_the_last_line_counts(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text(
@@ -138,7 +138,7 @@ async def test_a_name_that_stands_twice_is_told_of_and_the_last_line_counts(
     assert (out + err).count(b".env:") == 1
 
 
-async def test_the_doctor_names_the_line_of_every_value_that_cannot_be_used(
+async def test_the_doctor_names_the_line_of_every_invalid_value(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("LYRA_PORT=http\n\nLYRA_STALL_S=soon\n")
@@ -182,7 +182,7 @@ async def test_the_variables_of_a_service_are_told_of_once(
     assert told.count("enableServiceLinks: false") == 1
 
 
-async def test_the_doctor_tells_of_both_and_looks_on_where_the_file_cannot_be_read(
+async def test_the_doctor_goes_on_where_the_file_cannot_be_read(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_bytes(GOOD.encode("utf-16"))

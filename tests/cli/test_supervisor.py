@@ -173,7 +173,7 @@ async def reload(launch: Launch, pid: int) -> tuple[int | None, str]:
     return process.returncode, (out + err).decode()
 
 
-async def test_a_roll_reads_the_file_of_settings_anew_and_the_environment_still_wins(
+async def test_a_reload_reads_the_env_file_and_the_environment_wins(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = tmp_path / ".env"
@@ -211,7 +211,7 @@ async def test_a_hangup_in_mid_roll_is_one_more_roll_however_many_come(
     assert rest.count(b"all workers are replaced") == 1
 
 
-async def test_a_worker_that_cannot_be_replaced_is_told_and_the_next_roll_mends_it(
+async def test_a_failed_replacement_is_logged_and_a_later_reload_works(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     house = await open_house(launch, sandbox)
@@ -245,7 +245,7 @@ async def test_a_file_of_settings_that_cannot_be_read_replaces_nobody(
     assert ".env:1: it is not UTF-8" in said
 
 
-async def test_a_worker_that_died_is_started_with_the_settings_of_the_last_roll(
+async def test_a_dead_worker_restarts_with_the_last_reloads_settings(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("LYRA_CORS_ORIGINS=https://one.example\n")

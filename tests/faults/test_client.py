@@ -70,7 +70,7 @@ async def test_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: str) -
     assert head.split(b" ")[1] in {b"404", b"405"}
 
 
-async def test_very_many_first_requests_of_one_listener_cost_five_calls(
+async def test_very_many_first_requests_of_a_listener_share_one_fetch(
     start: Start, sandbox: Sandbox
 ) -> None:
     async with others_served(start, max_in_flight=1_000) as service:
@@ -101,7 +101,7 @@ async def test_a_flood_of_invented_tokens_takes_no_room_from_listeners(
     assert sandbox.stats.total == before
 
 
-async def test_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
+async def test_unknown_tokens_of_one_address_have_a_rate_limit(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(rate_per_minute=1, clock=Clock())

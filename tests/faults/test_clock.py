@@ -97,7 +97,7 @@ async def test_the_days_tokens_stay_counted_within_the_day(
         assert read_stream(second).ending == "stop"  # another day
 
 
-async def test_processes_whose_clocks_differ_answer_each_others_listeners(
+async def test_processes_with_skewed_clocks_share_their_listeners(
     start: Start, wall: WallClock, jump: timedelta, redis: RedisServer
 ) -> None:
     shared = {"redis_url": f"redis://127.0.0.1:{redis.port}", "secret": SECRET}

@@ -51,7 +51,7 @@ def asked(status: int, *lines: bytes) -> bytes:
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(("status", "code", "calls"), STATUSES)
-async def test_a_refusal_whose_body_does_not_come_is_what_its_status_says(
+async def test_a_refusal_without_its_body_is_read_by_its_status(
     start: Start, status: int, code: str, calls: int, body: str
 ) -> None:
     head, *rest = BODIES[body]

@@ -68,9 +68,10 @@ async def test_a_redis_that_is_not_there_is_degraded_and_ready(
     assert (ready.status, ready.json["dependencies"]["redis"]) == (200, {"state": "degraded"})
 
 
-async def test_a_black_hole_costs_no_answer_and_opens_no_storm_of_connections(
+async def test_a_black_hole_costs_no_answer_and_few_connections(
     start: Start, redis: RedisServer
 ) -> None:
+    """Redis takes everything and answers nothing."""
     async with behind_a_network(start, redis) as (service, network):
         network.hole, before = True, network.connections
         assert len(await names(service)) == len(LISTENERS)
@@ -101,7 +102,7 @@ async def test_the_metrics_are_there_while_redis_and_spotify_are_not(
     assert b"lyra_redis_breaker_open" in scrapes[-1].body
 
 
-async def test_a_cut_between_command_and_reply_gives_nobody_anothers_data(
+async def test_a_cut_before_a_reply_gives_nobody_anothers_data(
     start: Start, redis: RedisServer
 ) -> None:
     """One of many connections is cut: before, in and behind the head of a reply, and in values."""

@@ -146,7 +146,7 @@ async def test_a_401_refuses_the_listener_only_at_me(
         ("403premium", "owner_not_premium"),
     ],
 )
-async def test_an_app_that_may_not_serve_the_listener_says_why_and_asks_no_model(
+async def test_a_listener_that_the_app_may_not_serve_asks_no_model(
     start: Start, sandbox: Sandbox, fault: str, reason: str
 ) -> None:
     async with others_served(start) as service:

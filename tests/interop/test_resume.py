@@ -32,7 +32,7 @@ async def test_usechat_reads_on_after_a_reload(start: Start, run: Run, version: 
 
 
 @pytest.mark.parametrize("version", ["ai5", "ai6", "ai7"])
-async def test_usechat_finds_nothing_to_read_on_of_an_answer_that_it_has_had(
+async def test_usechat_finds_nothing_to_resume_of_a_complete_answer(
     service: Service, run: Run, version: str
 ) -> None:
     await chat(service, body=CHAT)

@@ -143,7 +143,7 @@ async def evict(admin: Redis) -> None:
         await admin.delete(name)
 
 
-async def test_a_reader_ahead_of_redis_learns_that_the_answer_broke_off(
+async def test_a_reader_ahead_of_redis_gets_an_ending_of_a_lost_run(
     begin: Begin, admin: Redis
 ) -> None:
     async with begin() as answer:
@@ -173,7 +173,7 @@ async def test_one_answer_has_four_readers_in_another_process_too(begin: Begin) 
     assert answer.second.services.runs.stats()["readers"] == 0
 
 
-async def test_reading_elsewhere_counts_as_a_stream_of_listener_and_process(begin: Begin) -> None:
+async def test_a_remote_reader_counts_for_listener_and_process(begin: Begin) -> None:
     async with begin(streams_per_token=2, max_streams=3) as answer, asyncio.TaskGroup() as tasks:
         first, second = answer.first, answer.second
         reads = [await answer.follow(tasks) for _ in range(2)]
@@ -195,7 +195,7 @@ async def test_reading_elsewhere_counts_as_a_stream_of_listener_and_process(begi
     assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
 
 
-async def test_a_reader_elsewhere_gets_an_ending_when_that_process_stops(begin: Begin) -> None:
+async def test_a_remote_reader_gets_an_ending_when_its_process_stops(begin: Begin) -> None:
     async with begin() as answer:
         async with asyncio.TaskGroup() as tasks:
             reading = await answer.follow(tasks)

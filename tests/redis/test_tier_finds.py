@@ -105,7 +105,7 @@ async def test_a_full_redis_leaves_every_process_its_memory(
     assert len(spotify.asked) == 5
 
 
-async def test_a_token_rejected_while_redis_is_away_is_forgotten_there_later(
+async def test_a_token_rejected_in_an_outage_leaves_redis_later(
     process: Open, server: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
     one, other = await process(timing=HASTY), await process()

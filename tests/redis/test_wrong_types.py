@@ -79,9 +79,7 @@ async def test_it_costs_no_answer_and_does_not_last(
     assert refused(services) == before
 
 
-async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
-    join: Join, admin: Redis
-) -> None:
+async def test_a_lease_of_another_type_does_not_block_a_renewal(join: Join, admin: Redis) -> None:
     sessions = SharedSessions(
         (await join(timing=BRISK)).gateway, "session", max_entries=9, wall_clock=lambda: 1.0
     )
@@ -91,7 +89,7 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
         assert await admin.type(RedisKeys("session", KEY).lease) == b"string"
 
 
-async def test_log_ins_stay_bounded_though_their_index_was_something_else(
+async def test_log_ins_stay_bounded_after_an_index_of_another_type(
     join: Join, admin: Redis
 ) -> None:
     gateway = (await join()).gateway

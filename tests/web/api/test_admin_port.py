@@ -84,7 +84,7 @@ async def test_by_any_other_name_nothing_is_done(
     assert service.services.lyra.listeners.stats()["entries"] == 1
 
 
-async def test_a_whole_address_as_the_target_has_to_name_this_machine_too(service: Service) -> None:
+async def test_an_absolute_request_target_has_to_name_this_host_too(service: Service) -> None:
     async with own_port(service) as port:
         foreign = await ask(port, "GET", "http://attacker.example/metrics")
         own = await ask(port, "GET", "http://localhost/metrics")

@@ -59,7 +59,7 @@ async def test_stop_works_while_the_model_is_silent(
     assert read_body(asking.result().body).parts[-1]["reason"] == "stopped"
 
 
-async def test_stop_works_during_the_spotify_fetch_and_the_fetch_is_kept(
+async def test_stop_works_during_the_fetch_and_the_fetch_is_kept(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start()
@@ -112,9 +112,10 @@ async def test_nobody_else_can_stop_or_read_an_answer(start: Start) -> None:
     assert read_body(seen).text == "Before and after."
 
 
-async def test_a_resumable_answer_goes_on_without_a_reader_and_is_read_to_its_end(
+async def test_a_resumable_answer_goes_on_without_a_reader(
     start: Start,
 ) -> None:
+    """It can be read to its end later."""
     model = Paused()
     async with scripted_model(model) as served:
         service = await start(llm_base_url=served.url)
@@ -146,7 +147,7 @@ async def test_without_an_event_id_an_answer_is_read_from_its_start(start: Start
     assert by_run.body == by_chat.body
 
 
-async def test_the_same_question_again_with_the_last_event_id_buys_no_second_answer(
+async def test_a_repeated_question_with_last_event_id_calls_no_model(
     start: Start,
 ) -> None:
     model = Paused()
@@ -163,7 +164,7 @@ async def test_the_same_question_again_with_the_last_event_id_buys_no_second_ans
     assert len(served.sent) == 1
 
 
-async def test_an_answer_that_was_not_resumable_is_closed_and_says_so_to_who_comes_back(
+async def test_an_unresumable_answer_is_closed_and_its_resume_says_so(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang")
@@ -191,7 +192,7 @@ async def test_a_resumable_answer_ends_when_nobody_comes_back_in_time(
     assert read_body((await resume(service, "chat-1")).body).ending == "llm_interrupted"
 
 
-async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
+async def test_a_chat_read_to_its_end_leaves_nothing_to_resume(
     service: Service,
 ) -> None:
     answer = await chat(service, body=CHAT)
@@ -206,7 +207,7 @@ async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
     "sent", ["run_0123456789abcdef.3", "run_0123456789abcdef", "RUN_0.1", "7", "\u00e9", "a, b"]
 )
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
-async def test_a_question_sent_again_for_an_answer_that_is_not_there_buys_no_second_one(
+async def test_a_repeated_question_for_a_gone_answer_calls_no_model(
     service: Service, sandbox: Sandbox, sent: str, accept: str
 ) -> None:
     """An answer may have gone from memory, with its process, or have never been this listener's."""
@@ -252,7 +253,7 @@ async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
     }
 
 
-async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:
+async def test_ended_runs_are_evicted_oldest_first_within_their_bytes(start: Start) -> None:
     service = await start(runs_max_bytes=8_000)
     answers = [await chat(service) for _ in range(8)]
     statuses = [(await resume(service, run_of(answer.body))).status for answer in answers]
@@ -263,7 +264,7 @@ async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(sta
     assert statuses == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
 
 
-async def test_forgetting_a_listener_forgets_the_answers_and_nobody_elses(
+async def test_forgetting_a_listener_forgets_its_answers_alone(
     service: Service,
 ) -> None:
     mine, other = await chat(service, body=CHAT), await chat(service, OTHER, CHAT)
@@ -289,7 +290,7 @@ async def test_one_answer_has_no_more_than_four_readers(start: Start) -> None:
     assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
 
 
-async def test_an_unread_answer_counts_against_its_listener_until_it_ends(
+async def test_an_unread_answer_counts_as_a_stream_until_it_ends(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang", streams_per_token=1)

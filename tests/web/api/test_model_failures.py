@@ -180,7 +180,7 @@ async def test_a_redirect_of_the_model_is_not_followed(start: Start) -> None:
         assert elsewhere.sent == []
 
 
-async def test_a_model_server_that_is_not_there_is_tried_twice_and_a_503(
+async def test_an_unreachable_model_is_tried_twice_and_is_a_503(
     start: Start, unused_tcp_port: int
 ) -> None:
     service = await start(llm_base_url=f"http://127.0.0.1:{unused_tcp_port}", rng=NoJitter())

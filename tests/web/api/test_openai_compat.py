@@ -264,9 +264,7 @@ async def test_usage_is_streamed_only_where_it_is_asked_for(service: Service) ->
     assert b'"usage"' not in (await post(service, PATH, body)).body
 
 
-async def test_it_asks_spotify_for_nothing_that_another_wire_has_loaded(
-    service: Service, sandbox: Sandbox
-) -> None:
+async def test_all_wire_formats_share_a_listeners_entry(service: Service, sandbox: Sandbox) -> None:
     await init(service)
     calls = sandbox.stats.total
     await post(service, PATH, STREAMED)

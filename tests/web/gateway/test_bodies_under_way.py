@@ -161,9 +161,7 @@ def test_the_routes_that_read_a_body_are_known() -> None:
 
 
 @pytest.mark.parametrize("kind", HEADS)
-async def test_a_body_that_the_route_does_not_read_counts_while_it_is_there(
-    start: Start, kind: str
-) -> None:
+async def test_an_unread_body_counts_while_it_is_there(start: Start, kind: str) -> None:
     line, size = HEADS[kind]
     service = await start(bodies_max_bytes=8 * 2 * min(size, 256 * KIB))
     known = f"Authorization: {service.headers(sandbox_token(9, 'typical', 'legacy', 'hang'))['Authorization']}"
@@ -193,7 +191,7 @@ async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None
     check_error(refused, "overloaded")
 
 
-async def test_when_memory_is_short_unfinished_bodies_are_dropped_first(
+async def test_unfinished_bodies_are_dropped_first_when_memory_is_short(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(max_memory_bytes=BOUND)

@@ -32,7 +32,7 @@ def chat_bytes(service: Service) -> bytes:
 @pytest.mark.parametrize(
     "begun", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"]
 )
-async def test_a_head_that_does_not_come_whole_in_time_ends_the_connection(
+async def test_a_head_that_misses_its_deadline_ends_the_connection(
     start: Start, begun: bytes
 ) -> None:
     service = await start(header_timeout_s=0.1)
@@ -102,7 +102,8 @@ async def test_who_has_its_share_is_served_on_and_so_are_others(start: Start) ->
         assert told(service)["lyra_connections_open"] == 3
 
 
-async def test_who_works_with_all_of_its_share_gets_no_more_and_others_do(start: Start) -> None:
+async def test_a_client_busy_with_its_share_gets_no_more_connections(start: Start) -> None:
+    """All others still get theirs."""
     service = await start(max_connections=8, model="fault:hang")
     async with chatting(service) as one, chatting(service) as two:
         for response in (one, two):
@@ -124,7 +125,7 @@ def told(service: Service) -> dict[str, float]:
 PART = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: "
 
 
-async def test_heads_that_never_end_are_bounded_together_and_others_are_served(
+async def test_endless_heads_are_bounded_together_and_others_served(
     start: Start,
 ) -> None:
     """One address has a quarter, 16 KiB here, and loses the head it began first."""
@@ -158,9 +159,7 @@ LONG = b"X-Long: %b\r\n" % (b"a" * 4_000)
 
 
 @pytest.mark.parametrize("pieces", [1, 5], ids=["in one", "in pieces"])
-async def test_a_head_that_is_too_long_in_all_is_refused_and_the_connection_closed(
-    service: Service, pieces: int
-) -> None:
+async def test_a_head_too_long_in_all_is_refused_and_closes(service: Service, pieces: int) -> None:
     head = request_bytes(service, "GET", "/healthz")[:-2] + LONG * 5
     size = -(-len(head) // pieces)
     async with connected(service) as (reader, writer):
@@ -242,7 +241,7 @@ async def test_an_unknown_expectation_is_refused_in_our_words(
     check_error(answer, "invalid_request")
 
 
-async def test_pages_are_isolated_and_tls_is_demanded_where_it_is_spoken(start: Start) -> None:
+async def test_pages_are_isolated_and_hsts_is_sent_over_tls(start: Start) -> None:
     plain, public = await start(), await start(public_url="https://lyra.example.org")
     page = await call(public, "GET", "/")
     answer = await init(public)

@@ -89,7 +89,7 @@ async def test_a_stream_that_cannot_finish_in_time_is_aborted(start: Start) -> N
 
 
 @pytest.mark.parametrize("body", [{**QUESTION, "stream": False}, QUESTION], ids=["json", "stream"])
-async def test_a_chat_of_which_nothing_has_left_is_told_to_go_elsewhere(
+async def test_a_drained_chat_without_a_first_byte_is_a_503(
     start: Start, sandbox: Sandbox, body: dict[str, object]
 ) -> None:
     service = await start(model="fault:hanghead", drain_s=0, first_byte_s=10)

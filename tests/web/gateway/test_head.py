@@ -54,7 +54,7 @@ async def test_the_stream_of_a_running_answer_has_no_head(start: Start) -> None:
         assert await head_of(service, "/lyra/chat/talk/stream") == 405
 
 
-async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_byte(
+async def test_a_stream_of_a_head_route_fails_before_its_first_byte(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def streaming(request: web.Request) -> web.StreamResponse:
@@ -71,7 +71,7 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
     assert await head_of(await start(), "/stream") == 405
 
 
-async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service: Service) -> None:
+async def test_a_stream_over_http_1_0_ends_with_its_connection(service: Service) -> None:
     async with connected(service) as (reader, writer):
         request = request_bytes(
             service,

@@ -101,7 +101,7 @@ async def test_a_last_request_closes_its_connection(warm: Service, old: bool) ->
     assert answer.json["cache"]["state"] == "hit"
 
 
-async def test_a_process_that_goes_closes_after_each_answer_waiting_ones_included(
+async def test_a_draining_process_closes_after_every_answer(
     warm: Service, sandbox: Sandbox
 ) -> None:
     known = sandbox.stats.total
@@ -174,7 +174,7 @@ async def test_a_head_in_pieces_is_answered_once_it_is_whole(warm: Service) -> N
         assert (await read_answer(reader)).status == 200
 
 
-async def test_who_takes_no_answers_is_not_read_without_end_and_loses_none(warm: Service) -> None:
+async def test_a_reader_that_takes_no_answers_is_paused_and_loses_none(warm: Service) -> None:
     asking = 0
     async with narrow(warm) as (reader, writer):
         seen = answered(warm)

@@ -64,7 +64,7 @@ BAD_HEADERS: dict[str, tuple[list[str | bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_HEADERS)
-async def test_a_bad_authorization_header_is_refused_and_repeated_nowhere(
+async def test_a_bad_authorization_header_is_refused_and_not_echoed(
     service: Service, everything_logged: pytest.LogCaptureFixture, sandbox: Sandbox, name: str
 ) -> None:
     lines, code = BAD_HEADERS[name]
@@ -210,7 +210,7 @@ async def test_a_body_of_exactly_one_mebibyte_is_read(service: Service) -> None:
     assert answer.status == 200
 
 
-async def test_a_body_that_says_it_is_larger_is_refused_before_it_comes(service: Service) -> None:
+async def test_a_body_announced_too_large_is_refused_before_it_comes(service: Service) -> None:
     lines = (auth_line(service), JSON, f"Content-Length: {MIB + 1}")
 
     answer = await raw(service, request_bytes(service, "POST", "/lyra/chat", *lines))
@@ -253,9 +253,10 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start, half: b
         b"POST /lyra/init HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nContent-Length: 5",
     ],
 )
-async def test_what_is_not_http_is_refused_in_the_same_shape_and_without_a_traceback(
+async def test_malformed_http_is_refused_in_the_error_shape(
     service: Service, everything_logged: pytest.LogCaptureFixture, request_line: bytes
 ) -> None:
+    """Without a traceback in the log."""
     async with connected(service) as (reader, writer):
         writer.write(request_line + b"\r\nX-Canary: " + CANARY.encode() + b"\r\n\r\n")
         answer = await read_answer(reader)

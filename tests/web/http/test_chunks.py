@@ -145,7 +145,7 @@ async def test_what_comes_behind_a_bad_chunk_is_no_request(
 
 
 @pytest.mark.parametrize("good", GOOD)
-async def test_what_chunks_may_have_is_taken_and_the_connection_goes_on(
+async def test_chunk_extensions_and_trailers_keep_the_connection(
     service: Service, good: str
 ) -> None:
     await init(service)

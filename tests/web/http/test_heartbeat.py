@@ -13,7 +13,7 @@ from tests.support.stream_grammar import read_stream
 
 
 @pytest.mark.parametrize("fault", ["hang", "pings"])
-async def test_a_silent_models_reader_gets_heartbeats_and_then_the_deadlines_error(
+async def test_a_silent_models_reader_gets_heartbeats_then_the_error(
     start: Start, fault: str
 ) -> None:
     service = await start(

@@ -15,9 +15,10 @@ from tests.support.memory import BOUND, GIB, fill_memory
 from tests.support.stream_grammar import read_body
 
 
-async def test_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
+async def test_at_four_fifths_of_the_bound_new_work_is_refused(
     start: Start, sandbox: Sandbox
 ) -> None:
+    """What is running goes on."""
     service = await start(max_memory_bytes=BOUND)
     await fill_memory(service, 0.81)
 
@@ -46,7 +47,8 @@ async def test_a_stream_that_runs_goes_on_while_memory_is_short(start: Start) ->
     assert read_body(seen + rest).ending == "abort"
 
 
-async def test_at_nine_tenths_listeners_are_let_go_and_read_again_later(start: Start) -> None:
+async def test_at_nine_tenths_of_the_bound_the_cache_is_evicted(start: Start) -> None:
+    """Its listeners are read again later."""
     service = await start(max_memory_bytes=BOUND)
     await init(service)
     await fill_memory(service, 0.89)
@@ -82,7 +84,7 @@ async def test_without_a_bound_memory_is_not_looked_at(start: Start) -> None:
         ({}, 8 * GIB),
     ],
 )
-def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
+def test_the_memory_bound_is_the_cgroups_or_the_machines(
     tmp_path: Path, files: dict[str, str], bound: int
 ) -> None:
     for name, text in files.items():

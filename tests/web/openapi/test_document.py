@@ -137,7 +137,7 @@ async def test_it_is_served_as_it_was_made(service: Service) -> None:
     ("method", "path"),
     [key for key, operation in OPERATIONS.items() if "security" in operation],
 )
-async def test_what_is_described_with_a_token_refuses_to_answer_without_one(
+async def test_routes_described_with_a_token_refuse_without_one(
     start: Start, method: str, path: str
 ) -> None:
     service = await start(admin_token=ADMIN)
