@@ -22,6 +22,9 @@ from lyra.web.context import SERVICES, Persona, Services
 from lyra.web.gateway.server import Runner, listen
 from tests.support.certificates import self_signed
 from tests.support.time_limit import (  # noqa: F401 - pytest finds them here
+    pytest_runtest_call,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
     pytest_runtest_teardown,
     pytest_timeout_cancel_timer,
     pytest_timeout_set_timer,

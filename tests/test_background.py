@@ -7,7 +7,7 @@ import pytest
 from lyra.background import background
 
 
-async def test_the_work_goes_on_during_the_block_and_has_ended_after_it() -> None:
+async def test_background_work_runs_during_the_block_and_ends_with_it() -> None:
     steps: list[str] = []
     begun = asyncio.Event()
 
@@ -27,7 +27,7 @@ async def test_the_work_goes_on_during_the_block_and_has_ended_after_it() -> Non
     assert steps == ["in the block", "ended", "after it"]
 
 
-async def test_work_that_breaks_is_logged_at_once_and_the_block_goes_on(
+async def test_broken_background_work_is_logged_and_the_block_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def work() -> None:

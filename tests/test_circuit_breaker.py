@@ -90,9 +90,7 @@ def opened() -> tuple[CircuitBreaker, Clock]:
         (0, MIN_OWNERS - 1, False),
     ],
 )
-def test_it_opens_when_half_of_the_owners_fail_and_enough_of_them(
-    good: int, bad: int, rests: bool
-) -> None:
+def test_it_opens_when_half_of_enough_owners_fail(good: int, bad: int, rests: bool) -> None:
     breaker = CircuitBreaker("it", Clock())
     spend(breaker, good=owners(good, "good"), bad=owners(bad))
 
@@ -106,14 +104,14 @@ def test_however_often_one_owner_fails_it_stays_closed() -> None:
     assert stats(breaker) == (0, 0, 0)
 
 
-def test_one_owner_who_is_served_over_and_over_does_not_hide_that_the_others_are_not() -> None:
+def test_one_owners_many_successes_do_not_hide_others_failures() -> None:
     breaker = CircuitBreaker("it", Clock())
     spend(breaker, good=["served"] * 1000, bad=owners(MIN_OWNERS))
 
     assert breaker.retry_in_s == OPEN_S
 
 
-def test_no_more_owners_are_remembered_than_there_may_be_and_those_heard_of_last() -> None:
+def test_a_bounded_number_of_owners_is_kept_the_latest_ones() -> None:
     breaker = CircuitBreaker("it", Clock())
     spend(breaker, bad=owners(MIN_OWNERS - 1), good=owners(MAX_OWNERS, "good"))
     assert breaker.stats()["owners"] == MAX_OWNERS
@@ -160,7 +158,7 @@ def test_an_open_one_holds_calls_back_and_says_for_how_long() -> None:
     assert stats(breaker) == (1, 1, 1)
 
 
-def test_after_its_rest_one_owner_probes_and_its_success_closes_it() -> None:
+def test_when_half_open_one_owner_probes_and_success_closes_it() -> None:
     breaker, clock = opened()
     clock.now += OPEN_S
     with breaker.call("one"), breaker.call("one") as second:
@@ -225,7 +223,8 @@ def test_whose_probe_was_left_lets_others_go_first_too() -> None:
     spend(breaker, good=["one"])
 
 
-def test_a_refusal_that_shows_the_upstream_works_ends_a_rest_and_counts_for_nothing_else() -> None:
+def test_a_refusal_that_proves_a_working_upstream_only_closes_it() -> None:
+    """It counts as nobody's success or failure."""
     breaker, clock = opened()
     clock.now += OPEN_S
     with breaker.call("refused") as call:
@@ -305,7 +304,7 @@ def test_a_refusal_of_long_ago_is_no_second_word() -> None:
     assert breaker.retry_in_s == 0
 
 
-def test_while_somebody_is_served_no_number_of_refusals_rests_all() -> None:
+def test_no_number_of_refusals_opens_it_while_others_are_served() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
     for _ in range(20):
@@ -333,7 +332,7 @@ def test_refusals_of_before_a_rest_are_no_second_word_after_it() -> None:
     assert breaker.retry_in_s == 0
 
 
-def test_a_refusal_says_how_long_the_rest_is_but_not_a_single_probes() -> None:
+def test_a_rejection_carries_the_open_time_but_not_a_probes() -> None:
     clock = Clock()
     breaker = CircuitBreaker("it", clock)
     for owner in owners(REFUSALS_NEEDED):
@@ -379,7 +378,7 @@ def test_fewer_hostile_owners_than_are_served_hold_nobody_back(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(seed: int) -> None:
+def test_an_upstream_failing_for_all_opens_it_at_enough_owners(seed: int) -> None:
     rng = Random(seed)
     breaker, failed = CircuitBreaker("it", Clock()), set[str]()
     while not breaker.retry_in_s:
@@ -392,7 +391,7 @@ def test_one_that_fails_for_all_is_open_as_soon_as_enough_owners_have_met_it(see
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_one_that_dies_in_the_busiest_hour_is_open_within_two_windows(seed: int) -> None:
+def test_an_upstream_dying_in_a_busy_hour_opens_in_two_windows(seed: int) -> None:
     rng, clock = Random(seed), Clock()
     breaker = CircuitBreaker("it", clock)
     for _ in range(20_000):

@@ -40,7 +40,7 @@ def test_every_code_has_one_status() -> None:
     assert len({(error.code, error.status) for error in errors()}) == len(codes)
 
 
-def test_the_settings_page_and_the_example_name_every_setting_and_no_other() -> None:
+def test_the_settings_page_and_the_example_name_every_setting() -> None:
     settings = set(Settings.__struct_encode_fields__)
 
     assert set(re.findall(r"^\| `(\w+)` \|", SETTINGS, re.MULTILINE)) == settings
@@ -76,9 +76,7 @@ def test_the_locks_hold_every_dependency_with_hashes() -> None:
     ("package", "column"),
     [("lyra", "package"), ("lyra.web", "in `lyra.web`"), ("lyra.chat", "in `lyra.chat`")],
 )
-def test_the_layers_in_the_architecture_are_those_of_the_import_contracts(
-    package: str, column: str
-) -> None:
+def test_the_architectures_layers_are_the_import_contracts(package: str, column: str) -> None:
     contract = layers(package)
 
     assert (
@@ -115,7 +113,7 @@ def test_the_readme_is_one_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_between_pages_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_heading(page: Path) -> None:
     missing = []
     for link in links(page):
         path, _, anchor = link.partition("#")
@@ -158,7 +156,7 @@ def is_ours(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("page", [ARCHITECTURE, GLOSSARY], ids=["architecture", "glossary"])
-def test_every_module_that_is_named_exists_with_the_names_beside_it(page: str) -> None:
+def test_every_module_and_name_that_the_docs_cite_exists(page: str) -> None:
     rows = re.findall(r"`(lyra/[\w/]+\.py)`((?:,? `\w+`)*)", page)
     assert len(rows) > 30
     for path, names in rows:

@@ -41,9 +41,7 @@ def planned(folder: Path, *more: str, stamps: tuple[str, ...] = (".run", ".dev")
 
 
 @pytest.mark.parametrize("asked", ["3 12", "3 13", "4 0"])
-def test_another_python_than_that_of_the_environment_makes_it_anew(
-    tmp_path: Path, asked: str
-) -> None:
+def test_another_python_than_the_environments_makes_it_anew(tmp_path: Path, asked: str) -> None:
     python(tmp_path / ".venv/bin/python", "3 11")
     python(tmp_path / "other", asked)
 
@@ -53,7 +51,7 @@ def test_another_python_than_that_of_the_environment_makes_it_anew(
     assert plan.index("--clear") < plan.index("requirements/dev.txt") < plan.index("pytest")
 
 
-def test_an_environment_of_another_python_that_was_never_finished_is_made_anew(
+def test_an_unfinished_environment_of_another_python_is_remade(
     tmp_path: Path,
 ) -> None:
     python(tmp_path / ".venv/bin/python", "3 12")
@@ -65,7 +63,7 @@ def test_an_environment_of_another_python_that_was_never_finished_is_made_anew(
 
 @pytest.mark.parametrize("stamps", [(), (".run",), (".run", ".dev")])
 @pytest.mark.parametrize("more", [(), ("PY=./same",)])
-def test_the_same_python_and_none_that_is_named_leave_the_environment(
+def test_the_same_or_no_named_python_leaves_the_environment(
     tmp_path: Path, more: tuple[str, ...], stamps: tuple[str, ...]
 ) -> None:
     python(tmp_path / ".venv/bin/python", "3 12")

@@ -61,7 +61,7 @@ def test_an_extra_is_added_to_the_lyra_that_runs(
     assert how_to_install("redis") == f"{sys.executable} {advice}"
 
 
-def test_a_program_of_that_name_that_is_not_lyra_is_not_taken_for_it(
+def test_another_program_called_lyra_is_not_taken_for_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     about = tmp_path / "lyra-1.3.dist-info"
@@ -81,7 +81,7 @@ def pinned(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
-def test_every_extra_has_a_hashed_lock_of_what_the_tests_run_with(extra: str) -> None:
+def test_every_extra_has_a_hashed_lock_that_the_tests_use(extra: str) -> None:
     wanted = {re.split(r"[\[<>=;]", each)[0] for each in PROJECT["optional-dependencies"][extra]}
     lock, run, dev = pinned(extra), pinned("run"), pinned("dev")
 
@@ -100,7 +100,7 @@ def hook() -> ModuleType:
     return module
 
 
-def test_the_readme_of_the_package_links_only_to_where_there_is_something(
+def test_every_link_of_the_packages_readme_leads_somewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     interface = SimpleNamespace(MetadataHookInterface=object)
@@ -126,7 +126,7 @@ def test_the_readme_and_the_classifiers_name_the_same_pythons() -> None:
     assert PROJECT["requires-python"] == ">=" + re.findall(r"3\.\d+", named[1])[0]
 
 
-def test_the_unit_reads_its_settings_so_that_a_reload_can_change_them() -> None:
+def test_the_systemd_unit_reads_settings_that_a_reload_changes() -> None:
     page = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
     unit = re.search(r"^    \[Unit\]\n.*?WantedBy=\S+\n", page, re.MULTILINE | re.DOTALL)
     assert unit is not None

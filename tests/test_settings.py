@@ -81,7 +81,7 @@ def test_the_sdks_own_variables_are_read_and_lyras_win() -> None:
         ({"LYRA_LLM": "anthropic"}, True),
     ],
 )
-def test_a_model_is_used_when_there_is_one_and_nothing_says_offline(
+def test_a_model_is_used_where_it_is_set_and_not_offline(
     environ: dict[str, str], uses_model: bool
 ) -> None:
     assert Settings.from_environ(environ).uses_model is uses_model
@@ -157,9 +157,7 @@ def test_a_secret_with_what_no_header_carries_is_refused_by_name(name: str, midd
     ],
 )
 @pytest.mark.parametrize("name", ["LYRA_SECRET", "LYRA_ADMIN_TOKEN"])
-def test_a_secret_that_is_guessed_at_once_is_refused_with_a_way_to_make_one(
-    name: str, weak: str
-) -> None:
+def test_a_guessable_secret_is_refused_with_a_way_to_make_one(name: str, weak: str) -> None:
     with pytest.raises(SettingError, match=f"^{name}: .*token_urlsafe") as refused:
         Settings.from_environ({name: weak})
 

@@ -72,26 +72,64 @@ HANGING = """
 """
 
 
+SLOW_REPORT = """
+    import signal
+
+    import pytest
+
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(item, call):
+        if call.when == "call":
+            signal.pause()  # the alarm rings while the report is made
+        return (yield)
+"""
+
+
 @pytest.mark.timeout(60)
-def test_whatever_hangs_fails_and_what_comes_after_it_is_run(tmp_path: Path) -> None:
-    (tmp_path / "test_hanging.py").write_text(HANGING.replace("\n    ", "\n"))
-    (tmp_path / "pytest.ini").write_text(
+def test_a_test_that_hangs_fails_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "test_hanging.py").write_text(_dedent(HANGING))
+
+    run = run_pytest(tmp_path)
+
+    outcomes = [line.split(" - ")[0] for line in run.stdout.splitlines()]
+    ends = {tuple(line.replace("test_hanging.py::test_", "").split()) for line in outcomes}
+    for name in (
+        "at_rest",
+        "in_a_task_of_others",
+        "without_turning",
+        "without_a_loop",
+        "whoever_cancels_it",
+    ):
+        assert ("FAILED", f"hangs_{name}") in ends
+    assert {("FAILED", f"hangs_in_turning[{number}]") for number in range(10)} < ends
+    assert {("PASSED", "passes_and_hangs_later"), ("ERROR", "passes_and_hangs_later")} < ends
+    assert {("FAILED", "fails_and_hangs_later"), ("ERROR", "fails_and_hangs_later")} < ends
+    assert ("PASSED", "is_well") in ends
+
+
+@pytest.mark.timeout(60)
+def test_an_alarm_during_a_report_does_not_end_an_xdist_worker(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(_dedent(SLOW_REPORT))
+    (tmp_path / "test_passing.py").write_text(
+        "def test_first():\n    pass\n\n\ndef test_second():\n    pass\n"
+    )
+
+    run = run_pytest(tmp_path, "-n", "1")
+
+    assert (run.returncode, run.stdout.count("PASSED")) == (0, 2), run.stdout
+
+
+def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in `folder` with a time limit of 0.2 s each."""
+    (folder / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
-    options = [
-        "-p",
-        "tests.support.time_limit",
-        "-p",
-        "no:cacheprovider",
-        "--timeout",
-        "0.2",
-        "-rA",
-        "-q",
-    ]
-
-    run = subprocess.run(  # noqa: S603 - our own arguments
-        [sys.executable, "-m", "pytest", "--tb=no", *options, str(tmp_path)],
-        cwd=tmp_path,
+    plugins = ["-p", "tests.support.time_limit", "-p", "no:cacheprovider"]
+    always = [*plugins, "--timeout=0.2", "--tb=no", "-rA", "-q"]
+    return subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "pytest", *always, *options, str(folder)],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},  # noqa: TID251 - a child's
         capture_output=True,
         text=True,
@@ -99,17 +137,6 @@ def test_whatever_hangs_fails_and_what_comes_after_it_is_run(tmp_path: Path) -> 
         check=False,
     )
 
-    outcomes = [line.split(" - ")[0] for line in run.stdout.splitlines()]
-    ends = {tuple(line.replace("test_hanging.py::test_", "").split()) for line in outcomes}
-    for what in (
-        "at_rest",
-        "in_a_task_of_others",
-        "without_turning",
-        "without_a_loop",
-        "whoever_cancels_it",
-    ):
-        assert ("FAILED", f"hangs_{what}") in ends
-    assert {("FAILED", f"hangs_in_turning[{number}]") for number in range(10)} < ends
-    assert {("PASSED", "passes_and_hangs_later"), ("ERROR", "passes_and_hangs_later")} < ends
-    assert {("FAILED", "fails_and_hangs_later"), ("ERROR", "fails_and_hangs_later")} < ends
-    assert ("PASSED", "is_well") in ends
+
+def _dedent(source: str) -> str:
+    return source.replace("\n    ", "\n")

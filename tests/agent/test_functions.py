@@ -85,7 +85,7 @@ async def test_data_is_made_of_builtins_in_the_promised_shape(
     assert orjson.loads(orjson.dumps(data)) == data
 
 
-async def test_cached_data_is_none_until_something_is_held_and_then_the_same_data(
+async def test_cached_data_is_none_on_a_miss_and_the_same_on_a_hit(
     sandbox: Sandbox,
 ) -> None:
     before = await get_cached_user_data(TOKEN)
@@ -287,7 +287,7 @@ async def test_other_settings_begin_with_an_empty_cache(sandbox: Sandbox, use: C
     assert sandbox.stats.total == 10
 
 
-async def test_a_call_that_runs_while_the_settings_change_ends_as_it_would_have(
+async def test_a_running_call_is_untouched_by_a_change_of_settings(
     sandbox: Sandbox, use: Configure
 ) -> None:
     token = sandbox_token(7, "typical", "legacy", "slow-100")

@@ -155,7 +155,7 @@ def test_a_key_hash_is_no_part_of_the_token_and_stays_the_same() -> None:
     assert key == lyra_agent.get_user_cache_key(TOKEN) != lyra_agent.get_user_cache_key(OTHER)
 
 
-def test_a_key_hash_of_what_is_not_a_token_is_refused_without_showing_it() -> None:
+def test_key_hash_refuses_a_bad_token_without_showing_it() -> None:
     with pytest.raises(ValueError, match="not a bearer token") as caught:
         lyra_agent.get_user_cache_key("secret secret")
 

@@ -189,3 +189,10 @@ async def answered(page: Page) -> None:
 async def turn_text(page: Page) -> str:
     """The words of the newest answer."""
     return await page.locator(".turn:last-child .a").inner_text()
+
+
+async def agree_at_spotify(page: Page, choice: str = "Agree") -> None:
+    """Go to Spotify's page and answer it there."""
+    await page.get_by_role("link", name="Connect Spotify").click()
+    await page.get_by_role("heading", name="Sandbox login").wait_for()
+    await page.get_by_role("button", name=choice).click()

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import DEMO, Open, answered, asked, filled
-from tests.browser.test_login import agreed_at_spotify
+from tests.browser.conftest import DEMO, Open, agree_at_spotify, answered, asked, filled
 from tests.conftest import APP, Service, Start
 from tests.support.path_proxy import Front
 
@@ -42,7 +41,7 @@ async def test_from_connect_to_an_answer_and_out_again(
 ) -> None:
     given = await start(public_url=front.public_url, spotify_client_id=APP)
     page = await visit(behind(front, given), "/music/")
-    await agreed_at_spotify(page)
+    await agree_at_spotify(page)
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
     assert page.url == f"{front.public_url}/"
@@ -53,12 +52,12 @@ async def test_from_connect_to_an_answer_and_out_again(
     assert page.url == f"{front.public_url}/"
 
 
-async def test_who_says_no_at_spotify_reads_why_and_the_address_is_clean(
+async def test_a_denied_consent_is_explained_and_the_address_is_clean(
     start: Start, front: Front, visit: Open
 ) -> None:
     given = await start(public_url=front.public_url, spotify_client_id=APP)
     page = await visit(behind(front, given), "/music/")
-    await agreed_at_spotify(page, "Cancel")
+    await agree_at_spotify(page, "Cancel")
     await expect(page.locator("#notice")).to_be_visible()
 
     assert page.url == f"{front.public_url}/"

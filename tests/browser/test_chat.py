@@ -248,7 +248,7 @@ async def test_an_answer_that_was_running_is_read_on_after_a_reload(chat: Chat) 
     assert len(served.sent) == 1
 
 
-async def test_a_failure_in_the_middle_keeps_the_words_and_is_tried_again_once(
+async def test_a_failure_midway_keeps_the_words_and_is_retried_once(
     chat: Chat,
 ) -> None:
     page, served = await chat(
@@ -278,7 +278,7 @@ async def test_asking_again_takes_the_answers_place(chat: Chat) -> None:
     assert b"One." not in served.sent[1]
 
 
-async def test_the_next_question_carries_the_conversation_and_a_new_chat_does_not(
+async def test_a_question_carries_the_conversation_until_a_new_chat(
     chat: Chat,
 ) -> None:
     page, served = await chat(streaming(words("An answer."), stopped()))
@@ -381,7 +381,7 @@ async def test_the_box_grows_and_counts_near_its_end(demo: Service, visit: Open)
     ("said", "reason", "notice"),
     [("", "end_turn", EMPTY), (" \n", "end_turn", EMPTY), ("", "refusal", REFUSED)],
 )
-async def test_an_answer_without_words_is_a_sentence_and_can_be_asked_for_again(
+async def test_an_empty_answer_is_explained_and_can_be_retried(
     chat: Chat, said: str, reason: str, notice: str
 ) -> None:
     page, model = await chat(
@@ -397,7 +397,7 @@ async def test_an_answer_without_words_is_a_sentence_and_can_be_asked_for_again(
     assert len(model.sent) == 2
 
 
-async def test_a_refusal_after_words_is_told_below_them_and_stays_after_a_reload(
+async def test_a_refusal_after_words_stays_below_them_after_a_reload(
     chat: Chat,
 ) -> None:
     page, _ = await chat(streaming(words("I think"), stopped("refusal")))

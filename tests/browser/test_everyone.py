@@ -63,7 +63,7 @@ async def test_enter_that_ends_a_composed_word_sends_nothing(
     await answered(page)
 
 
-async def test_a_screen_reader_hears_the_beginning_and_the_whole_answer(chat: Chat) -> None:
+async def test_a_screen_reader_gets_the_beginning_and_the_whole_answer(chat: Chat) -> None:
     model = Steps("Your **top** artist", " is `one` of [many](https://example.org).")
     page, _ = await chat(model)
     await page.evaluate(

@@ -1,10 +1,10 @@
 """The whole log-in in a real browser, at the sandbox's accounts server; and a token by hand."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.browser.conftest import Open, answered, asked, filled
+from tests.browser.conftest import Open, agree_at_spotify, answered, asked, filled
 from tests.conftest import APP, Service, Start
 from tests.support.visitors import BORIS, Clock
 
@@ -19,17 +19,11 @@ async def service(start: Start, clock: Clock) -> Service:
     return await start(clock=clock, spotify_client_id=APP)
 
 
-async def agreed_at_spotify(page: Page, choice: str = "Agree") -> None:
-    await page.get_by_role("link", name="Connect Spotify").click()
-    await page.get_by_role("heading", name="Sandbox login").wait_for()
-    await page.get_by_role("button", name=choice).click()
-
-
 async def test_from_connect_to_an_answer_and_out_again(
     visit: Open, service: Service, sandbox: Sandbox
 ) -> None:
     page = await visit(service)
-    await agreed_at_spotify(page)
+    await agree_at_spotify(page)
     host = sandbox.llm_url.removeprefix("http://")
     await expect(page.locator("#gate")).to_contain_text(f"goes to sandbox-model at {host}:")
     await expect(page.locator("#who")).to_have_text("Connected")  # by no name yet
@@ -54,7 +48,7 @@ async def test_who_does_not_agree_is_out_and_nothing_was_read(
     visit: Open, service: Service, sandbox: Sandbox
 ) -> None:
     page = await visit(service)
-    await agreed_at_spotify(page)
+    await agree_at_spotify(page)
     await page.get_by_role("button", name="No, sign out").click()
     await page.get_by_role("link", name="Connect Spotify").wait_for()
 
@@ -63,7 +57,7 @@ async def test_who_does_not_agree_is_out_and_nothing_was_read(
 
 async def test_who_cancels_reads_why_and_can_try_again(visit: Open, service: Service) -> None:
     page = await visit(service)
-    await agreed_at_spotify(page, "Cancel")
+    await agree_at_spotify(page, "Cancel")
 
     await expect(page.locator("#notice")).to_contain_text("You cancelled at Spotify")
     assert page.url == f"{service.url}/"
@@ -71,11 +65,12 @@ async def test_who_cancels_reads_why_and_can_try_again(visit: Open, service: Ser
 
 
 @pytest.mark.parametrize(("listener", "turns"), [(sandbox_token(), 2), (BORIS, 0)])
-async def test_after_the_end_of_a_session_the_question_is_asked_for_the_same_listener_alone(
+async def test_a_kept_question_is_sent_for_the_same_listener_only(
     visit: Open, service: Service, clock: Clock, listener: str, turns: int
 ) -> None:
+    """It was asked when the session had ended, and another listener may log in."""
     page = await visit(service)
-    await agreed_at_spotify(page)
+    await agree_at_spotify(page)
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
     await asked(page, "One?")
@@ -98,7 +93,7 @@ async def test_after_the_end_of_a_session_the_question_is_asked_for_the_same_lis
 
 async def test_who_signs_out_in_one_tab_is_out_in_the_other(visit: Open, service: Service) -> None:
     page = await visit(service)
-    await agreed_at_spotify(page)
+    await agree_at_spotify(page)
     await page.get_by_role("button", name="Agree and read").click()
     await filled(page)
     other = await page.context.new_page()

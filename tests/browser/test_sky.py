@@ -78,7 +78,7 @@ async def test_what_was_not_read_is_not_called_empty(
         await expect(page.locator("#chart .none")).to_have_text(star)
 
 
-async def test_the_stars_are_lit_one_by_one_and_a_missing_reading_is_named(
+async def test_stars_light_one_by_one_and_a_missing_section_is_named(
     start: Start, visit: Open
 ) -> None:
     page = await visit(
@@ -97,9 +97,7 @@ async def test_the_stars_are_lit_one_by_one_and_a_missing_reading_is_named(
     await expect(page.locator(".oops")).to_have_count(0)
 
 
-async def test_readings_that_fail_leave_hollow_stars_and_can_be_tried_again(
-    start: Start, visit: Open
-) -> None:
+async def test_failed_sections_leave_hollow_stars_and_a_retry(start: Start, visit: Open) -> None:
     token = sandbox_token(7, "typical", "legacy", "503~1+5")
     page = await visit(await start(demo_token=token, spotify_timeout_s=1))
     await expect(page.locator("#notice")).to_contain_text("Spotify")
@@ -120,7 +118,7 @@ async def test_the_age_of_what_was_read_is_told_and_can_be_renewed(
     await expect(page.locator("#caption")).to_contain_text("5 Spotify calls, then none.")
 
 
-async def test_what_is_forgotten_is_gone_from_the_page_and_not_read_again(
+async def test_forgotten_data_leaves_the_page_and_is_not_read_again(
     demo: Service, visit: Open
 ) -> None:
     page = await filled(await visit(demo))

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from lyra.cache.listeners import ListenerCache
+from lyra.cache.store import BoundedMemoryCache
 from lyra.listening.models import SectionName
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
@@ -129,6 +130,10 @@ async def make_cache(clock: Clock, spotify: ScriptedSpotify) -> AsyncIterator[Ca
     yield make
     for cache in made:
         await cache.close()
+
+
+def make_store(clock: Clock, *, entries: int = 100, weight: int = 1000) -> BoundedMemoryCache:
+    return BoundedMemoryCache(max_entries=entries, max_weight=weight, weigh=len, clock=clock)
 
 
 @pytest.fixture

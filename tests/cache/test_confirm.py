@@ -75,7 +75,7 @@ async def test_a_clear_ends_a_log_ins_fetch_and_tells_who_waits(
     assert (spotify.live, cache.stats()["flights"], cache.stats()["entries"]) == (0, 0, 0)
 
 
-async def test_forgetting_all_lets_a_log_ins_fetch_answer_those_who_wait(
+async def test_clearing_all_lets_a_log_ins_fetch_answer_its_waiters(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     session = Session()
@@ -90,7 +90,7 @@ async def test_forgetting_all_lets_a_log_ins_fetch_answer_those_who_wait(
 
 
 @pytest.mark.parametrize("seed", range(60))
-async def test_at_whatever_step_a_session_ends_nothing_is_read_or_kept_after_it(
+async def test_nothing_is_read_or_kept_once_a_session_ends_at_any_step(
     make_cache: CacheMaker, spotify: ScriptedSpotify, seed: int
 ) -> None:
     random = Random(seed)

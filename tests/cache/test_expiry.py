@@ -46,7 +46,7 @@ async def shown(lookup: Lookup) -> str | None:
     return (await lookup.entry()).listening().profile.display_name
 
 
-async def test_row13_after_four_fifths_of_the_ttl_one_visit_renews_behind_the_answers(
+async def test_row13_one_refresh_ahead_after_four_fifths_of_the_ttl(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     name(spotify, "old")
@@ -73,7 +73,7 @@ async def test_row14_nobody_asks_so_nothing_is_renewed(
     assert spotify.fetches == 1
 
 
-async def test_row15_a_renewal_that_fails_keeps_the_value_and_is_throttled(
+async def test_row15_a_failed_refresh_keeps_the_value_and_backs_off(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     await visit(cache)
@@ -149,7 +149,7 @@ async def test_row19_who_has_old_data_does_not_wait_for_a_slow_fetch(
     assert (later.state, await shown(later)) == ("hit", "new")
 
 
-async def test_row12_an_entry_that_expires_while_it_is_renewed_gets_no_third_fetch(
+async def test_row12_an_entry_that_expires_in_its_refresh_joins_it(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     await visit(cache)
@@ -165,7 +165,7 @@ async def test_row12_an_entry_that_expires_while_it_is_renewed_gets_no_third_fet
 
 
 @pytest.mark.parametrize("age_s", [90, 110])
-async def test_row10_a_token_that_is_rejected_now_takes_its_data_with_it(
+async def test_row10_a_rejected_token_evicts_its_data(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock, age_s: int
 ) -> None:
     await visit(cache)
@@ -199,7 +199,7 @@ async def test_row32_only_the_missing_section_is_fetched_again(
     assert (entry.fetched_at, entry.expires_at) == (clock.now - 61, clock.now + 39)
 
 
-async def test_row32_a_token_revoked_meanwhile_is_noticed_when_the_gap_is_filled(
+async def test_row32_filling_a_gap_notices_a_revoked_token(
     cache: ListenerCache, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     spotify.fails = dict(GAP)

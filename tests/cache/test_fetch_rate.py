@@ -25,7 +25,7 @@ async def load(cache: ListenerCache, token: Token = ANNA) -> bool:
     return True
 
 
-async def test_forgetting_and_loading_in_a_loop_reads_spotify_ten_times_a_minute(
+async def test_forget_and_load_in_a_loop_fetch_ten_times_a_minute(
     make_cache: CacheMaker, spotify: ScriptedSpotify
 ) -> None:
     cache = make_cache(fetches_per_minute=10)

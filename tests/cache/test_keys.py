@@ -27,14 +27,14 @@ def test_a_key_holds_nothing_of_its_token(text: str) -> None:
     assert text not in key
 
 
-def test_tokens_that_differ_in_case_or_by_a_letter_have_keys_of_their_own() -> None:
+def test_tokens_that_differ_by_case_or_one_letter_have_own_keys() -> None:
     maker = KeyMaker("s" * 16)
     near = ["anna-token-0001", "Anna-token-0001", "anna-token-0001=", "anna-token-00011"]
 
     assert len({maker.key(Token(text)) for text in near}) == len(near)
 
 
-def test_an_accounts_identity_depends_on_every_word_and_on_the_secret() -> None:
+def test_an_account_hash_depends_on_every_word_and_the_secret() -> None:
     maker = KeyMaker("s" * 16)
     near = [("app", "anna"), ("app", "boris"), ("appa", "nna"), ("app", "anna", ""), ("app\ud800",)]
 

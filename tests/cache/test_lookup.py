@@ -16,7 +16,7 @@ async def test_the_fresh_are_listed_and_found_by_key(
     assert spotify.fetches == 1
 
 
-async def test_what_is_no_longer_fresh_is_not_shown_though_it_is_still_held(
+async def test_a_stale_entry_is_held_but_neither_listed_nor_found(
     make_cache: CacheMaker, clock: Clock
 ) -> None:
     cache = make_cache(cache_ttl_s=100)

@@ -70,7 +70,8 @@ async def leaving(ask: Callable[[], Awaitable[object]], count: int) -> AsyncIter
 
 
 @virtual
-async def test_row01_a_hundred_first_requests_cost_five_calls_and_end_together() -> None:
+async def test_row01_a_hundred_first_requests_share_one_fetch() -> None:
+    """Five calls together, and all callers end at the same moment."""
     scene = Scene(2)
     answers = await asyncio.gather(*(scene.ask() for _ in range(100)))
 
@@ -78,7 +79,7 @@ async def test_row01_a_hundred_first_requests_cost_five_calls_and_end_together()
     assert scene.calls == 5
 
 
-async def test_row02_an_init_and_a_chat_at_the_same_instant_cost_five_calls(
+async def test_row02_an_init_and_a_chat_at_once_share_one_fetch(
     service: Service, sandbox: Sandbox
 ) -> None:
     token = sandbox_token(7, "typical", "legacy", "slow-100-me")
@@ -101,7 +102,7 @@ async def test_row03_a_warm_hit_costs_no_call_and_no_turn_of_the_loop() -> None:
 
 
 @virtual
-async def test_row04_the_first_of_ten_leaves_and_nine_are_answered_by_the_same_calls() -> None:
+async def test_row04_the_fetch_goes_on_when_the_first_of_ten_leaves() -> None:
     scene = Scene(2)
     async with asyncio.TaskGroup() as group:
         callers = [group.create_task(scene.ask()) for _ in range(10)]
@@ -114,7 +115,7 @@ async def test_row04_the_first_of_ten_leaves_and_nine_are_answered_by_the_same_c
 
 
 @virtual
-async def test_row05_after_all_have_left_the_fetch_is_kept_for_the_next() -> None:
+async def test_row05_a_fetch_that_all_have_left_is_kept_for_the_next() -> None:
     scene = Scene(2)
     async with leaving(scene.ask, 3):
         await pass_time(0.5)
@@ -125,7 +126,8 @@ async def test_row05_after_all_have_left_the_fetch_is_kept_for_the_next() -> Non
 
 
 @virtual
-async def test_row06_a_newcomer_joins_what_all_have_left_and_waits_the_rest_alone() -> None:
+async def test_row06_a_newcomer_joins_a_fetch_that_all_have_left() -> None:
+    """It waits for what is left of the fetch, and nobody else does."""
     scene = Scene(2)
     async with leaving(scene.ask, 3):
         await pass_time(0.5)
@@ -181,7 +183,7 @@ async def test_row10_old_data_never_stands_in_for_a_rejected_token() -> None:
 
 
 @virtual
-async def test_row11_an_entry_is_fresh_a_millisecond_before_its_ttl_and_not_at_it() -> None:
+async def test_row11_an_entry_is_fresh_until_its_ttl_and_not_at_it() -> None:
     scene = Scene(0, rng=MiddleOfRange(), cache_ttl_s=100)
     millisecond = 1 / 1024  # one that floats add without an error
     await asyncio.gather(scene.ask(ANNA), scene.ask(BORIS))
@@ -193,7 +195,7 @@ async def test_row11_an_entry_is_fresh_a_millisecond_before_its_ttl_and_not_at_i
 
 
 @virtual
-async def test_row20_a_clear_during_a_fetch_wins_and_who_waited_is_answered() -> None:
+async def test_row20_a_clear_in_a_fetch_wins_and_waiters_are_answered() -> None:
     scene = Scene(2)
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(scene.ask())
@@ -220,7 +222,7 @@ async def test_row21_clearing_all_during_five_fetches_leaves_nothing() -> None:
 
 
 @virtual
-async def test_row22_an_entry_that_came_after_a_clear_has_its_whole_ttl() -> None:
+async def test_row22_an_entry_kept_after_a_clear_has_its_whole_ttl() -> None:
     scene = Scene(0, cache_ttl_s=100)
     await scene.ask()
     await pass_time(90)
@@ -308,7 +310,7 @@ async def test_row30_a_waiters_own_deadline_is_its_own_alone() -> None:
 
 
 @virtual
-async def test_row32_four_of_five_sections_are_an_answer_that_is_completed_soon() -> None:
+async def test_row32_a_partial_entry_is_served_and_completed_soon() -> None:
     scene = Scene(0)
     scene.forecast = Forecast("gap", lost="playlists")
     first = await (await scene.cache.lookup(ANNA)).entry()
@@ -322,7 +324,7 @@ async def test_row32_four_of_five_sections_are_an_answer_that_is_completed_soon(
 
 
 @virtual
-async def test_row39_an_hour_after_the_token_was_first_seen_spotify_is_asked_again() -> None:
+async def test_row39_an_hour_after_a_token_came_it_is_fetched_again() -> None:
     scene = Scene(0, cache_ttl_s=86_400)
     await scene.ask()
     await pass_time(3599)
@@ -335,9 +337,10 @@ async def test_row39_an_hour_after_the_token_was_first_seen_spotify_is_asked_aga
         await scene.ask()
 
 
-async def test_row40_a_narrow_token_gets_nothing_of_what_a_wide_one_of_the_listener_read(
+async def test_row40_a_narrow_token_gets_nothing_of_a_wide_ones_entry(
     service: Service,
 ) -> None:
+    """Two tokens of one listener, of which the wider one has read more."""
     wide = await init(service, sandbox_token(7))
     narrow = await init(service, sandbox_token(7, "typical", "restricted", "scope-playlists"))
 

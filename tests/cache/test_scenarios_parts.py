@@ -5,12 +5,11 @@ import pytest
 from lyra.cache.keys import KeyMaker
 from lyra.settings import SettingError, Settings
 from lyra.spotify.token import Token
-from tests.cache.conftest import ANNA, Clock
-from tests.cache.test_store import bounded
+from tests.cache.conftest import ANNA, Clock, make_store
 
 
-async def test_row23_an_entry_used_since_has_a_second_chance_and_another_is_evicted() -> None:
-    store = bounded(Clock(), entries=3)
+async def test_row23_an_entry_used_since_has_a_second_chance() -> None:
+    store = make_store(Clock(), entries=3)
     for key in "abc":
         await store.set(key, b"1")
     await store.get("a")
@@ -21,7 +20,7 @@ async def test_row23_an_entry_used_since_has_a_second_chance_and_another_is_evic
 
 
 async def test_row24_bytes_are_bounded_and_a_giant_evicts_nobody() -> None:
-    store = bounded(Clock(), weight=100)
+    store = make_store(Clock(), weight=100)
     for key, size in (("a", 60), ("b", 60), ("giant", 101)):
         await store.set(key, b"x" * size)
 
@@ -37,12 +36,12 @@ def test_row26_keys_depend_on_the_secret_and_on_every_letter() -> None:
     assert len({here.key(ANNA), here.key(other_case), another.key(ANNA)}) == 3
 
 
-def test_row27_redis_without_a_secret_stops_the_start_and_says_why() -> None:
+def test_row27_redis_without_a_secret_stops_the_start() -> None:
     with pytest.raises(SettingError, match=r"^LYRA_SECRET: LYRA_REDIS_URL needs it"):
         Settings.from_environ({"LYRA_REDIS_URL": "redis://127.0.0.1"})
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "-0.0", "nan", "inf", "86401"])
-def test_row31_a_ttl_that_means_for_ever_or_never_stops_the_start(value: str) -> None:
+def test_row31_a_ttl_of_never_or_for_ever_stops_the_start(value: str) -> None:
     with pytest.raises(SettingError, match=r"^LYRA_CACHE_TTL_S"):
         Settings.from_environ({"LYRA_CACHE_TTL_S": value})

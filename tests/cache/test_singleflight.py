@@ -120,7 +120,7 @@ async def test_nothing_is_kept_of_a_fetch_that_was_cleared(
     assert (await cache.peek(ANNA), await cache.peek(BORIS)) == (None, None)
 
 
-async def test_a_cleared_fetch_that_lands_late_leaves_the_newer_one_alone(
+async def test_a_fenced_fetch_that_ends_late_leaves_the_newer_one(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     """The bug of Go's issue 31420: removing the table's entry without asking whose it is."""
@@ -153,7 +153,7 @@ async def test_locks_and_flights_vanish_with_their_last_user(
     assert spotify.fetches == 200
 
 
-async def test_sections_are_told_as_they_end_to_early_and_late_followers(
+async def test_early_and_late_followers_get_each_section_as_it_ends(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     async def follow() -> list[Section]:
@@ -171,7 +171,7 @@ async def test_sections_are_told_as_they_end_to_early_and_late_followers(
     assert sorted(early.result(), key=repr) == sorted(late, key=repr)
 
 
-async def test_all_are_told_of_a_landing_before_anybody_awakes_and_who_has_left_is_not(
+async def test_waiters_but_no_leavers_learn_of_a_fetch_before_any_awakes(
     cache: ListenerCache, spotify: ScriptedSpotify
 ) -> None:
     happened: list[str] = []
@@ -216,7 +216,7 @@ class NobodyBegins(LoopThrottle):
         await asyncio.Event().wait()
 
 
-async def test_a_flight_that_cannot_begin_in_time_is_refused_and_frees_its_place(
+async def test_a_flight_that_cannot_begin_in_time_frees_its_slot(
     make_cache: CacheMaker, spotify: ScriptedSpotify
 ) -> None:
     cache = make_cache(turns=NobodyBegins(), spotify_timeout_s=0.01)
@@ -227,7 +227,7 @@ async def test_a_flight_that_cannot_begin_in_time_is_refused_and_frees_its_place
     assert spotify.asked == []
 
 
-async def test_who_forgets_and_loads_in_turn_does_not_take_the_others_places(
+async def test_a_client_that_clears_and_loads_in_turn_takes_no_slots(
     make_cache: CacheMaker, spotify: ScriptedSpotify
 ) -> None:
     cache = make_cache(spotify_max_fetches=10)
@@ -293,7 +293,7 @@ async def test_a_waiter_with_a_deadline_of_its_own_leaves_alone(
     assert spotify.fetches == 1
 
 
-async def test_a_fault_of_ours_in_a_fetch_is_logged_once_and_reaches_the_waiters(
+async def test_a_bug_in_a_fetch_is_logged_once_and_reaches_the_waiters(
     cache: ListenerCache,
     spotify: ScriptedSpotify,
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""The bounded store, beside a plain model of what it should do."""
+"""The make_store store, beside a plain model of what it should do."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,17 +8,13 @@ import pytest
 from aiocache.lock import RedLock
 
 from lyra.cache.store import BoundedMemoryCache
-from tests.cache.conftest import Clock
+from tests.cache.conftest import Clock, make_store
 
 Model = OrderedDict[str, tuple[bytes, float, bool]]  # each with its end, and whether it was used
 
 
-def bounded(clock: Clock, *, entries: int = 100, weight: int = 1000) -> BoundedMemoryCache:
-    return BoundedMemoryCache(max_entries=entries, max_weight=weight, weigh=len, clock=clock)
-
-
 async def test_a_value_is_there_until_its_ttl_and_not_at_it(clock: Clock) -> None:
-    store = bounded(clock)
+    store = make_store(clock)
     await store.set("a", b"1", ttl=10)
 
     clock.now += 9.999
@@ -31,7 +27,7 @@ async def test_a_value_is_there_until_its_ttl_and_not_at_it(clock: Clock) -> Non
 @pytest.mark.parametrize("ttl", [0, -1, 0.0])
 async def test_a_ttl_of_zero_or_less_keeps_nothing(clock: Clock, ttl: float) -> None:
     """Stock aiocache keeps such a value for ever."""
-    store = bounded(clock)
+    store = make_store(clock)
     await store.set("a", b"1", ttl=ttl)
 
     assert await store.get("a") is None
@@ -39,7 +35,7 @@ async def test_a_ttl_of_zero_or_less_keeps_nothing(clock: Clock, ttl: float) -> 
 
 async def test_a_value_set_after_a_clear_lives_its_own_ttl(clock: Clock) -> None:
     """Stock aiocache deletes it when the timer from before the clear fires."""
-    store = bounded(clock)
+    store = make_store(clock)
     await store.set("a", b"old", ttl=10)
     clock.now += 9
     await store.clear()
@@ -50,7 +46,7 @@ async def test_a_value_set_after_a_clear_lives_its_own_ttl(clock: Clock) -> None
 
 
 async def test_who_came_first_goes_first_unless_used_since(clock: Clock) -> None:
-    store = bounded(clock, entries=3)
+    store = make_store(clock, entries=3)
     for key in "abc":
         await store.set(key, b"1")
     await store.get("a")
@@ -60,10 +56,10 @@ async def test_who_came_first_goes_first_unless_used_since(clock: Clock) -> None
     assert store.evictions["entries"] == 1
 
 
-async def test_a_newcomer_is_not_the_one_who_goes_though_all_others_are_in_use(
+async def test_a_new_entry_is_not_evicted_though_all_others_are_in_use(
     clock: Clock,
 ) -> None:
-    store = bounded(clock, entries=3)
+    store = make_store(clock, entries=3)
     for key in "abc":
         await store.set(key, b"1")
         await store.get(key)
@@ -74,7 +70,7 @@ async def test_a_newcomer_is_not_the_one_who_goes_though_all_others_are_in_use(
 
 async def test_looking_for_one_to_go_ends_soon_however_many_are_in_use(clock: Clock) -> None:
     """With a million of them the loop would stand still for half a second."""
-    store = bounded(clock, entries=500)
+    store = make_store(clock, entries=500)
     keys = [str(number) for number in range(500)]
     for key in keys:
         await store.set(key, b"1")
@@ -86,7 +82,7 @@ async def test_looking_for_one_to_go_ends_soon_however_many_are_in_use(clock: Cl
 
 
 async def test_the_sum_of_weights_is_bounded(clock: Clock) -> None:
-    store = bounded(clock, weight=100)
+    store = make_store(clock, weight=100)
     await store.set("a", b"x" * 60)
     await store.set("b", b"x" * 60)
 
@@ -95,7 +91,7 @@ async def test_the_sum_of_weights_is_bounded(clock: Clock) -> None:
 
 
 async def test_a_giant_is_refused_and_evicts_nobody(clock: Clock) -> None:
-    store = bounded(clock, weight=100)
+    store = make_store(clock, weight=100)
     await store.set("a", b"x" * 60)
     kept = await store.set("giant", b"x" * 101)
 
@@ -105,7 +101,7 @@ async def test_a_giant_is_refused_and_evicts_nobody(clock: Clock) -> None:
 
 
 async def test_a_sweep_removes_what_nobody_reads(clock: Clock) -> None:
-    store = bounded(clock, entries=5000, weight=5000)
+    store = make_store(clock, entries=5000, weight=5000)
     for number in range(2500):
         await store.set(f"old{number}", b"1", ttl=10)
     await store.set("young", b"1", ttl=20)
@@ -117,7 +113,7 @@ async def test_a_sweep_removes_what_nobody_reads(clock: Clock) -> None:
 
 async def test_no_operation_leaves_the_loop(clock: Clock) -> None:
     """Look-up and insertion are one step, also on Python 3.11, where a timeout costs a task."""
-    store = bounded(clock)
+    store = make_store(clock)
     turns: list[int] = []
     asyncio.get_running_loop().call_soon(turns.append, 1)
     await store.set("a", b"1", ttl=5)
@@ -129,14 +125,14 @@ async def test_no_operation_leaves_the_loop(clock: Clock) -> None:
 
 
 async def test_no_timer_is_armed(clock: Clock) -> None:
-    store = bounded(clock)
+    store = make_store(clock)
     await store.set("a", b"1", ttl=5)
 
     assert not store._handlers
 
 
 async def test_clearing_a_namespace_is_by_prefix_and_leaves_the_rest(clock: Clock) -> None:
-    store = bounded(clock)
+    store = make_store(clock)
     for key in ("u:1", "u:2", "v:1"):
         await store.set(key, b"12")
     await store.clear(namespace="u:")
@@ -145,7 +141,7 @@ async def test_clearing_a_namespace_is_by_prefix_and_leaves_the_rest(clock: Cloc
 
 
 async def test_add_expire_and_swap_hold_to_expiry(clock: Clock) -> None:
-    store = bounded(clock)
+    store = make_store(clock)
     await store.add("a", b"1", ttl=5)
     with pytest.raises(ValueError, match="taken"):
         await store.add("a", b"2")
@@ -161,7 +157,7 @@ async def test_add_expire_and_swap_hold_to_expiry(clock: Clock) -> None:
 
 
 async def test_aiocaches_own_lock_works_on_it(clock: Clock) -> None:
-    store = bounded(clock)
+    store = make_store(clock)
     async with RedLock(store, "key", 2):
         assert len(store) == 1
 
@@ -181,7 +177,7 @@ async def test_counting_up_keeps_the_expiry(clock: Clock) -> None:
 async def test_random_use_equals_the_model(clock: Clock, seed: int) -> None:
     """Values, who goes and both bounds, against a queue without any cleverness."""
     rng = Random(seed)
-    store = bounded(clock, entries=4, weight=40)
+    store = make_store(clock, entries=4, weight=40)
     model: Model = OrderedDict()
     for _ in range(300):
         key = rng.choice("abcdefg")

@@ -111,7 +111,7 @@ def parts_held(day: Day) -> bool:
 
 
 @virtual
-async def test_a_day_of_messages_every_seven_minutes_keeps_every_promise() -> None:
+async def test_a_day_of_messages_with_outages_keeps_every_promise() -> None:
     """Twenty tokens and more, eight outages, three messages in a row each time."""
     day = Day(Random(24))
     while now() < day.began + 24 * HOUR:
@@ -128,7 +128,7 @@ async def test_a_day_of_messages_every_seven_minutes_keeps_every_promise() -> No
 
 
 @virtual
-async def test_a_day_without_outages_asks_spotify_no_more_than_the_ttl_needs() -> None:
+async def test_a_day_without_outages_fetches_only_what_the_ttl_needs() -> None:
     """No error and no stale data; each fetch serves the whole of four fifths of the TTL."""
     day = Day(Random(7))
     day.began -= 100 * HOUR  # the outages are over

@@ -14,7 +14,7 @@ async def turns(count: int = 50) -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_joins_after_the_expiry_never_gets_expired_data_as_fresh(
+async def test_a_joiner_after_expiry_never_gets_expired_data_as_fresh(
     make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     """The renewal begins in time, is slow, and loses a section."""
@@ -34,7 +34,7 @@ async def test_who_joins_after_the_expiry_never_gets_expired_data_as_fresh(
     assert clock.now < entry.expires_at
 
 
-async def test_a_listener_who_is_asked_for_keeps_the_end_of_the_tokens_hour(
+async def test_a_listener_in_use_keeps_the_end_of_its_tokens_hour(
     make_cache: CacheMaker, clock: Clock
 ) -> None:
     """Hits keep the entry in a full store, but not the mark of when its token came."""
@@ -83,7 +83,7 @@ async def test_a_full_table_of_fetches_lets_old_data_stand_in(
     assert (lookup.state, lookup.reason) == ("stale", "overloaded")
 
 
-async def test_data_whose_gap_is_filled_is_not_past_its_ttl_when_it_answers(
+async def test_an_entry_completed_past_its_ttl_is_not_served_as_fresh(
     make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     """Only where a fetch may take longer than a tenth of the TTL."""
@@ -103,7 +103,7 @@ async def test_data_whose_gap_is_filled_is_not_past_its_ttl_when_it_answers(
     assert clock.now < entry.expires_at
 
 
-async def test_a_failure_of_everything_is_throttled_where_there_is_old_data(
+async def test_a_total_failure_backs_off_where_there_is_old_data(
     make_cache: CacheMaker, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     """The counterpart of the refused renewal."""

@@ -1,6 +1,7 @@
 """Real processes of the command line, each with an empty folder and an empty environment."""
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+QUESTION = "Which artists do I listen to most?"
 # A server opens connections to Spotify by itself; from here to where nobody answers.
 _NOWHERE = {"LYRA_SPOTIFY_API_URL": "http://127.0.0.1:9/v1"}
 
@@ -57,3 +59,32 @@ async def greeting(process: Process) -> str:
         if "Ctrl-C" in lines[-1] or "counters" in lines[-1]:
             break
     return "".join(lines)
+
+
+async def read_refusal(process: Process) -> tuple[int | None, str]:
+    """The exit code and what the process said of it."""
+    out, err = await process.communicate()
+    assert out == b""
+    return process.returncode, err.decode()
+
+
+async def until_gone(pid: int) -> None:
+    """Wait until this process, which is nobody's child here, has ended."""
+    descriptor = os.pidfd_open(pid)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(descriptor, ended.set)
+    await ended.wait()
+    asyncio.get_running_loop().remove_reader(descriptor)
+    os.close(descriptor)
+
+
+async def start_pipe(folder: Path, *arguments: str, **environ: str) -> Process:
+    """Start `lyra chat` with a pipe for its input."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "lyra", "chat", *arguments),
+        cwd=folder,
+        env=environ,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )

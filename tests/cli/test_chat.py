@@ -1,10 +1,7 @@
 """`lyra chat`: as a person at a terminal meets it, and as a program at the end of a pipe does."""
 
-import asyncio
 import re
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,11 +10,11 @@ import pytest
 from lyra.chat.ending_notices import EMPTY
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
+from tests.cli.conftest import QUESTION, start_pipe
 from tests.conftest import Service, Start
 from tests.support.scripted_model import scripted_model, stopped, streaming
 from tests.support.terminal import Scripted, open_scripted, open_terminal
 
-QUESTION = "Which artists do I listen to most?"
 TOKEN = sandbox_token()
 NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[31m*soft*"
 
@@ -26,17 +23,6 @@ NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[
 async def scripted() -> AsyncIterator[Scripted]:
     async with open_scripted() as server:
         yield server
-
-
-async def start_pipe(folder: Path, *arguments: str, **environ: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-m", "lyra", "chat", *arguments),
-        cwd=folder,
-        env=environ,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
 
 
 async def piped(
@@ -74,7 +60,7 @@ async def test_words_are_shown_before_the_answer_has_ended(tmp_path: Path, start
     await process.communicate()
 
 
-async def test_ctrl_c_stops_the_answer_and_its_model_call_but_not_the_program(
+async def test_ctrl_c_stops_the_answer_and_its_model_call_alone(
     tmp_path: Path, start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang")
@@ -147,7 +133,7 @@ async def test_a_label_that_looks_like_an_address_shows_the_one_behind_it(
     assert "\x1b]8;" not in words
 
 
-async def test_an_answer_longer_than_the_terminal_is_all_there_in_the_end(
+async def test_an_answer_longer_than_the_terminal_is_shown_whole(
     tmp_path: Path, scripted: Scripted
 ) -> None:
     scripted.say(*(f"- row {number} of many\n" for number in range(40)))
@@ -199,7 +185,7 @@ async def test_later_questions_carry_the_conversation(tmp_path: Path, scripted: 
     ]
 
 
-async def test_a_long_conversation_is_sent_as_far_as_the_server_looks_at_it(
+async def test_a_long_conversation_is_sent_within_the_servers_bounds(
     tmp_path: Path, scripted: Scripted
 ) -> None:
     scripted.say("x" * 10_000)
@@ -242,7 +228,7 @@ async def test_a_question_after_clear_begins_anew(tmp_path: Path, scripted: Scri
         ),
     ],
 )
-async def test_the_token_is_the_arguments_or_the_environments_or_the_demos(
+async def test_the_token_comes_from_argument_environment_or_demo(
     tmp_path: Path,
     scripted: Scripted,
     arguments: tuple[str, ...],

@@ -1,59 +1,25 @@
 """The commands as a person types them: real processes, their output and their exit codes."""
 
 import re
-import shlex
 import signal
 import socket
-from asyncio.subprocess import Process
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.cli.conftest import Launch, greeting
+from tests.cli.conftest import Launch, greeting, read_refusal
+from tests.support.curl import curl_commands, run_curl
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 API = (ROOT / "docs" / "API.md").read_text("utf-8")
 
 
-async def refusal(process: Process) -> tuple[int | None, str]:
-    """The exit code and what the process said of it."""
-    out, err = await process.communicate()
-    assert out == b""
-    return process.returncode, err.decode()
-
-
-def pasted(text: str) -> list[list[str]]:
-    """The curl lines of a text as a shell would split them."""
-    joined = text.replace("\\\n", " ")
-    return [shlex.split(line) for line in re.findall(r"^ *(curl .*)$", joined, re.MULTILINE)]
-
-
-async def run_curl(words: list[str]) -> str:
-    """What this curl command line asks for, sent by aiohttp: a fresh machine may have no curl."""
-    given: dict[str, list[str]] = {}
-    positional = []
-    rest = iter(words[1:])
-    for word in rest:
-        if word in ("-X", "-H", "-d"):
-            given.setdefault(word, []).append(next(rest))
-        elif not word.startswith("-"):
-            positional.append(word)
-    headers = dict(header.split(": ", 1) for header in given.get("-H", []))
-    body = given.get("-d", [None])[0]
-    method = given.get("-X", ["POST" if body else "GET"])[0]
-    async with (
-        aiohttp.ClientSession() as http,
-        http.request(method, positional[0], headers=headers, data=body) as answer,
-    ):
-        return await answer.text()
-
-
 async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> None:
     process = await launch("demo", "--port", "0")
     told = await greeting(process)
-    lines = pasted(told)
+    lines = curl_commands(told)
     init, chat = [await run_curl(line) for line in lines]
 
     assert "DEMO" in told
@@ -62,8 +28,8 @@ async def test_the_demo_prints_lines_that_work_when_pasted(launch: Launch) -> No
     assert '"demo":true' in chat
     assert '"spotify_calls":0' in chat
     assert chat.endswith("data: [DONE]\n\n")
-    assert [normal(line) for line in pasted(API)[:2]] == [normal(line) for line in lines]
-    assert [normal(line) for line in pasted(README)] == [normal(lines[1])]
+    assert [normal(line) for line in curl_commands(API)[:2]] == [normal(line) for line in lines]
+    assert [normal(line) for line in curl_commands(README)] == [normal(lines[1])]
 
 
 def normal(words: list[str]) -> list[str]:
@@ -107,10 +73,10 @@ async def test_settings_are_read_from_a_dotenv_file(launch: Launch, tmp_path: Pa
         ({"LYRA_PROT": "1"}, "LYRA_PROT"),
     ],
 )
-async def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(
+async def test_an_invalid_setting_stops_the_start_and_is_named(
     launch: Launch, environ: dict[str, str], named: str
 ) -> None:
-    code, said = await refusal(await launch("serve", **environ))
+    code, said = await read_refusal(await launch("serve", **environ))
 
     assert code == 2
     assert said.startswith(f"lyra: {named}")
@@ -122,7 +88,7 @@ async def test_a_port_in_use_is_one_clear_line(launch: Launch) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        code, said = await refusal(await launch("demo", "--port", str(port)))
+        code, said = await read_refusal(await launch("demo", "--port", str(port)))
 
     assert code == 2
     assert said == (
@@ -146,7 +112,7 @@ async def test_a_signal_stops_it_with_exit_code_0_and_no_traceback(
 async def test_a_second_signal_ends_it_at_once_with_exit_code_1(launch: Launch) -> None:
     process = await launch("demo", "--port", "0", LYRA_DRAIN_S="3600", LYRA_FIRST_BYTE_S="0.05")
     told = await greeting(process)
-    url = next(word for word in pasted(told)[1] if word.startswith("http"))
+    url = next(word for word in curl_commands(told)[1] if word.startswith("http"))
     headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
     async with (
         aiohttp.ClientSession() as http,
@@ -176,7 +142,7 @@ async def test_the_sandbox_replays_recorded_answers(launch: Launch, tmp_path: Pa
 
 
 async def test_a_replay_folder_that_is_not_there_is_one_clear_line(launch: Launch) -> None:
-    code, said = await refusal(await launch("sandbox", "--replay", "nowhere"))
+    code, said = await read_refusal(await launch("sandbox", "--replay", "nowhere"))
 
     assert (code, said) == (2, "lyra: the replay folder nowhere does not exist\n")
 
@@ -224,7 +190,9 @@ async def test_workers_whose_admin_ports_cannot_be_are_not_started(
     launch: Launch, admin: str, port: str
 ) -> None:
     given = {"LYRA_LLM": "offline", "LYRA_ADMIN_PORT": admin}
-    code, told = await refusal(await launch("serve", "--workers", "2", "--port", port, **given))
+    code, told = await read_refusal(
+        await launch("serve", "--workers", "2", "--port", port, **given)
+    )
 
     assert code == 2
     assert told.startswith("lyra: LYRA_ADMIN_PORT: ")

@@ -134,7 +134,7 @@ async def test_closed_addresses_are_faults_that_name_their_variables(launch: Lau
     assert found["clock"]["mark"] == "note"
 
 
-async def test_every_wrong_setting_is_named_and_the_rest_is_checked_all_the_same(
+async def test_every_invalid_setting_is_named_and_the_others_checked(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     process = await launch(
@@ -261,7 +261,7 @@ def test_a_loop_that_could_be_faster_is_noticed(
     assert "install it" in judge()["uvloop"]["do"]
 
 
-async def test_redis_is_looked_for_where_it_is_set_and_its_password_is_not_shown(
+async def test_redis_is_checked_without_showing_its_password(
     launch: Launch, sandbox: Sandbox, idle: int
 ) -> None:
     for address, mark in ((f"127.0.0.1:{idle}", "ok"), ("127.0.0.1:9", "fault")):
@@ -300,7 +300,7 @@ async def test_a_redis_that_cannot_be_shared_through_is_a_fault(
     assert told in found["redis"]["found"]
 
 
-async def test_a_redis_url_that_is_none_is_a_fault_that_does_not_repeat_it(
+async def test_an_invalid_redis_url_is_a_fault_that_does_not_repeat_it(
     launch: Launch, sandbox: Sandbox
 ) -> None:
     code, found = await report(
@@ -346,7 +346,7 @@ def test_the_models_settings_are_judged(
     assert told in found["found"] + found["do"]
 
 
-def test_too_few_open_files_are_a_note_with_the_number_that_is_needed(
+def test_too_few_open_files_are_a_note_with_the_number_needed(
     judge: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
@@ -384,7 +384,7 @@ def test_it_prints_the_redirect_uri_or_why_there_is_no_way_back(
     assert told in found["log-in"]["found"]
 
 
-def test_it_says_what_the_proxy_has_to_do_where_the_address_has_a_path(
+def test_a_public_url_with_a_path_says_what_the_proxy_has_to_do(
     judge: Callable[..., Found],
 ) -> None:
     found = judge(LYRA_PUBLIC_URL="https://lyra.invalid/music/")["public path"]
@@ -408,13 +408,13 @@ def test_a_client_id_of_an_odd_shape_is_noted_and_not_shown(judge: Callable[...,
     assert "canary" not in str(found)
 
 
-def test_without_a_client_id_there_is_nothing_to_say_of_the_log_in(
+def test_without_a_client_id_nothing_is_said_of_the_log_in(
     judge: Callable[..., Found],
 ) -> None:
     assert {"client id", "log-in"}.isdisjoint(judge())
 
 
-async def test_the_model_is_asked_through_the_proxy_that_the_service_would_use(
+async def test_the_model_is_asked_through_the_services_own_proxy(
     launch: Launch, sandbox: Sandbox, unused_tcp_port: int
 ) -> None:
     given = {"LYRA_SPOTIFY_API_URL": sandbox.api_url, "HTTP_PROXY": CLOSED}

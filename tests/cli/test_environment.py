@@ -7,8 +7,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.cli.conftest import Launch, greeting
-from tests.cli.test_commands import refusal
+from tests.cli.conftest import Launch, greeting, read_refusal
 
 GOOD = "LYRA_LLM=offline\nLYRA_PORT=0\n"
 
@@ -34,7 +33,7 @@ async def test_a_file_that_cannot_be_read_is_one_line(
     launch: Launch, tmp_path: Path, content: bytes, said: str, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / ".env").write_bytes(content)
-    code, told = await refusal(await launch(*arguments))
+    code, told = await read_refusal(await launch(*arguments))
 
     assert code == 2
     assert told.startswith(f"lyra: .env:{said}")
@@ -45,7 +44,7 @@ async def test_a_folder_in_the_place_of_the_file_is_one_line(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").mkdir()
-    code, told = await refusal(await launch("serve"))
+    code, told = await read_refusal(await launch("serve"))
 
     assert (code, told.splitlines()) == (
         2,
@@ -57,7 +56,7 @@ async def test_a_pipe_in_the_place_of_the_file_keeps_nobody_waiting(
     launch: Launch, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / ".env")
-    code, _ = await refusal(await launch("serve"))
+    code, _ = await read_refusal(await launch("serve"))
 
     assert code == 2
 
@@ -101,7 +100,7 @@ async def test_a_value_that_cannot_be_used_is_told_with_its_line(
     launch: Launch, tmp_path: Path, content: bytes, said: str, arguments: tuple[str, ...]
 ) -> None:
     (tmp_path / ".env").write_bytes(content)
-    code, told = await refusal(await launch(*arguments))
+    code, told = await read_refusal(await launch(*arguments))
     complaints = [each for each in told.splitlines() if each.startswith("lyra: ")]
 
     assert code == 2
@@ -116,12 +115,12 @@ async def test_no_line_is_blamed_for_what_has_been_set_over_it(
     launch: Launch, tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str]
 ) -> None:
     (tmp_path / ".env").write_text("LYRA_PORT=1\nLYRA_LLM=offline\n")
-    code, told = await refusal(await launch("serve", *arguments, **environ))
+    code, told = await read_refusal(await launch("serve", *arguments, **environ))
 
     assert (code, told.splitlines()[0][:17]) == (2, "lyra: LYRA_PORT: ")
 
 
-async def test_a_name_that_stands_twice_is_told_of_and_the_last_line_counts(
+async def test_a_repeated_name_is_a_warning_and_the_last_line_counts(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text(
@@ -139,7 +138,7 @@ async def test_a_name_that_stands_twice_is_told_of_and_the_last_line_counts(
     assert (out + err).count(b".env:") == 1
 
 
-async def test_the_doctor_names_the_line_of_every_value_that_cannot_be_used(
+async def test_the_doctor_names_the_line_of_every_invalid_value(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("LYRA_PORT=http\n\nLYRA_STALL_S=soon\n")
@@ -183,7 +182,7 @@ async def test_the_variables_of_a_service_are_told_of_once(
     assert told.count("enableServiceLinks: false") == 1
 
 
-async def test_the_doctor_tells_of_both_and_looks_on_where_the_file_cannot_be_read(
+async def test_the_doctor_goes_on_where_the_file_cannot_be_read(
     launch: Launch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_bytes(GOOD.encode("utf-16"))
@@ -212,7 +211,7 @@ async def test_a_host_that_is_none_is_not_the_ports_fault(
     launch: Launch, host: str, arguments: tuple[str, ...]
 ) -> None:
     given = {"LYRA_LLM": "offline", "LYRA_HOST": host}
-    code, told = await refusal(await launch("serve", "--port", "0", *arguments, **given))
+    code, told = await read_refusal(await launch("serve", "--port", "0", *arguments, **given))
 
     assert code == 2
     assert told.startswith("lyra: LYRA_HOST: ")
@@ -253,7 +252,7 @@ async def probe(url: str) -> None:
 
 async def test_a_proxy_that_cannot_be_used_stops_the_start_in_one_line(launch: Launch) -> None:
     given = {"LYRA_LLM_BASE_URL": "https://model.invalid", "ALL_PROXY": "socks5h://127.0.0.1:1"}
-    code, told = await refusal(await launch("serve", "--port", "0", **given))
+    code, told = await read_refusal(await launch("serve", "--port", "0", **given))
 
     assert code == 2
     assert [each for each in told.splitlines() if each.startswith("lyra: ALL_PROXY: ")]

@@ -28,7 +28,7 @@ async def test_help_imports_neither_a_server_nor_what_it_would_use(tmp_path: Pat
     assert unused(err, "aiohttp", "lyra.app", "aiocache", "prometheus_client") == set()
 
 
-async def test_serving_without_a_model_and_without_redis_imports_neither(launch: Launch) -> None:
+async def test_serving_without_model_and_redis_imports_neither(launch: Launch) -> None:
     process = await launch("serve", "--port", "0", PYTHONPROFILEIMPORTTIME="1", LYRA_LLM="offline")
     await greeting(process)
     process.terminate()

@@ -112,9 +112,10 @@ async def test_a_closed_stderr_ends_the_log_and_not_the_service(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_a_full_disk_for_log_and_greeting_costs_neither_answers_nor_the_end(
+async def test_a_full_disk_for_the_log_costs_no_answer_and_no_ending(
     tmp_path: Path, unused_tcp_port: int, workers: str
 ) -> None:
+    """Nor does one that takes no greeting."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as manager:
         manager.bind(str(tmp_path / "notify"))
         process = await asyncio.create_subprocess_exec(

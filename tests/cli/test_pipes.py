@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Launch
-from tests.cli.test_chat import QUESTION, start_pipe
+from tests.cli.conftest import QUESTION, Launch, start_pipe
 from tests.conftest import Start
 from tests.support.terminal import Scripted, open_scripted
 

@@ -13,7 +13,7 @@ from lyra.cli.serving import serve_until_stopped
 from lyra.settings import SettingError, Settings
 from lyra.spotify.endpoints import PATHS
 from tests.cli.conftest import Launch, greeting
-from tests.cli.test_commands import pasted, run_curl
+from tests.support.curl import curl_commands, run_curl
 from tests.support.fault_kit import scripted
 
 
@@ -32,7 +32,7 @@ async def test_a_process_manager_hears_ready_and_stopping(launch: Launch, tmp_pa
     assert stopping.startswith(b"STOPPING=1\n")
 
 
-async def test_connections_to_spotify_are_open_before_the_first_listener_comes(
+async def test_connections_are_prewarmed_before_the_first_listener(
     launch: Launch,
 ) -> None:
     """And that listener opens no other."""
@@ -81,7 +81,7 @@ async def test_the_collector_searches_nothing_in_full_before_it_serves(
     assert err == b"0\n"
 
 
-async def test_the_operators_port_needs_no_token_and_the_public_one_has_no_such_routes(
+async def test_the_admin_port_needs_no_token_and_alone_has_its_routes(
     launch: Launch,
 ) -> None:
     process = await launch("demo", "--port", "0", LYRA_ADMIN_PORT="0")
@@ -113,7 +113,7 @@ async def test_traces_go_to_the_collector_that_the_environment_names(launch: Lau
     async with scripted((b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",)) as collector:
         named = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         process = await launch("demo", "--port", "0", **named)
-        init = pasted(await greeting(process))[0]
+        init = curl_commands(await greeting(process))[0]
         await run_curl(init)
         process.terminate()
         _, err = await process.communicate()
@@ -131,7 +131,7 @@ async def test_a_collector_that_is_away_holds_nobody_up(
 ) -> None:
     named = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_tcp_port}"}
     process = await launch("demo", "--port", "0", **named)
-    init = pasted(await greeting(process))[0]
+    init = curl_commands(await greeting(process))[0]
     told = await run_curl(init)
     process.terminate()
     await process.communicate()
@@ -150,14 +150,12 @@ async def test_a_collector_without_the_sdk_is_one_clear_line(
         await serve_until_stopped(Settings(llm="offline", port=0))
 
 
-async def test_a_machine_without_wheels_of_uvloop_and_isal_is_served_as_well(
-    launch: Launch, tmp_path: Path
-) -> None:
+async def test_the_service_runs_without_uvloop_and_isal(launch: Launch, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nsys.modules['uvloop'] = sys.modules['isal'] = None\n"
     )
     process = await launch("demo", "--port", "0", PYTHONPATH=str(tmp_path))
-    init, chat = pasted(await greeting(process))
+    init, chat = curl_commands(await greeting(process))
     told = [await run_curl(init), await run_curl(chat)]
     process.terminate()
     _, err = await process.communicate()

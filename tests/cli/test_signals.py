@@ -8,15 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.cli.conftest import Launch, greeting
-from tests.cli.test_commands import pasted
-from tests.cli.test_supervisor import gone
+from tests.cli.conftest import Launch, greeting, until_gone
+from tests.support.curl import curl_commands
 from tests.support.terminal import Terminal, open_terminal
 
 
 async def live_answer(http: aiohttp.ClientSession, told: str) -> aiohttp.ClientResponse:
     """An answer of the demo that has begun and does not end by itself."""
-    url = next(word for word in pasted(told)[1] if word.startswith("http"))
+    url = next(word for word in curl_commands(told)[1] if word.startswith("http"))
     headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
     live = await http.post(url, headers=headers, json={"message": "Hello?"})
     assert (await live.content.readline()).startswith(b"id: ")
@@ -78,7 +77,7 @@ async def test_a_closed_terminal_ends_the_service_as_a_signal_does(terminal: Ter
 async def nobody(pid: int) -> None:
     """Wait until there is no such process."""
     try:
-        await gone(pid)
+        await until_gone(pid)
     except ProcessLookupError:
         return
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.cli.conftest import Launch
+from tests.cli.conftest import Launch, until_gone
 
 CLIENTS = 16
 
@@ -77,16 +77,6 @@ async def open_house(launch: Launch, sandbox: Sandbox, **environ: str) -> House:
     return House(process, [int(pid) for pid in numbers.split(",")], url)
 
 
-async def gone(pid: int) -> None:
-    """Wait until this process, which is nobody's child here, has ended."""
-    descriptor = os.pidfd_open(pid)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(descriptor, ended.set)
-    await ended.wait()
-    asyncio.get_running_loop().remove_reader(descriptor)
-    os.close(descriptor)
-
-
 async def test_no_request_is_lost_while_the_workers_are_replaced(
     launch: Launch, sandbox: Sandbox
 ) -> None:
@@ -133,7 +123,7 @@ async def test_workers_whose_supervisor_was_killed_end_too(
     house = await open_house(launch, sandbox)
     async with asyncio.TaskGroup() as waiting:
         for pid in house.pids:
-            waiting.create_task(gone(pid))
+            waiting.create_task(until_gone(pid))
         house.process.kill()
 
 
@@ -183,7 +173,7 @@ async def reload(launch: Launch, pid: int) -> tuple[int | None, str]:
     return process.returncode, (out + err).decode()
 
 
-async def test_a_roll_reads_the_file_of_settings_anew_and_the_environment_still_wins(
+async def test_a_reload_reads_the_env_file_and_the_environment_wins(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     file = tmp_path / ".env"
@@ -221,7 +211,7 @@ async def test_a_hangup_in_mid_roll_is_one_more_roll_however_many_come(
     assert rest.count(b"all workers are replaced") == 1
 
 
-async def test_a_worker_that_cannot_be_replaced_is_told_and_the_next_roll_mends_it(
+async def test_a_failed_replacement_is_logged_and_a_later_reload_works(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     house = await open_house(launch, sandbox)
@@ -255,7 +245,7 @@ async def test_a_file_of_settings_that_cannot_be_read_replaces_nobody(
     assert ".env:1: it is not UTF-8" in said
 
 
-async def test_a_worker_that_died_is_started_with_the_settings_of_the_last_roll(
+async def test_a_dead_worker_restarts_with_the_last_reloads_settings(
     launch: Launch, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("LYRA_CORS_ORIGINS=https://one.example\n")

@@ -4,6 +4,7 @@ That no key and no token leaks is asserted for every service that `start` starts
 """
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import chat, init
+from tests.support.redis_servers import RedisServer, running_redis
 from tests.support.stream_grammar import read_stream
 
 OTHER = sandbox_token(4242)
+SECRET = "a-secret-of-this-service"
 
 
 def _open_files() -> set[str]:
@@ -59,3 +62,10 @@ async def others_served(start: Start, **settings: Any) -> AsyncIterator[Service]
 async def answered(service: Service) -> None:
     """Another listener asks, and gets a whole answer."""
     assert read_stream(await chat(service, OTHER)).ending == "stop"
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[RedisServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with running_redis(Path(folder)) as server:
+            yield server

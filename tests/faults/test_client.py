@@ -12,10 +12,10 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.faults.conftest import OTHER, answered, others_served
 from tests.support.calls import call, connected, init, request_bytes, reset
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
 from tests.support.visitors import Clock
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 FLOOD = 2_000
 
@@ -70,7 +70,7 @@ async def test_an_odd_path_is_a_404_and_reads_no_file(start: Start, path: str) -
     assert head.split(b" ")[1] in {b"404", b"405"}
 
 
-async def test_very_many_first_requests_of_one_listener_cost_five_calls(
+async def test_very_many_first_requests_of_a_listener_share_one_fetch(
     start: Start, sandbox: Sandbox
 ) -> None:
     async with others_served(start, max_in_flight=1_000) as service:
@@ -101,7 +101,7 @@ async def test_a_flood_of_invented_tokens_takes_no_room_from_listeners(
     assert sandbox.stats.total == before
 
 
-async def test_unknown_tokens_of_one_address_are_refused_beyond_their_rate(
+async def test_unknown_tokens_of_one_address_have_a_rate_limit(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(rate_per_minute=1, clock=Clock())

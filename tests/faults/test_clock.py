@@ -6,15 +6,12 @@ import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import APP, Start
-from tests.faults.conftest import OTHER, answered, others_served
-from tests.faults.test_redis import SECRET, redis
+from tests.faults.conftest import OTHER, SECRET, answered, others_served
 from tests.support.calls import call, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.redis_servers import RedisServer
 from tests.support.stream_grammar import read_body, read_stream
 from tests.support.visitors import Visitor
-from tests.web.api.test_errors import check_error
-
-__all__ = ["redis"]
 
 JUMPS = [timedelta(hours=1), timedelta(hours=-1), timedelta(days=3650), timedelta(days=-3650)]
 
@@ -100,7 +97,7 @@ async def test_the_days_tokens_stay_counted_within_the_day(
         assert read_stream(second).ending == "stop"  # another day
 
 
-async def test_processes_whose_clocks_differ_answer_each_others_listeners(
+async def test_processes_with_skewed_clocks_share_their_listeners(
     start: Start, wall: WallClock, jump: timedelta, redis: RedisServer
 ) -> None:
     shared = {"redis_url": f"redis://127.0.0.1:{redis.port}", "secret": SECRET}

@@ -1,6 +1,5 @@
 """The model fails in every way that is known: before the first word, in the middle, at the end."""
 
-from random import Random
 from typing import NamedTuple
 
 import orjson
@@ -9,19 +8,12 @@ import pytest
 from tests.conftest import LONG_S, Service, Start
 from tests.faults.conftest import OTHER, others_served
 from tests.support.calls import chat
-from tests.support.fault_kit import Step, Upstream, scripted
+from tests.support.fault_kit import ShortestWait, Step, Upstream, scripted
 from tests.support.scripted_model import event, stopped, words
 from tests.support.stream_grammar import read_body
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
-
-
-class Shortest(Random):
-    """Always the shortest wait."""
-
-    def random(self) -> float:
-        return 0.0
 
 
 def chunk(data: bytes) -> bytes:
@@ -164,7 +156,7 @@ def model(
 async def test_a_failing_model_has_one_honest_ending(start: Start, row: Row) -> None:
     async with (
         scripted(*row.scripts) as upstream,
-        others_served(start, rng=Shortest(), **model(upstream, row.patience_s)) as service,
+        others_served(start, rng=ShortestWait(), **model(upstream, row.patience_s)) as service,
     ):
         ended = await asked(service)
         if "hang" in row.scripts[0]:
@@ -176,7 +168,7 @@ async def test_a_failing_model_has_one_honest_ending(start: Start, row: Row) -> 
 
 async def test_a_model_that_is_not_there_is_a_503(start: Start, unused_tcp_port: int) -> None:
     gone = f"http://127.0.0.1:{unused_tcp_port}"
-    async with others_served(start, rng=Shortest(), llm_base_url=gone) as service:
+    async with others_served(start, rng=ShortestWait(), llm_base_url=gone) as service:
         assert await asked(service) == ("llm_unavailable", "")
 
 

@@ -3,10 +3,9 @@
 import pytest
 
 from tests.conftest import LONG_S, Start
-from tests.faults.test_model import Shortest
 from tests.support.calls import chat, init
-from tests.support.fault_kit import Step, scripted
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
+from tests.support.fault_kit import ShortestWait, Step, scripted
 
 BODIES: dict[str, tuple[Step, ...]] = {
     "none comes": (b"Content-Length: 100\r\n\r\n", "hang"),
@@ -52,7 +51,7 @@ def asked(status: int, *lines: bytes) -> bytes:
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize(("status", "code", "calls"), STATUSES)
-async def test_a_refusal_whose_body_does_not_come_is_what_its_status_says(
+async def test_a_refusal_without_its_body_is_read_by_its_status(
     start: Start, status: int, code: str, calls: int, body: str
 ) -> None:
     head, *rest = BODIES[body]
@@ -74,7 +73,7 @@ async def test_a_refusal_whose_head_is_odd_is_what_its_status_says(
 ) -> None:
     script = (asked(500, HEADERS[header], b"Content-Length: 0\r\n\r\n"),)
     async with scripted(script) as model:
-        service = await start(llm_base_url=model.url, rng=Shortest())
+        service = await start(llm_base_url=model.url, rng=ShortestWait())
         await init(service)
         answer = await chat(service)
 
@@ -87,7 +86,7 @@ async def test_a_head_that_cannot_be_read_is_a_model_that_is_not_there(
     start: Start, head: str
 ) -> None:
     async with scripted((RUBBISH[head], "close")) as model:
-        service = await start(llm_base_url=model.url, rng=Shortest())
+        service = await start(llm_base_url=model.url, rng=ShortestWait())
         await init(service)
         answer = await chat(service)
 

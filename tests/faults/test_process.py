@@ -49,7 +49,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
         await process.communicate()
 
 
-async def test_a_request_whose_body_never_comes_does_not_hold_the_others_up(
+async def test_a_request_without_its_body_does_not_delay_the_others(
     shell: Shell,
 ) -> None:
     process, url = await shell(LYRA_DRAIN_S="0", LYRA_BODY_TIMEOUT_S="1")
@@ -69,9 +69,10 @@ async def test_a_request_whose_body_never_comes_does_not_hold_the_others_up(
     assert process.returncode == 0
 
 
-async def test_after_a_kill_in_mid_stream_the_reader_knows_and_the_next_process_serves(
+async def test_after_a_kill_in_mid_stream_the_next_process_serves(
     shell: Shell,
 ) -> None:
+    """And the reader learns that its answer broke off."""
     process, url = await shell(LYRA_FIRST_BYTE_S="0.05")
     async with (
         aiohttp.ClientSession() as http,
@@ -86,7 +87,7 @@ async def test_after_a_kill_in_mid_stream_the_reader_knows_and_the_next_process_
         assert answer.status == 200
 
 
-async def test_with_few_files_newcomers_are_turned_away_and_the_others_served(
+async def test_few_open_files_refuse_newcomers_and_serve_the_others(
     shell: Shell,
 ) -> None:
     process, url = await shell("ulimit -n 128")
@@ -127,7 +128,7 @@ async def test_what_nobody_handles_is_logged_with_its_place(
     assert "in broken" in caplog.text
 
 
-async def test_a_crash_leaves_no_core_and_no_secret_is_in_the_command_line(
+async def test_a_crash_leaves_no_core_and_the_command_line_no_secret(
     shell: Shell,
 ) -> None:
     process, _ = await shell("ulimit -c unlimited", LYRA_ADMIN_TOKEN="an-admin-token-0001")

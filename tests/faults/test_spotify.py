@@ -14,7 +14,7 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import LONG_S, Start
 from tests.faults.conftest import answered, others_served
 from tests.support.calls import chat, init
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 SECTIONS = {
     "me": "profile",
@@ -146,7 +146,7 @@ async def test_a_401_refuses_the_listener_only_at_me(
         ("403premium", "owner_not_premium"),
     ],
 )
-async def test_an_app_that_may_not_serve_the_listener_says_why_and_asks_no_model(
+async def test_a_listener_that_the_app_may_not_serve_asks_no_model(
     start: Start, sandbox: Sandbox, fault: str, reason: str
 ) -> None:
     async with others_served(start) as service:

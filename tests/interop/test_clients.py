@@ -8,9 +8,8 @@ import pytest
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
-from tests.support.scripted_model import scripted_model, stopped, streaming, words
+from tests.support.scripted_model import ODD_TEXTS, scripted_model, stopped, streaming, words
 from tests.support.wire_formats import BROKEN
-from tests.web.api.test_model_failures import ODD_TEXTS
 
 AI = ["ai5", "ai6", "ai7"]
 FAULTS = ["errmid", "drop", "eof"]
@@ -107,7 +106,7 @@ async def test_usechat_holds_a_conversation(
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("version", AI)
-async def test_usechat_shows_a_failures_sentence_and_its_program_gets_the_code(
+async def test_usechat_shows_an_errors_sentence_and_exposes_its_code(
     start: Start, run: Run, version: str, fault: str
 ) -> None:
     seen = await broken(run, start, fault, "ai_chat", version)
@@ -126,9 +125,10 @@ async def test_usechat_shows_a_refused_token(service: Service, run: Run, version
 
 
 @pytest.mark.parametrize("version", AI)
-async def test_usechat_is_ready_again_after_a_drain_and_the_answer_is_not_finished(
+async def test_usechat_is_ready_again_after_a_drained_answer(
     start: Start, run: Run, version: str
 ) -> None:
+    """The answer does not look finished."""
     seen = await cut_by_a_drain(run, start, "ai_chat", version)
 
     assert (seen["status"], seen["error"], seen["text"]) == ("ready", None, "One")
@@ -167,9 +167,7 @@ async def test_a_refused_token_is_a_401_with_a_json_body(
     assert seen == {"http": 401, "code": "spotify_token_rejected"}
 
 
-async def test_eventsource_parser_finds_frames_and_heartbeats_and_nothing_else(
-    start: Start, run: Run
-) -> None:
+async def test_eventsource_parser_finds_only_frames_and_heartbeats(start: Start, run: Run) -> None:
     service = await start(heartbeat_s=0.02)
     slow = sandbox_token(7, "typical", "legacy", "slow-300-recent")
     seen = await seen_by(run, service, "eventsource_parser", token=slow)

@@ -10,8 +10,8 @@ from yarl import URL
 from tests.conftest import Service, Start
 from tests.interop.conftest import Run
 from tests.support.calls import chat, chatting, read_until
+from tests.support.chat_runs import CHAT, Paused, leave
 from tests.support.scripted_model import scripted_model
-from tests.web.api.test_chat_runs import CHAT, Paused, leave
 
 
 @pytest.mark.parametrize("version", ["ai5", "ai6", "ai7"])
@@ -32,7 +32,7 @@ async def test_usechat_reads_on_after_a_reload(start: Start, run: Run, version: 
 
 
 @pytest.mark.parametrize("version", ["ai5", "ai6", "ai7"])
-async def test_usechat_finds_nothing_to_read_on_of_an_answer_that_it_has_had(
+async def test_usechat_finds_nothing_to_resume_of_a_complete_answer(
     service: Service, run: Run, version: str
 ) -> None:
     await chat(service, body=CHAT)

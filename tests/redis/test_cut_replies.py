@@ -7,10 +7,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.conftest import APP, Start
-from tests.redis.test_run_store import until_subscribed
 from tests.support.calls import Answer
 from tests.support.fault_kit import Toxic, toxic
 from tests.support.redis_servers import RedisServer
+from tests.support.service_pair import until_subscribed
 from tests.support.visitors import OWN, Visitor
 
 SECRET = "a-secret-of-this-service"

@@ -57,9 +57,8 @@ async def test_what_has_expired_leaves_the_index_when_a_name_comes(
     assert await admin.pttl(INDEX) > 0
 
 
-async def test_a_listener_who_asks_all_day_has_a_bounded_index_and_no_run_outside_of_it(
-    join: Join, admin: Redis
-) -> None:
+async def test_a_listener_asking_all_day_has_a_bounded_run_index(join: Join, admin: Redis) -> None:
+    """No run is kept outside of the index."""
     runs = SharedRuns((await join()).gateway)
     for number in range(MAX_PER_OWNER + 40):
         await kept(runs, number)
@@ -116,9 +115,7 @@ async def test_members_that_are_no_names_are_dropped_with_the_index(
     assert await streams(admin) == []
 
 
-async def test_an_index_of_another_type_is_deleted_and_never_taken_for_a_forget(
-    join: Join, admin: Redis
-) -> None:
+async def test_an_index_of_another_type_is_deleted_not_obeyed(join: Join, admin: Redis) -> None:
     one = await join()
     runs = SharedRuns(one.gateway)
     await admin.sadd(INDEX, name_of(1))

@@ -99,9 +99,10 @@ async def test_databases_of_one_server_do_not_hear_each_other(
     assert one.messages == [("gone", None), ("gone", KEY)]
 
 
-async def test_a_lost_subscription_and_its_return_both_flush_the_memory(
+async def test_losing_and_regaining_the_subscription_flush_the_memory(
     join: Join, admin: Redis
 ) -> None:
+    """In between any notice may have been missed."""
     one, two = await join(), await join()
     await admin.client_kill_filter(_type="pubsub")
     await one.flushed(times=3)
@@ -125,7 +126,7 @@ class Refusing:
         raise RefusedError("NOPERM")
 
 
-async def test_a_refused_subscription_is_logged_once_and_is_an_answer_all_the_same(
+async def test_a_refused_subscription_is_logged_once_and_means_alive(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refusing, breaker = Refusing(), ConsecutiveBreaker(Clock(), rest_s=5)

@@ -1,17 +1,14 @@
 """One process fetches, the others wait for what it brings; a leader that dies blocks nobody long."""
 
 import asyncio
-from dataclasses import replace
 
 from redis.asyncio import Redis
 
-from tests.redis.conftest import KEY, OTHER, PATIENT, Join, Member
+from tests.redis.conftest import BRISK, KEY, LEASE_S, OTHER, Join, Member
 from tests.support.leaders import leader
 from tests.support.redis_servers import RedisServer
 
 BLOB = b"a sealed listener"
-LEASE_S = 0.3
-BRISK = replace(PATIENT, lease_s=LEASE_S, beat_s=0.05, recheck_s=0.05)
 
 
 def in_ages() -> float:

@@ -107,7 +107,7 @@ async def test_two_processes_that_start_together_agree_on_the_epoch(join: Join) 
     assert first == second != Generation()
 
 
-async def test_a_generation_that_is_about_to_expire_is_prolonged_for_the_next_fetch(
+async def test_a_generation_about_to_expire_is_prolonged_for_a_fetch(
     join: Join, admin: Redis
 ) -> None:
     one, two = await join(), await join()
@@ -136,7 +136,7 @@ async def test_a_value_without_a_future_is_not_kept(join: Join, ttl_ms: int) -> 
     assert one.gateway.calls["refused"] == 0
 
 
-async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join: Join) -> None:
+async def test_a_value_larger_than_one_mebibyte_is_not_kept(join: Join) -> None:
     one = await join()
 
     assert await one.keep(KEY, b"x" * CAP_BYTES)
@@ -145,9 +145,7 @@ async def test_a_value_of_just_one_mebibyte_is_kept_and_a_larger_one_is_not(join
     assert one.gateway.discarded["oversized"] == 1
 
 
-async def test_a_value_that_grew_too_large_is_a_counted_miss_and_deleted(
-    join: Join, admin: Redis
-) -> None:
+async def test_a_value_that_grew_too_large_is_a_miss_and_deleted(join: Join, admin: Redis) -> None:
     one = await join()
     await one.keep(KEY, BLOB)
     (name,) = await names_of(admin, "e")

@@ -89,7 +89,7 @@ async def test_a_restart_beats_a_fetch_that_is_running(server: RedisServer, join
     assert await one.shared.publish(KEY, BLOB, TTL_MS, began) == "forgotten"
 
 
-async def test_a_hung_redis_opens_the_breaker_and_is_used_again_when_it_goes_on(
+async def test_a_hung_redis_opens_the_breaker_until_it_goes_on(
     server: RedisServer, join: Join
 ) -> None:
     clock = Clock()
@@ -300,7 +300,7 @@ async def test_forgetting_all_during_an_outage_is_made_up_for(
     assert await two.read(KEY) is None
 
 
-async def test_strangers_forgets_during_an_outage_never_become_everybodys(
+async def test_many_pending_deletes_never_become_a_delete_of_all(
     server: RedisServer, join: Join, admin: Redis
 ) -> None:
     clock = Clock()
@@ -320,9 +320,10 @@ async def test_strangers_forgets_during_an_outage_never_become_everybodys(
     assert await admin.get(EPOCH) == epoch
 
 
-async def test_strangers_forgets_push_out_none_of_a_listener_who_was_held(
+async def test_pending_deletes_of_strangers_evict_none_of_held_keys(
     server: RedisServer, join: Join
 ) -> None:
+    """However many keys are deleted that nobody held."""
     clock = Clock()
     one, two = await join(clock=clock, timing=HASTY), await join()
     await two.keep(KEY, BLOB)
@@ -339,7 +340,7 @@ async def test_strangers_forgets_push_out_none_of_a_listener_who_was_held(
     assert await two.read(KEY) is None
 
 
-async def test_a_forget_is_made_up_for_though_the_subscription_was_never_lost(
+async def test_a_pending_delete_is_sent_though_the_subscription_held(
     join: Join, admin: Redis
 ) -> None:
     one, two = await join(), await join()
@@ -371,7 +372,7 @@ async def test_who_is_owed_a_forget_waits_for_no_other_debt(
     assert one.gateway.calls["ok"] - before <= 5
 
 
-async def test_a_forget_is_made_up_for_when_redis_is_back_though_nobody_asks(
+async def test_a_pending_delete_is_sent_when_redis_is_back_unasked(
     server: RedisServer, join: Join
 ) -> None:
     one, two = await join(timing=replace(HASTY, silence_s=0.05, rest_s=0.01)), await join()

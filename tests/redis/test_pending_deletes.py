@@ -59,7 +59,7 @@ async def test_what_is_owed_is_told_once_by_one_task_which_then_ends(gateway: Fa
     assert gateway.told[-1] == "c"
 
 
-async def test_a_demand_that_comes_while_the_same_key_is_told_is_not_lost() -> None:
+async def test_a_delete_demanded_while_its_key_is_sent_is_not_lost() -> None:
     """What was sent before it may have been carried out before it."""
     gateway = FakeGateway(rest_s=600)  # so that nobody pays but the test
     async with asyncio.TaskGroup() as tasks:
@@ -101,7 +101,7 @@ async def test_a_key_that_was_held_stays_so_whoever_asks_for_it_later(gateway: F
         task.cancel()
 
 
-async def test_forgetting_all_pays_what_was_owed_before_it_and_nothing_later(
+async def test_deleting_all_settles_earlier_pending_deletes_alone(
     gateway: FakeGateway,
 ) -> None:
     gateway.owed.add("before", held=True)

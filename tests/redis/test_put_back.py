@@ -53,7 +53,7 @@ async def test_an_entry_that_was_forgotten_is_a_miss_in_every_process(
     assert len(spotify.asked) == 10
 
 
-async def test_forgetting_everybody_holds_in_every_process_though_redis_takes_nothing(
+async def test_forget_all_holds_everywhere_though_redis_refuses_it(
     process: Open, admin: Redis, spotify: ScriptedSpotify
 ) -> None:
     """As a replica does: it reads, it passes notices on, and it takes nothing at all."""

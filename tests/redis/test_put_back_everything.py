@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from lyra.sandbox import sandbox_token
 from tests.conftest import APP, Service, Start
-from tests.redis.test_run_store import pair
 from tests.support.calls import call, chat, init
+from tests.support.chat_runs import CHAT, resume, run_of
 from tests.support.redis_servers import RedisServer, set_user
+from tests.support.service_pair import start_pair
 from tests.support.visitors import ANNA, OWN, Visitor
-from tests.web.api.test_chat_runs import CHAT, resume, run_of, until
+from tests.support.waits import until
 
 ADMIN = "the-operators-own-token"
 KINDS = {
@@ -57,7 +58,7 @@ def kinds(copy: list[Copied]) -> set[str]:
 
 @pytest.fixture
 async def services(start: Start, server: RedisServer) -> tuple[Service, Service]:
-    return await pair(start, server, spotify_client_id=APP, admin_token=ADMIN)
+    return await start_pair(start, server, spotify_client_id=APP, admin_token=ADMIN)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ CASES = [(words, True) for words in OF_WRITES] + [(words, False) for words in OF
 
 
 @pytest.mark.parametrize(("words", "reads"), CASES)
-async def test_a_look_up_costs_few_commands_and_the_next_ones_hardly_any(
+async def test_refused_look_ups_cost_few_commands_and_then_hardly_any(
     process_early: Open, spotify: ScriptedSpotify, words: str, reads: bool
 ) -> None:
     async with fake_redis(in_words(words, reads=reads)) as fake:
@@ -103,7 +103,7 @@ RUBBISH = (
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
 @pytest.mark.parametrize("everything", [True, False])
-async def test_a_server_that_talks_rubbish_costs_few_commands_and_no_answer(
+async def test_a_server_of_rubbish_replies_costs_few_commands(
     process_early: Open, spotify: ScriptedSpotify, rubbish: bytes | None, everything: bool
 ) -> None:
     fine = redis_that_refuses(b"", reads=True)
@@ -123,7 +123,7 @@ async def test_a_server_that_talks_rubbish_costs_few_commands_and_no_answer(
         await one.cache.close()
 
 
-async def test_leases_that_are_always_anothers_and_never_there_are_not_tried_for_long(
+async def test_a_lease_taken_but_never_there_is_not_tried_for_long(
     process_early: Open,
 ) -> None:
     """A server that says of every lease that another process has it, and then that nobody has."""
@@ -150,7 +150,7 @@ async def replica(admin: Redis, *, yes: bool) -> None:
 
 
 @pytest.mark.parametrize("trouble", [full, replica])
-async def test_a_real_one_that_refuses_is_degraded_once_in_the_log_and_used_when_it_takes_again(
+async def test_a_refusing_redis_is_logged_once_and_used_once_it_accepts(
     process: Open,
     admin: Redis,
     spotify: ScriptedSpotify,
@@ -207,7 +207,7 @@ def say(refusals: Refusals, *said: tuple[Command, Reply]) -> None:
     refusals.note([command for command, _ in said], [reply for _, reply in said])
 
 
-def test_what_was_refused_is_answered_here_until_the_rest_is_over_and_then_goes_once(
+def test_a_refused_command_is_held_back_until_its_pause_is_over(
     refusals: Refusals, clock: Clock
 ) -> None:
     say(refusals, (LEAD, Refusal("OOM")))
@@ -233,7 +233,7 @@ def test_a_value_of_another_type_is_no_refusal(refusals: Refusals) -> None:
     assert refusals.reason is None
 
 
-def test_a_server_that_invents_words_fills_neither_the_log_nor_the_table(
+def test_invented_error_words_fill_neither_log_nor_table(
     refusals: Refusals, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(1000):

@@ -196,7 +196,7 @@ async def test_who_is_cancelled_is_cancelled(monkeypatch: pytest.MonkeyPatch) ->
     await client.close()
 
 
-async def test_all_connections_have_one_tls_context_which_no_loop_waited_for(
+async def test_all_connections_share_a_tls_context_made_off_the_loop(
     server: RedisServer, join: Join, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pem, made = self_signed(folder), []

@@ -6,14 +6,12 @@ from dataclasses import replace
 from redis.asyncio import Redis
 
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
-from tests.redis.conftest import KEY, PATIENT, Join, Open, forgotten, until
+from tests.redis.conftest import HASTY, KEY, PATIENT, Join, Open, forgotten, until
 from tests.support.leaders import leader
 from tests.support.redis_servers import RedisServer
 
+
 # Short with a server that hangs, and long enough for one that answers on a busy machine.
-HASTY = replace(PATIENT, timeout_s=0.2, deadline_s=0.4, rest_s=5)
-
-
 async def test_row33_two_processes_cold_at_once_cause_one_fetch(
     process: Open, spotify: ScriptedSpotify
 ) -> None:
@@ -29,7 +27,7 @@ async def test_row33_two_processes_cold_at_once_cause_one_fetch(
     assert sum(each["spotify_calls"] for each in states) == 5
 
 
-async def test_row34_when_the_process_that_fetches_is_killed_the_other_one_does(
+async def test_row34_another_process_fetches_when_the_leader_is_killed(
     process: Open, server: RedisServer, admin: Redis, spotify: ScriptedSpotify
 ) -> None:
     one = await process(timing=replace(PATIENT, recheck_s=0.05))
@@ -64,7 +62,7 @@ async def test_row35_a_clear_here_beats_the_fetch_that_runs_there(
     assert [name async for name in admin.scan_iter("lyra:v2:e:*")] == []
 
 
-async def test_row36_a_redis_that_is_down_at_the_start_is_joined_when_it_comes(
+async def test_row36_a_redis_down_at_the_start_is_joined_when_it_comes(
     process_early: Open, down: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
     one = await process_early(subscribed=False)
@@ -90,7 +88,7 @@ async def test_row36_a_redis_that_dies_costs_no_answer(
     assert len(spotify.asked) == 5
 
 
-async def test_row37_a_redis_that_hangs_costs_no_answer_and_is_used_again(
+async def test_row37_a_hung_redis_costs_no_answer_and_is_used_again(
     process: Open, server: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
     one, other = await process(timing=HASTY), await process()
@@ -107,9 +105,7 @@ async def test_row37_a_redis_that_hangs_costs_no_answer_and_is_used_again(
     assert len(spotify.asked) == 10
 
 
-async def test_row38_five_hundred_reads_at_once_on_sixteen_connections_are_all_answered(
-    join: Join, admin: Redis
-) -> None:
+async def test_row38_five_hundred_reads_share_sixteen_connections(join: Join, admin: Redis) -> None:
     one = await join(connections=16)
     await one.keep(KEY, b"a sealed listener")
     answers = await asyncio.gather(*(one.read(KEY) for _ in range(500)))

@@ -75,9 +75,7 @@ async def test_the_documented_user_may_do_all_that_lyra_does(
     assert one.gateway.describe() == {"state": "ok"}
 
 
-async def test_only_documented_commands_are_sent_and_none_that_scans_or_flushes(
-    join: Join, admin: Redis
-) -> None:
+async def test_only_documented_commands_are_sent_no_scan_or_flush(join: Join, admin: Redis) -> None:
     await admin.config_resetstat()  # what the test's own client has sent
     await tour(await join())
     allowed = {word[1:] for word in documented_user() if word.startswith("+")}
@@ -140,7 +138,7 @@ async def test_a_unix_socket_will_do(server: RedisServer, join: Join) -> None:
     await tour(await join(f"unix://{server.socket}"))
 
 
-async def test_importing_the_door_imports_neither_redis_nor_cryptography() -> None:
+async def test_importing_the_gateway_imports_no_redis_or_cryptography() -> None:
     code = (
         "import sys, lyra.redis.gateway, lyra.redis.listener_store, lyra.redis.sealing\n"
         "print({'redis', 'cryptography'} & set(sys.modules))"

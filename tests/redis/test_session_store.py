@@ -131,7 +131,7 @@ async def test_signing_out_stops_the_answers_that_other_processes_make(
 
 
 @pytest.mark.parametrize("how", [("POST", "/auth/logout"), ("DELETE", "/lyra/session")])
-async def test_signing_out_stops_the_answers_of_this_process_before_it_waits_for_redis(
+async def test_sign_out_stops_local_answers_before_it_waits_for_redis(
     start: Start,
     server: RedisServer,
     sandbox: Sandbox,
@@ -164,7 +164,7 @@ async def test_signing_out_stops_the_answers_of_this_process_before_it_waits_for
     assert leaving.result().status == 204
 
 
-async def test_signing_out_withdraws_the_fetch_that_another_process_makes(
+async def test_sign_out_withdraws_the_fetch_of_another_process(
     services: list[Service], sandbox: Sandbox
 ) -> None:
     async with Visitor(services[0]) as anna:
@@ -179,7 +179,7 @@ async def test_signing_out_withdraws_the_fetch_that_another_process_makes(
     assert [(each["flights"], each["entries"]) for each in listeners] == [(0, 0), (0, 0)]
 
 
-async def test_who_was_paused_while_it_renewed_a_token_signs_nobody_out(
+async def test_a_process_paused_in_a_renewal_signs_nobody_out(
     anna: Visitor,
     services: list[Service],
     sandbox: Sandbox,
@@ -215,7 +215,7 @@ async def test_who_was_paused_while_it_renewed_a_token_signs_nobody_out(
     assert (await anna.post(f"{services[1].url}/lyra/init")).status == 200
 
 
-async def test_who_died_while_it_renewed_a_token_leaves_a_session_that_ends_within_a_minute(
+async def test_a_session_whose_renewer_died_ends_within_a_minute(
     anna: Visitor, services: list[Service], sandbox: Sandbox, clock: Clock
 ) -> None:
     await anna.ready(sandbox_token(7, "typical", "legacy", "reset-token~2"))

@@ -49,7 +49,7 @@ async def test_a_process_that_ends_leaves_the_others_their_data(process: Open) -
     assert await other.state() == "hit"
 
 
-async def test_row25_neither_a_monitor_nor_a_dump_of_redis_tells_anything(
+async def test_row25_neither_monitor_nor_dump_shows_anything_readable(
     process: Open, admin: Redis
 ) -> None:
     one = await process()
@@ -85,7 +85,7 @@ async def test_a_value_under_another_listeners_key_is_a_counted_miss(
     assert len(spotify.asked) == 15
 
 
-async def test_old_data_of_another_process_stands_in_when_spotify_fails(
+async def test_stale_data_of_another_process_stands_in_on_errors(
     process: Open, spotify: ScriptedSpotify, clock: Clock
 ) -> None:
     one, other = await process(cache_ttl_s=100), await process(cache_ttl_s=100)
@@ -113,7 +113,7 @@ async def test_memory_in_front_is_kept_a_minute_at_most(
     assert (one.cache.stats()["shared_total"], len(spotify.asked)) == (1, 5)
 
 
-async def test_each_process_tells_the_model_what_its_own_settings_allow(process: Open) -> None:
+async def test_each_process_prompts_with_what_its_settings_allow(process: Open) -> None:
     full, minimal = await process(), await process(llm_context="minimal")
     await full.ask()
     entry = await (await minimal.cache.lookup(ANNA)).entry()

@@ -9,8 +9,7 @@ from lyra.errors import SpotifyTokenRejectedError
 from lyra.redis.listener_store import Generation
 from lyra.spotify.failures import SpotifyFailure
 from tests.cache.conftest import ANNA, Clock, ScriptedSpotify
-from tests.redis.conftest import Open, until
-from tests.redis.test_scenarios import HASTY
+from tests.redis.conftest import HASTY, Open, until
 from tests.support.redis_servers import RedisServer, set_user
 
 REJECTED = SpotifyFailure("token_rejected")
@@ -106,7 +105,7 @@ async def test_a_full_redis_leaves_every_process_its_memory(
     assert len(spotify.asked) == 5
 
 
-async def test_a_token_rejected_while_redis_is_away_is_forgotten_there_later(
+async def test_a_token_rejected_in_an_outage_leaves_redis_later(
     process: Open, server: RedisServer, clock: Clock, spotify: ScriptedSpotify
 ) -> None:
     one, other = await process(timing=HASTY), await process()

@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_used_is_named_by_its_option(options: str, wrong: 
     assert refused.value.__cause__ is None
 
 
-async def test_a_wrong_file_or_url_stops_the_start_and_names_the_variable() -> None:
+async def test_an_invalid_file_or_url_stops_the_start_by_name() -> None:
     for url in ("cache:6379", f"rediss://cache?ssl_ca_certs=/{CANARY}"):
         with pytest.raises(SettingError, match=r"^LYRA_REDIS_URL: the .*[^.]\.$") as refused:
             async with open_lyra(Settings(redis_url=url, secret="s" * 16)):

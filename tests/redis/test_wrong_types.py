@@ -9,13 +9,12 @@ from redis.asyncio import Redis
 from lyra.redis.keyspace import RedisKeys
 from lyra.redis.session_store import SharedSessions
 from tests.conftest import APP, Service, Start
-from tests.redis.conftest import KEY, Join
-from tests.redis.test_lease import BRISK
-from tests.redis.test_run_store import pair
+from tests.redis.conftest import BRISK, KEY, Join
+from tests.support.chat_runs import CHAT, run_of
 from tests.support.redis_servers import RedisServer
+from tests.support.service_pair import start_pair
 from tests.support.stream_grammar import read_body
 from tests.support.visitors import OWN, Visitor
-from tests.web.api.test_chat_runs import CHAT, run_of
 
 Make = Callable[[Redis, str], Any]
 TYPES: dict[str, Make] = {
@@ -31,7 +30,7 @@ TYPES: dict[str, Make] = {
 
 @pytest.fixture
 async def services(start: Start, server: RedisServer) -> tuple[Service, Service]:
-    return await pair(start, server, spotify_client_id=APP)
+    return await start_pair(start, server, spotify_client_id=APP)
 
 
 @pytest.fixture
@@ -80,9 +79,7 @@ async def test_it_costs_no_answer_and_does_not_last(
     assert refused(services) == before
 
 
-async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
-    join: Join, admin: Redis
-) -> None:
+async def test_a_lease_of_another_type_does_not_block_a_renewal(join: Join, admin: Redis) -> None:
     sessions = SharedSessions(
         (await join(timing=BRISK)).gateway, "session", max_entries=9, wall_clock=lambda: 1.0
     )
@@ -92,7 +89,7 @@ async def test_a_lease_of_another_type_keeps_no_log_in_from_being_renewed(
         assert await admin.type(RedisKeys("session", KEY).lease) == b"string"
 
 
-async def test_log_ins_stay_bounded_though_their_index_was_something_else(
+async def test_log_ins_stay_bounded_after_an_index_of_another_type(
     join: Join, admin: Redis
 ) -> None:
     gateway = (await join()).gateway

@@ -45,7 +45,7 @@ def listed(name: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: each.name)
-def test_each_line_is_in_the_source_once_and_what_stands_instead_can_be_read(mutant: Any) -> None:
+def test_each_mutated_line_is_in_the_source_once_and_parses(mutant: Any) -> None:
     files = {each.file: each.source() for each in mutant.changes}
     for each in mutant.changes:
         assert each.source().count(each.line) == 1, f"mend the list: {each.line!r} is gone"
@@ -69,14 +69,14 @@ def test_every_test_that_a_mutant_names_exists(mutant: Any) -> None:
         assert not name or f"def {name.partition('[')[0]}(" in (ROOT / file).read_text("utf-8")
 
 
-def test_every_test_that_is_named_for_a_promise_notices_when_it_is_broken() -> None:
+def test_every_test_named_for_a_promise_notices_its_breach() -> None:
     promises = table("docs/ARCHITECTURE.md", "Promises")
 
     assert promises | listed("promises") == promises
     assert set(listed("promises")) == set(promises) - {"promise", "---"}
 
 
-def test_every_threat_that_is_let_in_is_noticed_by_a_test_that_its_row_names() -> None:
+def test_every_threat_let_in_is_noticed_by_a_test_of_its_row() -> None:
     threats = table("SECURITY.md", "Threats")
 
     assert all(files <= threats[row] for row, files in listed("threats").items())

@@ -89,7 +89,7 @@ async def test_bystanders_are_served_whatever_others_are_told(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(25))
-async def test_what_one_log_in_is_told_holds_back_the_log_ins_and_nobody_else(seed: int) -> None:
+async def test_a_log_ins_cooldown_holds_back_log_ins_alone(seed: int) -> None:
     """The documented condition under which a bystander waits: all log-ins are one app's."""
     rng, wire = Random(seed), ScriptedWire()
     client = client_of(wire)

@@ -151,7 +151,7 @@ async def test_a_fault_that_passes_costs_one_more_call(
         (reply(body=gzip.compress(b'{"items":[]}')[:-4], Content_Encoding="gzip"), "truncated", 2),
     ],
 )
-async def test_a_fault_that_stays_becomes_a_failure_after_so_many_calls(
+async def test_a_lasting_fault_is_a_failure_after_so_many_calls(
     spotify: Any, open_client: Any, fault: Any, code: str, calls: int
 ) -> None:
     spotify.script["/me"] = [fault]
@@ -163,7 +163,7 @@ async def test_a_fault_that_stays_becomes_a_failure_after_so_many_calls(
     assert reader.calls == len(spotify.calls) == calls
 
 
-async def test_a_request_that_aiohttp_sends_twice_by_itself_is_counted_twice(
+async def test_a_request_that_aiohttp_resends_is_counted_twice(
     spotify: Any, open_client: Any, metrics: Metrics
 ) -> None:
     spotify.script["/me"] = [reset, reply()]
@@ -240,7 +240,7 @@ def log_in(name: str) -> LoginToken:
 
 
 @pytest.mark.parametrize("seconds", ["3600", "86400", "9999999999"])
-async def test_a_long_pause_of_a_bearer_token_stops_its_own_calls_alone(
+async def test_a_long_cooldown_of_a_bearer_token_stops_its_calls_alone(
     spotify: Any, open_client: Any, seconds: str
 ) -> None:
     spotify.script["/me"] = [reply(429, Retry_After=seconds), reply()]
@@ -274,7 +274,7 @@ async def test_very_many_tokens_of_a_paused_app_hold_no_one_else_back(
 
 
 @pytest.mark.parametrize("granted", [log_in("one"), GrantedToken("access-token-of-one")])
-async def test_a_long_pause_of_a_log_in_stops_all_log_ins_and_is_told_to_the_operator(
+async def test_a_long_cooldown_of_a_log_in_stops_all_and_is_logged(
     spotify: Any, open_client: Any, granted: Token
 ) -> None:
     spotify.script["/me"] = [reply(429, Retry_After="3600")]
@@ -326,7 +326,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("refused", [reply(401), reply(403), reply(404), reply(429), reply(400)])
-async def test_a_probe_with_a_bad_token_does_not_keep_the_others_waiting(
+async def test_a_probe_with_a_bad_token_frees_the_breaker_for_others(
     spotify: Any, open_client: Any, refused: Any
 ) -> None:
     clock = Clock()
@@ -399,7 +399,7 @@ async def test_a_failure_of_the_shape_is_not_asked_for_again(
     assert len(spotify.calls) == 1
 
 
-async def test_a_bug_in_the_parser_is_not_taken_for_a_fault_of_spotifys(open_client: Any) -> None:
+async def test_a_bug_in_the_parser_is_not_a_fault_of_spotifys(open_client: Any) -> None:
     def broken(_: bytes) -> None:
         raise KeyError("a bug")
 

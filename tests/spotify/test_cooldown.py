@@ -74,7 +74,7 @@ def test_a_shorter_pause_does_not_shorten_the_first(cooldown: Cooldown, app: str
     assert left(cooldown, "profile", app) == 30
 
 
-def test_without_a_header_a_rate_limit_pauses_a_little_and_a_quota_longer(
+def test_without_retry_after_a_quota_pauses_longer_than_a_rate(
     cooldown: Cooldown, app: str
 ) -> None:
     cooldown.start(app, "profile", limited())
@@ -114,9 +114,10 @@ def test_a_pause_of_the_operators_app_is_no_bearer_tokens(cooldown: Cooldown) ->
     assert left(cooldown, "profile", A) is None
 
 
-def test_no_more_tokens_are_remembered_than_there_may_be_and_the_latest_are(
+def test_cooldowns_are_kept_for_a_bounded_number_of_tokens(
     cooldown: Cooldown,
 ) -> None:
+    """The latest ones stay."""
     for number in range(MAX_APPS + 500):
         cooldown.start(f"{number:x}", "profile", limited(DAY_S))
 
@@ -148,7 +149,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_whatever_others_are_told_who_was_told_nothing_is_never_held_back(steps: object) -> None:
+def test_a_token_without_a_cooldown_is_never_held_back(steps: object) -> None:
     """And who was told to pause is held back for that pause, not longer."""
     clock = Clock()
     cooldown, until = Cooldown(clock), dict[str, float]()

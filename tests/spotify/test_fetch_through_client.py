@@ -54,7 +54,7 @@ async def test_a_page_that_broke_off_once_is_read_in_six_calls(
     assert reader.calls == 6
 
 
-async def test_what_is_on_its_way_when_a_pause_begins_is_read_to_its_end(
+async def test_calls_under_way_when_a_cooldown_starts_are_finished(
     spotify: Any, open_client: Any
 ) -> None:
     closed = asyncio.Event()

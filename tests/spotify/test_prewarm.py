@@ -68,7 +68,7 @@ async def read_all(client: SpotifyClient) -> None:
             group.create_task(reader.get(endpoint, bytes))
 
 
-async def test_the_first_listener_opens_no_connection_and_nothing_was_sent_before() -> None:
+async def test_the_first_listener_uses_a_prewarmed_unused_connection() -> None:
     async with spotify() as (url, doors), client_of(url) as client:
         assert await client.prewarmer.renew()
         assert [door.received for door in doors] == [b""] * len(PATHS)

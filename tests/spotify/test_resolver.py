@@ -20,7 +20,7 @@ async def test_a_name_that_nobody_knows_is_an_error() -> None:
         await Resolver().resolve("nobody.invalid", 443)
 
 
-def test_a_name_server_that_hangs_does_not_keep_the_loop_from_ending(
+def test_a_hung_name_server_does_not_keep_the_loop_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer = threading.Event()

@@ -86,7 +86,7 @@ def tried_again(budget: RetryBudget, owner: str, code: FailureCode = "server_err
     return Retries(budget, Highest(), owner).delay(SpotifyFailure(code), 10) is not None
 
 
-def test_an_empty_budget_ends_all_retries_until_successes_fill_it() -> None:
+def test_an_empty_retry_budget_ends_retries_until_successes() -> None:
     budget = budget_of(tokens=1)
     first = tried_again(budget, "one")
     second = tried_again(budget, "two")
@@ -96,7 +96,7 @@ def test_an_empty_budget_ends_all_retries_until_successes_fill_it() -> None:
     assert (first, second, tried_again(budget, "two")) == (True, False, True)
 
 
-def test_an_owner_whose_reads_always_fail_spends_its_share_and_no_more() -> None:
+def test_an_owner_that_always_fails_spends_its_share_alone() -> None:
     clock = Clock()
     budget = RetryBudget(clock)
     for _ in range(60):  # an hour of it

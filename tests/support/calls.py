@@ -13,9 +13,14 @@ from aiohttp import ClientResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from lyra.sandbox import sandbox_token
 from tests.conftest import Service
 
 QUESTION = {"message": "Which artists do I listen to most?"}
+# The same by hand, as lines of a head and a body.
+AUTH = f"Authorization: Bearer {sandbox_token()}"
+JSON = "Content-Type: application/json"
+BODY = b'{"message": "Hello?"}'
 
 
 @dataclass
@@ -135,3 +140,33 @@ def request_bytes(
     if body:
         head.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+async def read_to_end(reader: asyncio.StreamReader) -> bytes:
+    """Read what still comes up to the end of the connection."""
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""
+
+
+def auth_line(service: Service) -> str:
+    return f"Authorization: {service.headers()['Authorization']}"
+
+
+@asynccontextmanager
+async def narrow(
+    service: Service,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that takes little, and for now nothing."""
+    url = URL(service.url)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, (url.host, url.port))
+    reader, writer = await asyncio.open_connection(sock=sock)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    try:
+        yield reader, writer
+    finally:
+        writer.close()

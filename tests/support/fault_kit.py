@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -197,3 +198,10 @@ async def _pump(
     except ConnectionError:
         writer.close()
         raise asyncio.CancelledError from None
+
+
+class ShortestWait(Random):
+    """Always the shortest wait."""
+
+    def random(self) -> float:
+        return 0.0

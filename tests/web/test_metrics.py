@@ -56,7 +56,7 @@ def test_a_count_is_of_its_closed_set() -> None:
         tally.count("another")
 
 
-def test_the_times_of_requests_are_counted_as_the_library_counts_them() -> None:
+def test_request_times_are_counted_as_prometheus_client_counts() -> None:
     seconds = (0.0, 0.005, 0.0051, 0.3, 120.0, 121.0)
     metrics = Metrics()
     theirs = Histogram("lyra_request_seconds", "", buckets=metrics.requests.bounds, registry=None)

@@ -45,9 +45,10 @@ def one(spans: Sequence[ReadableSpan], name: str) -> ReadableSpan:
     return span
 
 
-async def test_a_first_message_is_one_trace_of_request_fetch_five_calls_and_model(
+async def test_a_first_message_is_one_trace_down_to_the_model(
     start: Start, tracer: Tracer, exporter: InMemorySpanExporter
 ) -> None:
+    """Request, fetch, five calls of Spotify and the call of the model."""
     service = await start(tracer=tracer)
     answer = await chat(service, body=SECRET_QUESTION)
     await service.stop()

@@ -12,8 +12,8 @@ from lyra.circuit_breaker import MIN_OWNERS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, chat, init
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import Reply, event, scripted_model, stopped, streaming, words
-from tests.web.api.test_errors import check_error
 
 
 class NoJitter(Random):
@@ -82,7 +82,7 @@ def minding_words(refusal: Reply) -> Reply:
     ("status", "kind"),
     [(401, "authentication_error"), (403, "permission_error"), (402, "billing_error")],
 )
-async def test_a_key_that_is_refused_to_two_is_not_tried_again_and_the_operator_is_named(
+async def test_a_key_refused_to_two_is_not_tried_and_names_the_operator(
     start: Start, status: int, kind: str
 ) -> None:
     async with scripted_model(refusing(status, kind)) as model:
@@ -182,7 +182,7 @@ async def test_any_number_of_tokens_of_one_account_are_one_owner(start: Start) -
     assert state["state"] == "ok"
 
 
-async def test_tokens_whose_account_spotify_does_not_tell_are_one_owner_together(
+async def test_tokens_without_a_known_account_are_one_owner(
     start: Start,
 ) -> None:
     async with scripted_model(minding_words(refusing(401, "authentication_error"))) as model:
@@ -268,7 +268,7 @@ async def test_spotify_is_left_alone_after_many_failures_and_says_so(
     assert (await dependency(service, "spotify"))["state"] == "open"
 
 
-async def test_one_listener_whose_reads_always_fail_rests_spotify_for_nobody(start: Start) -> None:
+async def test_one_listener_that_always_fails_opens_no_circuit(start: Start) -> None:
     service = await start(**PLENTY)
     for _ in range(10):
         await init(service, sandbox_token(1, "typical", "restricted", "500"))

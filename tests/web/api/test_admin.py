@@ -3,7 +3,7 @@ import pytest
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import call, init, raw, request_bytes
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 ADMIN = "an-admin-token-0001"
 OPERATOR = {"Authorization": f"Bearer {ADMIN}"}

@@ -13,7 +13,7 @@ from lyra.web.gateway.server import Runner, listen
 from lyra.web.http.access_log import AccessRecord
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, connected, init, raw
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 TOLD: list[AccessRecord] = []
 
@@ -84,7 +84,7 @@ async def test_by_any_other_name_nothing_is_done(
     assert service.services.lyra.listeners.stats()["entries"] == 1
 
 
-async def test_a_whole_address_as_the_target_has_to_name_this_machine_too(service: Service) -> None:
+async def test_an_absolute_request_target_has_to_name_this_host_too(service: Service) -> None:
     async with own_port(service) as port:
         foreign = await ask(port, "GET", "http://attacker.example/metrics")
         own = await ask(port, "GET", "http://localhost/metrics")

@@ -9,9 +9,9 @@ from lyra.chat.ending_notices import EMPTY, REFUSED_MORE
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import scripted_model, stopped, streaming, words
 from tests.support.wire_formats import ASKED, BROKEN, REFUSED, USER, data_of, documents, post
-from tests.web.api.test_errors import check_error
 
 PATH = "/lyra/agui"
 INPUT: dict[str, Any] = {

@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import Service, Start
 from tests.support.calls import QUESTION, Answer, chat, init
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 WHOLE: dict[str, Any] = {**QUESTION, "stream": False}
 

@@ -3,89 +3,17 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, web
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
-from tests.support.calls import (
-    QUESTION,
-    Answer,
-    call,
-    chat,
-    chatting,
-    connected,
-    init,
-    read_until,
-    request_bytes,
-)
-from tests.support.scripted_model import event, opened, scripted_model, stopped, words
+from tests.support.calls import call, chat, chatting, connected, init, read_until, request_bytes
+from tests.support.chat_runs import CHAT, OTHER, Paused, last_id, leave, resume, run_of, stop
+from tests.support.error_shape import check_error
+from tests.support.scripted_model import scripted_model
 from tests.support.stream_grammar import read_body
-from tests.web.api.test_errors import check_error
-
-OTHER = sandbox_token(8)
-CHAT: dict[str, Any] = {**QUESTION, "id": "chat-1", "resumable": True}
-
-
-class Paused:
-    """Says "Before", and " and after." once it is told to go on."""
-
-    def __init__(self) -> None:
-        self.go_on = asyncio.Event()
-        self.left = asyncio.Event()
-
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
-        response = await opened(request)
-        try:
-            usage = {"input_tokens": 321, "output_tokens": 1}
-            await response.write(event("message_start", message={"usage": usage}))
-            await response.write(words("Before"))
-            await self.go_on.wait()
-            await response.write(words(" and after.") + stopped())
-        except asyncio.CancelledError:
-            self.left.set()
-            raise
-        return response
-
-
-async def stop(service: Service, name: str, token: str | None = None) -> Answer:
-    return await call(service, "POST", f"/lyra/chat/{name}/stop", headers=service.headers(token))
-
-
-async def resume(
-    service: Service, name: str, after: str | None = None, token: str | None = None
-) -> Answer:
-    more = {} if after is None else {"Last-Event-ID": after}
-    headers = service.headers(token, **more)
-    return await call(service, "GET", f"/lyra/chat/{name}/stream", headers=headers)
-
-
-def run_of(seen: bytes) -> str:
-    return seen.partition(b"id: ")[2].partition(b".")[0].decode()
-
-
-def last_id(seen: bytes) -> str:
-    return seen.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    while not fact():  # noqa: ASYNC110 - what happens in the service has no event for its clients
-        await asyncio.sleep(0)
-
-
-def segments_in(connection: socket.socket) -> int:
-    """How many segments with data have come so far; see `struct tcp_info` of linux/tcp.h."""
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
-    return int.from_bytes(info[152:156], sys.byteorder)
-
-
-async def leave(service: Service, response: ClientResponse) -> None:
-    """Close the one connection, and wait until the service knows."""
-    response.close()
-    await until(lambda: not service.services.runs.stats()["readers"])
+from tests.support.waits import until
 
 
 @pytest.mark.parametrize("name", ["run", "chat-1"])
@@ -133,7 +61,7 @@ async def test_stop_works_while_the_model_is_silent(
     assert read_body(asking.result().body).parts[-1]["reason"] == "stopped"
 
 
-async def test_stop_works_during_the_spotify_fetch_and_the_fetch_is_kept(
+async def test_stop_works_during_the_fetch_and_the_fetch_is_kept(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start()
@@ -186,9 +114,10 @@ async def test_nobody_else_can_stop_or_read_an_answer(start: Start) -> None:
     assert read_body(seen).text == "Before and after."
 
 
-async def test_a_resumable_answer_goes_on_without_a_reader_and_is_read_to_its_end(
+async def test_a_resumable_answer_goes_on_without_a_reader(
     start: Start,
 ) -> None:
+    """It can be read to its end later."""
     model = Paused()
     async with scripted_model(model) as served:
         service = await start(llm_base_url=served.url)
@@ -220,7 +149,7 @@ async def test_without_an_event_id_an_answer_is_read_from_its_start(start: Start
     assert by_run.body == by_chat.body
 
 
-async def test_the_same_question_again_with_the_last_event_id_buys_no_second_answer(
+async def test_a_repeated_question_with_last_event_id_calls_no_model(
     start: Start,
 ) -> None:
     model = Paused()
@@ -237,7 +166,7 @@ async def test_the_same_question_again_with_the_last_event_id_buys_no_second_ans
     assert len(served.sent) == 1
 
 
-async def test_an_answer_that_was_not_resumable_is_closed_and_says_so_to_who_comes_back(
+async def test_an_unresumable_answer_is_closed_and_its_resume_says_so(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang")
@@ -265,7 +194,7 @@ async def test_a_resumable_answer_ends_when_nobody_comes_back_in_time(
     assert read_body((await resume(service, "chat-1")).body).ending == "llm_interrupted"
 
 
-async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
+async def test_a_chat_read_to_its_end_leaves_nothing_to_resume(
     service: Service,
 ) -> None:
     answer = await chat(service, body=CHAT)
@@ -280,7 +209,7 @@ async def test_there_is_nothing_to_resume_of_a_chat_that_was_read_to_its_end(
     "sent", ["run_0123456789abcdef.3", "run_0123456789abcdef", "RUN_0.1", "7", "\u00e9", "a, b"]
 )
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
-async def test_a_question_sent_again_for_an_answer_that_is_not_there_buys_no_second_one(
+async def test_a_repeated_question_for_a_gone_answer_calls_no_model(
     service: Service, sandbox: Sandbox, sent: str, accept: str
 ) -> None:
     """An answer may have gone from memory, with its process, or have never been this listener's."""
@@ -326,7 +255,13 @@ async def test_ended_answers_are_kept_for_a_time(start: Start) -> None:
     }
 
 
-async def test_an_answer_that_has_ended_leaves_in_one_write(service: Service) -> None:
+def segments_in(connection: socket.socket) -> int:
+    """Return how many segments with data have come so far; see `struct tcp_info` of linux/tcp.h."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return int.from_bytes(info[152:156], sys.byteorder)
+
+
+async def test_an_ended_answer_leaves_in_one_write(service: Service) -> None:
     answer = await chat(service, body=CHAT)
     path = f"/lyra/chat/{run_of(answer.body)}/stream"
     auth = f"Authorization: Bearer {sandbox_token()}"
@@ -338,7 +273,7 @@ async def test_an_answer_that_has_ended_leaves_in_one_write(service: Service) ->
     assert b'"type":"finish"' in again
 
 
-async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(start: Start) -> None:
+async def test_ended_runs_are_evicted_oldest_first_within_their_bytes(start: Start) -> None:
     service = await start(runs_max_bytes=8_000)
     answers = [await chat(service) for _ in range(8)]
     statuses = [(await resume(service, run_of(answer.body))).status for answer in answers]
@@ -349,7 +284,7 @@ async def test_ended_answers_are_kept_within_their_bytes_the_oldest_go_first(sta
     assert statuses == [204] * (8 - stats["kept"]) + [200] * stats["kept"]
 
 
-async def test_forgetting_a_listener_forgets_the_answers_and_nobody_elses(
+async def test_forgetting_a_listener_forgets_its_answers_alone(
     service: Service,
 ) -> None:
     mine, other = await chat(service, body=CHAT), await chat(service, OTHER, CHAT)
@@ -375,7 +310,7 @@ async def test_one_answer_has_no_more_than_four_readers(start: Start) -> None:
     assert {read_body(read.result().body).text for read in reads} == {"Before and after."}
 
 
-async def test_an_unread_answer_counts_against_its_listener_until_it_ends(
+async def test_an_unread_answer_counts_as_a_stream_until_it_ends(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang", streams_per_token=1)

@@ -9,7 +9,7 @@ from tests.support.calls import QUESTION, chat, chatting, init, read_until
 TOKENS = [sandbox_token(7), sandbox_token(7, regime="legacy")]  # of one account
 
 
-async def test_of_all_who_ask_at_once_the_model_hears_as_many_as_the_day_can_pay(
+async def test_concurrent_questions_stay_within_the_daily_quota(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hang", daily_tokens=1000)
@@ -26,7 +26,7 @@ async def test_of_all_who_ask_at_once_the_model_hears_as_many_as_the_day_can_pay
     assert sandbox.stats.model_calls == 1
 
 
-async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
+async def test_a_reader_leaving_before_usage_is_known_pays_the_prompt(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(model="fault:hanghead", daily_tokens=6000, first_byte_s=0.01)
@@ -45,7 +45,7 @@ async def test_who_leaves_before_the_model_has_counted_has_used_the_prompt(
     assert service.services.generator.quota.stats()["held"] == 0
 
 
-async def test_tokens_whose_account_spotify_does_not_name_share_the_tokens_of_one_account(
+async def test_tokens_without_a_known_account_share_one_quota(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(daily_tokens=1000)

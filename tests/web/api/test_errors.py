@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lyra.errors import LyraError, TokenError
+from lyra.errors import LyraError
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import APP, Service, Start
 from tests.support.calls import (
@@ -23,42 +23,9 @@ from tests.support.calls import (
     read_until,
     request_bytes,
 )
+from tests.support.error_shape import ERRORS_BY_CODE, check_error
 from tests.support.stream_grammar import read_stream
 from tests.support.visitors import OWN, Visitor
-
-_MEMBERS = {"code", "message", "retryable", "action", "reason", "retry_after_s", "request_id"}
-
-
-def check_error(answer: Answer, code: str) -> dict[str, Any]:
-    """The error object, once everything around it is as promised for this code."""
-    kind = KINDS[code]
-    assert (answer.status, answer.code) == (kind.status, code)
-    assert set(answer.json) == {"success", "error"}
-    assert answer.json["success"] is False
-    error: dict[str, Any] = answer.json["error"]
-    assert {"code", "message", "retryable", "request_id"} <= set(error) <= _MEMBERS
-    assert error["retryable"] is kind.retryable
-    assert error.get("action") == kind.action
-    assert error["request_id"] == answer.headers["X-Request-Id"] != "-"
-    assert error["message"].endswith(".")
-    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert answer.headers.get("Retry-After") == (
-        str(error["retry_after_s"]) if "retry_after_s" in error else None
-    )
-    is_about_token = "Bearer" if issubclass(kind, TokenError) else None
-    assert answer.headers.get("WWW-Authenticate") == is_about_token
-    return error
-
-
-def _kinds(root: type[LyraError] = LyraError) -> dict[str, type[LyraError]]:
-    kinds = {root.code: root}
-    for kind in root.__subclasses__():
-        for code, each in _kinds(kind).items():
-            kinds.setdefault(code, each)
-    return kinds
-
-
-KINDS = _kinds()
 
 Scene = Callable[[Start, pytest.MonkeyPatch], Awaitable[Answer]]
 
@@ -247,7 +214,7 @@ async def test_every_failure_has_its_code_status_and_shape(
 
 
 def test_every_code_of_the_service_has_a_scene_here() -> None:
-    assert {code for _, code, _ in SCENES} == set(KINDS)
+    assert {code for _, code, _ in SCENES} == set(ERRORS_BY_CODE)
 
 
 def test_no_two_errors_that_differ_share_a_code() -> None:
@@ -257,7 +224,11 @@ def test_no_two_errors_that_differ_share_a_code() -> None:
 
     assert all(
         (kind.status, kind.retryable, kind.action)
-        == (KINDS[kind.code].status, KINDS[kind.code].retryable, KINDS[kind.code].action)
+        == (
+            ERRORS_BY_CODE[kind.code].status,
+            ERRORS_BY_CODE[kind.code].retryable,
+            ERRORS_BY_CODE[kind.code].action,
+        )
         for kind in kinds
     )
 

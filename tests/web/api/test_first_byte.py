@@ -11,8 +11,8 @@ from lyra.listening.models import SECTIONS
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 EVENTS = "text/event-stream"
 
@@ -29,9 +29,10 @@ def events(answer: Answer) -> list[dict[str, Any]]:
     return [orjson.loads(each.removeprefix(b"data: ")) for each in frames]
 
 
-async def test_an_init_stream_tells_of_each_section_and_then_gives_the_json_answer(
+async def test_an_init_stream_reports_each_section_and_ends_in_json(
     service: Service,
 ) -> None:
+    """The JSON is that of an answer without a stream."""
     *sections, ready = events(await init(service, Accept=EVENTS))
 
     plain = (await init(service)).json
@@ -69,7 +70,7 @@ async def test_an_init_stream_names_the_section_that_is_missing(service: Service
 
 
 @pytest.mark.parametrize("fault", ["401", "401-me"])
-async def test_a_rejected_token_is_a_401_for_a_cold_chat_and_for_a_streamed_init(
+async def test_a_rejected_token_is_a_401_for_cold_chat_and_init_stream(
     service: Service, sandbox: Sandbox, fault: str
 ) -> None:
     answers = [
@@ -104,7 +105,7 @@ async def test_a_slow_token_check_does_not_hold_the_first_byte_back(
     assert stream.ending == "stop"
 
 
-async def test_a_rejection_after_the_first_byte_is_an_event_of_the_chat(
+async def test_a_rejection_after_the_first_byte_is_a_chat_event(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(first_byte_s=0.05)
@@ -117,7 +118,7 @@ async def test_a_rejection_after_the_first_byte_is_an_event_of_the_chat(
     assert sandbox.stats.model_calls == 0
 
 
-async def test_a_rejection_after_the_first_byte_is_an_event_of_the_init(start: Start) -> None:
+async def test_a_rejection_after_the_first_byte_is_an_init_event(start: Start) -> None:
     service = await start(first_byte_s=0.05)
     token = sandbox_token(7, "typical", "legacy", "slow-300-me", "401-me")
 
@@ -129,7 +130,7 @@ async def test_a_rejection_after_the_first_byte_is_an_event_of_the_init(start: S
     assert last["error"]["request_id"] == answer.headers["X-Request-Id"]
 
 
-async def test_a_cold_chat_starts_when_the_token_is_accepted_and_before_all_is_read(
+async def test_a_cold_chat_starts_once_the_token_is_accepted(
     service: Service,
 ) -> None:
     token = sandbox_token(7, "typical", "legacy", "slow-400-recent")
@@ -157,7 +158,7 @@ async def test_an_init_that_breaks_after_its_first_byte_says_so(
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a fault"), LyraError()], ids=["fault", "error"])
-async def test_a_stream_that_cannot_get_its_ending_breaks_the_connection(
+async def test_a_stream_that_cannot_end_properly_breaks_the_connection(
     service: Service, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     async def broken(_: object) -> None:

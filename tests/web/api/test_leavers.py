@@ -24,7 +24,7 @@ from tests.support.calls import (
     reset,
 )
 from tests.support.scripted_model import opened, scripted_model, words
-from tests.web.api.test_chat_runs import until
+from tests.support.waits import until
 
 Leave = Callable[[asyncio.StreamWriter], None]
 
@@ -99,7 +99,7 @@ def _asked(token_calls: int) -> Callable[[Stats], bool]:
 
 
 @LEAVES
-async def test_leaving_during_the_cold_load_cancels_no_fetch_and_asks_no_model(
+async def test_leaving_a_cold_load_cancels_no_fetch_and_calls_no_model(
     start: Start, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, leave: Leave
 ) -> None:
     service = await start()

@@ -26,7 +26,7 @@ async def forget(service: Service, token: str | None = None) -> Answer:
     return await call(service, "DELETE", "/lyra/session", headers=service.headers(token))
 
 
-async def test_the_status_of_an_unknown_token_is_empty_and_fetches_nothing(
+async def test_status_of_an_unknown_token_is_empty_without_a_fetch(
     service: Service, sandbox: Sandbox
 ) -> None:
     answer = await status(service)
@@ -36,7 +36,7 @@ async def test_the_status_of_an_unknown_token_is_empty_and_fetches_nothing(
     assert sandbox.stats.total == 0
 
 
-async def test_the_status_of_a_held_listener_is_fresh_and_fetches_nothing(
+async def test_status_of_a_held_listener_is_fresh_without_a_fetch(
     service: Service, sandbox: Sandbox
 ) -> None:
     await init(service)
@@ -189,7 +189,7 @@ async def test_every_kind_of_listener_can_be_loaded_shown_and_answered(
         assert read_stream(await chat(service, token)).ending == "stop"
 
 
-async def test_an_entry_is_fresh_to_its_last_fraction_of_a_second_and_then_stale(
+async def test_an_entry_is_fresh_to_its_last_instant_and_then_stale(
     start: Start,
 ) -> None:
     clock = Clock()

@@ -23,7 +23,7 @@ async def anna(service: Service) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def test_the_way_to_spotify_has_state_challenge_and_the_least_scopes(anna: Visitor) -> None:
+async def test_the_redirect_has_state_pkce_challenge_and_least_scopes(anna: Visitor) -> None:
     query = (await anna.to_spotify()).query
 
     assert query["client_id"] == APP
@@ -321,7 +321,7 @@ async def test_localhost_is_sent_to_the_address_that_spotify_knows(
     assert answer.headers["Location"] == f"http://127.0.0.1:{port}{path}"
 
 
-async def test_at_a_name_that_spotify_would_refuse_nobody_is_sent_there(
+async def test_a_host_that_spotify_would_refuse_redirects_nobody(
     start: Start,
 ) -> None:
     service = await start(allowed_hosts=("lyra.lan", "127.0.0.1"), spotify_client_id=APP)
@@ -332,7 +332,7 @@ async def test_at_a_name_that_spotify_would_refuse_nobody_is_sent_there(
     assert answer.headers["Location"] == "/?login=address"
 
 
-async def test_a_pause_that_a_log_in_meets_at_its_profile_holds_for_all_log_ins(
+async def test_a_cooldown_met_at_a_log_ins_profile_holds_for_all(
     service: Service, anna: Visitor, sandbox: Sandbox
 ) -> None:
     async with Visitor(service) as boris:

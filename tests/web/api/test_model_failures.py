@@ -9,9 +9,16 @@ from lyra.chat.ending_notices import EMPTY, REFUSED, REFUSED_MORE
 from lyra.sandbox import Sandbox
 from tests.conftest import CANARY_KEY, Start
 from tests.support.calls import chat, init
-from tests.support.scripted_model import opened, scripted_model, stopped, streaming, words
+from tests.support.error_shape import check_error
+from tests.support.scripted_model import (
+    ODD_TEXTS,
+    opened,
+    scripted_model,
+    stopped,
+    streaming,
+    words,
+)
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 
 class NoJitter(Random):
@@ -173,7 +180,7 @@ async def test_a_redirect_of_the_model_is_not_followed(start: Start) -> None:
         assert elsewhere.sent == []
 
 
-async def test_a_model_server_that_is_not_there_is_tried_twice_and_a_503(
+async def test_an_unreachable_model_is_tried_twice_and_is_a_503(
     start: Start, unused_tcp_port: int
 ) -> None:
     service = await start(llm_base_url=f"http://127.0.0.1:{unused_tcp_port}", rng=NoJitter())
@@ -199,19 +206,6 @@ async def test_an_answer_that_is_no_stream_never_looks_complete(
         stream = read_stream(await chat(service))
 
     assert stream.ending in ("llm_truncated", "llm_interrupted")
-
-
-ODD_TEXTS = [
-    "\n\ndata: x\n\n",
-    "event: done\n\n",
-    "\r\n\r\n",
-    "\x00\x1b[31m",
-    "\u2028\u2029",
-    "</script>",
-    "\U0001f3b5",
-    "\u202e",
-    '"\\',
-]
 
 
 async def test_whatever_the_model_says_arrives_as_it_was_said(start: Start) -> None:

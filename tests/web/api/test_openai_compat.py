@@ -15,9 +15,9 @@ from lyra.chat import ending_notices as notices
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import scripted_model, stopped, streaming, words
 from tests.support.wire_formats import ASKED, BROKEN, REFUSED, USER, data_of, documents, post
-from tests.web.api.test_errors import check_error
 
 PATH = "/v1/chat/completions"
 STREAMED = {"messages": [USER], "stream": True}
@@ -266,9 +266,7 @@ async def test_usage_is_streamed_only_where_it_is_asked_for(service: Service) ->
     assert b'"usage"' not in (await post(service, PATH, body)).body
 
 
-async def test_it_asks_spotify_for_nothing_that_another_wire_has_loaded(
-    service: Service, sandbox: Sandbox
-) -> None:
+async def test_all_wire_formats_share_a_listeners_entry(service: Service, sandbox: Sandbox) -> None:
     await init(service)
     calls = sandbox.stats.total
     await post(service, PATH, STREAMED)

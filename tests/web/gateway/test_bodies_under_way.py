@@ -12,10 +12,10 @@ from lyra.web.gateway.requests import BODY_ROUTES
 from lyra.web.routes import ROUTES
 from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import QUESTION, Answer, chat, connected, init, read_answer, request_bytes
+from tests.support.error_shape import check_error
+from tests.support.memory import BOUND, fill_memory
 from tests.support.visitors import Visitor
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.http.test_memory_guard import BOUND, full
+from tests.support.waits import until
 
 KIB, MIB = 2**10, 2**20
 BODY = orjson.dumps(QUESTION)
@@ -161,9 +161,7 @@ def test_the_routes_that_read_a_body_are_known() -> None:
 
 
 @pytest.mark.parametrize("kind", HEADS)
-async def test_a_body_that_the_route_does_not_read_counts_while_it_is_there(
-    start: Start, kind: str
-) -> None:
+async def test_an_unread_body_counts_while_it_is_there(start: Start, kind: str) -> None:
     line, size = HEADS[kind]
     service = await start(bodies_max_bytes=8 * 2 * min(size, 256 * KIB))
     known = f"Authorization: {service.headers(sandbox_token(9, 'typical', 'legacy', 'hang'))['Authorization']}"
@@ -193,14 +191,14 @@ async def test_the_bound_of_bodies_is_a_part_of_the_memory(start: Start) -> None
     check_error(refused, "overloaded")
 
 
-async def test_when_memory_is_short_unfinished_bodies_are_dropped_first(
+async def test_unfinished_bodies_are_dropped_first_when_memory_is_short(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(max_memory_bytes=BOUND)
     async with slow(service) as clients:
         for line, _ in HEADS.values():
             await clients.begin(line)
-        await full(service, 0.81)
+        await fill_memory(service, 0.81)
         answers = [await read_answer(reader) for reader in clients.readers]
 
     for answer in answers:

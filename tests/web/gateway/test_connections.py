@@ -6,48 +6,39 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start, settle
 from tests.support.calls import (
+    AUTH,
+    BODY,
+    JSON,
     call,
     chatting,
     connected,
     init,
     raw,
     read_answer,
+    read_to_end,
     read_until,
     request_bytes,
 )
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-
-AUTH = f"Authorization: Bearer {sandbox_token()}"
-JSON = "Content-Type: application/json"
-BODY = b'{"message": "Hello?"}'
+from tests.support.error_shape import check_error
+from tests.support.waits import until
 
 
 def chat_bytes(service: Service) -> bytes:
     return request_bytes(service, "POST", "/lyra/chat", AUTH, JSON, body=BODY)
 
 
-async def ended(reader: asyncio.StreamReader) -> bytes:
-    """What still comes up to the end of the connection."""
-    try:
-        return await reader.read()
-    except ConnectionError:
-        return b""
-
-
 @pytest.mark.parametrize(
     "begun", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"]
 )
-async def test_a_head_that_does_not_come_whole_in_time_ends_the_connection(
+async def test_a_head_that_misses_its_deadline_ends_the_connection(
     start: Start, begun: bytes
 ) -> None:
     service = await start(header_timeout_s=0.1)
     async with connected(service) as (reader, writer):
         writer.write(begun)
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
     assert (await call(service, "GET", "/healthz")).status == 200
 
@@ -56,7 +47,7 @@ async def test_a_head_that_drips_is_not_waited_for(start: Start) -> None:
     service = await start(header_timeout_s=0.2)
     async with connected(service) as (reader, writer), asyncio.TaskGroup() as tasks:
         dripping = tasks.create_task(drip(writer))
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
         dripping.cancel()
 
 
@@ -72,7 +63,7 @@ async def test_the_second_head_of_a_connection_has_its_deadline_too(start: Start
         writer.write(request_bytes(service, "GET", "/healthz"))
         assert (await read_answer(reader)).status == 200
         writer.write(b"GET /he")
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_a_connection_at_rest_is_kept(start: Start) -> None:
@@ -93,7 +84,7 @@ async def test_a_connection_too_many_is_refused_while_all_others_work(start: Sta
             await read_until(response, b"text-delta")
         async with connected(service) as (reader, writer):
             writer.write(request_bytes(service, "GET", "/healthz"))
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         assert service.services.runs.stats()["readers"] == 2
 
 
@@ -111,13 +102,14 @@ async def test_who_has_its_share_is_served_on_and_so_are_others(start: Start) ->
         assert told(service)["lyra_connections_open"] == 3
 
 
-async def test_who_works_with_all_of_its_share_gets_no_more_and_others_do(start: Start) -> None:
+async def test_a_client_busy_with_its_share_gets_no_more_connections(start: Start) -> None:
+    """All others still get theirs."""
     service = await start(max_connections=8, model="fault:hang")
     async with chatting(service) as one, chatting(service) as two:
         for response in (one, two):
             await read_until(response, b"text-delta")
         async with connected(service) as (reader, _):
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         async with connected(service, "127.0.0.2") as (reader, writer):
             writer.write(request_bytes(service, "GET", "/healthz"))
             assert (await read_answer(reader)).status == 200
@@ -133,7 +125,7 @@ def told(service: Service) -> dict[str, float]:
 PART = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: "
 
 
-async def test_heads_that_never_end_are_bounded_together_and_others_are_served(
+async def test_endless_heads_are_bounded_together_and_others_served(
     start: Start,
 ) -> None:
     """One address has a quarter, 16 KiB here, and loses the head it began first."""
@@ -143,7 +135,7 @@ async def test_heads_that_never_end_are_bounded_together_and_others_are_served(
         for _, writer in hostile:
             writer.write(PART + b"a" * 3_900)
         for reader, _ in hostile[:8]:
-            assert await ended(reader) == b""
+            assert await read_to_end(reader) == b""
         reader, writer = await stack.enter_async_context(connected(service, "127.0.0.2"))
         head = request_bytes(service, "GET", "/healthz")
         writer.write(head[:-2])
@@ -160,16 +152,14 @@ async def test_what_waits_behind_requests_is_bounded_too(start: Start) -> None:
         writer.write(chat_bytes(service))
         await reader.readuntil(b"text-delta")
         writer.write(PART + b"a" * 20_000)
-        assert b"[DONE]" not in await ended(reader)
+        assert b"[DONE]" not in await read_to_end(reader)
 
 
 LONG = b"X-Long: %b\r\n" % (b"a" * 4_000)
 
 
 @pytest.mark.parametrize("pieces", [1, 5], ids=["in one", "in pieces"])
-async def test_a_head_that_is_too_long_in_all_is_refused_and_the_connection_closed(
-    service: Service, pieces: int
-) -> None:
+async def test_a_head_too_long_in_all_is_refused_and_closes(service: Service, pieces: int) -> None:
     head = request_bytes(service, "GET", "/healthz")[:-2] + LONG * 5
     size = -(-len(head) // pieces)
     async with connected(service) as (reader, writer):
@@ -195,7 +185,7 @@ async def test_trailers_without_end_are_not_kept(service: Service) -> None:
             writer.write(LONG)
             await settle()
         check_error(await read_answer(reader), "invalid_request")
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_the_kernel_is_told_when_a_peer_has_vanished(
@@ -251,7 +241,7 @@ async def test_an_unknown_expectation_is_refused_in_our_words(
     check_error(answer, "invalid_request")
 
 
-async def test_pages_are_isolated_and_tls_is_demanded_where_it_is_spoken(start: Start) -> None:
+async def test_pages_are_isolated_and_hsts_is_sent_over_tls(start: Start) -> None:
     plain, public = await start(), await start(public_url="https://lyra.example.org")
     page = await call(public, "GET", "/")
     answer = await init(public)

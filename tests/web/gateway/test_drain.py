@@ -16,10 +16,10 @@ from lyra.web.context import SERVICES
 from lyra.web.gateway.server import Runner, listen
 from tests.conftest import Service, Start
 from tests.support.calls import QUESTION, Answer, call, chatting, init, read_answer, read_until
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
 from tests.support.stream_grammar import read_body
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 
 async def test_without_a_drain_time_live_streams_are_aborted_at_once(start: Start) -> None:
@@ -89,7 +89,7 @@ async def test_a_stream_that_cannot_finish_in_time_is_aborted(start: Start) -> N
 
 
 @pytest.mark.parametrize("body", [{**QUESTION, "stream": False}, QUESTION], ids=["json", "stream"])
-async def test_a_chat_of_which_nothing_has_left_is_told_to_go_elsewhere(
+async def test_a_drained_chat_without_a_first_byte_is_a_503(
     start: Start, sandbox: Sandbox, body: dict[str, object]
 ) -> None:
     service = await start(model="fault:hanghead", drain_s=0, first_byte_s=10)

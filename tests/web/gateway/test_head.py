@@ -9,8 +9,14 @@ from lyra.web.http.event_stream import EventStream
 from lyra.web.openapi.route import Route
 from lyra.web.routes import ROUTES
 from tests.conftest import Service, Start
-from tests.support.calls import chatting, connected, read_answer, read_until, request_bytes
-from tests.web.gateway.test_requests import auth
+from tests.support.calls import (
+    auth_line,
+    chatting,
+    connected,
+    read_answer,
+    read_until,
+    request_bytes,
+)
 
 PLACES = {"{run}": "talk", "{version}": "1", "{name}": "main.js"}
 
@@ -26,7 +32,7 @@ async def head_of(service: Service, path: str) -> int:
     """The status, after a check that what follows is the next request's answer and nothing else."""
     async with connected(service) as (reader, writer):
         writer.write(
-            request_bytes(service, "HEAD", path, auth(service), "Accept: text/event-stream")
+            request_bytes(service, "HEAD", path, auth_line(service), "Accept: text/event-stream")
             + request_bytes(service, "GET", "/healthz", "X-Request-Id: the-next")
         )
         head = await reader.readuntil(b"\r\n\r\n")
@@ -48,7 +54,7 @@ async def test_the_stream_of_a_running_answer_has_no_head(start: Start) -> None:
         assert await head_of(service, "/lyra/chat/talk/stream") == 405
 
 
-async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_byte(
+async def test_a_stream_of_a_head_route_fails_before_its_first_byte(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def streaming(request: web.Request) -> web.StreamResponse:
@@ -65,7 +71,7 @@ async def test_a_stream_of_a_route_that_allows_head_is_refused_before_its_first_
     assert await head_of(await start(), "/stream") == 405
 
 
-async def test_a_stream_that_http_1_0_asks_for_ends_with_its_connection(service: Service) -> None:
+async def test_a_stream_over_http_1_0_ends_with_its_connection(service: Service) -> None:
     async with connected(service) as (reader, writer):
         request = request_bytes(
             service,

@@ -8,8 +8,8 @@ import pytest
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, chat, init, raw, request_bytes
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 ADMIN = "an-invented-admin-token"
 PAGE = "https://music.example"
@@ -157,9 +157,7 @@ async def test_without_listed_origins_nothing_is_said_of_origins(service: Servic
 
 
 @pytest.mark.parametrize("path", ["/lyra/chat", "/lyra/init", "/lyra/session"])
-async def test_a_preflight_of_a_listed_origin_is_granted_without_a_token(
-    start: Start, path: str
-) -> None:
+async def test_a_preflight_of_a_listed_origin_needs_no_token(start: Start, path: str) -> None:
     service = await start(cors_origins=(PAGE,))
     lines = (f"Origin: {PAGE}", "Access-Control-Request-Method: POST")
 
@@ -187,7 +185,7 @@ async def preflight(service: Service, origin: str, *requested: str) -> Answer:
         "x-!#$%&'*+.^_`|~9",
     ],
 )
-async def test_a_preflight_of_a_listed_origin_is_granted_the_fields_that_it_asks_for(
+async def test_a_preflight_of_a_listed_origin_grants_requested_fields(
     start: Start, asked: str
 ) -> None:
     """Kits send fields of their own: OpenAI's x-stainless-*, useChat's user-agent in some browsers."""
@@ -255,7 +253,7 @@ async def test_every_request_has_another_id(service: Service) -> None:
     assert len(ids) == 5
 
 
-async def test_the_error_parts_of_a_stream_name_the_request_that_the_log_knows(
+async def test_error_parts_carry_the_request_id_of_the_access_log(
     start: Start,
 ) -> None:
     service = await start(model="fault:eof")
@@ -337,13 +335,13 @@ async def test_an_admin_token_of_odd_bytes_is_just_a_wrong_one(
     assert "Traceback" not in caplog.text
 
 
-async def test_the_admin_token_is_worth_nothing_where_none_is_configured(service: Service) -> None:
+async def test_an_admin_token_is_useless_where_none_is_configured(service: Service) -> None:
     answer = await call(service, "GET", "/metrics", headers={"Authorization": f"Bearer {ADMIN}"})
 
     check_error(answer, "not_found")
 
 
-async def test_the_metrics_tell_of_requests_and_answers_and_of_no_token(start: Start) -> None:
+async def test_metrics_count_requests_and_answers_and_hold_no_token(start: Start) -> None:
     service = await start(admin_token=ADMIN)
     token = sandbox_token(4815162342)
     await chat(service, token)
@@ -398,7 +396,7 @@ async def test_the_page_escapes_the_host_it_is_asked_by(start: Start) -> None:
         ),
     ],
 )
-async def test_tls_is_asked_for_no_other_host_unless_the_operator_says_so(
+async def test_hsts_covers_subdomains_only_where_the_operator_says_so(
     start: Start, changes: dict[str, Any], told: str | None
 ) -> None:
     service = await start(**changes)

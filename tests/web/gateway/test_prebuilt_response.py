@@ -1,18 +1,24 @@
 """A listener at hand, asked for in every odd way: the same refusals, order and endings as ever."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
-from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start, settle
-from tests.support.calls import Answer, connected, init, raw, read_answer, request_bytes, reset
-from tests.web.api.test_chat_runs import until
+from tests.support.calls import (
+    Answer,
+    connected,
+    init,
+    narrow,
+    raw,
+    read_answer,
+    request_bytes,
+    reset,
+)
+from tests.support.waits import until
 
 AUTH = f"Authorization: Bearer {sandbox_token()}"
 SLOW = f"Authorization: Bearer {sandbox_token(8, 'typical', 'legacy', 'slow-100-me')}"
@@ -95,7 +101,7 @@ async def test_a_last_request_closes_its_connection(warm: Service, old: bool) ->
     assert answer.json["cache"]["state"] == "hit"
 
 
-async def test_a_process_that_goes_closes_after_each_answer_waiting_ones_included(
+async def test_a_draining_process_closes_after_every_answer(
     warm: Service, sandbox: Sandbox
 ) -> None:
     known = sandbox.stats.total
@@ -168,7 +174,7 @@ async def test_a_head_in_pieces_is_answered_once_it_is_whole(warm: Service) -> N
         assert (await read_answer(reader)).status == 200
 
 
-async def test_who_takes_no_answers_is_not_read_without_end_and_loses_none(warm: Service) -> None:
+async def test_a_reader_that_takes_no_answers_is_paused_and_loses_none(warm: Service) -> None:
     asking = 0
     async with narrow(warm) as (reader, writer):
         seen = answered(warm)
@@ -189,24 +195,6 @@ async def more_answered(service: Service, seen: float) -> float:
         async with asyncio.timeout(0.5):
             await until(lambda: answered(service) > seen)
     return answered(service)
-
-
-@asynccontextmanager
-async def narrow(
-    service: Service,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection that takes little, and for now nothing."""
-    url = URL(service.url)
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, (url.host, url.port))
-    reader, writer = await asyncio.open_connection(sock=sock)
-    writer.transport.pause_reading()  # type: ignore[attr-defined]
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
 
 
 def reader_takes(writer: asyncio.StreamWriter) -> None:

@@ -13,6 +13,7 @@ from tests.conftest import Service, Start
 from tests.support.calls import (
     QUESTION,
     Answer,
+    auth_line,
     call,
     chat,
     connected,
@@ -21,7 +22,7 @@ from tests.support.calls import (
     read_answer,
     request_bytes,
 )
-from tests.web.api.test_errors import check_error
+from tests.support.error_shape import check_error
 
 CANARY = "CANARY0123456789canary"
 JSON = "Content-Type: application/json"
@@ -63,7 +64,7 @@ BAD_HEADERS: dict[str, tuple[list[str | bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_HEADERS)
-async def test_a_bad_authorization_header_is_refused_and_repeated_nowhere(
+async def test_a_bad_authorization_header_is_refused_and_not_echoed(
     service: Service, everything_logged: pytest.LogCaptureFixture, sandbox: Sandbox, name: str
 ) -> None:
     lines, code = BAD_HEADERS[name]
@@ -167,17 +168,13 @@ async def test_the_content_type_of_an_empty_body_is_ignored(service: Service) ->
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "gzip, identity", "x"])
 async def test_a_compressed_body_is_refused(service: Service, coding: str) -> None:
-    lines = (f"Content-Encoding: {coding}", auth(service), JSON)
+    lines = (f"Content-Encoding: {coding}", auth_line(service), JSON)
 
     answer = await raw(
         service, request_bytes(service, "POST", "/lyra/chat", *lines, body=gzip.compress(BODY))
     )
 
     check_error(answer, "unsupported_media_type")
-
-
-def auth(service: Service) -> str:
-    return f"Authorization: {service.headers()['Authorization']}"
 
 
 @pytest.mark.parametrize("path", ["/lyra/chat", "/lyra/init", "/nowhere", "/healthz"])
@@ -193,7 +190,7 @@ async def test_no_route_inflates_a_body(
     monkeypatch.setattr("aiohttp.http_parser.DeflateBuffer", Inflater)
     monkeypatch.setattr("aiohttp.http_parser.ZLibDecompressor", Inflater)
     bomb = gzip.compress(b"\0" * 2**20)
-    lines = ("Content-Encoding: gzip", auth(service), JSON)
+    lines = ("Content-Encoding: gzip", auth_line(service), JSON)
 
     await raw(service, request_bytes(service, "POST", path, *lines, body=bomb))
 
@@ -213,8 +210,8 @@ async def test_a_body_of_exactly_one_mebibyte_is_read(service: Service) -> None:
     assert answer.status == 200
 
 
-async def test_a_body_that_says_it_is_larger_is_refused_before_it_comes(service: Service) -> None:
-    lines = (auth(service), JSON, f"Content-Length: {MIB + 1}")
+async def test_a_body_announced_too_large_is_refused_before_it_comes(service: Service) -> None:
+    lines = (auth_line(service), JSON, f"Content-Length: {MIB + 1}")
 
     answer = await raw(service, request_bytes(service, "POST", "/lyra/chat", *lines))
 
@@ -222,7 +219,7 @@ async def test_a_body_that_says_it_is_larger_is_refused_before_it_comes(service:
 
 
 async def test_a_chunked_body_is_refused_once_it_is_larger(service: Service) -> None:
-    lines = (auth(service), JSON, "Transfer-Encoding: chunked")
+    lines = (auth_line(service), JSON, "Transfer-Encoding: chunked")
     chunk = b"%x\r\n%b\r\n" % (MIB + 1, padded(MIB + 1))
 
     answer = await raw(service, request_bytes(service, "POST", "/lyra/chat", *lines) + chunk)
@@ -233,7 +230,7 @@ async def test_a_chunked_body_is_refused_once_it_is_larger(service: Service) -> 
 @pytest.mark.parametrize("half", [b"", b'{"message":'], ids=["nothing", "half"])
 async def test_a_body_that_does_not_come_is_not_waited_for(start: Start, half: bytes) -> None:
     service = await start(body_timeout_s=0.1)
-    lines = (auth(service), JSON, "Content-Length: 100")
+    lines = (auth_line(service), JSON, "Content-Length: 100")
     async with connected(service) as (reader, writer):
         writer.write(request_bytes(service, "POST", "/lyra/chat", *lines) + half)
         answer = await read_answer(reader)
@@ -256,9 +253,10 @@ async def test_a_body_that_does_not_come_is_not_waited_for(start: Start, half: b
         b"POST /lyra/init HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nContent-Length: 5",
     ],
 )
-async def test_what_is_not_http_is_refused_in_the_same_shape_and_without_a_traceback(
+async def test_malformed_http_is_refused_in_the_error_shape(
     service: Service, everything_logged: pytest.LogCaptureFixture, request_line: bytes
 ) -> None:
+    """Without a traceback in the log."""
     async with connected(service) as (reader, writer):
         writer.write(request_line + b"\r\nX-Canary: " + CANARY.encode() + b"\r\n\r\n")
         answer = await read_answer(reader)
@@ -331,8 +329,8 @@ async def test_a_long_talk_is_not_held_for_as_long_as_its_answer_takes(
     await init(service)
     said = [{"id": "m", "role": "user", "content": "a" * 900}] * 1000
     body = orjson.dumps({"threadId": "t", "runId": "r", "stream": True, "messages": said})
-    auth = f"Authorization: {service.headers()['Authorization']}"
-    sent = request_bytes(service, "POST", path, auth, JSON, body=body)
+    auth_line = f"Authorization: {service.headers()['Authorization']}"
+    sent = request_bytes(service, "POST", path, auth_line, JSON, body=body)
     async with connected(service) as (reader, writer):
         tracemalloc.start()
         try:

@@ -8,12 +8,21 @@ import pytest
 from aiohttp import web
 
 from tests.conftest import Service, Start, settle
-from tests.support.calls import connected, init, raw, read_answer, request_bytes
+from tests.support.calls import (
+    AUTH,
+    BODY,
+    JSON,
+    connected,
+    init,
+    narrow,
+    raw,
+    read_answer,
+    read_to_end,
+    request_bytes,
+)
+from tests.support.error_shape import check_error
 from tests.support.scripted_model import opened, scripted_model, stopped, words
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import AUTH, BODY, JSON, ended
-from tests.web.gateway.test_prebuilt_response import narrow
+from tests.support.waits import until
 
 SHORT_S = 0.2  # a head's time
 LASTING_S = 1.0  # the same, among many
@@ -116,13 +125,11 @@ async def test_half_a_head_right_behind_a_request_has_a_heads_deadline(
     async with connected(service) as (reader, writer):
         writer.write(request_bytes(service, "GET", "/healthz", *lines) + body + part)
         assert (await read_answer(reader)).status == 200
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 @pytest.mark.parametrize("kind", ["length", "chunks"])
-async def test_half_a_head_behind_an_answer_that_lasts_is_timed_from_its_end(
-    start: Start, kind: str
-) -> None:
+async def test_half_a_head_behind_a_response_is_timed_from_its_end(start: Start, kind: str) -> None:
     async with (
         long_answers(start) as (service, all_sent, begun),
         connected(service) as (reader, writer),
@@ -131,10 +138,10 @@ async def test_half_a_head_behind_an_answer_that_lasts_is_timed_from_its_end(
         await until(lambda: bool(begun))
         await asyncio.sleep(2 * SHORT_S)
         all_sent.set()
-        assert (await ended(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
+        assert (await read_to_end(reader)).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
 
 
-async def test_a_body_that_comes_after_its_answer_leaves_the_connection_at_rest(
+async def test_a_body_behind_its_response_leaves_the_connection_idle(
     start: Start,
 ) -> None:
     service = await start(header_timeout_s=SHORT_S)
@@ -160,7 +167,7 @@ async def test_line_breaks_behind_a_request_are_no_head(start: Start) -> None:
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "tcp"])
 @pytest.mark.parametrize("length", [0, 4])
-async def test_what_comes_behind_an_upgrade_that_is_declined_is_answered(
+async def test_a_request_behind_a_declined_upgrade_is_answered(
     service: Service, protocol: str, length: int
 ) -> None:
     lines = ("Connection: Upgrade", f"Upgrade: {protocol}", f"Content-Length: {length}")
@@ -177,7 +184,7 @@ async def test_half_a_head_behind_an_upgrade_has_its_deadline(start: Start) -> N
     async with connected(service) as (reader, writer):
         writer.write(request_bytes(service, "GET", "/healthz", *lines) + b"GET /he")
         assert (await read_answer(reader)).status == 200
-        assert await ended(reader) == b""
+        assert await read_to_end(reader) == b""
 
 
 async def test_a_body_that_drips_is_a_408_however_often_a_byte_comes(start: Start) -> None:
@@ -208,7 +215,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_reader_who_takes_no_answers_is_cut_off_without_a_stream_too(start: Start) -> None:
+async def test_a_reader_that_takes_no_response_is_cut_off(start: Start) -> None:
     service = await start(write_timeout_s=0.2)
     async with narrow(service) as (_, writer):
         writer.write(request_bytes(service, "GET", "/openapi.json") * 300)

@@ -8,7 +8,7 @@ from lyra.settings import Settings
 from lyra.web.context import SERVICES
 
 
-async def test_it_is_alive_before_and_ready_only_after_the_models_client_is_made() -> None:
+async def test_it_is_alive_before_and_ready_after_the_models_client() -> None:
     """Nobody waits for the model here, so its making has not begun."""
     settings = Settings(llm_base_url="http://127.0.0.1:9", allowed_hosts=("127.0.0.1",))
     app = create_app(settings, early=True)

@@ -17,12 +17,12 @@ from tests.support.calls import (
     init,
     raw,
     read_answer,
+    read_to_end,
     read_until,
     request_bytes,
 )
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import ended
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def test_the_log_says_once_that_it_was_not_tried(
     assert len(caplog.messages) == 1
 
 
-async def test_a_name_that_aiohttp_no_longer_has_means_the_stock_protocol(
+async def test_a_private_name_missing_in_aiohttp_means_stock_protocol(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(
@@ -87,7 +87,7 @@ async def test_errors_have_their_shape(stock: Service) -> None:
     check_error(await raw(stock, refused), "invalid_request")
 
 
-async def test_requests_in_one_write_and_in_pieces_are_answered_in_order(stock: Service) -> None:
+async def test_pipelined_and_split_requests_are_answered_in_order(stock: Service) -> None:
     wire = request_bytes(stock, "GET", "/healthz") + request_bytes(stock, "GET", "/nowhere")
     async with connected(stock) as (reader, writer):
         writer.write(wire)
@@ -109,7 +109,7 @@ async def test_one_address_has_its_share_of_connections(
         writer.write(probe)
         assert (await read_answer(reader)).status == 200
         async with connected(service) as (second, _):
-            assert await ended(second) == b""
+            assert await read_to_end(second) == b""
         async with connected(service, "127.0.0.2") as (third, other):
             other.write(probe)
             assert (await read_answer(third)).status == 200

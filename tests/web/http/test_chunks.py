@@ -13,10 +13,9 @@ from hypothesis import given, strategies as st
 
 from lyra.web.http.chunks import Chunks
 from tests.conftest import LONG_S, Service, Start
-from tests.support.calls import connected, init, read_answer, request_bytes
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
-from tests.web.gateway.test_connections import AUTH, BODY, JSON
+from tests.support.calls import AUTH, BODY, JSON, connected, init, read_answer, request_bytes
+from tests.support.error_shape import check_error
+from tests.support.waits import until
 
 CHUNKED = "Transfer-Encoding: chunked"
 WHOLE = b"%x\r\n%b\r\n" % (len(BODY), BODY)
@@ -146,7 +145,7 @@ async def test_what_comes_behind_a_bad_chunk_is_no_request(
 
 
 @pytest.mark.parametrize("good", GOOD)
-async def test_what_chunks_may_have_is_taken_and_the_connection_goes_on(
+async def test_chunk_extensions_and_trailers_keep_the_connection(
     service: Service, good: str
 ) -> None:
     await init(service)

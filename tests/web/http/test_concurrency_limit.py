@@ -117,9 +117,11 @@ PAUSES = st.sampled_from((None, None, None, 0.0, 0.5, 1.0))
 
 @given(st.lists(st.tuples(st.sampled_from(STEPS), PAUSES), max_size=60))
 @settings(max_examples=400, deadline=None)
-def test_in_any_order_of_coming_giving_leaving_and_time_no_place_is_lost_or_doubled(
+def test_no_order_of_events_loses_or_doubles_a_slot(
     steps: list[tuple[str, float | None]],
 ) -> None:
+    """Requests come, get a slot, give it back, leave or wait too long, in any order."""
+
     @virtual
     async def play() -> None:
         crowd = Crowd()
@@ -139,7 +141,7 @@ def test_in_any_order_of_coming_giving_leaving_and_time_no_place_is_lost_or_doub
 
 @pytest.mark.parametrize("first", ["leaves", "gives"])
 @virtual
-async def test_who_leaves_as_a_place_is_given_back_gets_none_and_loses_none(first: str) -> None:
+async def test_a_waiter_leaving_as_a_slot_is_released_loses_no_slot(first: str) -> None:
     places = ConcurrencyLimiter(Settings(max_in_flight=1, max_waiting=5, waiting_s=1))
     held = await places.take_slot()
     waiting = asyncio.get_running_loop().create_task(places.take_slot())

@@ -51,7 +51,8 @@ class One:
         self.house.gone.append(self.name)
 
 
-def test_who_has_its_share_and_works_on_all_gets_no_more_and_others_do() -> None:
+def test_a_client_that_works_on_its_share_gets_no_more() -> None:
+    """All others still get theirs."""
     house = House(8)
     house.come("a1", "a2")
     house.work("a1", "a2")
@@ -60,7 +61,7 @@ def test_who_has_its_share_and_works_on_all_gets_no_more_and_others_do() -> None
     assert house.gone == []
 
 
-def test_who_has_its_share_gets_another_for_its_own_longest_at_rest() -> None:
+def test_a_client_at_its_share_replaces_its_own_longest_idle() -> None:
     house = House(8)
     house.come("b1", "a1", "a2")
     house.rest("b1", "a2", "a1")
@@ -75,7 +76,7 @@ def test_the_own_proxies_have_no_share() -> None:
     assert all(house.come(*(f"p{number}" for number in range(8))))
 
 
-def test_a_full_table_closes_the_longest_at_rest_of_who_has_the_most() -> None:
+def test_a_full_table_closes_the_longest_idle_of_the_largest() -> None:
     house = House(8)
     house.come("d1", "a1", "a2", "b1", "b2", "c1", "c2", "d2")
     house.work("b1", "b2")
@@ -87,7 +88,7 @@ def test_a_full_table_closes_the_longest_at_rest_of_who_has_the_most() -> None:
     assert house.gone == ["a2"]
 
 
-def test_a_full_table_closes_who_waits_for_a_head_when_nobody_is_at_rest() -> None:
+def test_a_full_table_without_idle_ones_closes_one_without_head() -> None:
     house = House(4)
     house.come("a1", "b1", "c1", "d1")
     house.work("a1", "c1", "d1")
@@ -115,7 +116,7 @@ def test_proxies_at_rest_go_last() -> None:
     assert house.gone == ["a1"]
 
 
-def test_a_client_whose_heads_are_too_much_loses_the_one_it_began_first() -> None:
+def test_a_client_with_too_many_head_bytes_loses_its_oldest() -> None:
     house = House(400)
     house.come("a1", "a2", "b1")
     house.hold("b1", 200)
@@ -128,7 +129,7 @@ def test_a_client_whose_heads_are_too_much_loses_the_one_it_began_first() -> Non
     assert house.table.stats()["head_bytes"] == 326
 
 
-def test_heads_that_are_too_much_together_lose_the_one_begun_first() -> None:
+def test_too_many_head_bytes_in_all_cut_the_oldest_head() -> None:
     house = House(400)
     house.come("a1", "b1", "c1", "d1", "e1")
     for name in ("b1", "a1", "c1", "d1"):

@@ -205,7 +205,7 @@ async def test_a_question_without_a_model_is_answered(start: Start) -> None:
     assert (stream.metadata["offline"], stream.metadata["model"]) == (True, "lyra-offline")
 
 
-async def test_a_demo_says_in_every_answer_that_its_listener_is_invented(start: Start) -> None:
+async def test_every_demo_answer_says_that_its_listener_is_invented(start: Start) -> None:
     service = await start(demo_token=sandbox_token())
 
     stream = read_stream(await chat(service))

@@ -62,7 +62,7 @@ class Server:
 
 
 @given(st.lists(WHOLE, min_size=1, max_size=4), st.data(), st.booleans())
-def test_however_they_are_cut_each_request_is_given_whole_and_in_its_turn(
+def test_requests_cut_anywhere_are_delivered_whole_and_in_order(
     requests: list[Request], data: st.DataObject, early: bool
 ) -> None:
     server = Server(requests, early=early)
@@ -117,7 +117,8 @@ def test_a_head_that_drips_has_the_same_bound() -> None:
     assert fed == MOST
 
 
-def test_what_stands_between_pieces_of_a_body_has_a_bound_and_the_body_has_none() -> None:
+def test_chunk_framing_has_a_bound_and_the_body_has_none() -> None:
+    """Sizes, extensions and line ends between the pieces of a body count; the body has a bound elsewhere."""
     framing = Framing(MOST)
     framing.feed(HEAD)
     framing.next_piece()

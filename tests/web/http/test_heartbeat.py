@@ -8,12 +8,12 @@ from lyra.chat.model.port import Prompt
 from lyra.sandbox import sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import call, chat, init
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_errors import check_error
 
 
 @pytest.mark.parametrize("fault", ["hang", "pings"])
-async def test_a_silent_models_reader_gets_heartbeats_and_then_the_deadlines_error(
+async def test_a_silent_models_reader_gets_heartbeats_then_the_error(
     start: Start, fault: str
 ) -> None:
     service = await start(

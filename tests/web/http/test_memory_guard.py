@@ -8,27 +8,19 @@ from lyra.cli.serving import fit_memory_limit
 from lyra.sandbox import Sandbox
 from lyra.settings import Settings
 from lyra.web.http.memory_guard import resident_bytes
-from tests.conftest import Service, Start
+from tests.conftest import Start
 from tests.support.calls import call, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
+from tests.support.memory import BOUND, GIB, fill_memory
 from tests.support.stream_grammar import read_body
-from tests.web.api.test_errors import check_error
-
-GIB = 2**30
-BOUND = 100 * GIB
 
 
-async def full(service: Service, part: float) -> None:
-    """Let the process seem to have this part of its bound."""
-    memory = service.services.memory_guard
-    memory.resident = lambda: int(part * BOUND)
-    await memory.check()
-
-
-async def test_at_four_fifths_of_the_bound_new_work_is_refused_and_the_rest_goes_on(
+async def test_at_four_fifths_of_the_bound_new_work_is_refused(
     start: Start, sandbox: Sandbox
 ) -> None:
+    """What is running goes on."""
     service = await start(max_memory_bytes=BOUND)
-    await full(service, 0.81)
+    await fill_memory(service, 0.81)
 
     refused = [await init(service), await chat(service)]
     ready = await call(service, "GET", "/readyz")
@@ -46,7 +38,7 @@ async def test_a_stream_that_runs_goes_on_while_memory_is_short(start: Start) ->
     service = await start(max_memory_bytes=BOUND, model="fault:hang")
     async with chatting(service) as response:
         seen = await read_until(response, b"text-delta")
-        await full(service, 0.95)
+        await fill_memory(service, 0.95)
         name = seen.split(b'"messageId":"')[1].split(b'"')[0].decode()
         stopped = await call(service, "POST", f"/lyra/chat/{name}/stop", headers=service.headers())
         rest = await read_until(response, b"[DONE]")
@@ -55,14 +47,15 @@ async def test_a_stream_that_runs_goes_on_while_memory_is_short(start: Start) ->
     assert read_body(seen + rest).ending == "abort"
 
 
-async def test_at_nine_tenths_listeners_are_let_go_and_read_again_later(start: Start) -> None:
+async def test_at_nine_tenths_of_the_bound_the_cache_is_evicted(start: Start) -> None:
+    """Its listeners are read again later."""
     service = await start(max_memory_bytes=BOUND)
     await init(service)
-    await full(service, 0.89)
+    await fill_memory(service, 0.89)
     kept = service.services.lyra.listeners.stats()["entries"]
-    await full(service, 0.91)
+    await fill_memory(service, 0.91)
     entries = service.services.lyra.listeners.stats()["entries"]
-    await full(service, 0.5)
+    await fill_memory(service, 0.5)
     again = await init(service)
 
     assert (kept, entries) == (1, 0)
@@ -91,7 +84,7 @@ async def test_without_a_bound_memory_is_not_looked_at(start: Start) -> None:
         ({}, 8 * GIB),
     ],
 )
-def test_the_bound_is_that_of_the_control_group_or_of_the_machine(
+def test_the_memory_bound_is_the_cgroups_or_the_machines(
     tmp_path: Path, files: dict[str, str], bound: int
 ) -> None:
     for name, text in files.items():

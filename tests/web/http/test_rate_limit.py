@@ -14,9 +14,9 @@ from lyra.sandbox import Sandbox, sandbox_token
 from lyra.web.http.rate_limit import RateLimit
 from tests.conftest import Service, Start
 from tests.support.calls import QUESTION, call, chat, chatting, init, read_until
+from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
-from tests.web.api.test_chat_runs import until
-from tests.web.api.test_errors import check_error
+from tests.support.waits import until
 
 
 class Clock:
@@ -218,7 +218,7 @@ async def test_unknown_tokens_of_one_address_are_counted(start: Start, sandbox: 
         ),
     ],
 )
-async def test_a_forwarded_address_is_believed_of_trusted_proxies_alone(
+async def test_a_forwarded_address_counts_from_trusted_proxies_alone(
     start: Start, trusted: tuple[str, ...], forwarded: tuple[str, str], statuses: list[int]
 ) -> None:
     service = await start(rate_per_minute=1, trusted_proxies=trusted, clock=lambda: 1000.0)
@@ -233,7 +233,7 @@ async def test_a_forwarded_address_is_believed_of_trusted_proxies_alone(
 
 
 @pytest.mark.parametrize("lines", [["9.9.9.9, 1.1.1.1"], ["9.9.9.9", "1.1.1.1"]])
-async def test_a_line_that_the_client_sent_does_not_hide_the_proxys_own(
+async def test_a_clients_forwarded_line_does_not_hide_the_proxys(
     start: Start, lines: list[str]
 ) -> None:
     service = await start(rate_per_minute=1, trusted_proxies=("127.0.0.1",), clock=lambda: 1000.0)
@@ -267,7 +267,7 @@ ROUTES = ["/lyra/chat", "/v1/chat/completions", "/lyra/agui"]
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("body", [b"{}", b"no JSON", b"[]"])
-async def test_a_body_that_is_refused_costs_a_listener_as_much_as_any_other(
+async def test_a_refused_body_counts_for_the_rate_like_any_other(
     start: Start, path: str, body: bytes
 ) -> None:
     service = await start(rate_per_minute=2, clock=lambda: 1000.0)

@@ -45,7 +45,7 @@ async def test_a_log_in_loads_one_small_file_more(start: Start) -> None:
     assert packed <= 22_000
 
 
-async def test_a_page_of_before_an_update_gets_todays_files_but_not_for_long(start: Start) -> None:
+async def test_a_page_from_before_an_update_gets_todays_files_uncached(start: Start) -> None:
     answer = await call(await start(), "GET", "/static/000000000000/js/main.js")
 
     assert answer.status == 200

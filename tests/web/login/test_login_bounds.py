@@ -42,7 +42,7 @@ async def is_in(anna: Visitor, sid: str) -> bool:
     return bool(answer.json["signed_in"])
 
 
-async def test_an_account_has_ten_sessions_and_pushes_out_its_own_oldest(start: Start) -> None:
+async def test_an_account_has_ten_sessions_and_evicts_its_own_oldest(start: Start) -> None:
     async with Visitor(await start(max_sessions=30, spotify_client_id=APP)) as anna:
         others = [await enter(anna, sandbox_token(seed)) for seed in range(20, 26)]
         own = [await enter(anna) for _ in range(40)]
@@ -51,7 +51,7 @@ async def test_an_account_has_ten_sessions_and_pushes_out_its_own_oldest(start: 
         assert [await is_in(anna, each) for each in own] == [False] * 30 + [True] * 10
 
 
-async def test_an_account_has_ten_sessions_whatever_it_lets_each_of_them_read(
+async def test_an_account_has_ten_sessions_whatever_their_scopes(
     start: Start,
 ) -> None:
     async with Visitor(await start(max_sessions=30, spotify_client_id=APP)) as anna:
@@ -63,7 +63,7 @@ async def test_an_account_has_ten_sessions_whatever_it_lets_each_of_them_read(
         assert [await is_in(anna, each) for each in own] == [False] * 22 + [True] * 10
 
 
-async def test_log_ins_that_may_read_less_are_counted_with_the_account_s_others(
+async def test_log_ins_of_fewer_scopes_count_for_their_account(
     start: Start,
 ) -> None:
     service = await start(clock=Clock(), rate_per_minute=12, spotify_client_id=APP)
@@ -73,7 +73,7 @@ async def test_log_ins_that_may_read_less_are_counted_with_the_account_s_others(
     assert entered == [True] * 12 + [False] * 4
 
 
-def test_sessions_of_the_former_version_are_counted_each_with_its_own_account() -> None:
+def test_sessions_of_the_former_version_count_for_their_account() -> None:
     """Redis may hold some for a month: they have a name, and nothing that stands for the account."""
 
     def kept(identity: str) -> bytes:
@@ -113,7 +113,7 @@ async def test_log_ins_of_one_account_come_to_an_end_so_often_a_minute(start: St
         assert await enter(anna)
 
 
-async def test_an_address_that_begins_ever_more_log_ins_pushes_out_its_own(start: Start) -> None:
+async def test_an_address_beginning_many_log_ins_evicts_its_own(start: Start) -> None:
     service = await start(max_sessions=100, trusted_proxies=("127.0.0.1",), spotify_client_id=APP)
     async with Visitor(service) as anna:
         there = await anna.go("GET", "/auth/login", headers={"X-Forwarded-For": "203.0.113.7"})

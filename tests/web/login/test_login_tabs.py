@@ -109,7 +109,7 @@ async def test_who_is_in_and_comes_back_once_more_goes_home(
         ("unauthorized_client", "misconfigured"),
     ],
 )
-async def test_what_spotify_sends_a_browser_back_with_is_told_by_whether_it_passes(
+async def test_a_callback_reports_whether_its_failure_is_transient(
     anna: Visitor, error: str, trouble: str
 ) -> None:
     state = (await anna.to_spotify()).query["state"]

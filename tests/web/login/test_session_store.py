@@ -100,7 +100,7 @@ async def test_a_reader_who_leaves_takes_no_token_along(
     assert sandbox.stats.logins["refresh"] == 1
 
 
-async def test_a_refresh_that_spotify_refuses_ends_the_session_and_the_data(
+async def test_a_refused_token_refresh_ends_the_session_and_its_data(
     anna: Visitor, sandbox: Sandbox, clock: Clock
 ) -> None:
     await anna.ready()
@@ -159,7 +159,7 @@ async def test_a_session_that_nobody_can_renew_ends_with_its_token(
 
 
 @pytest.mark.usefixtures("no_refresh_token")
-async def test_who_only_looks_is_told_that_a_session_without_renewal_is_over(
+async def test_looking_at_a_session_that_cannot_renew_says_it_is_over(
     anna: Visitor, sandbox: Sandbox, clock: Clock
 ) -> None:
     await anna.ready()
@@ -169,7 +169,7 @@ async def test_who_only_looks_is_told_that_a_session_without_renewal_is_over(
 
 
 @pytest.mark.usefixtures("no_refresh_token")
-async def test_a_session_that_nobody_can_renew_ends_when_spotify_refuses_its_token(
+async def test_an_unrenewable_session_ends_when_its_token_is_refused(
     anna: Visitor, sandbox: Sandbox, clock: Clock
 ) -> None:
     await anna.ready()
@@ -182,7 +182,7 @@ async def test_a_session_that_nobody_can_renew_ends_when_spotify_refuses_its_tok
     assert sandbox.stats.logins["refresh"] == 0
 
 
-async def test_what_was_lost_on_the_way_comes_right_or_ends_in_a_sentence(
+async def test_a_renewal_lost_on_the_way_recovers_or_is_explained(
     anna: Visitor, sandbox: Sandbox, clock: Clock
 ) -> None:
     """The sandbox issues tokens and loses the answer: the old refresh token is dead by then."""

@@ -175,7 +175,7 @@ async def test_a_token_that_is_being_renewed_is_not_read_with(
 @pytest.mark.parametrize(
     ("how", "error"), [(SIGN_OUT, SessionEndedError), (FORGET, ForgottenError)]
 )
-async def test_who_was_let_in_before_it_and_looks_afterwards_reads_nothing(
+async def test_a_request_admitted_before_a_sign_out_reads_nothing(
     start: Start, sandbox: Sandbox, how: tuple[str, str], error: type[LyraError]
 ) -> None:
     """As a question does that waits in between, for Redis or for its turn."""
@@ -212,7 +212,7 @@ async def test_who_leaves_while_signing_out_has_signed_out(start: Start, sandbox
         assert entries(anna) == 0
 
 
-async def test_who_takes_over_a_browser_leaves_nothing_of_the_other_behind(
+async def test_a_new_log_in_leaves_nothing_of_the_former_listener(
     start: Start, sandbox: Sandbox
 ) -> None:
     service = await start(spotify_client_id=APP)

@@ -13,9 +13,9 @@ from lyra.sandbox import sandbox_token
 from lyra.web.routes import describe_routes
 from tests.conftest import APP, Service, Start
 from tests.support.calls import QUESTION, Answer, call, chat, chatting, init, read_until
+from tests.support.error_shape import ERRORS_BY_CODE
 from tests.support.visitors import Visitor
 from tests.support.wire_formats import USER, data_of, post
-from tests.web.api.test_errors import KINDS
 
 DOCUMENT: dict[str, Any] = orjson.loads(describe_routes())
 COMPONENTS = DOCUMENT["components"]
@@ -84,11 +84,11 @@ def test_every_schema_can_be_used_to_check_something() -> None:
 
 
 def test_every_error_code_is_described() -> None:
-    assert set(SCHEMAS["ErrorDetail"]["properties"]["code"]["enum"]) == set(KINDS)
+    assert set(SCHEMAS["ErrorDetail"]["properties"]["code"]["enum"]) == set(ERRORS_BY_CODE)
 
 
 def test_every_error_code_is_told_beside_its_status() -> None:
-    for code, kind in KINDS.items():
+    for code, kind in ERRORS_BY_CODE.items():
         assert f"`{code}`" in COMPONENTS["responses"][f"Error{kind.status}"]["description"]
 
 
@@ -137,7 +137,7 @@ async def test_it_is_served_as_it_was_made(service: Service) -> None:
     ("method", "path"),
     [key for key, operation in OPERATIONS.items() if "security" in operation],
 )
-async def test_what_is_described_with_a_token_refuses_to_answer_without_one(
+async def test_routes_described_with_a_token_refuse_without_one(
     start: Start, method: str, path: str
 ) -> None:
     service = await start(admin_token=ADMIN)

@@ -49,7 +49,7 @@ async def test_the_description_names_the_path(start: Start) -> None:
     assert servers == [[{"url": "/music"}], [{"url": "/"}]]
 
 
-async def test_a_log_in_comes_back_below_the_path_with_cookies_of_it_alone(start: Start) -> None:
+async def test_a_log_in_below_a_path_returns_there_with_its_cookies(start: Start) -> None:
     async with Front("/music").serving() as front:
         service = await start(public_url=front.public_url, spotify_client_id=APP)
         front.target = service.url
@@ -118,6 +118,6 @@ def test_a_path_is_taken_without_the_slash_at_its_end(public: str, path: str) ->
         *("/a%2fb", "/a%20b", "/<b>", "/a,b", "/a$b", "/\u00e9", "/a\\b", "/a'b", "/a&b", "/${x}"),
     ],
 )
-def test_a_path_that_a_cookie_or_a_browser_would_read_otherwise_stops_the_start(path: str) -> None:
+def test_an_ambiguous_public_path_stops_the_start(path: str) -> None:
     with pytest.raises(SettingError, match=r"^LYRA_PUBLIC_URL: "):
         Settings.from_environ({"LYRA_PUBLIC_URL": f"https://app.invalid{path}"})
