@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from tests.support import mention_scores, offline_table, prompt_sizes
+from tests.support.statements import bulk
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "statements": lambda: bulk.statements().table(),  # of 1,800 listeners: some minutes
     "mentions": mention_scores.table,
     "without a model": offline_table.table,
     "prompt sizes": lambda: prompt_sizes.as_markdown(asyncio.run(prompt_sizes.prompt_sizes())),

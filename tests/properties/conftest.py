@@ -30,8 +30,9 @@ def _asked_for(config: pytest.Config) -> str | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest tests/properties/test_model_streams.py --streams 200000` reads that many."""
+    """`--streams 200000` reads that many streams, `--listeners 60` counts for so many seeds."""
     parser.addoption("--streams", type=int, default=500, help="streams of a model's server")
+    parser.addoption("--listeners", type=int, default=1, help="seeds of each persona and regime")
     parser.addoption("--streams-seed", default="1", help="what those streams are drawn from")
 
 

@@ -45,7 +45,8 @@ def find_evidence(listening: Listening, mentions: list[Mention], question: str =
         fact for about, facts in _ASKED if about.search(asked) for fact in facts(listening, asked)
     ]
     subjects = Subjects(listening)
-    named = [*find_mentions(question[:_MAX_QUESTION], listening), *mentions]
+    in_question = find_mentions(question[:_MAX_QUESTION], listening) if asked else []
+    named = [*in_question, *mentions]
     special = [fact for mention in named for fact in _facts_about(subjects, mention)]
     return list(dict.fromkeys([*general[:_MAX_ASKED], *special]))[:MAX_FACTS]
 

@@ -30,6 +30,7 @@ from lyra.chat.parts import (
     MessageMetadata,
     Part,
     Start,
+    TrackCard,
     failure_parts,
     status,
 )
@@ -52,6 +53,7 @@ from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
 
+_SHORT_ANSWER = 4096  # characters
 _RETRY_WAIT_S = 3.0  # no second call to a model that asks for a longer pause
 _RETRY_JITTER_S = 0.3
 
@@ -201,6 +203,7 @@ class _Generation(Producer):
                     await stream.stream_to(partial(self._on_piece, call, idle_timeout))
                     if self._done is None:
                         raise LlmTruncatedError  # a cut answer never looks complete
+                    await self._add_citations()
                     self._finish(self._done)
             except TimeoutError:
                 raise LlmTimeoutError from None
@@ -238,21 +241,25 @@ class _Generation(Producer):
             self._run.add_text(fitting)
         return len(encoded) <= room
 
-    def _add_citations(self, text: str) -> None:
+    async def _add_citations(self) -> None:
         """Add what the answer names of the listener's data, and what it rests on."""
-        assert self._entry is not None  # noqa: S101 - the model was asked about it
-        listening = self._entry.listening()
-        mentions = find_mentions(text, listening)
-        for mention in mentions:
-            self._run.add(make_card(mention))
-        if evidence := find_evidence(listening, mentions, self._turns[-1].text):
-            self._run.add(Because({"facts": evidence}))
+        text = self._run.text()
+        if not text.strip():
+            return
+        with best_effort("the cards of an answer"):
+            assert self._entry is not None  # noqa: S101 - the model was asked about it
+            cite = partial(_cite, text, self._entry, self._turns[-1].text)
+            # The longest answers take tens of milliseconds: in a thread, others go on meanwhile.
+            cards, evidence = (
+                cite() if len(text) <= _SHORT_ANSWER else await asyncio.to_thread(cite)
+            )
+            for card in cards:
+                self._run.add(card)
+            if evidence:
+                self._run.add(Because({"facts": evidence}))
 
     def _finish(self, done: Done) -> None:
         text = self._run.text()
-        if text.strip():
-            with best_effort("the cards of an answer"):
-                self._add_citations(text)
         metadata = self._end_stats(done.reason, done.usage)
         if sentence := ending_notice(done.reason, text):
             metadata["notice"] = sentence
@@ -304,6 +311,13 @@ class _Generation(Producer):
         with best_effort("the state of the cache"):
             description |= self._lookup.describe()
         return description
+
+
+def _cite(text: str, entry: Entry, question: str) -> tuple[list[TrackCard], list[str]]:
+    """Return the cards of an answer, and the facts that it rests on."""
+    listening = entry.listening()
+    mentions = find_mentions(text, listening)
+    return [make_card(each) for each in mentions], find_evidence(listening, mentions, question)
 
 
 def _is_worth_a_retry(failure: TryLaterError) -> bool:
