@@ -32,6 +32,7 @@ OPENING_S = 1.0
 BUSY, NEAR = 0.85, 0.02  # of the subject's core
 LOOK_S, LOOKS, LEAST = 1.0, 12, 5
 MOST = 2_000  # streams
+LOAD_FULL = 0.9  # of the load's core
 LIMIT_S = 30
 OF_LEAN, BESIDE_OF_LEAN, BUSY_OF_LEAN = 2.2, 1.5, 2.5
 LYRA, PEER, DIRECT, LEAN = "Lyra", "peer", "the model itself", "lean pipeline"
@@ -150,8 +151,10 @@ async def _busy(harness: Harness, subject: Subject, share: float) -> Busy:
     long_s = lasting_s + LOOKS * (LOOK_S + OPENING_S) + 5
     async with subject.streams(harness.pick(10, 200), long_s) as clients:
         for _ in range(LOOKS):
+            load = harness.watch()
             used = await _used(harness, subject.server)
-            if abs(used - share) <= NEAR or len(clients) >= MOST:
+            # Where the load's own core is full, more streams would only wait there.
+            if abs(used - share) <= NEAR or len(clients) >= MOST or load.load_busy() > LOAD_FULL:
                 break
             wanted = round(len(clients) * (share - used) / used)
             if wanted > 0:
