@@ -8,10 +8,11 @@ import argparse
 import asyncio
 from collections.abc import Callable, Mapping
 
-from tests.support import mention_scores, prompt_sizes
+from tests.support import mention_scores, offline_table, prompt_sizes
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "mentions": mention_scores.table,
+    "without a model": offline_table.table,
     "prompt sizes": lambda: prompt_sizes.as_markdown(asyncio.run(prompt_sizes.prompt_sizes())),
 }
 

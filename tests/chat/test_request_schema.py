@@ -265,6 +265,19 @@ def test_neighbours_of_one_side_are_merged() -> None:
     assert turns(contract(*messages)) == [("user", "a\n\nb"), ("assistant", "c"), ("user", "d")]
 
 
+def test_of_merged_messages_the_newest_is_known() -> None:
+    turns = parse(use_chat(("user", ASKED), ("user", TOLD), ("user", AGAIN))).turns
+
+    assert len(turns) == 1
+    assert turns[-1].last_message == AGAIN
+
+
+def test_a_turn_that_follows_another_keeps_its_newest_message() -> None:
+    later = Turn("user", ASKED).followed_by(Turn("user", AGAIN))
+
+    assert Turn("user", TOLD).followed_by(later).last_message == AGAIN
+
+
 def test_a_talk_begins_with_the_user() -> None:
     messages = [("assistant", "Welcome!"), ("user", ASKED)]
 

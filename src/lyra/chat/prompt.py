@@ -61,12 +61,15 @@ def _say_when(now: float) -> str:
 
 def _remove_data(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     kept: list[Turn] = []
-    for turn in turns:
-        text = turn.text
-        if turn.role == "assistant":
-            text = text.partition(NOTICE.strip())[0].rstrip()
-        if text and kept and kept[-1].role == turn.role:
-            kept[-1] = Turn(turn.role, f"{kept[-1].text}\n\n{text}")
-        elif text:
-            kept.append(Turn(turn.role, text))
+    for turn in map(_before_notice, turns):
+        if turn.text and kept and kept[-1].role == turn.role:
+            kept[-1] = kept[-1].followed_by(turn)
+        elif turn.text:
+            kept.append(turn)
     return tuple(kept)
+
+
+def _before_notice(turn: Turn) -> Turn:
+    if turn.role == "user":
+        return turn
+    return Turn(turn.role, turn.text.partition(NOTICE.strip())[0].rstrip())

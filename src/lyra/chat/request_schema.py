@@ -42,10 +42,24 @@ Id = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One message of the conversation."""
+    """One or more messages of one role: neighbours are merged, since a model wants turns.
+
+    `last_at` is where in the text the last of them begins.
+    """
 
     role: TurnRole
     text: str
+    last_at: int = 0
+
+    @property
+    def last_message(self) -> str:
+        """The newest message: what is asked now, if the ones before it were not answered."""
+        return self.text[self.last_at :]
+
+    def followed_by(self, turn: "Turn") -> "Turn":
+        """Return one turn of both, which are of the same role."""
+        before = f"{self.text}\n\n"
+        return Turn(self.role, before + turn.text, len(before) + turn.last_at)
 
 
 class ChatInput(msgspec.Struct, frozen=True):
@@ -239,7 +253,7 @@ def _merge_neighbours(messages: list[_Message]) -> list[Turn]:
     turns: list[Turn] = []
     for role, text in messages:
         if turns and turns[-1].role == role:
-            turns[-1] = Turn(role, f"{turns[-1].text}\n\n{text}")
+            turns[-1] = turns[-1].followed_by(Turn(role, text))
         else:
             turns.append(Turn(role, text))
     return turns

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ Block = dict[str, Any]
 
 _OPEN, _CLOSE = "<listening_data>", "</listening_data>"
 _CHARS_A_TOKEN = 4
-_ASKED_AT = re.compile(r"\A\[[^\[\]\n]* UTC\]\s*")
+_TIME = re.compile(r"\A\[\w+ ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC\]\s*")
 
 
 class Turn(msgspec.Struct):
@@ -39,7 +40,16 @@ class Prompt(msgspec.Struct):
     @property
     def question(self) -> str:
         """The words of the last message, without the time at which it was asked."""
-        return _ASKED_AT.sub("", _text(self.messages[-1].content), count=1)
+        return _TIME.sub("", _text(self.messages[-1].content), count=1)
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When the last message was asked, if it begins with that: "[Tuesday 2026-12-01 08:00 UTC]"."""
+        match = _TIME.match(_text(self.messages[-1].content))
+        try:
+            return datetime.fromisoformat(f"{match[1]}+00:00") if match else None
+        except ValueError:
+            return None  # the 99th of a month
 
     @property
     def rules(self) -> str:

@@ -136,7 +136,7 @@ class ModelServer:
 
 def _said(prompt: Prompt) -> tuple[list[str], str]:
     """The words of the answer and why it ends; a word counts as one token of `max_tokens`."""
-    words = pieces(answer(prompt.question, prompt.listening))
+    words = pieces(answer(prompt.question, prompt.listening, prompt.asked_at))
     if len(words) > prompt.max_tokens:
         return words[: prompt.max_tokens], "max_tokens"
     return words, "end_turn"

@@ -1,5 +1,6 @@
 """Answers without a model: labelled, the same each time, and made of the listener's data alone."""
 
+import re
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "tracks": ("What are my top songs?", "Your top tracks"),
     "genres": ("Which genres do I like?", "Your genres, by share"),
     "recent": ("What did I play lately?", "Your latest plays, newest first"),
-    "playlists": ("Show my playlists", "The first of your"),
-    "recommend": ("What should I play next?", "Among your favourites"),
-    "help": ("Tell me about quantum physics", "Ask me about your artists"),
+    "playlists": ("Show my playlists", "I have read"),
+    "recommend": ("What should I play next?", "nothing new"),
+    "help": ("What can you do?", "for example"),
 }
 SECTION = {
     "artists": ("scope-artists", "top_artists"),
@@ -37,7 +38,11 @@ async def offline(start: Start) -> Service:
 
 
 async def ask(service: Service, intent: str, token: str = TOKEN) -> Stream:
-    return read_stream(await chat(service, token, {"message": QUESTIONS[intent][0]}))
+    return await ask_words(service, QUESTIONS[intent][0], token)
+
+
+async def ask_words(service: Service, question: str, token: str = TOKEN) -> Stream:
+    return read_stream(await chat(service, token, {"message": question}))
 
 
 async def profile(service: Service, token: str = TOKEN) -> dict[str, Any]:
@@ -67,27 +72,6 @@ def bullets(text: str) -> list[str]:
     return [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- ")]
 
 
-def titled(track: dict[str, Any]) -> str:
-    return f"{track['name']} by {', '.join(track['artists'])}"
-
-
-async def test_only_what_the_data_holds_is_named(offline: Service) -> None:
-    view = await profile(offline)
-    plays = [titled(play["track"]) for play in view["recently_played"]]
-    tracks = [titled(track) for track in view["top_tracks"]]
-    genres = [f"{one['name']} ({one['share']:.0%})" for one in view["genre_analysis"]["genres"]]
-
-    named = {intent: bullets((await ask(offline, intent)).text) for intent in QUESTIONS}
-
-    assert named["artists"] == [artist["name"] for artist in view["top_artists"][:5]]
-    assert named["tracks"] == tracks[:5]
-    assert named["recent"] == plays[:5]
-    assert named["genres"] == genres[:5]
-    assert named["playlists"] == [one["name"] for one in view["playlists"][:5]]
-    assert named["recommend"] == [track for track in tracks if track not in plays][:5]
-    assert all(named[intent] for intent in named if intent != "help")
-
-
 @pytest.mark.parametrize("intent", SECTION)
 async def test_a_section_that_is_missing_is_explained(offline: Service, intent: str) -> None:
     fault, section = SECTION[intent]
@@ -95,7 +79,7 @@ async def test_a_section_that_is_missing_is_explained(offline: Service, intent: 
 
     text = (await ask(offline, intent, token)).text
 
-    assert "I could not read that from Spotify." in text
+    assert re.search(r"I could not read your [a-z ]+ from Spotify\.", text)
     assert (await profile(offline, token))["sections"][section]["message"] in text
     assert bullets(text) == []
 
@@ -104,13 +88,13 @@ async def test_a_section_that_is_missing_is_explained(offline: Service, intent: 
 async def test_a_listener_without_plays_is_told_so(offline: Service, intent: str) -> None:
     text = (await ask(offline, intent, sandbox_token(7, "empty", "legacy"))).text
 
-    assert "Spotify has nothing to tell" in text
+    assert re.search("Spotify lists no [a-z ]+ for you", text)
 
 
 async def test_where_spotify_sends_no_genres_that_is_said(offline: Service) -> None:
     text = (await ask(offline, "genres", sandbox_token(7, "typical", "restricted"))).text
 
-    assert "Spotify sent no genres" in text
+    assert "Spotify names no genre for any of your artists." in text
     assert bullets(text) == []
 
 
@@ -124,6 +108,51 @@ async def test_only_the_last_message_is_answered(offline: Service) -> None:
     stream = read_stream(await chat(offline, TOKEN, body))
 
     assert QUESTIONS["genres"][1] in stream.text
+
+
+@pytest.mark.parametrize("level", ["full", "minimal"])
+async def test_a_question_without_an_answer_is_not_answered_with_the_next(
+    start: Start, level: str
+) -> None:
+    service = await start(llm="offline", llm_context=level)
+    unanswered = [{"role": "user", "content": QUESTIONS[each][0]} for each in ("tracks", "recent")]
+    stopped = [{"role": "assistant", "content": LABEL}, {"role": "user", "content": "And albums?"}]
+    body = {"message": QUESTIONS["genres"][0], "history": [*unanswered, *stopped]}
+
+    stream = read_stream(await chat(service, TOKEN, body))
+
+    assert stream.text.endswith((await ask(service, "genres")).text.removeprefix(LABEL))
+
+
+async def suggested(service: Service, token: str) -> list[str]:
+    answer = await call(service, "GET", "/lyra/profile", headers=service.headers(token))
+    questions: list[str] = answer.json["suggestions"]
+    return questions
+
+
+FALLBACKS = (
+    "What can you tell about my taste?",
+    "Which parts of my listening can you see?",
+    "What should I listen to next?",
+)
+
+
+@pytest.mark.parametrize("regime", ["legacy", "restricted"])
+@pytest.mark.parametrize(
+    "persona", ["typical", "heavy", "new", "empty", "one_artist", "odd", "classical", "podcast",
+                "local_files", "private_session", "huge_library", "no_scope_top", "no_scope_recent",
+                "no_scope_playlists"],
+)  # fmt: skip
+async def test_every_question_that_the_page_offers_is_understood(
+    offline: Service, persona: str, regime: str
+) -> None:
+    token = sandbox_token(7, persona, regime)
+    asked = [*await suggested(offline, token), *FALLBACKS]
+
+    texts = {question: (await ask_words(offline, question, token)).text for question in asked}
+
+    assert {q: t for q, t in texts.items() if "did not understand" in t or "not take" in t} == {}
+    assert len(set(texts.values())) == len(texts)
 
 
 async def test_no_model_is_asked(offline: Service, sandbox: Sandbox) -> None:

@@ -5,16 +5,31 @@ holds, so it cannot invent anything.
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
-from lyra.listening.models import Listening, Section, Track
+from lyra.listening import models
+from lyra.listening.insights import hour
+from lyra.listening.models import Listening
+from lyra.responder import listener as known
+from lyra.responder.respond import respond
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
-_MAX_LISTED = 5
 
-_Reply = Callable[[Listening], str]
+VOICE = known.Voice(
+    introduction="I am Lyra, without a language model: fixed rules count and list what Spotify says of you.",
+    limits="Without a language model",
+    privacy="No language model is connected, so this stays on the server that you talk to.",
+)
+_SECTIONS: tuple[tuple[models.SectionName, known.Section, str], ...] = (
+    ("top_artists", "artists", "top artists"),
+    ("top_tracks", "tracks", "top tracks"),
+    ("recently_played", "plays", "last plays"),
+    ("playlists", "playlists", "playlists"),
+)
 
 
 class OfflineModel:
@@ -26,8 +41,8 @@ class OfflineModel:
     @asynccontextmanager
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open."""
-        reply = _choose_reply(prompt.turns[-1].text)
-        yield _OfflineStream(NOTICE + reply(prompt.listening()))
+        listener = describe_listener(prompt.listening())
+        yield _OfflineStream(NOTICE + respond(prompt.turns[-1].last_message, listener, VOICE))
 
 
 class _OfflineStream:
@@ -42,91 +57,97 @@ class _OfflineStream:
             on_piece(Done("stop"))
 
 
-def _choose_reply(question: str) -> _Reply:
-    folded = question.casefold()
-    for keywords, reply in _REPLIES:
-        if any(keyword in folded for keyword in keywords):
-            return reply
-    return _help
-
-
-def _list_artists(listening: Listening) -> str:
-    names = [artist.name for artist in listening.top_artists[:_MAX_LISTED]]
-    return _make_list(
-        listening, "top_artists", "Your top artists of about six months, in order", names
+def describe_listener(listening: Listening) -> known.Listener:
+    """Return what the responder knows of this listener."""
+    plays = listening.section("recently_played")
+    return known.Listener(
+        name=listening.profile.display_name,
+        artists=tuple(
+            replace(_artist(artist), rank=artist.rank or place)
+            for place, artist in enumerate(listening.top_artists, 1)
+        ),
+        tracks=tuple(
+            replace(_track(track), rank=track.rank or place)
+            for place, track in enumerate(listening.top_tracks, 1)
+        ),
+        plays=tuple(map(_play, listening.recently_played)),
+        episodes=plays.episodes,
+        unreadable_plays=plays.skipped - plays.episodes,
+        playlists=tuple(map(_playlist, listening.playlists)),
+        playlists_total=listening.section("playlists").total,
+        genres=_genres(listening),
+        genres_known_for=_genres_known_for(listening),
+        read_at=datetime.fromtimestamp(listening.fetched_at, UTC),
+        gaps=_gaps(listening),
     )
 
 
-def _list_tracks(listening: Listening) -> str:
-    names = [_format_track(track) for track in listening.top_tracks[:_MAX_LISTED]]
-    return _make_list(
-        listening, "top_tracks", "Your top tracks of about six months, in order", names
+def _artist(artist: models.Artist) -> known.Artist:
+    return known.Artist(
+        artist.name,
+        _artist_key(artist.id, artist.name),
+        genres=artist.genres or (),
     )
 
 
-def _list_recent(listening: Listening) -> str:
-    names = [_format_track(play.track) for play in listening.recently_played[:_MAX_LISTED]]
-    return _make_list(listening, "recently_played", "Your latest plays, newest first", names)
+def _artist_key(id_: str | None, name: str) -> str:
+    return id_ or f"name:{name.casefold()}"  # local files credit artists without an id
 
 
-def _list_playlists(listening: Listening) -> str:
-    names = [playlist.name for playlist in listening.playlists[:_MAX_LISTED]]
-    return _make_list(
-        listening, "playlists", f"The first of your {len(listening.playlists)} playlists", names
+def _track(track: models.Track) -> known.Track:
+    pairs = zip(track.artist_ids, track.artists, strict=False)
+    return known.Track(
+        track.name,
+        track.id or f"name:{track.name}:{track.artists}",
+        credits=tuple(known.Credit(name, _artist_key(id_, name)) for id_, name in pairs),
+        album=track.album,
+        year=track.released,
+        duration_s=None if track.duration_ms is None else track.duration_ms // 1000,
+        explicit=track.explicit,
     )
 
 
-def _list_genres(listening: Listening) -> str:
+def _play(play: models.Play) -> known.Play:
+    return known.Play(_track(play.track), hour(play), _moment(play.played_at))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _playlist(playlist: models.Playlist) -> known.Playlist:
+    return known.Playlist(
+        playlist.name, playlist.total, playlist.owned, playlist.owner, playlist.description
+    )
+
+
+def _genres(listening: Listening) -> tuple[known.Genre, ...]:
+    analysis = listening.genre_analysis
+    return tuple(
+        known.Genre(genre.name, None if analysis.thin else genre.share) for genre in analysis.genres
+    )
+
+
+def _genres_known_for(listening: Listening) -> str:
     analysis = listening.genre_analysis
     if not analysis.genres:
-        return "Spotify sent no genres for your artists, so I cannot say which you prefer."
-    shares = [f"{genre.name} ({genre.share:.0%})" for genre in analysis.genres[:_MAX_LISTED]]
-    known = f"{analysis.artists_known} of {analysis.artists_considered} artists have one"
-    return f"Your genres, by share ({known}):\n" + _join_bullets(shares)
+        return ""
+    return f"known for {analysis.artists_known} of {analysis.artists_considered} artists"
 
 
-def _recommend(listening: Listening) -> str:
-    """Recommend old favourites: top tracks that are not among the latest plays."""
-    recent = {(play.track.name, play.track.artists) for play in listening.recently_played}
-    forgotten = [
-        track for track in listening.top_tracks if (track.name, track.artists) not in recent
-    ]
-    names = [_format_track(track) for track in forgotten[:_MAX_LISTED]]
-    return _make_list(
-        listening, "top_tracks", "Among your favourites, but not in your latest plays", names
-    )
-
-
-def _help(listening: Listening) -> str:
-    hint = "Ask me about your artists, tracks, genres, recent plays, playlists or what to play."
-    return f"{listening.summary}\n\n{hint}"
-
-
-_REPLIES: tuple[tuple[tuple[str, ...], _Reply], ...] = (
-    (("recommend", "suggest", "should i play", "what to play", "forgotten"), _recommend),
-    (("genre", "style", "kind of music"), _list_genres),
-    (("recent", "lately", "last ", "latest", "today"), _list_recent),
-    (("playlist",), _list_playlists),
-    (("artist", "band", "singer", "who "), _list_artists),
-    (("track", "song", "title"), _list_tracks),
-)
-
-
-def _format_track(track: Track) -> str:
-    return f"{track.name} by {', '.join(track.artists)}" if track.artists else track.name
-
-
-def _make_list(listening: Listening, section: str, heading: str, names: list[str]) -> str:
-    if names:
-        return f"{heading}:\n{_join_bullets(names)}"
-    return _explain_empty(next((s for s in listening.sections if s.name == section), None))
-
-
-def _explain_empty(section: Section | None) -> str:
-    if section is None or section.status == "ok":
-        return "Spotify has nothing to tell about that for your account yet."
-    return f"I could not read that from Spotify. {section.message or ''}".strip()
-
-
-def _join_bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+def _gaps(listening: Listening) -> dict[known.Section, str]:
+    """Return a sentence for every section that was not read; genres come with the artists."""
+    gaps: dict[known.Section, str] = {}
+    for name, section, words in _SECTIONS:
+        outcome = listening.section(name)
+        if outcome.status != "ok":
+            gaps[section] = (
+                f"I could not read your {words} from Spotify. {outcome.message or ''}".strip()
+            )
+    if "artists" in gaps and not listening.genre_analysis.genres:
+        gaps["genres"] = f"{gaps['artists']} The genres come with them."
+    return gaps
