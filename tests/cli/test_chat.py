@@ -43,7 +43,7 @@ async def test_a_question_in_a_pipe_is_answered_in_plain_words(
 
     assert (code, err) == (0, "")
     assert out.startswith("Your top ")
-    assert out.endswith(".\n")
+    assert out.endswith("\n")
 
 
 async def test_words_are_shown_before_the_answer_has_ended(tmp_path: Path, start: Start) -> None:

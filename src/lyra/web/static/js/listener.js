@@ -50,7 +50,7 @@ export function show({ ready, profile }, { invented, offers }) {
     tracks("Top tracks, Spotify’s ranking", profile.top_tracks),
     part("Top artists, Spotify’s ranking", "faces", profile.top_artists.slice(0, 6).map((artist) => el("li", {}, cover(artist.image, 96), named(artist)))),
     tracks("Last played, newest first", profile.recently_played.map(({ track }) => track)),
-    part(listsOf(profile.playlists.length, ready.sections.playlists?.total), "rows", profile.playlists.slice(0, 5).map((each) => row(each, each.total === undefined ? "" : `${each.total} tracks`))),
+    part(listsOf(profile.playlists.length, ready.sections.playlists?.total), "rows", profile.playlists.slice(0, 5).map((each) => row(each, each.total === undefined ? "" : `${each.total} track${each.total === 1 ? "" : "s"}`))),
     el("p", { class: "credit" }, invented ? "Invented artists, tracks and covers. " : "Data from Spotify. Names link to Spotify. ", button("Forget my data", offers.wipe)),
   );
 }
@@ -69,7 +69,7 @@ function starsOf({ top_artists: top, top_tracks: played, genre_analysis: { genre
 function captionOf({ recently_played: plays, top_artists: top, genre_analysis: genres }, cache, quiet) {
   const age = Math.round(cache.age_s / 60);
   const { artists_known: known, artists_considered: all } = genres;
-  const inside = genres.genres.length ? ` Stars are genres, known for ${known} of ${all} artists.` : top.length ? " Spotify sent no genres: stars are top artists." : "";
+  const inside = genres.genres.length ? ` Stars are genres, known for ${known} of ${all} top artists.` : top.length ? " Spotify sent no genres: stars are top artists." : "";
   const calls = cache.spotify_calls ? ` ${cache.spotify_calls} Spotify calls, then none.` : "";
   const when = cache.state === "stale" ? ` ${age} min old: Spotify cannot be asked.` : age ? ` Read ${age} min ago.` : calls;
   const outside = plays.length ? "Last plays by the hour they ended in, your time." : quiet;

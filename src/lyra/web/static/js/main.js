@@ -8,7 +8,7 @@ import { Turn } from "./turn.js";
 
 const root = document.documentElement;
 const { base: home = "", demo, offline, model, provider, context, connect, trouble } = root.dataset;
-const SENT = { full: "They go", minimal: "Genres and counts go", none: "None of it goes" };
+const SENT = { full: "It goes", minimal: "Genres and counts go", none: "None of it goes" };
 const LOGIN = connect && !demo ? `${home}/auth/login` : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
@@ -83,7 +83,7 @@ function lede({ profile, ready }) {
   const lists = ["top_artists", "recently_played"];
   if (lists.every((name) => ready.sections[name]?.status === "ok" && !profile[name].length)) return "Play something on Spotify and come back.";
   const how = offline ? " No language model is connected: answers only count and list." : demo ? "" : ` ${SENT[context]} to ${model} at ${provider} with your question.`;
-  return `${demo ? "An invented listener's" : "Your"} top artists, last plays and playlists, read once.${how}`;
+  return `What Spotify tells of ${demo ? "an invented listener" : "you"}, read once.${how}`;
 }
 
 /* A conversation belongs to one listener: it goes on for them, and is gone for all others. */
