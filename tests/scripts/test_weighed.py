@@ -13,7 +13,8 @@ pytestmark = pytest.mark.served
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 MIB = 2**20
 HOLD_AND_FREE = """
-import json, weighed
+import json
+from bench.servers import weighed
 weighed.used_bytes()
 before = weighed.used_bytes()
 held = [bytes(70 + number % 8) for number in range(50_000)]
@@ -25,9 +26,11 @@ print(json.dumps([during - before, weighed.used_bytes() - before]))
 
 
 async def test_what_is_held_counts_and_what_was_freed_does_not() -> None:
-    [script] = SCRIPTS.rglob("weighed.py")
     process = await create_subprocess_exec(
-        *(sys.executable, "-c", HOLD_AND_FREE), cwd=script.parent, env={}, stdout=PIPE
+        *(sys.executable, "-c", HOLD_AND_FREE),
+        cwd=SCRIPTS,
+        env={"PYTHONPATH": str(SCRIPTS)},
+        stdout=PIPE,
     )
     out, _ = await process.communicate()
     held, left = orjson.loads(out)
