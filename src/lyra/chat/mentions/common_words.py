@@ -133,3 +133,13 @@ FUNCTION_WORDS = _words(
     that the their then think to too track tracks try und vs was were when while with you your
     """
 )
+# Behind a name they say something of it; other words in small letters go with it.
+PREDICATES = _words(
+    """
+    also always and appears are as at belongs both brings but by can carries closes comes could did does
+    ends feels fits follows for from gets gives goes had has have helps holds in is keeps leads lies makes
+    may might never next now of often on once opens or plays ranks remains rises sat shares should shows
+    sings sits so sounds stands stays still suits takes that then to too tops was were while who will
+    with works would
+    """
+)

@@ -7,7 +7,12 @@ of every day. An artist who is named beside a title and is not the item's rules 
 whatever else stands there.
 """
 
-from lyra.chat.mentions.common_words import COMMON_WORDS, EXCLAMATIONS, FUNCTION_WORDS
+from lyra.chat.mentions.common_words import (
+    COMMON_WORDS,
+    EXCLAMATIONS,
+    FUNCTION_WORDS,
+    PREDICATES,
+)
 from lyra.chat.mentions.credits import CreditReader
 from lyra.chat.mentions.layout import Layout
 from lyra.chat.mentions.names import Match, Name, written_capitals
@@ -46,7 +51,9 @@ class Judge:
             return False
         if marks := self._layout.marks_of(match):
             return not (
-                self._is_exclamation(match, marks) or self._is_in_small_letters(match, name)
+                self._is_exclamation(match, marks)
+                or self._is_attribute(match, marks)
+                or self._is_in_small_letters(match, name)
             )
         if is_unspaced(self._words.text[self._words.starts[match.first]]):
             return match.last - match.first >= _LEAST_UNSPACED and not name.short
@@ -134,7 +141,17 @@ class Judge:
         """Return whether it is one word in bold that is said rather than named."""
         if match.last - match.first > 1 or not marks <= {"strong", "row"}:
             return False
-        return self._words.keys[match.first] in EXCLAMATIONS
+        said = self._words.keys[match.first] in EXCLAMATIONS
+        return said and not self._layout.is_whole_row(match)
+
+    def _is_attribute(self, match: Match, marks: frozenset[MarkKind]) -> bool:
+        """Return whether it is a common word in bold that goes with the word behind it."""
+        place, after = match.first, match.last
+        if after - place > 1 or marks != {"strong"} or self._words.keys[place] not in COMMON_WORDS:
+            return False
+        if after >= len(self._words) or self._words.between(place, after) != " ":
+            return False
+        return not (self._words.is_capital(after) or self._words.keys[after] in PREDICATES)
 
     def _is_part_of_a_mark(self, match: Match) -> bool:
         """Return whether a short mark stands around more than this name: it is another name's."""

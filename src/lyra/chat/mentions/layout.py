@@ -26,6 +26,7 @@ class Layout:
         self._line_of = self._place_in_lines()
         self._enclosed: dict[tuple[int, int], set[MarkKind]] = {}
         self._around: dict[int, int] = {}
+        self._rows: set[tuple[int, int]] = set()
         self.cells: dict[int, list[tuple[int, int]]] = {}  # of each line of a table, in words
         for mark in visible.marks:
             self._add(mark)
@@ -34,6 +35,10 @@ class Layout:
         """Return the marks that enclose these words and nothing else."""
         kinds = self._enclosed.get((match.first, match.last))
         return _NO_MARKS if kinds is None else frozenset(kinds)
+
+    def is_whole_row(self, match: Match) -> bool:
+        """Return whether a row of a list holds these words and no others."""
+        return (match.first, match.last) in self._rows
 
     def words_around(self, match: Match) -> int:
         """Return how many words the narrowest quotation or bold type around the match has; 0: none."""
@@ -79,7 +84,9 @@ class Layout:
             return
         if mark.kind == "cell":
             self.cells.setdefault(self._line_of[first], []).append((first, last))
-        elif mark.kind != "row":
+        elif mark.kind == "row":
+            self._rows.add((first, last))
+        else:
             for place in range(first, min(last, first + _LOOK)):
                 self._around[place] = min(last - first, self._around.get(place, last - first))
         for begin, end in self._segments(mark, first, last):

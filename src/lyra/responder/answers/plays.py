@@ -270,7 +270,13 @@ def _not_lately(listener: Listener, intent: Intent, prefix: str) -> str:
     if not whole:
         return f"{prefix}None of your {len(listener.tracks)} top tracks is{of}."
     if not names:
-        return f"{prefix}All of your {count(whole, 'top ' + section.removesuffix('s'))}{of} are among {last_plays(listener)}."
+        noun = f"top {section.removesuffix('s')}"
+        what = (
+            f"Your only {noun}{of} is"
+            if whole == 1
+            else f"All of your {count(whole, noun)}{of} are"
+        )
+        return f"{prefix}{what} among {last_plays(listener)}."
     shown = names[: min(intent.count or LISTED, MOST)]
     return (
         f"{prefix}Of your {count(whole, 'top ' + section.removesuffix('s'))}{of}, "
