@@ -279,7 +279,7 @@ async def test_a_run_that_is_over_is_watched_no_more() -> None:
 
 async def test_an_answer_at_its_own_deadline_is_none_of_the_supervisors(start: Start) -> None:
     service = await start(model="fault:hang", answer_timeout_s=0.2)
-    stream = read_stream(await chat(service))
+    answer = await chat(service)  # a status or a stream: which of them, the machine's speed decides
 
-    assert stream.ending == "llm_timeout"
+    assert b'"llm_timeout"' in answer.body
     assert b"lyra_overdue_answers_total 0.0" in service.services.metrics.render()
