@@ -18,7 +18,7 @@ from lyra.spotify.token import Token
 from tests.conftest import Start, settle
 from tests.support.calls import chat, chatting, init, read_until
 from tests.support.producers import Work
-from tests.support.stream_grammar import read_body, read_stream
+from tests.support.stream_grammar import read_body
 from tests.support.visitors import Clock
 
 OVERDUE_S = 126.0  # LYRA_ANSWER_TIMEOUT_S and the margin
