@@ -222,6 +222,7 @@ def _finding(subjects: dict[str, Subject], opened: int) -> Finding:
 
 
 def _busy_finding(busy: dict[str, Busy], share: float) -> Finding:
+    full = any(busy[name].busy < share - 2 * NEAR for name in (LYRA, LEAN))
     return Finding(
         f"First word of a warm listener, {share:.0%} of its core busy with streams",
         [_of_lean("on a busy core", busy[LYRA].seconds, busy[LEAN].seconds, BUSY_OF_LEAN)],
@@ -229,6 +230,7 @@ def _busy_finding(busy: dict[str, Busy], share: float) -> Finding:
             f"Streams of a token in {GAP_MS} ms each are opened until the core is as busy as that.",
             f"Then there are {ARRIVALS_A_S} arrivals/s, {len(busy[LYRA].seconds)} in all.",
             "The other core has the model, the readers and whoever asks.",
+            *(["DISTURBED: the other core was full before, so it is less busy."] if full else []),
         ],
         Table(
             ("ms", "streams", "its core busy", "the other", "median", "p99"),
