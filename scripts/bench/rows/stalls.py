@@ -20,7 +20,7 @@ from lyra.agent import Lyra, open_lyra
 from lyra.cache.entry import Entry, make_entry
 from lyra.cache.expiry import Life
 from lyra.chat.evidence import find_evidence
-from lyra.chat.mentions.cards import find_mentions
+from lyra.chat.mentions.cards import SHORT_ANSWER, find_mentions
 from lyra.chat.model.offline import OfflineModel
 from lyra.chat.prompt import make_prompt
 from lyra.chat.request_schema import Turn
@@ -188,7 +188,7 @@ def _steps(heard: Listening) -> dict[str, Callable[[], Any]]:
         "entry": lambda: make_entry(heard, level="full", life=LIFE),
         "context": lambda: listening_context(heard, "full"),
         "profile": lambda: orjson.dumps(profile_view(entry.listening())),
-        "cards": lambda: find_mentions(said, heard),
+        "cards": lambda: find_mentions(said[:SHORT_ANSWER], heard),  # longer ones go to a thread
         "facts": lambda: find_evidence(heard, named),
         "offline answer": lambda: _offline(entry),
     }

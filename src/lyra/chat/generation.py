@@ -19,7 +19,7 @@ from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import ending_notice
 from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions.cards import find_mentions, make_card
+from lyra.chat.mentions.cards import SHORT_ANSWER, find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Prompt, Usage
@@ -53,7 +53,6 @@ from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
 
-_SHORT_ANSWER = 4096  # characters
 _RETRY_WAIT_S = 3.0  # no second call to a model that asks for a longer pause
 _RETRY_JITTER_S = 0.3
 
@@ -249,10 +248,7 @@ class _Generation(Producer):
         with best_effort("the cards of an answer"):
             assert self._entry is not None  # noqa: S101 - the model was asked about it
             cite = partial(_cite, text, self._entry, self._turns[-1].text)
-            # The longest answers take tens of milliseconds: in a thread, others go on meanwhile.
-            cards, evidence = (
-                cite() if len(text) <= _SHORT_ANSWER else await asyncio.to_thread(cite)
-            )
+            cards, evidence = cite() if len(text) <= SHORT_ANSWER else await asyncio.to_thread(cite)
             for card in cards:
                 self._run.add(card)
             if evidence:

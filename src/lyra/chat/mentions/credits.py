@@ -126,13 +126,9 @@ class CreditReader:
 
     def _has_artists_column(self, line: int) -> bool:
         """Return whether the table of this line has a heading over its artists."""
-        head = line
-        while head - 1 in self._layout.cells:
-            head -= 1
-        heads = self._layout.cells[head] if head != line else []
         return any(
             not _BY_COLUMN.isdisjoint(self._words.key_slice(first, end - first))
-            for first, end in heads
+            for first, end in self._layout.heading_cells(line)
         )
 
     def _before(self, match: Match) -> Beside | None:

@@ -28,6 +28,7 @@ class Layout:
         self._around: dict[int, int] = {}
         self._rows: set[tuple[int, int]] = set()
         self.cells: dict[int, list[tuple[int, int]]] = {}  # of each line of a table, in words
+        self._heads: dict[int, int] = {}  # of each line of a table, its first line
         for mark in visible.marks:
             self._add(mark)
 
@@ -39,6 +40,11 @@ class Layout:
     def is_whole_row(self, match: Match) -> bool:
         """Return whether a row of a list holds these words and no others."""
         return (match.first, match.last) in self._rows
+
+    def heading_cells(self, line: int) -> list[tuple[int, int]]:
+        """Return the cells of the first line of this line's table; none if it is that line."""
+        head = self._heads.get(line, line)
+        return [] if head == line else self.cells[head]
 
     def words_around(self, match: Match) -> int:
         """Return how many words the narrowest quotation or bold type around the match has; 0: none."""
@@ -83,7 +89,9 @@ class Layout:
         if first >= last:
             return
         if mark.kind == "cell":
-            self.cells.setdefault(self._line_of[first], []).append((first, last))
+            line = self._line_of[first]
+            self.cells.setdefault(line, []).append((first, last))
+            self._heads.setdefault(line, self._heads.get(line - 1, line))
         elif mark.kind == "row":
             self._rows.add((first, last))
         else:
