@@ -50,7 +50,7 @@ async def test_it_reads_the_words_of_an_answer(
     seen = await seen_by(run, service, *client)
 
     assert seen["text"].startswith("Your top artists in Spotify's ranking of about six months")
-    assert seen["text"].endswith(".")
+    assert [line[:2] for line in seen["text"].splitlines()[1:]] == ["- "] * 5
 
 
 @readers

@@ -22,7 +22,7 @@ const chat = new Chat({
 });
 await chat.sendMessage({ text: question });
 const turns = Number(rest[1] ?? 1);
-for (let turn = 1; turn < turns; turn += 1) await chat.sendMessage({ text: "And after that?" });
+for (let turn = 1; turn < turns; turn += 1) await chat.sendMessage({ text: "And which are my top tracks?" });
 
 const last = chat.messages.at(-1);
 report({
