@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, section
 from tests.support.prompt_sizes import (
     FORMER,
     SEEDS,
@@ -34,7 +34,7 @@ async def test_long_titles_fit_a_context_of_eight_thousand_tokens(seed: int) -> 
 
 
 async def test_the_page_tells_the_sizes_that_are_measured() -> None:
-    page = (ROOT / "docs" / "EVALUATION.md").read_text()
+    page = section((ROOT / "docs" / "EVALUATION.md").read_text("utf-8"), "Prompt sizes")
     rows = [
         PromptSize(name, *(int(each.replace(",", "")) for each in numbers))
         for name, *numbers in _ROW.findall(page)

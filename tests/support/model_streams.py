@@ -52,10 +52,10 @@ class Text(tuple[Atom, ...]):
 
     @property
     def plain(self) -> str | None:
-        """The string, if it is one."""
-        if all(atom.kind == "char" for atom in self):
-            return "".join(chr(atom.value) for atom in self)
-        return None
+        """The string, if it is one: halves and bytes in it may belong together."""
+        words = said([*self])
+        meant = sum(atom == Atom("char", 0xFFFD) for atom in self)
+        return words if words.count("\ufffd") == meant else None
 
 
 class Literal(str):
