@@ -1,5 +1,6 @@
 """What ends a process, and how: hang-ups, closed terminals, signals in mid-start."""
 
+import os
 import re
 import signal
 from collections.abc import AsyncIterator
@@ -8,17 +9,22 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from lyra.sandbox import Sandbox
 from tests.cli.conftest import Launch, greeting
 from tests.cli.test_commands import pasted
-from tests.cli.test_supervisor import gone
+from tests.cli.test_supervisor import gone, open_house
 from tests.support.terminal import Terminal, open_terminal
 
 
 async def live_answer(http: aiohttp.ClientSession, told: str) -> aiohttp.ClientResponse:
     """An answer of the demo that has begun and does not end by itself."""
     url = next(word for word in pasted(told)[1] if word.startswith("http"))
+    return await hanging_answer(http, url.removesuffix("/lyra/chat"))
+
+
+async def hanging_answer(http: aiohttp.ClientSession, url: str) -> aiohttp.ClientResponse:
     headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
-    live = await http.post(url, headers=headers, json={"message": "Hello?"})
+    live = await http.post(f"{url}/lyra/chat", headers=headers, json={"message": "Hello?"})
     assert (await live.content.readline()).startswith(b"id: ")
     return live
 
@@ -51,6 +57,29 @@ async def test_hangups_one_after_another_cut_no_answer(launch: Launch) -> None:
 
     assert rest.endswith(b"data: [DONE]\n\n")
     assert process.returncode == 0
+
+
+async def test_a_signal_to_all_processes_of_a_service_cuts_no_answer(
+    launch: Launch, sandbox: Sandbox
+) -> None:
+    """As systemd sends it, unless a unit says otherwise: workers get another from the supervisor."""
+    house = await open_house(
+        launch,
+        sandbox,
+        LYRA_LLM="auto",
+        LYRA_LLM_API_KEY="any",
+        LYRA_LLM_BASE_URL=sandbox.llm_url,
+        LYRA_FIRST_BYTE_S="0.05",
+    )
+    async with aiohttp.ClientSession() as http, await hanging_answer(http, house.url) as live:
+        for pid in (*house.pids, house.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        rest = await live.read()
+    out, _ = await house.process.communicate()
+
+    assert rest.endswith(b"data: [DONE]\n\n")
+    assert house.process.returncode == 0
+    assert b"ended with" not in out
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ class House:
 
 async def open_house(launch: Launch, sandbox: Sandbox, **environ: str) -> House:
     given = {"LYRA_LLM": "offline", "LYRA_SPOTIFY_API_URL": sandbox.api_url, "LYRA_DRAIN_S": "1"}
-    given["LYRA_RATE_PER_MINUTE"] = "1000000"
-    process = await launch("serve", "--port", "0", "--workers", "2", **given, **environ)
+    given |= {"LYRA_RATE_PER_MINUTE": "1000000"} | environ
+    process = await launch("serve", "--port", "0", "--workers", "2", **given)
     told = await line(process, "serve on")
     numbers, url = re.search(r"workers ([\d, ]+) serve on (\S+);", told).groups()  # type: ignore[union-attr]
     return House(process, [int(pid) for pid in numbers.split(",")], url)
