@@ -10,8 +10,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from lyra.extras import how_to_install
+from lyra.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+STARTING_S = 60  # the longest that a supervisor waits for a worker
 SUFFIXES = {".py", ".md", ".js", ".html"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 WRONG = re.compile(r"\blyra" + r"\[\w")  # an extra of somebody else's program
@@ -135,3 +137,14 @@ def test_the_systemd_unit_reads_settings_that_a_reload_changes() -> None:
     assert "WorkingDirectory=/etc/lyra\n" in unit[0]
     assert re.search(r"ExecReload=\S+/current/bin/python -m lyra reload \$MAINPID\n", unit[0])
     assert "/etc/lyra/.env" in page
+
+
+def test_the_unit_gives_answers_the_time_that_they_may_take_to_end() -> None:
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
+    unit = dict(re.findall(r"^    (\w+)=(.*)$", page, re.MULTILINE))
+    settings = Settings()
+
+    assert int(unit["TimeoutStopSec"]) >= settings.drain_s + 15
+    assert int(unit["TimeoutStartSec"]) >= 4 * (settings.drain_s + STARTING_S)
+    assert (unit["Type"], unit["KillMode"]) == ("notify", "mixed")
+    assert unit["ExecStart"].endswith("/current/bin/python -m lyra serve --workers 4")

@@ -7,6 +7,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 HERE = Path(__file__).parent
@@ -66,6 +67,14 @@ async def read_refusal(process: Process) -> tuple[int | None, str]:
     out, err = await process.communicate()
     assert out == b""
     return process.returncode, err.decode()
+
+
+async def hanging_answer(http: aiohttp.ClientSession, url: str) -> aiohttp.ClientResponse:
+    """Return an answer that has begun and does not end by itself, of an invented model."""
+    headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
+    live = await http.post(f"{url}/lyra/chat", headers=headers, json={"message": "Hello?"})
+    assert (await live.content.readline()).startswith(b"id: ")
+    return live
 
 
 async def until_gone(pid: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.cli.conftest import Launch, greeting, until_gone
+from tests.cli.conftest import Launch, greeting, hanging_answer, until_gone
 from tests.support.curl import curl_commands
 from tests.support.terminal import Terminal, open_terminal
 
@@ -16,10 +16,7 @@ from tests.support.terminal import Terminal, open_terminal
 async def live_answer(http: aiohttp.ClientSession, told: str) -> aiohttp.ClientResponse:
     """An answer of the demo that has begun and does not end by itself."""
     url = next(word for word in curl_commands(told)[1] if word.startswith("http"))
-    headers = {"Authorization": "Bearer sandbox.7.typical.legacy.hang"}
-    live = await http.post(url, headers=headers, json={"message": "Hello?"})
-    assert (await live.content.readline()).startswith(b"id: ")
-    return live
+    return await hanging_answer(http, url.removesuffix("/lyra/chat"))
 
 
 async def test_a_hangup_drains_a_single_process_like_any_signal(launch: Launch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.cli.conftest import Launch, until_gone
+from tests.cli.conftest import Launch, hanging_answer, until_gone
 
 CLIENTS = 16
 
@@ -70,8 +70,8 @@ class House:
 
 async def open_house(launch: Launch, sandbox: Sandbox, **environ: str) -> House:
     given = {"LYRA_LLM": "offline", "LYRA_SPOTIFY_API_URL": sandbox.api_url, "LYRA_DRAIN_S": "1"}
-    given["LYRA_RATE_PER_MINUTE"] = "1000000"
-    process = await launch("serve", "--port", "0", "--workers", "2", **given, **environ)
+    given |= {"LYRA_RATE_PER_MINUTE": "1000000"} | environ
+    process = await launch("serve", "--port", "0", "--workers", "2", **given)
     told = await line(process, "serve on")
     numbers, url = re.search(r"workers ([\d, ]+) serve on (\S+);", told).groups()  # type: ignore[union-attr]
     return House(process, [int(pid) for pid in numbers.split(",")], url)
@@ -323,3 +323,26 @@ async def test_workers_need_no_folder_that_can_be_written(
     _, err = await house.process.communicate()
 
     assert (house.process.returncode, b"Traceback" in err) == (0, False)
+
+
+async def test_a_signal_to_all_processes_of_a_service_cuts_no_answer(
+    launch: Launch, sandbox: Sandbox
+) -> None:
+    """As systemd sends it, unless a unit says otherwise: workers get another from the supervisor."""
+    house = await open_house(
+        launch,
+        sandbox,
+        LYRA_LLM="auto",
+        LYRA_LLM_API_KEY="any",
+        LYRA_LLM_BASE_URL=sandbox.llm_url,
+        LYRA_FIRST_BYTE_S="0.05",
+    )
+    async with aiohttp.ClientSession() as http, await hanging_answer(http, house.url) as live:
+        for pid in (*house.pids, house.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        rest = await live.read()
+    out, _ = await house.process.communicate()
+
+    assert rest.endswith(b"data: [DONE]\n\n")
+    assert house.process.returncode == 0
+    assert b"ended with" not in out

@@ -222,12 +222,15 @@ def stop_signal(lifeline: int | None = None) -> asyncio.Event:
     """Return an event that SIGINT, SIGTERM, SIGHUP or a closed lifeline sets.
 
     A second SIGINT or SIGTERM ends the process at once; a second SIGHUP does not, since a closing
-    terminal may send several.
+    terminal may send several. Nor does any signal to a worker, which has a lifeline: where systemd
+    signals every process of a unit, it hears of one stop twice. Its supervisor kills it in time.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_signal() -> None:
         stop.set()
+        if lifeline is not None:
+            return
         for number in _SIGNALS:
             loop.add_signal_handler(number, os._exit, 1)
 
