@@ -168,6 +168,7 @@ def _left_out(listening: Listening) -> str:
         f" under {_words(section.name)}"
         for section in listening.sections
         if section.status == "ok" and section.skipped > section.episodes
+        if section.name != "profile"  # no list
     ]
     if not parts:
         return ""
