@@ -214,9 +214,26 @@ def _about_plays(listening: Listening, plays: Sequence[Play]) -> Expected:
 
 
 def _day(listening: Listening, ago: int) -> Expected:
+    return _about_plays(listening, _plays_of_day(listening, ago))
+
+
+def _plays_of_day(listening: Listening, ago: int) -> list[Play]:
     day = (datetime.fromtimestamp(listening.fetched_at, UTC) - timedelta(ago)).date()
-    plays = [play for play in listening.recently_played if _times(play).date() == day]
-    return _about_plays(listening, plays)
+    return [play for play in listening.recently_played if _times(play).date() == day]
+
+
+def _day_artists(listening: Listening, ago: int) -> Expected:
+    plays = _plays_of_day(listening, ago)
+    counts = Counter(id_ for play in plays for id_ in play.track.artist_ids)
+    most = max(counts.values(), default=0)
+    busiest = [f": {_plural(most, 'play')}"] if len(plays) > 1 else []
+    return Expected([*_about_plays(listening, plays).holds, *busiest])
+
+
+def _first_of_day(listening: Listening, ago: int) -> Expected:
+    plays = _plays_of_day(listening, ago)
+    first = [_title(plays[-1].track)] if plays else []
+    return Expected([*_about_plays(listening, plays).holds, *first])
 
 
 def _hours(listening: Listening, start: int, end: int) -> Expected:
@@ -397,6 +414,13 @@ def _own_playlists(listening: Listening) -> Expected:
     return Expected([f"{len(own)} ", f"“{own[0].name}”"], [f"“{name}”" for name in lacks])
 
 
+def _others_playlists(listening: Listening) -> Expected:
+    others = [playlist for playlist in listening.playlists if playlist.owned is False]
+    own = {playlist.name for playlist in listening.playlists if playlist.owned}
+    lacks = own - {playlist.name for playlist in others}
+    return Expected([f"{len(others)} ", f"“{others[0].name}”"], [f"“{name}”" for name in lacks])
+
+
 def _fitting(listening: Listening) -> Expected:
     words = re.compile(
         r"\b(quiet|evening|night|late|calm|slow|rain[y]?|sunday[s]?)\b", re.IGNORECASE
@@ -490,6 +514,8 @@ _ORACLES: Mapping[str, Callable[..., Expected]] = {
     "recent_artists": _recent_artists,
     "day": _day,
     "hours": _hours,
+    "day_artists": _day_artists,
+    "first_of_day": _first_of_day,
     "two_hours": _two_hours,
     "hours_of_day": _hours_of_day,
     "heard_artists": _heard_artists,
@@ -511,6 +537,7 @@ _ORACLES: Mapping[str, Callable[..., Expected]] = {
     "playlist_count": _playlist_count,
     "largest_playlist": _largest_playlist,
     "own_playlists": _own_playlists,
+    "others_playlists": _others_playlists,
     "fitting": _fitting,
     "playlist_songs": _playlist_songs,
     "forgotten": _forgotten,

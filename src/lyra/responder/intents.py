@@ -157,8 +157,8 @@ def _sought(reading: Reading) -> str:
         return ""
     if reading.has(C.PLAYLIST, C.FITS):
         return ""
-    asks = bool(reading.concepts & {C.LOOK_UP, C.BY, C.WHERE})
-    if C.LIKES in reading.concepts:
+    asks = bool(reading.concepts & {C.LOOK_UP, C.BY, C.WHERE, C.HOW_OFTEN})
+    if C.LIKES in reading.concepts and reading.places[C.LIKES] < reading.unknown_at:
         # "sad songs" tells which songs, "the song Sad" names one.
         nouns = [reading.places[each] for each in _LISTS if each in reading.concepts]
         asks = asks or not any(place > reading.unknown_at for place in nouns)

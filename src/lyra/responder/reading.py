@@ -174,7 +174,8 @@ class _Scan:
             heard = self._text[where : self._words[end_at - 1].end]
             _add_meaning(reading, meaning, heard, where, denied=_is_in(where, denied))
         words = self._words_in(start, end)
-        if words and self._words[words[0]].text in IMPERATIVES:
+        denies = bool(denied) and denied[0][0] == start
+        if words and not denies and self._words[words[0]].text in IMPERATIVES:
             reading.concepts.add(Concept.CONTROL)
 
     def _add_words(self, reading: Reading, start: int, end: int) -> None:

@@ -16,7 +16,7 @@ Kind = Literal[
     "artists", "tracks", "albums", "genres", "playlists", "artist_genres", "artists_by_tracks",
     "playlist_contents", "playlist_fit", "plays", "repeated", "hours", "years", "track_extremes",
     "explicit", "chosen", "item", "search", "common", "similar", "forgotten", "recommend", "new",
-    "make_playlist", "control", "beyond", "summary", "listener_name", "sections", "who", "help",
+    "make_playlist", "control", "beyond", "summary", "listener_name", "sections", "who", "help", "compare",
     "forget", "privacy", "follow_up", "greeting", "thanks", "farewell", "too_long", "denied",
     "unclear",
 ]  # fmt: skip
@@ -28,7 +28,7 @@ SAYING_LITTLE: frozenset[Feature] = frozenset(
 UNKNOWN: frozenset[Kind] = frozenset({"unclear", "denied"})
 # They say what cannot be done, whatever else the question holds.
 EXPLAINING: frozenset[Kind] = frozenset(
-    {"control", "forget", "privacy", "make_playlist", "new", "who", "follow_up"}
+    {"compare", "control", "forget", "privacy", "make_playlist", "new", "who"}
 )
 _NAMES = Named
 
@@ -36,7 +36,7 @@ _NAMES = Named
 NEUTRAL: frozenset[Feature] = frozenset(
     {C.DATA, C.LOOK_UP, C.TOP, C.WHERE, C.BY, C.GREETING, C.THANKS, C.FAREWELL, C.HOW_MANY, C.HELP,
      C.ABOUT_LISTENER, C.HOW_OFTEN, C.FOLLOW_UP, C.LIKES, C.FITS, C.MOST_PLAYED,
-     C.LISTEN, C.COMPARE, Named, Artist, Track, Album, Playlist, Genre}
+     C.LISTEN, C.MAKE, Named, Artist, Track, Album, Playlist, Genre}
 )  # fmt: skip
 
 
@@ -76,14 +76,18 @@ RULES: tuple[Rule, ...] = (
           heeds=(_NAMES, C.TRACK, C.ARTIST, C.RECOMMEND, C.RECENT, Count)),
     _rule("new", (C.NEW, C.RECOMMEND), (C.NEW, C.TRACK), (C.NEW, C.ARTIST), (C.NEW, C.ALBUM), C.NEW),
     _rule("who", C.WHO_ARE_YOU),
-    _rule("listener_name", C.LISTENER_NAME),
+    _rule("listener_name", C.LISTENER_NAME, strict=(C.LISTENER_NAME,)),
+    _rule("sections", (C.SECTIONS, C.WHEN)),
     _rule("playlist_fit", (C.PLAYLIST, C.FITS), heeds=(Hours, Period, C.RECOMMEND, Count)),
     _rule("recommend", C.RECOMMEND, heeds=(_NAMES, C.TRACK, C.ARTIST, Count)),
     _rule("item", (C.YEAR, Track), (C.YEAR, Album), heeds=(_NAMES, C.TRACK, C.ALBUM)),
     _rule("years", Years, (C.OLDEST, C.TRACK), (C.NEWEST, C.TRACK), (C.YEAR, C.TRACK), C.OLDEST,
           C.NEWEST, C.YEAR, heeds=(_NAMES, C.ARTIST, C.TRACK, C.OLDEST, C.NEWEST, C.YEAR, Count)),
     _rule("repeated", C.REPEATED, heeds=(C.TRACK, C.RECENT, Count)),
-    _rule("hours", (C.COMPARE, Hours), heeds=(Hours,)),
+    _rule("compare", (C.COMPARE, Period)),
+    _rule("plays", (C.COMPARE, Hours), heeds=(Hours, C.LISTEN)),
+    _rule("item", (C.COMPARE, _NAMES), heeds=(_NAMES, C.ARTIST, C.TRACK, C.GENRE, C.ALBUM)),
+    _rule("compare", C.COMPARE),
     _rule("plays", Period, Hours, (C.RECENT, C.ARTIST), (C.RECENT, C.ALBUM), (C.RECENT, C.GENRE),
           strict=(Period, Hours), heeds=(_NAMES, Period, Hours, C.RECENT, C.TRACK, C.ARTIST, C.ALBUM, C.GENRE, C.WHEN,
                  Count, Rank)),

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 _DAY_H = 24
 _NOON = 12
+_MOST_RANKED = 50
+_EVENING_BEGINS, _NIGHT_ENDS = 18, 5
 _FIRST_YEAR, _LAST_YEAR = 1000, 2999
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -138,6 +140,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("years_between", rf"(?:between|from)\s+(?P<a>{_YEAR})\s*(?:and|to|till|until|-)\s*(?P<b>{_YEAR})"),
         ("years_range", rf"(?P<a>{_YEAR})\s*-\s*(?P<b>{_YEAR})"),
         ("years_side", rf"(?P<side>before|until|after|since|older than|newer than)\s+(?:the\s+)?(?:year\s+)?(?P<a>{_DECADE}|{_YEAR})"),
+        ("years_onwards", rf"(?:from )?(?:the )?(?P<a>{_DECADE}|{_YEAR})\s+(?:onwards?|or later|and later|or newer)"),
         ("decade", rf"(?P<a>{_DECADE})"),
         ("hours_between", rf"(?:between|from)\s+(?P<a>{_CLOCK})\s*(?:and|to|till|until|-)\s*(?P<b>{_CLOCK})(?:\s*utc)?(?:\s+in the (?P<half>morning|afternoon|evening))?"),
         ("hours_side", rf"(?P<side>before|after)\s+(?P<a>{_SURE_CLOCK})(?:\s*utc)?"),
@@ -146,7 +149,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("part", f"(?<!good )(?P<part>{'|'.join(sorted(_PARTS, key=len, reverse=True))})(?! owl)"),
         ("within", rf"(?:in|of|from|among) my (?:top|first) (?P<n>{_NUMBER})(?! (?:artist|track|song|genre|album|playlist))"),
         ("rank", rf"(?:number|no\.?|nr\.?|place|rank|position)\s*#?(?P<n>{_NUMBER})|#\s?(?P<h>[0-9]{{1,3}})|(?P<o>[0-9]{{1,2}})(?:st|nd|rd|th)"),
-        ("ordinal", rf"(?P<word>{'|'.join(_ORDINALS)})(?!\s+(?:{_NUMBER}|few|song|track|thing|of all|time)s?\b)"),
+        ("ordinal", rf"(?P<word>{'|'.join(_ORDINALS)})(?!\s+(?:{_NUMBER}|few|thing|of all|time)s?\b)"),
         ("year", rf"(?:in |from |of )?(?P<a>{_YEAR})"),
         ("count", rf"(?P<n>{_NUMBER.replace('|one|', '|')})"),
     )
@@ -221,6 +224,11 @@ def _read_years_side(match: re.Match[str]) -> Years:
     return Years(last + 1, _LAST_YEAR, f"from after {last}")
 
 
+def _read_years_onwards(match: re.Match[str]) -> Years:
+    year = _first_year(match["a"])
+    return Years(year, _LAST_YEAR, f"from {year} or later")
+
+
 def _read_hours_between(match: re.Match[str]) -> Hours:
     half = re.search(r"[ap](?=\.?m)", match["b"], re.IGNORECASE)
     said = {None: "", "morning": "a"}.get(match["half"] and match["half"].lower(), "p")
@@ -230,8 +238,11 @@ def _read_hours_between(match: re.Match[str]) -> Hours:
 
 
 def _read_hours_side(match: re.Match[str]) -> Hours:
+    """Return the hours up to midnight, or from it; "after midnight" is the night."""
     hour = _clock(match["a"]) % _DAY_H
-    return Hours(hour, 0) if match["side"].lower() == "after" else Hours(0, hour)
+    if match["side"].lower() == "after":
+        return Hours(hour, 0 if hour else _NIGHT_ENDS)
+    return Hours(0 if hour else _EVENING_BEGINS, hour)
 
 
 def _read_hour(match: re.Match[str]) -> Hours:
@@ -261,8 +272,9 @@ def _read_rank(match: re.Match[str]) -> Rank:
     return Rank(_number(match["n"] or match["h"] or match["o"]))
 
 
-def _read_within(match: re.Match[str]) -> Within:
-    return Within(_number(match["n"]))
+def _read_within(match: re.Match[str]) -> Within | None:
+    number = _number(match["n"])
+    return Within(number) if number < _MOST_RANKED else None  # else it is all that there is
 
 
 def _read_ordinal(match: re.Match[str]) -> Rank:
@@ -290,6 +302,7 @@ _READERS: Mapping[str, Callable[[re.Match[str]], SlotValue | None]] = MappingPro
         "years_between": _read_years_between,
         "years_range": _read_years_between,
         "years_side": _read_years_side,
+        "years_onwards": _read_years_onwards,
         "decade": _read_decade,
         "hours_between": _read_hours_between,
         "hours_side": _read_hours_side,

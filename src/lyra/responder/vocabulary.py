@@ -66,7 +66,8 @@ class Concept(Enum):
 PHRASES: Mapping[Concept, str] = MappingProxyType(
     {
         Concept.ARTIST: """artist, artists, band, bands, singer, singers, musician, musicians,
-            composer, composers, rapper, rappers, performer, performers, who do i""",
+            composer, composers, rapper, rappers, performer, performers, who do i, who am i into,
+            who am i listening to, who am i obsessed with, who have i""",
         Concept.TRACK: "track, tracks, song, songs, tune, tunes, title, titles, piece, pieces",
         Concept.ALBUM: "album, albums, record, records, lp, lps",
         Concept.GENRE: """genre, genres, style, styles, kind of music, kinds of music,
@@ -92,7 +93,7 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             haven t heard, haven t listened to, haven t i listened to, havent played,
             havent heard, havent listened to, did not play, didn t play, didn t i play,
             have i not played, have i not heard, have i not listened to,
-            not among my latest plays, forgotten, forgot about, forget about lately,
+            not among my latest plays, forgotten, forgotten gems, haven t touched, not touched, in ages, for ages, forgot about, forget about lately,
             neglected, neglect, neglecting, rediscover, old favourites, old favorites""",
         Concept.RECOMMEND: """recommend, recommends, recommended, recommendation, recommendations,
             suggest, suggestion, suggestions, should i play, should i listen, should i hear,
@@ -110,11 +111,12 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             resemble, related to, along the lines of, is like, are like, else like, others like""",
         Concept.MAKE: """make, make me, create, build, generate, compose, compile, put together,
             write, draft, curate, assemble""",
-        Concept.CONTROL: """pause, skip, resume, unpause, shuffle, volume, queue, queue up,
-            turn up, turn down, turn it up, turn it down, start playing, stop playing, add to,
+        Concept.CONTROL: """shuffle, volume, queue up, turn up, turn down, turn it up, turn it down,
+            start playing, stop playing, skip this, skip it, skip to, next song please, add to,
             add this, add it, save this, save it, save to, rename, unfollow, like this song,
-            play me, play some, play something, please play, can you play, could you play, will you play,
-            would you play, play the song, play the album, play the playlist, play my""",
+            play me, play some, play something, please play, can you play, could you play,
+            will you play, would you play, play the song, play the album, play the playlist,
+            play my""",
         Concept.COMMON: """in common, overlap, alike, connects, connect, connection, link, links,
             have to do with""",
         Concept.COMPARE: "compare, versus, vs, against, difference between",
@@ -129,7 +131,7 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             what percentage, what percent, which share, how big, how large, percentage, percent,
             how high""",
         Concept.LOOK_UP: """tell me about, tell me more about, what about, how about, who is,
-            who s, who are, who sings, who made, who wrote, who plays, is there any, is there a,
+            who s, who are, who sings, who performs, who plays on, who made, who wrote, who plays, is there any, is there a,
             are there any, in my lists, in my list, in my data, in my listening, in my music,
             in my plays, in my top, what rank, what place, which place, which rank, which number,
             what number, rank of, look up, search for, search, find me, am i a fan of, fan of,
@@ -149,7 +151,8 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
         Concept.EXPLICIT: "explicit, swear words, swearing, curse words",
         Concept.OWNED: """did i make, did i create, i made, i created, i own, do i own, my own,
             made by me, created by me, that are mine, belong to me""",
-        Concept.FOLLOWED: """do i follow, i follow, followed, not mine, by others, by other people,
+        Concept.FOLLOWED: """do i follow, i follow, followed, not mine, aren t mine, are not mine,
+            isn t mine, is not mine, not my own, aren t my own, by others, by other people,
             by somebody else, by someone else, of others, of other people, made by spotify""",
         Concept.FITS: """fits, fit, fitting, suits, suit, suitable, good for, right for, best for,
             works for, matches, match, goes with, go with, mood, vibe, for a, for an, for""",
@@ -166,7 +169,7 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             can t you see, could you not read, couldn t you read, not read, have access to,
             access to, what data, which data, missing, is missing, what information,
             which information, which sections, what sections, permission, permissions, up to date,
-            how fresh, how old is my data, last updated, when was my data, scopes""",
+            how fresh, how old is my data, last updated, when was my data, scopes, updated""",
         Concept.WHO_ARE_YOU: """who are you, what are you, who r u, who is this, your name,
             introduce yourself, about yourself, about you, are you a, are you an, are you human,
             are you real, are you ai, are you chatgpt, are you claude, are you gpt,
@@ -174,7 +177,7 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             language model, are you lyra, what is lyra, what s lyra, who is lyra, chatbot, bot,
             how are you, how do you feel, your favourite, your favorite, your favourites,
             your favorites, do you like, do you listen, you like, your taste, your opinion""",
-        Concept.HELP: """help, help me, what can you do, what can you tell, what can i ask,
+        Concept.HELP: """help, help me, what can you do, what can t you do, what can you not do, what can you tell, what can i ask,
             what can you answer, what else can you do, what else can i ask, what do you do,
             how does this work, how do you work, how does it work, what should i ask,
             what do you know, what are you able to, commands, instructions for use, examples,
@@ -184,7 +187,8 @@ PHRASES: Mapping[Concept, str] = MappingProxyType(
             unlink, revoke""",
         Concept.DATA: """data, my data, me, everything, my account, account, all of it, information, everything about me, what you know, what you know about me,
             spotify, spotify account, yourself""",
-        Concept.PRIVACY: """privacy, private, gdpr, do you store, do you keep, do you save,
+        Concept.PRIVACY: """other people see, others see, anybody see, anyone see, who else can see,
+            people see my, do you learn, you learn from, train on, privacy, private, gdpr, do you store, do you keep, do you save,
             are you storing, are you saving, stored, who sees, who can see, do you share, do you sell,
             sell my, safe, secure, secret, track me, spy on me, spying on me, you spying,
             spying, where is my data, where does my data, my data go, how do you know""",
@@ -219,7 +223,7 @@ FILLERS = """
     come, comes, came, coming, go, goes, went, going, put, say, said, tells, speak, talk, talking,
     mean, means, called, usually, normally, typically, often, generally, overall, currently,
     especially, exactly, right, okay, ok, yes, yeah, well, oh, ah, um, hmm, hm, lyra, person,
-    people, user, is it, it s, it is, does it, by the way, order, ordered, sorted, sort, sorted by, ordered by, ranked by, kind,
+    people, user, is it, it s, it is, does it, by the way, order, ordered, sorted, sort, skip, pause, resume, queue, sorted by, ordered by, ranked by, kind,
     type, first, single, whole, entire, full, complete, quick, quickly, short list, if possible,
     would you, could you, can you, will you, i m, i am, i d, i would, i want, i need, i ve,
     i have, been into, into lately, of all, out of, according, according to, based, based on, far,
@@ -245,7 +249,9 @@ ASKING = frozenset({"don t", "doesn t", "didn t", "isn t", "aren t", "wasn t", "
 ASKING_ALONE = frozenset({"isn t", "aren t", "wasn t", "weren t"})
 PRONOUNS = frozenset({"you", "i", "it", "there", "my", "that", "this", "we", "he", "she", "they"})
 # As the first word of a sentence they want Spotify to do something.
-IMPERATIVES = frozenset({"play", "stop", "add", "save", "follow"})
+IMPERATIVES = frozenset(
+    {"play", "stop", "add", "save", "follow", "pause", "resume", "unpause", "skip", "queue"}
+)
 # From here on a clause is not denied any more: "don't recommend, just list".
 TURNS = frozenset({"but", "just", "only", "instead", "rather", "show", "list", "tell", "give"})
 
@@ -282,6 +288,7 @@ BEYOND: Mapping[str, str] = MappingProxyType(
         ),
         """what time is it, what s the time, what day is it, the weather, weather, the news,
         what is the date, what s the date""": "I know your listening and nothing else.",
+        "do i skip, did i skip, i skip, i skipped, skipped": "Spotify tells no skipped songs.",
         """premium, subscription, password, email, e mail, my plan, billing, payment, followers,
         my followers, popular, popularity, charts, chart, monthly listeners, streams, famous""": (
             "That is none of what I read from Spotify: your top lists, last plays and playlists."

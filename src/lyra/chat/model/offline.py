@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
 from lyra.listening import models
+from lyra.listening.identity import ArtistKeys, track_key
 from lyra.listening.insights import hour
 from lyra.listening.models import Listening
 from lyra.responder import listener as known
@@ -60,17 +61,22 @@ class _OfflineStream:
 def describe_listener(listening: Listening) -> known.Listener:
     """Return what the responder knows of this listener."""
     plays = listening.section("recently_played")
+    tracks = [*listening.top_tracks, *(play.track for play in listening.recently_played)]
+    keys = ArtistKeys(listening.top_artists, tracks)
     return known.Listener(
         name=listening.profile.display_name,
         artists=tuple(
-            replace(_artist(artist), rank=artist.rank or place)
-            for place, artist in enumerate(listening.top_artists, 1)
+            known.Artist(each.name, keys.of_artist(each), each.genres or (), each.rank or place)
+            for place, each in enumerate(listening.top_artists, 1)
         ),
         tracks=tuple(
-            replace(_track(track), rank=track.rank or place)
+            replace(_track(track, keys), rank=track.rank or place)
             for place, track in enumerate(listening.top_tracks, 1)
         ),
-        plays=tuple(map(_play, listening.recently_played)),
+        plays=tuple(
+            known.Play(_track(play.track, keys), hour(play), _moment(play.played_at))
+            for play in listening.recently_played
+        ),
         episodes=plays.episodes,
         unreadable_plays=plays.skipped - plays.episodes,
         playlists=tuple(map(_playlist, listening.playlists)),
@@ -82,33 +88,17 @@ def describe_listener(listening: Listening) -> known.Listener:
     )
 
 
-def _artist(artist: models.Artist) -> known.Artist:
-    return known.Artist(
-        artist.name,
-        _artist_key(artist.id, artist.name),
-        genres=artist.genres or (),
-    )
-
-
-def _artist_key(id_: str | None, name: str) -> str:
-    return id_ or f"name:{name.casefold()}"  # local files credit artists without an id
-
-
-def _track(track: models.Track) -> known.Track:
-    pairs = zip(track.artist_ids, track.artists, strict=False)
+def _track(track: models.Track, keys: ArtistKeys) -> known.Track:
+    credited = zip(track.artists, keys.of_track(track), strict=False)
     return known.Track(
         track.name,
-        track.id or f"name:{track.name}:{track.artists}",
-        credits=tuple(known.Credit(name, _artist_key(id_, name)) for id_, name in pairs),
+        str(track_key(track)),
+        credits=tuple(known.Credit(name, key) for name, key in credited),
         album=track.album,
         year=track.released,
         duration_s=None if track.duration_ms is None else track.duration_ms // 1000,
         explicit=track.explicit,
     )
-
-
-def _play(play: models.Play) -> known.Play:
-    return known.Play(_track(play.track), hour(play), _moment(play.played_at))
 
 
 def _moment(text: str | None) -> datetime | None:

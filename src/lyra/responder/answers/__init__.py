@@ -44,6 +44,7 @@ ANSWERS: Mapping[Kind, Answer] = MappingProxyType(
         "new": talk.explain_new,
         "make_playlist": talk.explain_making,
         "control": talk.explain_control,
+        "compare": talk.explain_comparing,
         "beyond": talk.explain_beyond,
         "follow_up": talk.explain_follow_up,
         "greeting": talk.greet,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lyra.responder.answers.choice import artists_of_genre, matching
+from lyra.responder.answers.items import describe_items
 from lyra.responder.intents import Intent
 from lyra.responder.listener import Artist, Genre, Listener, Section, Track, Voice
 from lyra.responder.vocabulary import Concept
@@ -153,8 +154,10 @@ def list_artist_genres(listener: Listener, intent: Intent, _: Voice) -> str:
     return f"{begin(part)} filed under genres by Spotify. The highest in its ranking:\n{shown}"
 
 
-def list_chosen(listener: Listener, intent: Intent, _: Voice) -> str:
+def list_chosen(listener: Listener, intent: Intent, voice: Voice) -> str:
     """List the top tracks, or the top artists, of the artist, album or genre that is named."""
+    if intent.names[1:]:
+        return describe_items(listener, intent, voice)  # of each, since "or" and "and" may be meant
     if Concept.TRACK not in intent.concepts:
         return _artists_of(listener, intent)
     if gap := missing(listener, "tracks"):

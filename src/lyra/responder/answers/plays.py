@@ -49,7 +49,7 @@ def list_plays(listener: Listener, intent: Intent, _: Voice) -> str:
 
 
 def _how_many(listener: Listener, intent: Intent) -> str:
-    concept = next((each for each in _GROUPS if each in intent.concepts), None)
+    concept = _group(intent)
     if concept is None:
         return f"I have {last_plays(listener)}; how many there were in all Spotify does not tell."
     labels = {
@@ -81,10 +81,9 @@ def _unknown_moments(listener: Listener, intent: Intent) -> str:
 
 
 def _latest(listener: Listener, intent: Intent) -> str:
-    for concept, group in _GROUPS.items():
-        if concept in intent.concepts:
-            grouped = _grouped(listener, listener.plays, intent, concept)
-            return f"{begin(last_plays(listener))}, by {group}:\n{grouped}"
+    if concept := _group(intent):
+        grouped = _grouped(listener, listener.plays, intent, concept)
+        return f"{begin(last_plays(listener))}, by {_GROUPS[concept]}:\n{grouped}"
     if intent.rank:
         return _one_play(listener, intent.rank)
     shown = [_with_moment(play) for play in listener.plays[: min(intent.count or LISTED, MOST)]]
@@ -114,7 +113,7 @@ def _chosen(listener: Listener, intent: Intent, spans: Sequence[Hours]) -> tuple
     if intent.names:
         tracks = {track.key for track in matching(listener, [play.track for play in plays], intent)}
         plays = [play for play in plays if play.track.key in tracks]
-        words.append(f"are of {enumerate_([named.words for named in intent.names])}")
+        words.append(f"of {enumerate_([named.words for named in intent.names])}")
     ended = []
     for hours in spans:
         plays = [play for play in plays if play.hour in hours]
@@ -123,8 +122,7 @@ def _chosen(listener: Listener, intent: Intent, spans: Sequence[Hours]) -> tuple
         first, last = intent.period.days(listener.read_at.date())
         plays = [play for play in plays if play.ended and first <= play.ended.date() <= last]
         ended.append(_days(listener, intent))
-    words += [" ".join(["ended", *ended])] if ended else []
-    return plays, " and ".join(words)
+    return plays, " ".join([*words, "ended" if ended else "", *ended]).strip()
 
 
 def _days(listener: Listener, intent: Intent) -> str:
@@ -144,7 +142,17 @@ def _of_those(listener: Listener, intent: Intent, plays: Sequence[Play], when: s
         return f"{part}. {_newest(listener)}"
     if len(plays) == 1:
         return f"{part}: {title(plays[0].track)}."
+    if intent.rank:
+        return f"{part}. {_nth(plays, intent.rank)}"
+    if concept := _group(intent):
+        return f"{part}, by {_GROUPS[concept]}:\n{_grouped(listener, plays, intent, concept)}"
     return f"{part}:\n\n{_table(plays, intent)}"
+
+
+def _nth(plays: Sequence[Play], rank: int) -> str:
+    if rank > len(plays):
+        return f"There is no number {rank} of them."
+    return f"Number {rank} of them, the oldest being the first, is {_with_moment(plays[-rank])}."
 
 
 def _newest(listener: Listener) -> str:
@@ -167,6 +175,11 @@ def _table(plays: Sequence[Play], intent: Intent) -> str:
 _GROUPS = {Concept.ARTIST: "artist", Concept.ALBUM: "album", Concept.GENRE: "genre"}
 
 
+def _group(intent: Intent) -> Concept | None:
+    """Return by what the plays are to be counted, if not by track."""
+    return next((each for each in _GROUPS if each in intent.concepts), None)
+
+
 def _grouped(listener: Listener, plays: Sequence[Play], intent: Intent, concept: Concept) -> str:
     names = {credit.key: credit.name for play in plays for credit in play.track.credits}
     counts = Counter(label for play in plays for label in _labels(play, concept, _genres(listener)))
@@ -185,9 +198,7 @@ def _labels(play: Play, concept: Concept, genres: Mapping[str, Sequence[str]]) -
         return keys
     if concept is Concept.ALBUM:
         return [quote(play.track.album) if play.track.album else _UNKNOWN]
-    return dict.fromkeys(each for key in keys for each in genres.get(key, ())) or [
-        "genre not known"
-    ]
+    return dict.fromkeys(each for key in keys for each in genres.get(key, ())) or [_UNKNOWN]
 
 
 def _one_play(listener: Listener, rank: int) -> str:

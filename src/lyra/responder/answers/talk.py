@@ -76,7 +76,7 @@ def name_listener(listener: Listener, _: Intent, __: Voice) -> str:
     """Say under which name Spotify has the listener."""
     if listener.name:
         return f"Your Spotify profile says {quote(listener.name)}. More than that I do not know of you."
-    return "Your Spotify profile tells me no name."
+    return "I know no name of yours."
 
 
 _WORDS: dict[Section, tuple[str, str]] = {
@@ -145,6 +145,14 @@ def explain_making(_: Listener, __: Intent, voice: Voice) -> str:
 def explain_control(_: Listener, __: Intent, ___: Voice) -> str:
     """Say that nothing in Spotify can be played or changed."""
     return f"I only read: I cannot play, save, change or delete anything in Spotify. {_ASK}"
+
+
+def explain_comparing(_: Listener, __: Intent, voice: Voice) -> str:
+    """Say what can be compared."""
+    return (
+        f"{voice.limits} I can only compare artists, tracks or genres of yours by name, or hours of "
+        "the day."
+    )
 
 
 def explain_beyond(_: Listener, intent: Intent, __: Voice) -> str:
