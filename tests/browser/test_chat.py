@@ -193,6 +193,23 @@ async def test_an_answer_of_signs_that_are_never_closed_is_shown(chat: Chat, sig
     await expect(page.locator("#send")).to_have_text("Send")
 
 
+@pytest.mark.parametrize(("mark", "tag"), [("-", "ul"), ("1.", "ol")])
+async def test_a_list_ends_a_paragraph_without_a_blank_line(
+    chat: Chat, mark: str, tag: str
+) -> None:
+    pieces = ["Your artists", ":\n", mark, f" One\n{mark}", " Two\n", "\nThat is all - really."]
+    page, _ = await chat(streaming(*map(words, pieces), stopped()))
+    await asked(page)
+    await answered(page)
+    answer = page.locator(".turn .a")
+
+    assert await answer.locator(f"{tag} li").all_text_contents() == ["One", "Two"]
+    assert await answer.locator("p").all_text_contents() == [
+        "Your artists:",
+        "That is all - really.",
+    ]
+
+
 async def test_names_keep_their_joiners_in_the_page(chat: Chat) -> None:
     name = "نمی\u200cشد 🏳️\u200d🌈"
     page, _ = await chat(streaming(words(f"Play **{name}**."), stopped()))

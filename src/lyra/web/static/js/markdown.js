@@ -158,6 +158,10 @@ function boundary(text) {
     return end < 0 ? -1 : text.indexOf("\n", end + 1) + 1 || -1;
   }
   const end = text.indexOf(/^#{1,6}\s/.test(text) ? "\n" : "\n\n");
+  const first = text.slice(0, text.indexOf("\n") + 1 || undefined);
+  // A list ends a paragraph, as models write it: without a blank line before.
+  const item = ITEM.test(first) || /^[>|#]|\|/.test(first) ? -1 : text.search(/\n(?=(?:[-*+]|1[.)]) +\S)/);
+  if (item >= 0 && (end < 0 || item < end)) return item + 1;
   return end < 0 ? -1 : end + 1;
 }
 
