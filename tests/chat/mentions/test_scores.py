@@ -1,4 +1,4 @@
-"""Cards over 832 labelled texts: the right item, and no other artist's song."""
+"""Cards over 915 labelled texts: the right item, and no other artist's song."""
 
 from tests.support.documents import ROOT
 from tests.support.mention_scores import read_texts, score, table, total

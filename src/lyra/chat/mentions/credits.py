@@ -6,23 +6,31 @@ from typing import Literal
 
 from lyra.chat.mentions.layout import Layout
 from lyra.chat.mentions.names import Keys, Match, NameIndex, without_article
-from lyra.chat.mentions.words import Words
+from lyra.chat.mentions.words import Words, is_unspaced
 
 Beside = Literal["same", "other"]
 
 _LOOK = 12  # words
 _LONGEST_GAP = 40  # characters between a title and "by"
+_VERSION_OF = 3  # words from a title back to the owner of a cover of it
 _NAME = 4  # words at most of somebody who is not known, behind a dash or in brackets
 _QUOTES = "\"'\u2018\u201c\u00ab\u201e\u2039\u300c\u300e"
-_ENDS = "\"'\u2019\u201d\u00bb\u203a\u300d\u300f)\\]"
+_ENDS = "\"'\u2019\u201c\u201d\u00ab\u00bb\u203a\u300d\u300f)\\]"
 _BY = re.compile(rf"[{_ENDS} ,]{{0,4}}\s*[(\u2014\u2013-]?\s*$")
 _BY_WORDS = frozenset({"by", "von", "par", "por", "de", "af", "av"})
-_JOINED = re.compile(rf"[{_ENDS}]{{0,3}}\s*(?:[-\u2013\u2014:/\u00b7|]|\()\s*[{_QUOTES}]{{0,2}}$")
+_JOINED = re.compile(
+    rf"[{_ENDS}]{{0,3}}\s*(?:[-\u2013\u2014:/\u00b7|]|[(\uff08])\s*[{_QUOTES}]{{0,2}}$"
+)
 _BEFORE = re.compile(rf"\s*[-\u2013\u2014:,/\u00b7|]?\s*[{_QUOTES}(]{{0,2}}$")
 _DASH = re.compile(rf"\s*[-\u2013\u2014:]\s*[{_QUOTES}]{{0,2}}$")
+_QUOTED = re.compile(f"[{_QUOTES}]")
 _OWNERS = re.compile(rf"['\u2019\u02bc]s?\s+[{_QUOTES}(]{{0,2}}$")
-_STOP = re.compile(r"[).,;|\n]|\s[-\u2013\u2014]\s")
-_NO_ARTIST = re.compile(r"(?:feat|ft|with|live|remaster|from|the|an?|in|\d)\b", re.IGNORECASE)
+_STOP = re.compile(r"[)\uff09.,;|\n]|\s[-\u2013\u2014]\s")
+_NO_ARTIST = re.compile(r"(?:feat|ft|with|live|remaster|from|in|\d)\b", re.IGNORECASE)
+_MADE = frozenset(
+    {"recorded", "sung", "performed", "written", "played", "covered", "released", "made"}
+)
+_VERSIONS = frozenset({"cover", "version", "take", "rendition", "recording", "reading", "remix"})
 _NO_OWNERS = frozenset(
     [
         "it",
@@ -85,8 +93,11 @@ class CreditReader:
         if last >= len(words) or not self._layout.shares_line(last - 1, last):
             return None
         gap = words.between(last - 1, last)
+        last += words.keys[last] in _MADE and last + 1 < len(words)
         by = words.keys[last] in _BY_WORDS and len(gap) <= _LONGEST_GAP and _BY.match(gap)
         place = last + 1 if by else last
+        if words.keys[last] == "from" and last + 1 < len(words) and self._is_known_artist(last + 1):
+            return "same" if self._names_at(last + 1, artists) else "other"
         if place >= len(words) or not (by or _JOINED.match(gap)):
             return None
         if self._names_at(place, artists):
@@ -105,7 +116,9 @@ class CreditReader:
             words.text[words.starts[place] : self._layout.line_end(place)], maxsplit=1
         )[0]
         said = rest.split()
-        capitals = 0 < len(said) <= _NAME and all(part[:1].isupper() for part in said)
+        capitals = 0 < len(said) <= _NAME and all(
+            part[:1].isupper() or is_unspaced(part) for part in said
+        )
         return capitals and _NO_ARTIST.match(rest) is None
 
     def _in_row(self, match: Match, artists: Sequence[Keys]) -> Beside | None:
@@ -140,12 +153,27 @@ class CreditReader:
         if _OWNERS.match(gap):
             owner = self._words.is_upper(before) and self._words.keys[before] not in _NO_OWNERS
             return "other" if owner else None
+        if self._words.keys[before] == "of" and first > _VERSION_OF:
+            version, whose = self._words.keys[first - 2], first - _VERSION_OF
+            owned = self._words.is_possessive(whose) and self._words.is_upper(whose)
+            return "other" if owned and version in _VERSIONS else None
         if not _DASH.match(gap):
             return None
+        if _QUOTED.search(gap) and self._is_name_of_the_start(before):
+            return "other"
         known = (
             self._words.key_slice(first - size, size) for size in range(1, min(_LOOK, first) + 1)
         )
         return "other" if any(keys in self._index.artists for keys in known) else None
+
+    def _is_name_of_the_start(self, last: int) -> bool:
+        """Return whether the words up to this one, from the sentence's start on, are all capitals."""
+        for place in range(last, max(-1, last - _NAME), -1):
+            if not self._words.is_upper(place):
+                return False
+            if self._layout.starts_sentence(place):
+                return True
+        return False
 
     def _stands_before(self, first: int, artists: Sequence[Keys]) -> bool:
         """Return whether one of these stands right before the title, as owner or before a sign."""
