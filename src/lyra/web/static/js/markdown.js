@@ -157,12 +157,9 @@ function boundary(text) {
     const end = text.indexOf(`\n${fence[1]}`, 3);
     return end < 0 ? -1 : text.indexOf("\n", end + 1) + 1 || -1;
   }
-  const end = text.indexOf(/^#{1,6}\s/.test(text) ? "\n" : "\n\n");
-  const first = text.slice(0, text.indexOf("\n") + 1 || undefined);
   // A list ends a paragraph, as models write it: without a blank line before.
-  const item = ITEM.test(first) || /^[>|#]|\|/.test(first) ? -1 : text.search(/\n(?=(?:[-*+]|1[.)]) +\S)/);
-  if (item >= 0 && (end < 0 || item < end)) return item + 1;
-  return end < 0 ? -1 : end + 1;
+  const end = ITEM.test(text) ? /\n\n/ : /\n(\n|([-*+]|\d+[.)])\s+)/;
+  return text.search(/^#+\s/.test(text) ? /\n/ : end) + 1 || -1;
 }
 
 export class Paper {
