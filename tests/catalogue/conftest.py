@@ -4,8 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from random import Random
 from typing import Any
+from zlib import crc32
 
 import pytest
 from aiohttp import web
@@ -20,6 +20,7 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.client import open_spotify
 from lyra.spotify.token import Token
+from tests.spotify.conftest import NoJitter
 
 Server = Callable[[web.Application], Awaitable[TestServer]]
 Json = dict[str, Any]
@@ -28,7 +29,7 @@ _FILTER = re.compile(r'(\w+):"([^"]*)"')
 
 def track(name: str, *artists: str, album: str = "Maps", released: str = "2019-05-01") -> Json:
     """A track as a search shows it."""
-    number = abs(hash((name, artists))) % 10**8
+    number = crc32(repr((name, artists)).encode())
     return {
         "type": "track",
         "id": f"{number:022}",
@@ -107,14 +108,7 @@ class Clock:
         return self.now
 
 
-class NoJitter(Random):
-    """Always the shortest wait, so that no test waits for a retry."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return min(a, b)
-
-
-class House:
+class Searches:
     """The searches of one process, with their keys and budgets."""
 
     def __init__(self, search: CatalogueSearch, budgets: SearchBudgets) -> None:
@@ -130,7 +124,7 @@ class House:
         return asyncio.get_running_loop().create_task(asking)
 
 
-OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
+OpenSearches = Callable[..., AbstractAsyncContextManager[Searches]]
 
 
 def token(listener: str = "one") -> Token:
@@ -153,15 +147,15 @@ async def spotify(aiohttp_server: Server) -> FakeSearch:
 
 
 @pytest.fixture
-def open_house(spotify: FakeSearch, clock: Clock) -> OpenHouse:
+def open_searches(spotify: FakeSearch, clock: Clock) -> OpenSearches:
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[House]:
+    async def opened(**settings: Any) -> AsyncIterator[Searches]:
         read = Settings(spotify_api_url=spotify.url, **settings)
         async with open_spotify(read, Metrics(), rng=NoJitter()) as client:
             budgets = SearchBudgets(read, entries=100, wall_clock=clock)
             search = CatalogueSearch(client, KeyMaker("x" * 32), budgets, clock=clock)
             try:
-                yield House(search, budgets)
+                yield Searches(search, budgets)
             finally:
                 await search.close()
 

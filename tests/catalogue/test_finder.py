@@ -6,14 +6,14 @@ import pytest
 
 from lyra.catalogue.finder import MAX_WANTED, Find, find_items
 from lyra.catalogue.items import Wanted
-from tests.catalogue.conftest import FakeSearch, House, OpenHouse, token, track
+from tests.catalogue.conftest import FakeSearch, OpenSearches, Searches, token, track
 
 
 async def find(
-    house: House, *wanted: Wanted, listener: str = "one", timeout_s: float = 8
+    searches: Searches, *wanted: Wanted, listener: str = "one", timeout_s: float = 8
 ) -> list[Find]:
-    budget = house.budget(listener)
-    return await find_items(house.search, token(listener), wanted, budget, timeout_s=timeout_s)
+    budget = searches.budget(listener)
+    return await find_items(searches.search, token(listener), wanted, budget, timeout_s=timeout_s)
 
 
 def song(title: str, artist: str = "Velnora") -> Wanted:
@@ -21,109 +21,109 @@ def song(title: str, artist: str = "Velnora") -> Wanted:
 
 
 async def test_each_item_is_found_or_not_in_the_order_asked(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora"), track("Salt", "Marlow")]
-    async with open_house() as house:
-        finds = await find(house, song("Salt", "Marlow"), song("Nothing"), song("Tide"))
+    async with open_searches() as searches:
+        finds = await find(searches, song("Salt", "Marlow"), song("Nothing"), song("Tide"))
 
     assert [find.outcome for find in finds] == ["found", "not_found", "found"]
     assert [find.item and find.item.name for find in finds] == ["Salt", None, "Tide"]
 
 
 async def test_plain_words_are_tried_once_when_filters_find_nothing(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
-    async with open_house() as house:
-        await find(house, song("Tide"))
+    async with open_searches() as searches:
+        await find(searches, song("Tide"))
 
     assert spotify.asked == ['track:"Tide" artist:"Velnora"', "Tide Velnora"]
 
 
 async def test_plain_words_find_what_filters_miss(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
-    async with open_house() as house:
-        (found,) = await find(house, Wanted("track", "velnora", "Tide (Remastered)"))
+    async with open_searches() as searches:
+        (found,) = await find(searches, Wanted("track", "velnora", "Tide (Remastered)"))
 
     assert found.item is not None
     assert len(spotify.asked) == 2
 
 
-async def test_a_cover_is_not_the_song(spotify: FakeSearch, open_house: OpenHouse) -> None:
+async def test_a_cover_is_not_the_song(spotify: FakeSearch, open_searches: OpenSearches) -> None:
     spotify.catalogue = [track("Tide (Karaoke Version)", "Velnora"), track("Tide", "Sing Stars")]
-    async with open_house() as house:
-        (found,) = await find(house, song("Tide"))
+    async with open_searches() as searches:
+        (found,) = await find(searches, song("Tide"))
 
     assert found.outcome == "not_found"
 
 
 async def test_null_among_the_results_is_passed_over(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [None, track("Tide", "Velnora")]
-    async with open_house() as house:
-        (found,) = await find(house, song("Tide"))
+    async with open_searches() as searches:
+        (found,) = await find(searches, song("Tide"))
 
     assert found.outcome == "found"
 
 
 async def test_songs_of_one_artist_share_a_search(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     titles = ["Tide", "Salt", "Glass", "Low Water"]
     spotify.catalogue = [track(title, "Velnora") for title in titles]
-    async with open_house() as house:
-        finds = await find(house, *map(song, titles))
+    async with open_searches() as searches:
+        finds = await find(searches, *map(song, titles))
 
     assert [find.outcome for find in finds] == ["found"] * 4
     assert spotify.asked == ['artist:"Velnora"']
 
 
 async def test_what_the_shared_search_does_not_show_is_looked_for(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     titles = [f"Hit {number}" for number in range(10)]
     spotify.catalogue = [track(title, "Velnora") for title in [*titles, "Rarity"]]
-    async with open_house() as house:
-        finds = await find(house, song("Hit 1"), song("Hit 2"), song("Rarity"))
+    async with open_searches() as searches:
+        finds = await find(searches, song("Hit 1"), song("Hit 2"), song("Rarity"))
 
     assert [find.outcome for find in finds] == ["found"] * 3
     assert spotify.asked == ['artist:"Velnora"', 'track:"Rarity" artist:"Velnora"']
 
 
 async def test_the_same_item_twice_is_looked_for_once(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
-    async with open_house() as house:
-        first, second = await find(house, song("Tide"), song("Tide"))
+    async with open_searches() as searches:
+        first, second = await find(searches, song("Tide"), song("Tide"))
 
     assert first == second
     assert len(spotify.asked) == 1
 
 
 async def test_another_listener_finds_the_same_without_a_call(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
-    async with open_house() as house:
-        await find(house, song("Tide"), listener="one")
-        (found,) = await find(house, song("Tide"), listener="two")
+    async with open_searches() as searches:
+        await find(searches, song("Tide"), listener="one")
+        (found,) = await find(searches, song("Tide"), listener="two")
 
     assert found.outcome == "found"
     assert len(spotify.asked) == 1
 
 
 async def test_200_listeners_who_want_the_same_ten_cause_ten_searches(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     wanted = [song(f"Song {number}", f"Artist {number}") for number in range(10)]
     spotify.catalogue = [track(each.title, each.artist) for each in wanted]
-    async with open_house() as house:
+    async with open_searches() as searches:
         rounds = await asyncio.gather(
-            *(find(house, *wanted, listener=f"{each}") for each in range(200))
+            *(find(searches, *wanted, listener=f"{each}") for each in range(200))
         )
 
     assert all(each.outcome == "found" for finds in rounds for each in finds)
@@ -131,11 +131,11 @@ async def test_200_listeners_who_want_the_same_ten_cause_ten_searches(
 
 
 async def test_what_a_budget_refuses_is_said_and_the_rest_is_found(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track(f"Song {number}", f"Artist {number}") for number in range(3)]
-    async with open_house(searches_per_answer=2) as house:
-        finds = await find(house, *(song(f"Song {each}", f"Artist {each}") for each in range(3)))
+    async with open_searches(searches_per_answer=2) as searches:
+        finds = await find(searches, *(song(f"Song {each}", f"Artist {each}") for each in range(3)))
 
     assert sorted(find.outcome for find in finds) == ["found", "found", "refused"]
     assert [find.reason for find in finds if find.outcome == "refused"] == ["answer"]
@@ -143,47 +143,47 @@ async def test_what_a_budget_refuses_is_said_and_the_rest_is_found(
 
 
 async def test_a_fault_of_spotify_is_its_items_alone(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.faults = [404]
-    async with open_house() as house:
-        (failed,) = await find(house, song("Tide"))
-        (found,) = await find(house, song("Tide"))
+    async with open_searches() as searches:
+        (failed,) = await find(searches, song("Tide"))
+        (found,) = await find(searches, song("Tide"))
 
     assert (failed.outcome, failed.reason) == ("failed", "not_found")
     assert found.outcome == "found"
 
 
 async def test_what_does_not_come_in_time_has_failed_and_is_ended(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.gate.clear()
-    async with open_house() as house:
-        (late,) = await find(house, song("Tide"), timeout_s=0.05)
+    async with open_searches() as searches:
+        (late,) = await find(searches, song("Tide"), timeout_s=0.05)
 
         assert (late.outcome, late.reason) == ("failed", "timeout")
-        assert house.search.stats()["flights"] == 0
+        assert searches.search.stats()["flights"] == 0
 
 
 async def test_a_leaver_ends_all_searches_of_its_own(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.gate.clear()
-    async with open_house() as house:
+    async with open_searches() as searches:
         asking = asyncio.get_running_loop().create_task(
-            find(house, *(song(f"Song {each}", f"Artist {each}") for each in range(5)))
+            find(searches, *(song(f"Song {each}", f"Artist {each}") for each in range(5)))
         )
         await spotify.wait_asked(5)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
 
-        assert house.search.stats()["flights"] == 0
+        assert searches.search.stats()["flights"] == 0
 
 
-async def test_of_too_many_items_the_first_are_looked_for(open_house: OpenHouse) -> None:
-    async with open_house(searches_per_answer=100) as house:
-        finds = await find(house, *(song(f"Song {n}", f"Artist {n}") for n in range(20)))
+async def test_of_too_many_items_the_first_are_looked_for(open_searches: OpenSearches) -> None:
+    async with open_searches(searches_per_answer=100) as searches:
+        finds = await find(searches, *(song(f"Song {n}", f"Artist {n}") for n in range(20)))
 
     assert len(finds) == MAX_WANTED

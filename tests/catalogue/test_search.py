@@ -7,18 +7,18 @@ import pytest
 from lyra.catalogue.budgets import SearchRefusedError
 from lyra.catalogue.queries import Query
 from lyra.spotify.failures import SpotifyFailure
-from tests.catalogue.conftest import Clock, FakeSearch, OpenHouse, token, track
+from tests.catalogue.conftest import Clock, FakeSearch, OpenSearches, token, track
 
 TIDE = Query("track", 'track:"Tide" artist:"Velnora"')
 
 
 async def test_a_query_is_sent_once_and_then_known_to_all(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
-    async with open_house() as house:
-        first = await house.search.search(token("a"), TIDE, house.budget("a"))
-        second = await house.search.search(token("b"), TIDE, house.budget("b"))
+    async with open_searches() as searches:
+        first = await searches.search.search(token("a"), TIDE, searches.budget("a"))
+        second = await searches.search.search(token("b"), TIDE, searches.budget("b"))
 
     assert [item.name for item in first] == ["Tide"]
     assert second == first
@@ -26,23 +26,23 @@ async def test_a_query_is_sent_once_and_then_known_to_all(
 
 
 async def test_case_and_spaces_make_no_other_query(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
-    async with open_house() as house:
-        await house.search.search(token(), Query("track", "Low  Tide"), house.budget())
-        await house.search.search(token(), Query("track", "low tide"), house.budget())
+    async with open_searches() as searches:
+        await searches.search.search(token(), Query("track", "Low  Tide"), searches.budget())
+        await searches.search.search(token(), Query("track", "low tide"), searches.budget())
 
     assert len(spotify.asked) == 1
 
 
 async def test_200_listeners_who_ask_at_once_cause_one_call(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
-    async with open_house() as house:
+    async with open_searches() as searches:
         answers = await asyncio.gather(
             *(
-                house.search.search(token(f"{each}"), TIDE, house.budget(f"{each}"))
+                searches.search.search(token(f"{each}"), TIDE, searches.budget(f"{each}"))
                 for each in range(200)
             )
         )
@@ -56,32 +56,32 @@ async def test_200_listeners_who_ask_at_once_cause_one_call(
 )
 async def test_finds_are_kept_a_day_and_nothing_for_an_hour(
     spotify: FakeSearch,
-    open_house: OpenHouse,
+    open_searches: OpenSearches,
     clock: Clock,
     catalogue: list[dict[str, str]],
     kept_s: int,
 ) -> None:
     spotify.catalogue = [*catalogue]
-    async with open_house() as house:
-        await house.search.search(token(), TIDE, house.budget())
+    async with open_searches() as searches:
+        await searches.search.search(token(), TIDE, searches.budget())
         clock.now += kept_s - 1
-        await house.search.search(token(), TIDE, house.budget())
+        await searches.search.search(token(), TIDE, searches.budget())
         assert len(spotify.asked) == 1
         clock.now += 2
-        await house.search.search(token(), TIDE, house.budget())
+        await searches.search.search(token(), TIDE, searches.budget())
 
     assert len(spotify.asked) == 2
 
 
 async def test_who_leaves_does_not_end_the_call_of_another(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.gate.clear()
-    async with open_house() as house:
-        leaver = house.start("a", TIDE)
+    async with open_searches() as searches:
+        leaver = searches.start("a", TIDE)
         await spotify.wait_asked(1)
-        stayer = house.start("b", TIDE)
+        stayer = searches.start("b", TIDE)
         await asyncio.sleep(0)
         leaver.cancel()
         await asyncio.wait([leaver])
@@ -92,30 +92,30 @@ async def test_who_leaves_does_not_end_the_call_of_another(
 
 
 async def test_the_call_ends_when_the_last_who_waits_has_left(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.gate.clear()
-    async with open_house() as house:
-        waiting = [house.start(each, TIDE) for each in "ab"]
+    async with open_searches() as searches:
+        waiting = [searches.start(each, TIDE) for each in "ab"]
         await spotify.wait_asked(1)
         for each in waiting:
             each.cancel()
         await asyncio.wait(waiting)
-        assert house.search.stats()["flights"] == 0
+        assert searches.search.stats()["flights"] == 0
         async with asyncio.timeout(5):
             await spotify.left.wait()
 
 
 async def test_a_refused_token_is_its_owners_alone(
-    spotify: FakeSearch, open_house: OpenHouse
+    spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.refused.add("token-of-listener-bad")
     spotify.gate.clear()
-    async with open_house() as house:
-        bad = house.start("bad", TIDE)
+    async with open_searches() as searches:
+        bad = searches.start("bad", TIDE)
         await spotify.wait_asked(1)
-        good = house.start("good", TIDE)
+        good = searches.start("good", TIDE)
         await asyncio.sleep(0)
         spotify.gate.set()
 
@@ -125,37 +125,71 @@ async def test_a_refused_token_is_its_owners_alone(
     assert spotify.tokens == ["token-of-listener-bad", "token-of-listener-good"]
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_not_kept(
-    spotify: FakeSearch, open_house: OpenHouse
-) -> None:
+async def test_a_failure_is_not_kept(spotify: FakeSearch, open_searches: OpenSearches) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.faults = [404]
-    async with open_house() as house:
-        answers = await asyncio.gather(
-            *(house.search.search(token(each), TIDE, house.budget(each)) for each in "ab"),
-            return_exceptions=True,
-        )
-        assert [type(each) for each in answers] == [SpotifyFailure, SpotifyFailure]
-        assert await house.search.search(token("c"), TIDE, house.budget("c"))
+    async with open_searches() as searches:
+        with pytest.raises(SpotifyFailure):
+            await searches.start("a", TIDE)
+        assert await searches.start("b", TIDE)
 
 
-async def test_what_is_known_costs_no_budget(spotify: FakeSearch, open_house: OpenHouse) -> None:
-    async with open_house(searches_per_answer=1) as house:
-        budget = house.budget()
-        await house.search.search(token(), TIDE, budget)
-        await house.search.search(token(), TIDE, budget)
+async def test_what_is_known_costs_no_budget(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    async with open_searches(searches_per_answer=1) as searches:
+        budget = searches.budget()
+        await searches.search.search(token(), TIDE, budget)
+        await searches.search.search(token(), TIDE, budget)
         with pytest.raises(SearchRefusedError):
-            await house.search.search(token(), Query("track", "other"), budget)
+            await searches.search.search(token(), Query("track", "other"), budget)
 
     assert budget.sent == len(spotify.asked) == 1
 
 
-async def test_closing_ends_the_running_calls(spotify: FakeSearch, open_house: OpenHouse) -> None:
+async def test_closing_ends_the_running_calls_and_refuses_who_waits(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
     spotify.gate.clear()
-    async with open_house() as house:
-        waiting = house.start("one", TIDE)
+    async with open_searches() as searches:
+        waiting = searches.start("one", TIDE)
         await spotify.wait_asked(1)
-        await house.search.close()
-        with pytest.raises(asyncio.CancelledError):
+        await searches.search.close()
+        with pytest.raises(SearchRefusedError, match="process"):
             await waiting
-        assert house.search.stats()["flights"] == 0
+        with pytest.raises(SearchRefusedError, match="process"):
+            await searches.search.search(token(), TIDE, searches.budget())
+
+        assert searches.search.stats()["flights"] == 0
+
+
+async def test_no_more_calls_are_under_way_than_there_may_be(
+    spotify: FakeSearch, open_searches: OpenSearches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lyra.catalogue.search.MAX_FLIGHTS", 2)
+    spotify.gate.clear()
+    async with open_searches() as searches:
+        running = [searches.start(each, Query("track", each)) for each in "ab"]
+        await spotify.wait_asked(2)
+        budget = searches.budget("c")
+        with pytest.raises(SearchRefusedError, match="process"):
+            await searches.search.search(token("c"), Query("track", "c"), budget)
+        joined = searches.start("c", Query("track", "a"))
+        spotify.gate.set()
+        await asyncio.gather(*running, joined)
+
+    assert budget.sent == 0
+    assert sorted(spotify.asked) == ["a", "b"]
+
+
+async def test_each_who_waits_gets_a_failure_of_its_own(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    spotify.faults = [404]
+    async with open_searches() as searches:
+        answers = await asyncio.gather(
+            *(searches.start(each, TIDE) for each in "ab"), return_exceptions=True
+        )
+
+    assert [type(each) for each in answers] == [SpotifyFailure, SpotifyFailure]
+    assert answers[0] is not answers[1]

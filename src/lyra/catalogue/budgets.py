@@ -1,7 +1,7 @@
 """How many searches there may be: of one answer, of one listener in an hour, of the app in a day.
 
 Spotify counts calls by developer account, and a new app may have some hundreds a day. Only a search
-that is really sent is counted: what the cache holds or another listener is waiting for is free.
+that is begun is counted: what the cache holds or another listener is waiting for is free.
 """
 
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from typing import Literal
 from lyra.cache.keys import Key
 from lyra.settings import Settings
 
-Bound = Literal["answer", "listener", "app"]
+Bound = Literal["answer", "listener", "app", "process"]
 
 _HOUR_S, _DAY_S = 3600, 86_400
 
 
 class SearchRefusedError(Exception):
-    """A budget allows no further search; `bound` says which."""
+    """No further search may be sent; `bound` says whose limit that is."""
 
     def __init__(self, bound: Bound) -> None:
         super().__init__(f"no search is left of this {bound}'s")

@@ -1,14 +1,13 @@
 """Whether a listener's own data hold an item of the catalogue, and where. Pure; keeps nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from lyra.catalogue.editions import take_apart
 from lyra.catalogue.folding import fold_artist
 from lyra.catalogue.items import Item
 from lyra.listening.models import Listening, SectionName, Track
-
-Name = tuple[str, str]  # of a track or an album: its folded title, and one of its artists'
 
 
 class Place(NamedTuple):
@@ -21,19 +20,24 @@ class Place(NamedTuple):
 class KnownMusic:
     """What a listener knows, as far as the data show it: by address, and by title and artist.
 
-    An edition of a known song is known: a remaster has an address of its own.
+    An edition of a known song is known: a remaster has an address of its own. Titles are taken apart
+    only of the artists that are asked about, which are few.
     """
 
     def __init__(self, listening: Listening) -> None:
         self._by_uri: dict[str, Place] = {}
-        self._tracks: dict[Name, Place] = {}
-        self._albums: dict[Name, Place] = {}
+        self._by_artist: dict[str, list[tuple[Place, Track]]] = {}
         self._artists: dict[str, Place] = {}
+        fold = cache(fold_artist)  # the same artists come again and again
         for place, track in _tracks(listening):
-            self._add_track(track, place)
-        for rank, artist in enumerate(listening.top_artists, 1):
-            place = Place("top_artists", artist.rank or rank)
-            self._artists[fold_artist(artist.name)] = place
+            if track.uri:
+                self._by_uri.setdefault(track.uri, place)
+            for name in map(fold, track.artists):
+                self._by_artist.setdefault(name, []).append((place, track))
+                self._artists.setdefault(name, Place(place.section))
+        for at, artist in enumerate(listening.top_artists, 1):
+            place = Place("top_artists", artist.rank or at)
+            self._artists[fold(artist.name)] = place
             if artist.uri:
                 self._by_uri[artist.uri] = place
 
@@ -43,30 +47,24 @@ class KnownMusic:
             return self._by_uri[item.uri]
         if item.kind == "artist":
             return self._artists.get(fold_artist(item.name))
-        named = self._tracks if item.kind == "track" else self._albums
-        places = (named.get(name) for name in _names(item.name, item.artists))
-        return next((place for place in places if place is not None), None)
+        song = take_apart(item.name).song
+        return next(
+            (place for place, name in self._titles(item) if take_apart(name).song == song), None
+        )
 
-    def _add_track(self, track: Track, place: Place) -> None:
-        if track.uri:
-            self._by_uri.setdefault(track.uri, place)
-        for name in _names(track.name, track.artists):
-            self._tracks.setdefault(name, place)
-        for artist in track.artists:
-            self._artists.setdefault(fold_artist(artist), Place(place.section))
-        if track.album:
-            for name in _names(track.album, track.artists):
-                self._albums.setdefault(name, Place(place.section))
+    def _titles(self, item: Item) -> Iterator[tuple[Place, str]]:
+        """Yield the titles, of tracks or albums as the item is, that its artists have in the data."""
+        for artist in map(fold_artist, item.artists):
+            for place, track in self._by_artist.get(artist, ()):
+                if item.kind == "track":
+                    yield place, track.name
+                elif track.album:
+                    yield Place(place.section), track.album
 
 
 def _tracks(listening: Listening) -> Iterator[tuple[Place, Track]]:
     """Yield the tracks of all sections, those with a rank first."""
-    for rank, track in enumerate(listening.top_tracks, 1):
-        yield Place("top_tracks", track.rank or rank), track
+    for at, track in enumerate(listening.top_tracks, 1):
+        yield Place("top_tracks", track.rank or at), track
     for play in listening.recently_played:
         yield Place("recently_played"), play.track
-
-
-def _names(title: str, artists: Iterable[str]) -> list[Name]:
-    song = take_apart(title).song
-    return [(song, fold_artist(artist)) for artist in artists]

@@ -5,6 +5,8 @@ Invariants, hunted by tests/catalogue/test_search.py:
 - a call ends when the last of those who wait for it has left;
 - it runs under the token, and on the budget, of the listener whose question started it: a refusal of
   that token is this listener's alone, and the next one who waits asks anew;
+- at most MAX_FLIGHTS run or wait for their turn, and none begins once `close` was called;
+- whoever waits gets a failure of its own, and is cancelled by nobody but its own caller;
 - nothing of a listener is kept: the key is a hash of the query, the value is public.
 """
 
@@ -17,7 +19,7 @@ from typing import Protocol, TypeVar
 
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.store import BoundedMemoryCache
-from lyra.catalogue.budgets import AnswerBudget, SearchBudgets
+from lyra.catalogue.budgets import AnswerBudget, SearchBudgets, SearchRefusedError
 from lyra.catalogue.items import Item
 from lyra.catalogue.queries import Query
 from lyra.catalogue.results import read_results
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FOUND_S, EMPTY_S = 86_400.0, 3600.0  # how long an answer with and without items is kept
+MAX_FLIGHTS = 1_000  # of all listeners together
 _MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
 _ITEM_BYTES = 700  # of one item in memory, roughly
 _OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
@@ -74,6 +77,7 @@ class CatalogueSearch:
         self._budgets = budgets
         self._slots = asyncio.Semaphore(SEARCHES_AT_ONCE)
         self._flights: dict[Key, _Flight] = {}
+        self._closed = False
         self._kept = BoundedMemoryCache(
             max_entries=_MAX_QUERIES,
             max_weight=_MAX_BYTES,
@@ -96,7 +100,8 @@ class CatalogueSearch:
 
         Raises:
             SpotifyFailure: Spotify does not answer it, or not with this token.
-            SearchRefusedError: it would have to be sent, and a budget is used up.
+            SearchRefusedError: it would have to be sent, and a budget is used up, or this process is
+                too busy or ending.
         """
         key = self._keys.search(query.cache_text)
         while True:
@@ -111,18 +116,22 @@ class CatalogueSearch:
                 self._counts["joined_total"] += 1
             try:
                 return await self._join(key, flight)
-            except SpotifyFailure as failure:
-                if failure.kind not in _OWN or flight.listener == budget.listener:
-                    raise
+            except SpotifyFailure as shared:
+                failure = SpotifyFailure(shared.code, retry_after_s=shared.retry_after_s)
+            if failure.kind not in _OWN or flight.listener == budget.listener:
+                raise failure
 
     async def close(self) -> None:
-        """End the running calls."""
+        """End the running calls, for good; those who wait are refused."""
+        self._closed = True
         tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, key: Key, token: Token, query: Query, budget: AnswerBudget) -> _Flight:
+        if self._closed or len(self._flights) >= MAX_FLIGHTS:
+            raise SearchRefusedError("process")
         self._budgets.spend(budget)
         self._counts["sent_total"] += 1
         flight = _Flight(budget.listener)
@@ -146,7 +155,10 @@ class CatalogueSearch:
         """Wait for the call; the last one who leaves ends it."""
         flight.waiting += 1
         try:
-            return await asyncio.shield(flight.task)
+            await asyncio.wait([flight.task])
+            if flight.task.cancelled():
+                raise SearchRefusedError("process")
+            return flight.task.result()
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():

@@ -17,6 +17,7 @@ _REFUSALS: Mapping[str, str] = {
     "answer": "No search of Spotify's catalogue is left for this request. Ask for fewer items.",
     "listener": "No search of Spotify's catalogue is left for this listener in this hour.",
     "app": "No search of Spotify's catalogue is left for today.",
+    "process": "Too many searches are under way. Try again in a moment.",
 }
 _NOT_FOUND = "Spotify's catalogue shows no such item."
 

@@ -56,11 +56,13 @@ class Subjects:
         return f"{name} (number {rank} of your top artists)" if others and rank else name
 
     def name_track(self, track: Track) -> str:
-        """Return the track's title, with its artist where another one is called the same."""
+        """Return the track's title, with its artist, if it has one, where another is called the same."""
         name = self.quote(track.name)
         namesakes = {track_key(each): each for each in self._tracks if each.name == track.name}
-        if len(namesakes) <= 1 or not track.artists:
+        if len(namesakes) <= 1:
             return name
+        if not track.artists:
+            return f"{name} (one of {len(namesakes)} of this title)"
         by = f"{name} by {shorten(track.artists[0], self.MAX_NAME)}"
         same = sum(each.artists[:1] == track.artists[:1] for each in namesakes.values())
         return f"{by} (one of {same} of this title)" if same > 1 else by
