@@ -1,4 +1,4 @@
-"""Lyra's regular expressions: none can take the square of its text by repeating a repetition."""
+"""Lyra's regular expressions: none can take the square of its text, by repetitions in or beside another."""
 
 import importlib
 import pkgutil
@@ -12,8 +12,10 @@ import lyra
 from lyra.listening.parse import parse_artists, parse_playlists
 
 _parser: Any = importlib.import_module("re._parser")
+_compiler: Any = importlib.import_module("re._compiler")
 UNBOUNDED = _parser.MAXREPEAT
 MANY = 100  # what may be repeated so often is as good as unbounded
+LETTERS = [*map(chr, range(128)), *"\u00a0\u0301\u2014\u201céя夜😀"]
 
 
 def patterns() -> Iterator[Any]:
@@ -36,6 +38,65 @@ def repeated(parsed: Any, *, inside: bool = False) -> bool:
                 if isinstance(one, _parser.SubPattern) and repeated(one, inside=inside or endless):
                     return True
     return False
+
+
+def letters(parsed: Any) -> set[str]:
+    """Return the letters that one repetition may take; of more than a letter, any."""
+    if len(parsed) != 1 or str(parsed[0][0]) == "SUBPATTERN":
+        return set(LETTERS)
+    one = _compiler.compile(parsed)
+    return {letter for letter in LETTERS if one.fullmatch(letter)}
+
+
+def may_be_empty(code: Any, value: Any) -> bool:
+    """Whether this part of a pattern may match nothing."""
+    kind = str(code)
+    if kind.endswith("_REPEAT"):
+        return bool(value[0] == 0)
+    if kind == "BRANCH":
+        return any(all(may_be_empty(*part) for part in branch) for branch in value[1])
+    return kind == "AT" or kind.startswith("ASSERT")
+
+
+def flat(parsed: Any) -> Iterator[Any]:
+    """The parts of a pattern in order, those of its groups among them."""
+    for code, value in parsed:
+        yield from flat(value[-1]) if str(code) == "SUBPATTERN" else [(code, value)]
+
+
+def side_by_side(parsed: Any) -> bool:
+    """Whether two endless repetitions with nothing for certain between them may take the same."""
+    before: list[set[str]] = []
+    for code, value in flat(parsed):
+        kind = str(code)
+        if kind == "BRANCH" and any(map(side_by_side, value[1])):
+            return True
+        endless = kind.endswith("_REPEAT") and value[1] >= MANY
+        here = letters(value[2]) if endless else set()
+        if any(here & earlier for earlier in before):
+            return True
+        if not may_be_empty(code, value):
+            before = []
+        if endless:
+            before.append(here)
+    return False
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\s*-?\s*$", "a+a+b", r"\s*(?:x)?\s*", "a*b*a*", "(a*)(b?)(a*)"]
+)
+def test_two_endless_repetitions_side_by_side_are_seen(pattern: str) -> None:
+    assert side_by_side(_parser.parse(pattern))
+
+
+@pytest.mark.parametrize("pattern", [r"\s*(?:-\s*)?$", "a+b+", r"\s*-\s*", "a{1,9}a*"])
+def test_repetitions_that_something_keeps_apart_are_fine(pattern: str) -> None:
+    assert not side_by_side(_parser.parse(pattern))
+
+
+@pytest.mark.parametrize("pattern", list(patterns()))
+def test_no_two_endless_repetitions_may_take_the_same(pattern: re.Pattern[Any]) -> None:
+    assert not side_by_side(_parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE))
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+", "(?:a*b?)*", "(x|a+)*c", "(?:[ab]{2,}){3,}"])

@@ -11,7 +11,7 @@ from lyra.catalogue.folding import fold
 _CAP = 300
 _GROUPS = 6  # at the end of one title; what stands before them belongs to the song
 _GROUP = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
-_DASH = re.compile(r"\s+[-\u2013\u2014]\s+([^\u2013\u2014]*)$")
+_DASH = re.compile(r"\s[-\u2013\u2014]\s([^\u2013\u2014]*)$")
 _GUESTS = re.compile(r"(?:feat|ft|featuring|with)\b.*")
 _BARE_GUESTS = re.compile(r"\s+(?:feat\.|ft\.|featuring)\s.*$", re.IGNORECASE)
 # The same recording, in another sound, length or sleeve.

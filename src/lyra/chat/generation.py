@@ -126,7 +126,10 @@ class _Generation(Producer):
         except LyraError as failure:
             self._fail(failure)
         except TimeoutError:
-            self._fail(LlmTimeoutError())
+            if self._done is None:
+                self._fail(LlmTimeoutError())
+            else:
+                self._finish(self._done)  # all words are there; what is beside them was late
         except asyncio.CancelledError as cancelled:
             # Drop the traceback: the task holds the exception, its frames hold the task, and the
             # cycle would wait for the garbage collector.
@@ -202,6 +205,8 @@ class _Generation(Producer):
                     await stream.stream_to(partial(self._on_piece, call, idle_timeout))
                     if self._done is None:
                         raise LlmTruncatedError  # a cut answer never looks complete
+                    # The words are all there: from here on only the answer's own deadline counts.
+                    idle_timeout.reset(self._settings.answer_timeout_s)
                     await self._add_citations()
                     self._finish(self._done)
             except TimeoutError:
@@ -241,14 +246,24 @@ class _Generation(Producer):
         return len(encoded) <= room
 
     async def _add_citations(self) -> None:
-        """Add what the answer names of the listener's data, and what it rests on."""
+        """Add what the answer names of the listener's data, and what it rests on.
+
+        A reader waits for them no longer than for a word.
+        """
         text = self._run.text()
         if not text.strip():
             return
         with best_effort("the cards of an answer"):
             assert self._entry is not None  # noqa: S101 - the model was asked about it
             cite = partial(_cite, text, self._entry, self._turns[-1].text)
-            cards, evidence = cite() if len(text) <= SHORT_ANSWER else await asyncio.to_thread(cite)
+            try:
+                async with asyncio.timeout(self._settings.token_timeout_s):
+                    cards, evidence = (
+                        cite() if len(text) <= SHORT_ANSWER else await asyncio.to_thread(cite)
+                    )
+            except TimeoutError:
+                log.warning("the cards of an answer were not found in time")
+                return
             for card in cards:
                 self._run.add(card)
             if evidence:

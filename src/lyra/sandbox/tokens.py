@@ -27,7 +27,7 @@ _SEED = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _PARTS = 4  # scheme, seed, persona, regime; the rest are faults
 _ALIASES = "|".join((*ENDPOINTS, *MORE_ENDPOINTS, "token"))
 _FAULT = re.compile(
-    rf"(?P<once>once)?(?P<name>[a-z]+[a-z0-9]*|[0-9]{{3}}[a-z]*)"
+    rf"(?P<once>once)?(?P<name>[a-z][a-z0-9]*|[0-9]{{3}}[a-z]*)"
     rf"(?P<numbers>(?:-[0-9]{{1,9}})*)(?:-(?P<endpoint>{_ALIASES}))?"
     r"(?:~(?P<first>[1-9][0-9]{0,8})(?:\+(?P<count>[1-9][0-9]{0,8}))?)?",
     re.ASCII,

@@ -11,17 +11,17 @@ from lyra.chat.mentions.words import Words, is_unspaced
 Beside = Literal["same", "other"]
 
 _LOOK = 12  # words
-_LONGEST_GAP = 40  # characters between a title and "by"
+_LONGEST_NAME = 160  # characters
 _VERSION_OF = 3  # words from a title back to the owner of a cover of it
 _NAME = 4  # words at most of somebody who is not known, behind a dash or in brackets
 _QUOTES = "\"'\u2018\u201c\u00ab\u201e\u2039\u300c\u300e"
 _ENDS = "\"'\u2019\u201c\u201d\u00ab\u00bb\u203a\u300d\u300f)\\]"
-_BY = re.compile(rf"[{_ENDS} ,]{{0,4}}\s*[(\u2014\u2013-]?\s*$")
+_BY = re.compile(rf"[{_ENDS} ,]{{0,4}}\s*(?:[(\u2014\u2013-]\s*)?$")
 _BY_WORDS = frozenset({"by", "von", "par", "por", "de", "af", "av"})
 _JOINED = re.compile(
     rf"[{_ENDS}]{{0,3}}\s*(?:[-\u2013\u2014:/\u00b7|]|[(\uff08])\s*[{_QUOTES}]{{0,2}}$"
 )
-_BEFORE = re.compile(rf"\s*[-\u2013\u2014:,/\u00b7|]?\s*[{_QUOTES}(]{{0,2}}$")
+_BEFORE = re.compile(rf"\s*(?:[-\u2013\u2014:,/\u00b7|]\s*)?[{_QUOTES}(]{{0,2}}$")
 _DASH = re.compile(rf"\s*[-\u2013\u2014:]\s*[{_QUOTES}]{{0,2}}$")
 _QUOTED = re.compile(f"[{_QUOTES}]")
 _OWNERS = re.compile(rf"['\u2019\u02bc]s?\s+[{_QUOTES}(]{{0,2}}$")
@@ -94,7 +94,7 @@ class CreditReader:
             return None
         gap = words.between(last - 1, last)
         last += words.keys[last] in _MADE and last + 1 < len(words)
-        by = words.keys[last] in _BY_WORDS and len(gap) <= _LONGEST_GAP and _BY.match(gap)
+        by = words.keys[last] in _BY_WORDS and _BY.match(gap)
         place = last + 1 if by else last
         if words.keys[last] == "from" and last + 1 < len(words) and self._is_known_artist(last + 1):
             return "same" if self._names_at(last + 1, artists) else "other"
@@ -112,9 +112,9 @@ class CreditReader:
         if by:
             article = words.keys[place] == "the" and place + 1 < len(words)
             return words.is_upper(place) or (article and words.is_upper(place + 1))
-        rest = _STOP.split(
-            words.text[words.starts[place] : self._layout.line_end(place)], maxsplit=1
-        )[0]
+        start = words.starts[place]
+        end = min(self._layout.line_end(place), start + _LONGEST_NAME)
+        rest = _STOP.split(words.text[start:end], maxsplit=1)[0]
         said = rest.split()
         capitals = 0 < len(said) <= _NAME and all(
             part[:1].isupper() or is_unspaced(part) for part in said

@@ -17,7 +17,11 @@ BREAK = "\ufffc"  # stands for what is no text
 _MAX_SIGNS = 4_000  # of Markdown, in one answer; behind them it is read as plain text
 _MAX_OPEN = 300  # characters between an opening quotation mark and its closing one
 _FENCE = re.compile(r"\s{0,3}(```|~~~)")
-_SCRIPT = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(?:(script|style)\b|!--)", re.IGNORECASE)
+_UNSEEN_ENDS = {
+    kind: re.compile(end, re.IGNORECASE)
+    for kind, end in (("script", "(?=</script)"), ("style", "(?=</style)"), ("", "-->"))
+}
 _LEAD = re.compile(r"\s*(?:>\s?){0,4}(#{1,6}\s+)?")
 _BULLET = re.compile(r"\s*(?:[-*+\u2022\u2023\u25e6]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _RULE = re.compile(r"[\s|:+-]*")
@@ -26,8 +30,8 @@ _SIGN = re.compile(
     r"(?P<escape>\\[!-/:-@\[-`{-~])"
     r"|(?P<code>`[^`]{0,500}`)"
     r"|(?P<link>!?\[[^\[\]]{0,300}\]\([^()\s]{0,500}(?:\s\"[^\"]{0,200}\")?\s?\))"
-    r"|(?P<address>(?:https?://|www\.|spotify:)\S{1,500}|(?<!\w)[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
-    r"|(?P<tag></?[A-Za-z][^<>]{0,200}>|<!--(?:(?!-->).){0,500}-->)"
+    r"|(?P<address>(?:https?://|www\.|spotify:)\S{1,500}|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
+    r"|(?P<tag></?[A-Za-z][^<>]{0,200}>)"
     r"|(?P<entity>&(?:#x?[0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});)"
     r"|(?P<unit>\\u[0-9A-Fa-f]{4})"
     r"|(?P<stress>\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w))"
@@ -60,7 +64,7 @@ def read_visible(markdown: str) -> VisibleText:
     """Return what a reader sees of this answer."""
     reader = _Reader()
     fenced = False
-    for line in _drop_scripts(drop_hidden(markdown)).splitlines():
+    for line in _drop_unseen(drop_hidden(markdown)).splitlines():
         if _FENCE.match(line):
             fenced = not fenced
         elif not fenced:
@@ -68,15 +72,18 @@ def read_visible(markdown: str) -> VisibleText:
     return VisibleText("".join(reader.pieces), reader.marks, reader.lines)
 
 
-def _drop_scripts(text: str) -> str:
-    """Return the text without scripts and styles that are closed; each sign is looked at once."""
-    kept, at, folded = [], 0, text.lower() if "<" in text else ""
-    while opening := _SCRIPT.search(folded, at):
-        closing = folded.find(f"</{opening[1]}", opening.end())
-        if closing < 0:
-            break
-        kept += [text[at : opening.start()], BREAK]
-        at = closing
+def _drop_unseen(text: str) -> str:
+    """Return the text without comments, scripts and styles that are closed; linear in the text."""
+    kept, at, from_here, open_ended = [], 0, 0, set()
+    while opening := _UNSEEN.search(text, from_here):
+        kind = (opening[1] or "").lower()
+        closing = None if kind in open_ended else _UNSEEN_ENDS[kind].search(text, opening.end())
+        if closing is None:
+            open_ended.add(kind)  # nothing behind it closes another one either
+            from_here = opening.end()
+        else:
+            kept += [text[at : opening.start()], BREAK]
+            at = from_here = closing.end()
     return "".join([*kept, text[at:]])
 
 

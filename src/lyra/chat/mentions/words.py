@@ -8,6 +8,7 @@ from functools import lru_cache
 # Scripts that put no spaces between words: each letter counts as one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670"
+_LONGEST_GAP = 64  # characters: what stands farther apart does not belong together
 _SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001faff"  # arrows to emoji
 _WORD = re.compile(
     rf"[{_UNSPACED}]|[{_SYMBOLS}]{{1,20}}"
@@ -66,8 +67,8 @@ class Words:
         return self.text.startswith(_POSSESSIVE, self.ends[place])
 
     def between(self, left: int, right: int) -> str:
-        """Return the text between the ends of two words."""
-        return self.text[self.ends[left] : self.starts[right]]
+        """Return the text between two words; of a long one the beginning, which says enough."""
+        return self.text[self.ends[left] : min(self.starts[right], self.ends[left] + _LONGEST_GAP)]
 
 
 def drop_hidden(text: str) -> str:
