@@ -18,6 +18,7 @@ from lyra.chat.runs.registry import RunRegistry
 from lyra.chat.runs.replication import RunReplicator
 from lyra.chat.runs.supervisor import RunSupervisor
 from lyra.chat.token_quota import TokenQuota
+from lyra.chat.tools.toolbox import Toolbox
 from lyra.circuit_breaker import CircuitBreaker
 from lyra.clocks import wall_clock
 from lyra.metrics import Metrics
@@ -165,6 +166,7 @@ def _make_generator(
         guard,
         budget,
         keys,
+        Toolbox(settings, lyra.catalogue, lyra.searches, lyra.listeners),
         wall_clock=wall_clock,
         demo=demo,
     )

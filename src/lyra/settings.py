@@ -78,6 +78,8 @@ class Settings(
     spotify_timeout_s: Seconds = 10
     spotify_max_fetches: PositiveInt = 1000
     fetches_per_minute: PositiveInt = 10
+    tools: Literal["auto", "off"] = "auto"
+    tool_timeout_s: Seconds = 8
     searches_per_answer: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
     searches_per_hour: PositiveInt = 60
     searches_per_day: Count = 0

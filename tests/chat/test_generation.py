@@ -11,13 +11,15 @@ from lyra.cache.lookup import Lookup
 from lyra.chat.generation import AnswerGenerator
 from lyra.chat.model.model_circuit import ModelCircuit
 from lyra.chat.model.port import ModelStream, OnPiece, Prompt
-from lyra.chat.request_schema import Turn
+from lyra.chat.request_schema import ChatInput, Turn
 from lyra.chat.runs.run import Run
 from lyra.chat.token_quota import TokenQuota
 from lyra.circuit_breaker import CircuitBreaker
 from lyra.listening.models import Listening, Profile
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.token import Token
+from tests.support.tool_kit import make_toolbox
 
 ENTRY = make_entry(
     Listening(Profile("vesna"), ()), level="full", life=Life(0.0, 80.0, 100.0, 150.0, 0.0)
@@ -49,11 +51,13 @@ async def test_an_answer_without_its_end_mark_never_looks_complete() -> None:
         ModelCircuit(CircuitBreaker("the model", lambda: 0.0), metrics),
         TokenQuota(0, entries=1, wall_clock=lambda: 0.0),
         keys,
+        make_toolbox(Settings()),
     )
     run = Run("run_1")
     lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-    turns = (Turn("user", "Half an answer"),)
-    await generator.generate(run, lookup, turns, request_id="1").produce()
+    question = ChatInput((Turn("user", "Half an answer"),))
+    token = Token("a-token-of-nobody")
+    await generator.generate(run, lookup, question, token=token, request_id="1").produce()
 
     assert run.text() == "Half an answer"
     assert run.failure is not None

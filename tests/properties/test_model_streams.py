@@ -33,6 +33,7 @@ from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from tests.support.model_streams import Stream, draw_stream
+from tests.support.tool_kit import make_toolbox
 
 TURNS = (Turn("user", "Which artists do I listen to most?"),)
 LIFE = Life(0.0, 80.0, 100.0, 150.0, 0.0)
@@ -163,20 +164,30 @@ class Service:
         metrics, http = Metrics(), self.http
         claude = AnthropicModel(http, URL("http://127.0.0.1:9/v1/messages"), settings)  # type: ignore[arg-type]
         self._metrics, self._settings, self._claude = metrics, settings, claude
+        self._toolbox = make_toolbox(settings)
 
     def _generator(self) -> AnswerGenerator:
         guard = ModelCircuit(CircuitBreaker("the model", lambda: 0.0), self._metrics)
         return AnswerGenerator(
-            self._settings, self._claude, self._metrics, Zero(), guard, self.budget, KeyMaker()
+            self._settings,
+            self._claude,
+            self._metrics,
+            Zero(),
+            guard,
+            self.budget,
+            KeyMaker(),
+            self._toolbox,
         )
 
     async def answer(self, stream: Stream, rng: Random) -> tuple[Run, list[Part]]:
         """The run of one question, and its parts."""
         self.http.play(stream, rng)
         # Both bounds are one: whoever kept a place would keep the next question out.
-        async with self.runs.open_run(OWNER, Token("a-token-of-nobody"), ChatInput(TURNS)) as run:
+        token, question = Token("a-token-of-nobody"), ChatInput(TURNS)
+        async with self.runs.open_run(OWNER, token, question) as run:
             lookup = Lookup("hit", entry=ENTRY, asked_at=0.0, clock=lambda: 1.0)
-            self.runs.start(run, self._generator().generate(run, lookup, TURNS, request_id="1"))
+            generate = self._generator().generate
+            self.runs.start(run, generate(run, lookup, question, token=token, request_id="1"))
             await run.wait_ended()
             await run.wait_closed()
             parts = run.since(0)

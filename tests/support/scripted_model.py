@@ -20,6 +20,23 @@ def words(text: str) -> bytes:
     return event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
 
 
+def tool_use(name: str, arguments: object, *, index: int = 1, call_id: str = "") -> bytes:
+    """A call of a tool, its input in pieces; text is sent as it stands."""
+    block = {"type": "tool_use", "id": call_id or f"toolu_{index}", "name": name, "input": {}}
+    written = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+    half = len(written) // 2
+    deltas = [
+        event(
+            "content_block_delta",
+            index=index,
+            delta={"type": "input_json_delta", "partial_json": piece},
+        )
+        for piece in ("", written[:half], written[half:])
+    ]
+    start = event("content_block_start", index=index, content_block=block)
+    return b"".join([start, *deltas, event("content_block_stop", index=index)])
+
+
 def stopped(reason: str = "end_turn") -> bytes:
     """The end mark, with the reason why the answer ends."""
     return event("message_delta", delta={"stop_reason": reason}) + event("message_stop")

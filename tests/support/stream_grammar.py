@@ -13,12 +13,19 @@ from tests.support.calls import Answer
 
 _FRAME = re.compile(rb"(?:id: [^\r\n]+\n)?data: ([^\r\n]+)")
 _COMMENT = re.compile(rb": [^\r\n]*")
+_CALL: dict[str, type] = {"toolCallId": str, "providerExecuted": bool, "dynamic": bool}
 _FIELDS: dict[str, dict[str, type]] = {
     "start": {"messageId": str, "messageMetadata": dict},
     "data-status": {"data": dict, "transient": bool},
     "text-start": {"id": str},
     "text-delta": {"id": str, "delta": str},
     "text-end": {"id": str},
+    "start-step": {},
+    "finish-step": {},
+    "tool-input-start": {**_CALL, "toolName": str, "title": str},
+    "tool-input-available": {**_CALL, "toolName": str, "title": str, "input": dict},
+    "tool-output-available": {**_CALL, "output": dict},
+    "tool-output-error": {**_CALL, "errorText": str},
     "data-track": {"id": str, "data": dict},
     "data-because": {"data": dict},
     "finish": {"finishReason": str, "messageMetadata": dict},
@@ -29,7 +36,7 @@ _FIELDS: dict[str, dict[str, type]] = {
 }
 _OPTIONAL = {"data-because": {"id"}}
 _REASONS = {"stop", "length", "content-filter", "error", "other"}
-_STATUS_PHASES = {"loading_listening", "thinking"}
+_STATUS_PHASES = {"loading_listening", "thinking", "searching"}
 
 
 class GrammarError(AssertionError):
@@ -53,7 +60,11 @@ class Stream:
 
     @property
     def text(self) -> str:
-        return "".join(part["delta"] for part in self.of("text-delta"))
+        """All words; texts of several rounds are paragraphs."""
+        texts: dict[str, str] = {}
+        for part in self.of("text-delta"):
+            texts[part["id"]] = texts.get(part["id"], "") + part["delta"]
+        return "\n\n".join(texts.values())
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -118,6 +129,8 @@ def check_parts(parts: list[dict[str, Any]]) -> None:
     require(kinds[0] == "start" and kinds.count("start") == 1, "one start, first")
     _check_ending(parts, kinds)
     _check_texts(parts)
+    _check_steps(kinds)
+    _check_calls(parts)
 
 
 def _check_shape(part: dict[str, Any]) -> None:
@@ -165,3 +178,34 @@ def _check_texts(parts: list[dict[str, Any]]) -> None:
                 require(not open_ids, "every text is closed before the ending")
             case _:
                 pass
+
+
+def _check_steps(kinds: list[str]) -> None:
+    steps = [kind for kind in kinds if kind in ("start-step", "finish-step")]
+    whole = len(steps) // 2 * ["start-step", "finish-step"]
+    cut = kinds[-1] == "abort" or "error" in kinds
+    require(steps == whole or (cut and steps == [*whole, "start-step"]), f"steps: {steps}")
+
+
+def _check_calls(parts: list[dict[str, Any]]) -> None:
+    """Each call begins, may be told with what, and has one outcome, unless the answer is cut."""
+    following: dict[str, set[str | None]] = {
+        "tool-input-start": {None},
+        "tool-input-available": {"tool-input-start"},
+        "tool-output-available": {"tool-input-available"},
+        "tool-output-error": {"tool-input-start", "tool-input-available"},
+    }
+    at: dict[str, str] = {}
+    open_texts = 0
+    for part in parts:
+        kind = part["type"]
+        open_texts += (kind == "text-start") - (kind == "text-end")
+        if kind in following:
+            require(not open_texts, "a call stands in no text")
+            call_id = part["toolCallId"]
+            require(at.get(call_id) in following[kind], f"{kind} after {at.get(call_id)}")
+            require(part["providerExecuted"] and part["dynamic"], "calls are run by Lyra")
+            at[call_id] = kind
+    if parts[-1]["type"] == "finish" and parts[-1]["finishReason"] != "error":
+        ended = {"tool-output-available", "tool-output-error"}
+        require(set(at.values()) <= ended, f"every call has an outcome: {at}")

@@ -1,5 +1,7 @@
-"""Fill a run: wait for the listener's data, call the model, and give the answer its one ending.
+"""Fill a run: wait for the listener's data, call the model and the tools, end the answer once.
 
+An answer is made in rounds. In each the model is called; what it says is relayed as it comes, and
+what it calls is run once its turn is whole. A round in which it calls nothing is the last one.
 The ending never depends on what is counted, measured or added beside the answer.
 """
 
@@ -22,22 +24,36 @@ from lyra.chat.generation_stats import GenerationStats
 from lyra.chat.mentions.cards import SHORT_ANSWER, find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
-from lyra.chat.model.port import ChatModel, Done, LazyModel, Piece, Prompt, Usage
+from lyra.chat.model.port import (
+    ChatModel,
+    Done,
+    LazyModel,
+    Piece,
+    Prompt,
+    ToolRound,
+    ToolsRefusedError,
+    ToolStart,
+    Usage,
+)
 from lyra.chat.parts import (
     Abort,
     Because,
     Finish,
+    FinishStep,
     MessageMetadata,
     Part,
     Start,
+    StartStep,
     TrackCard,
     failure_parts,
     status,
 )
-from lyra.chat.prompt import make_prompt
-from lyra.chat.request_schema import Turn
+from lyra.chat.prompt import make_prompt, offer_tools
+from lyra.chat.request_schema import ChatInput
 from lyra.chat.runs.run import LEFT, Producer, Run
 from lyra.chat.token_quota import Reservation, TokenQuota, estimate_cost
+from lyra.chat.tool_parts import ToolParts
+from lyra.chat.tools.toolbox import MAX_ROUNDS, AnswerTools, Toolbox
 from lyra.circuit_breaker import Call
 from lyra.clocks import wall_clock
 from lyra.errors import (
@@ -49,6 +65,7 @@ from lyra.errors import (
 )
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.token import Token
 from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
@@ -68,6 +85,7 @@ class AnswerGenerator:
     circuit: ModelCircuit
     quota: TokenQuota
     keys: KeyMaker
+    toolbox: Toolbox
     demo: bool = False
     wall_clock: Callable[[], float] = wall_clock
 
@@ -78,7 +96,11 @@ class AnswerGenerator:
 
     def describe(self) -> dict[str, Any]:
         """Return the model's name, and its state: `ok`, `starting`, or `open` (its circuit) and for how long."""
-        description: dict[str, Any] = {"name": self.model.name, "offline": self.model.offline}
+        description: dict[str, Any] = {
+            "name": self.model.name,
+            "offline": self.model.offline,
+            "tools": self.toolbox.state,
+        }
         if not self.ready:
             return description | {"state": "starting"}
         if retry_in_s := self.circuit.retry_in_s:
@@ -86,10 +108,10 @@ class AnswerGenerator:
         return description | {"state": "ok"}
 
     def generate(
-        self, run: Run, lookup: Lookup, turns: tuple[Turn, ...], *, request_id: str
+        self, run: Run, lookup: Lookup, question: ChatInput, *, token: Token, request_id: str
     ) -> Producer:
-        """Return what fills the run with an answer to these turns, once the run is started."""
-        return _Generation(self, run, lookup, turns, request_id)
+        """Return what fills the run with an answer to this question, once the run is started."""
+        return _Generation(self, run, lookup, question, token=token, request_id=request_id)
 
 
 class _Generation(Producer):
@@ -100,18 +122,26 @@ class _Generation(Producer):
         generator: AnswerGenerator,
         run: Run,
         lookup: Lookup,
-        turns: tuple[Turn, ...],
+        question: ChatInput,
+        *,
+        token: Token,
         request_id: str,
     ) -> None:
         self._generator = generator
         self._settings = generator.settings
         self._run = run
         self._lookup = lookup
-        self._turns = turns
+        self._token = token
+        self._question = question
         self._request_id = request_id
         self._stats = GenerationStats(generator.metrics)
-        self._done: Done | None = None
+        self._done: Done | None = None  # the end of this round's turn
         self._entry: Entry | None = None
+        self._tools: AnswerTools | None = None
+        self._rounds: tuple[ToolRound, ...] = ()  # those before this one
+        self._tool_parts = ToolParts(run)
+        self._in_steps = False
+        self._shown = False  # whether the reader has seen anything of this round
         self._account: Key | None = None  # as long as Spotify has not said whose token it is
         self._reservation = Reservation()
 
@@ -161,12 +191,27 @@ class _Generation(Producer):
         self._entry = self._lookup.cached or await self._load()
         if self._entry.account:
             self._account = self._generator.keys.account(self._entry.account)
-        await self._reserve(self._entry)
+        if self._generator.toolbox.offered:
+            self._tools = self._generator.toolbox.open(self._token, self._entry)
+            self._in_steps = True
+        while await self._make_round(self._entry):
+            pass
+
+    async def _make_round(self, entry: Entry) -> bool:
+        """Call the model, and run what it calls. Return whether another round follows."""
+        await self._reserve(entry)
+        if self._in_steps:
+            self._run.add(StartStep())
         self._run.add(status("thinking"))
-        await self._relay(self._entry)
+        self._done, self._shown = None, False
+        await self._relay(entry)
+        if self._tools is None or self._run.ended:
+            return False
+        await self._run_tools(self._tools)
+        return True
 
     async def _reserve(self, entry: Entry) -> None:
-        """Hold what the answer may cost of its account's tokens of the day."""
+        """Hold what the round may cost of its account's tokens of the day."""
         if not self._generator.model.offline:
             cost = estimate_cost(self._make_prompt(entry), self._settings.max_tokens)
             self._reservation = await self._generator.quota.reserve(self._account, cost)
@@ -183,17 +228,27 @@ class _Generation(Producer):
         return await self._lookup.entry()
 
     async def _relay(self, entry: Entry) -> None:
-        """Relay the model's text; a call that fails before any text is tried once more."""
+        """Relay the model's turn; a server that may have refused it for its tools is asked without."""
+        try:
+            await self._call_again(entry)
+        except ToolsRefusedError:
+            self._tools = None
+            await self._call_again(entry)
+            self._generator.toolbox.note_refused()
+
+    async def _call_again(self, entry: Entry) -> None:
+        """Call the model; a call that fails before anything of it is shown is made once more."""
         try:
             await self._call(entry)
         except TryLaterError as failure:
-            if self._stats.any_text or not _is_worth_a_retry(failure):
+            if self._shown or not _is_worth_a_retry(failure):
                 raise
             pause = _RETRY_JITTER_S * self._generator.rng.random()
             await asyncio.sleep((failure.retry_after_s or 0) + pause)
             await self._call(entry)
 
     async def _call(self, entry: Entry) -> None:
+        """Call the model. Its turn ends the answer, unless it calls tools that may be run."""
         with self._generator.circuit.call(self._account) as call, self._reservation.send_prompt():
             try:
                 async with (
@@ -205,6 +260,8 @@ class _Generation(Producer):
                     await stream.stream_to(partial(self._on_piece, call, idle_timeout))
                     if self._done is None:
                         raise LlmTruncatedError  # a cut answer never looks complete
+                    if self._done.calls and self._calls_allowed:
+                        return
                     # The words are all there: from here on only the answer's own deadline counts.
                     idle_timeout.reset(self._settings.answer_timeout_s)
                     await self._add_citations()
@@ -212,9 +269,37 @@ class _Generation(Producer):
             except TimeoutError:
                 raise LlmTimeoutError from None
 
+    @property
+    def _calls_allowed(self) -> bool:
+        """Whether what the model calls in this round is run."""
+        more = len(self._rounds) + 1 < MAX_ROUNDS
+        return self._tools is not None and more and self._tools.any_left
+
+    async def _run_tools(self, tools: AnswerTools) -> None:
+        """Run what the model has called in this round; the next one begins with the results."""
+        done, self._done = self._done, None
+        assert done is not None  # noqa: S101 - else the call would have failed
+        self._stats.end_round(done.usage)
+        self._reservation.settle(done.usage)
+        calls = tools.prepare(done.calls)
+        self._tool_parts.show_calls(calls)
+        outcomes = await tools.run(calls)
+        self._tool_parts.show_outcomes(outcomes)
+        self._run.add(FinishStep())
+        results = tuple([outcome.result for outcome in outcomes])
+        self._rounds = (*self._rounds, ToolRound(done.blocks, results))
+
     def _make_prompt(self, entry: Entry) -> Prompt:
         now, level = self._generator.wall_clock(), self._settings.llm_context
-        return make_prompt(entry, self._turns, level, now=now)
+        prompt = make_prompt(entry, self._question.turns, level, now=now)
+        if self._tools is None:
+            return prompt
+        return offer_tools(
+            prompt,
+            self._generator.toolbox.specification,
+            self._rounds,
+            calls_allowed=self._calls_allowed,
+        )
 
     def _on_piece(self, call: Call, idle_timeout: IdleTimeout, piece: Piece) -> bool:
         """Take the model's next piece; return whether it was the last.
@@ -222,14 +307,21 @@ class _Generation(Producer):
         Called while the model's connection is read, so nothing here may wait, log or trace.
         """
         if isinstance(piece, str):
+            self._shown = True
             if not self._append_text(piece):
                 self._done = Done("length", self._stats.estimate_usage())
-            call.record_success()
-            idle_timeout.reset(self._settings.token_timeout_s)
         elif isinstance(piece, Usage):
             self._stats.on_usage(piece)
-        else:
+            return False
+        elif isinstance(piece, Done):
             self._done = piece
+            return True
+        elif isinstance(piece, ToolStart):
+            self._shown = True
+            if self._tools is not None:
+                self._tool_parts.start(piece.name, self._tools.title_of(piece.name))
+        call.record_success()
+        idle_timeout.reset(self._settings.token_timeout_s)
         return self._done is not None
 
     def _append_text(self, text: str) -> bool:
@@ -255,7 +347,7 @@ class _Generation(Producer):
             return
         with best_effort("the cards of an answer"):
             assert self._entry is not None  # noqa: S101 - the model was asked about it
-            cite = partial(_cite, text, self._entry, self._turns[-1].text)
+            cite = partial(_cite, text, self._entry, self._tools, self._question.turns[-1].text)
             try:
                 async with asyncio.timeout(self._settings.token_timeout_s):
                     cards, evidence = (
@@ -271,6 +363,10 @@ class _Generation(Producer):
 
     def _finish(self, done: Done) -> None:
         text = self._run.text()
+        self._tool_parts.end_round()
+        if self._in_steps:
+            self._run.end_text()
+            self._run.add(FinishStep())
         metadata = self._end_stats(done.reason, done.usage)
         if sentence := ending_notice(done.reason, text):
             metadata["notice"] = sentence
@@ -278,8 +374,8 @@ class _Generation(Producer):
         with best_effort("the trace of an answer"):
             annotate(
                 {
-                    "gen_ai.usage.input_tokens": done.usage.input_tokens,
-                    "gen_ai.usage.output_tokens": done.usage.output_tokens,
+                    "gen_ai.usage.input_tokens": self._stats.usage.input_tokens,
+                    "gen_ai.usage.output_tokens": self._stats.usage.output_tokens,
                     "gen_ai.response.finish_reasons": done.reason,
                 }
             )
@@ -305,12 +401,15 @@ class _Generation(Producer):
 
     def _end_stats(self, ending: str, usage: Usage) -> dict[str, Any]:
         """Note how the answer ends and what it has cost; return the metadata of its ending."""
-        return {**self._stats.end(ending, usage), "cache": self._describe_cache()}
+        metadata = {**self._stats.end(ending, usage), "cache": self._describe_cache()}
+        if self._tools is not None and (receipt := self._tools.receipt()):
+            metadata["tools"] = receipt
+        return metadata
 
     def count(self) -> None:
         """Charge and count the answer, once it has ended."""
         with best_effort("the budget of an account"):
-            self._reservation.settle(self._stats.usage)
+            self._reservation.settle(self._stats.round_usage)
         with best_effort("the metrics of an answer"):
             self._stats.report()
             if self._entry is not None:
@@ -324,11 +423,14 @@ class _Generation(Producer):
         return description
 
 
-def _cite(text: str, entry: Entry, question: str) -> tuple[list[TrackCard], list[str]]:
+def _cite(
+    text: str, entry: Entry, tools: AnswerTools | None, question: str
+) -> tuple[list[TrackCard], list[str]]:
     """Return the cards of an answer, and the facts that it rests on."""
     listening = entry.listening()
-    mentions = find_mentions(text, listening)
-    return [make_card(each) for each in mentions], find_evidence(listening, mentions, question)
+    mentions = find_mentions(text, listening, found=tools.new_items() if tools else ())
+    own = [each for each in mentions if not each.new]
+    return [make_card(each) for each in mentions], find_evidence(listening, own, question)
 
 
 def _is_worth_a_retry(failure: TryLaterError) -> bool:

@@ -57,8 +57,58 @@ class TextEnd(Part, frozen=True, tag="text-end"):
     id: str
 
 
+class StartStep(Part, frozen=True, tag="start-step"):
+    """A round begins: one call of the model, and the tools that it asks for."""
+
+
+class FinishStep(Part, frozen=True, tag="finish-step"):
+    """A round has ended."""
+
+
+class ToolInputStart(Part, frozen=True, tag="tool-input-start"):
+    """The model has begun to call a tool. `title` says for people what is done."""
+
+    tool_call_id: str
+    tool_name: str
+    title: str
+    provider_executed: Literal[True]  # by Lyra: a client that knows the part runs nothing itself
+    dynamic: Literal[True]  # a client need not know the tool
+
+
+class ToolInputAvailable(Part, frozen=True, tag="tool-input-available"):
+    """What the tool is called with, as far as it was understood."""
+
+    tool_call_id: str
+    tool_name: str
+    input: dict[str, Any]
+    title: str
+    provider_executed: Literal[True]
+    dynamic: Literal[True]
+
+
+class ToolOutputAvailable(Part, frozen=True, tag="tool-output-available"):
+    """What the tool gave, the same as the model is told."""
+
+    tool_call_id: str
+    output: dict[str, Any]
+    provider_executed: Literal[True]
+    dynamic: Literal[True]
+
+
+class ToolOutputError(Part, frozen=True, tag="tool-output-error"):
+    """The tool gave nothing; one sentence says why."""
+
+    tool_call_id: str
+    error_text: str
+    provider_executed: Literal[True]
+    dynamic: Literal[True]
+
+
 class TrackCard(Part, frozen=True, tag="data-track"):
-    """An item of the listener's own data that the answer names; `id` is its Spotify URI."""
+    """An item of the listener's own data, or of a tool's result, that the answer names.
+
+    `id` is its Spotify URI. Of an item that is new to the listener the data hold `new` and a `note`.
+    """
 
     id: str
     data: dict[str, Any]

@@ -24,6 +24,7 @@ from functools import partial
 from itertools import chain
 
 import msgspec
+import orjson
 
 from lyra.cache.keys import Key
 from lyra.chat.model.port import Prompt, Usage
@@ -64,6 +65,7 @@ def estimate_cost(prompt: Prompt, max_tokens: int) -> Cost:
     """Estimate what an answer to this prompt may cost. Takes about 50 microseconds."""
     size = len(prompt.rules) + len(prompt.context().encode("utf-8", "replace"))
     size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
+    size += len(prompt.tools) + sum(len(orjson.dumps(each.messages())) for each in prompt.rounds)
     return Cost(-(-size // _MIN_BYTES_PER_TOKEN) + max_tokens, -(-size // _USUAL_BYTES_PER_TOKEN))
 
 

@@ -218,6 +218,18 @@ class ProfileAnswer(Struct):
     cache: CacheState
 
 
+class ToolReceipt(Struct):
+    """What the model looked up: calls of tools, and searches that were sent to Spotify for them.
+
+    `refused` items were not looked for, since a budget was used up; `refusal` says which.
+    """
+
+    calls: Count
+    searches: Count
+    refused: Count
+    refusal: str | UnsetType = UNSET
+
+
 class ChatAnswer(Struct):
     """A whole answer in one piece. `notice`: why it says nothing, or no more; then for people to read."""
 
@@ -229,6 +241,7 @@ class ChatAnswer(Struct):
     finish_reason: FinishReason
     cache: CacheState
     notice: str | UnsetType = UNSET
+    tools: ToolReceipt | UnsetType = UNSET
 
 
 class StartCache(CacheState, kw_only=True):
@@ -257,6 +270,7 @@ class FinishMetadata(Struct, kw_only=True):
     duration_ms: float
     cache: CacheState
     notice: str | UnsetType = UNSET
+    tools: ToolReceipt | UnsetType = UNSET
 
 
 class AbortMetadata(FinishMetadata, kw_only=True):
@@ -266,9 +280,14 @@ class AbortMetadata(FinishMetadata, kw_only=True):
 
 
 class StatusData(Struct):
-    """What is going on; `section`, `status` and `ms` come as each Spotify call ends."""
+    """What is going on; `section`, `status` and `ms` come as each Spotify call ends.
 
-    phase: Literal["loading_listening", "thinking"]
+    While something is looked up, `tool` is what does it and `title` says it for people.
+    """
+
+    phase: Literal["loading_listening", "thinking", "searching"]
+    tool: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
     section: SectionName | UnsetType = UNSET
     status: SectionStatus | UnsetType = UNSET
     ms: Count | UnsetType = UNSET
@@ -290,10 +309,14 @@ class SpotifyState(Struct):
 
 
 class ModelState(Struct):
-    """The model that writes the answers; `offline`: no language model does."""
+    """The model that writes the answers; `offline`: no language model does.
+
+    `tools`: whether it may look music up; `refused`: its server takes no request with tools.
+    """
 
     name: str
     offline: bool
+    tools: Literal["on", "off", "refused"]
     state: Literal["ok", "starting", "open"]
     retry_in_s: Count | UnsetType = UNSET
 

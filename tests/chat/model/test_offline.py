@@ -167,6 +167,7 @@ async def test_readiness_says_that_there_is_no_model(offline: Service) -> None:
     assert ready["dependencies"]["model"] == {
         "name": "lyra-offline",
         "offline": True,
+        "tools": "on",
         "state": "ok",
     }
 

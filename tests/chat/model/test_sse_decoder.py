@@ -60,7 +60,7 @@ def read(body: bytes, size: int) -> tuple[str, int, int]:
         for at in range(0, len(body), size):
             for data in events.feed(Counted(body[at : at + size])):
                 accumulator.feed(data)
-            text += accumulator.take_text()
+            text += "".join(each for each in accumulator.take_pieces() if isinstance(each, str))
     return text, steps(), Counted.looked_at
 
 

@@ -23,7 +23,7 @@ class HeldSearch:
         self.begun = threading.Event()
         self.let_go = threading.Event()
 
-    def __call__(self, *_: object) -> list[object]:
+    def __call__(self, *_: object, **__: object) -> list[object]:
         self.begun.set()
         assert self.let_go.wait(LONG_S)
         return []

@@ -32,7 +32,7 @@ class NoJitter(Random):
 @pytest.mark.parametrize(
     "refused",
     [
-        (400, "llm_misconfigured", 1),
+        (400, "llm_misconfigured", 2),  # once more without tools
         (401, "llm_misconfigured", 1),
         (402, "llm_misconfigured", 1),
         (403, "llm_misconfigured", 1),

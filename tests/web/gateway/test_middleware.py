@@ -364,7 +364,7 @@ async def test_health_and_readiness_are_open(service: Service) -> None:
 
     assert (alive.status, alive.json) == (200, {"alive": True})
     assert (ready.status, ready.json["ready"]) == (200, True)
-    model = {"name": "sandbox-model", "offline": False, "state": "ok"}
+    model = {"name": "sandbox-model", "offline": False, "tools": "on", "state": "ok"}
     assert ready.json["dependencies"]["model"] == model
 
 

@@ -1,11 +1,13 @@
 """The items that an answer names, in its order, and the cards that are made of them."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from lyra.catalogue import items as catalogue
 from lyra.chat.mentions.credits import CreditReader
 from lyra.chat.mentions.judge import Judge
 from lyra.chat.mentions.layout import Layout
-from lyra.chat.mentions.names import Item, Kind, Match, Name, NameIndex
+from lyra.chat.mentions.names import TITLED, Item, Kind, Match, Name, NameIndex
 from lyra.chat.mentions.visible_text import read_visible
 from lyra.chat.mentions.words import Words
 from lyra.chat.parts import TrackCard
@@ -45,55 +47,69 @@ class Effort:
 
 
 class Mention(NamedTuple):
-    """An item of the listener's data, and where in the visible text the answer first names it."""
+    """An item, and where in the visible text the answer first names it."""
 
     at: int
     item: Item
     kind: Kind
 
+    @property
+    def new(self) -> bool:
+        """Whether it was found for the answer, and is none of the listener's data."""
+        return isinstance(self.item, catalogue.Item)
 
-def find_mentions(text: str, listening: Listening, effort: Effort | None = None) -> list[Mention]:
+
+def find_mentions(
+    text: str,
+    listening: Listening,
+    effort: Effort | None = None,
+    *,
+    found: Sequence[catalogue.Item] = (),
+) -> list[Mention]:
     """Return the items that this answer names, in its order, each once, at most twelve.
 
+    They are the listener's own, and those that were `found` beside them.
     The longest name wins where several fit. The time grows with the answer plus the names, not
     with their product, and is counted in `effort`.
     """
     effort = effort or Effort()
     visible = read_visible(text)
     words = Words(visible.text)
-    index = NameIndex(listening, frozenset(words.keys))
+    index = NameIndex(listening, frozenset(words.keys), found)
     layout = Layout(visible, words)
     judge = Judge(words, layout, CreditReader(words, layout, index))
     effort.read(len(words))
-    found: dict[str, Mention] = {}
+    named: dict[str, Mention] = {}
     taken = bytearray(len(words))
     for match in _longest_first(index, words, effort):
         if taken.find(1, match.first, match.last) >= 0:
             continue
-        name = _meant(match, judge, layout, found, effort)
+        name = _meant(match, judge, layout, named, effort)
         if name is not None:
             taken[match.first : match.last] = b"\1" * (match.last - match.first)
             at = words.starts[match.first]
-            earlier = found.get(str(name.item.uri))
+            earlier = named.get(str(name.item.uri))
             if earlier is None or at < earlier.at:
-                found[str(name.item.uri)] = Mention(at, name.item, name.kind)
+                named[str(name.item.uri)] = Mention(at, name.item, name.kind)
     for mark in visible.marks:
         for name in index.signs("".join(visible.text[mark.start : mark.end].split())):
-            found.setdefault(str(name.item.uri), Mention(mark.start, name.item, name.kind))
-    return sorted(found.values(), key=lambda mention: mention.at)[:MAX_MENTIONS]
+            named.setdefault(str(name.item.uri), Mention(mark.start, name.item, name.kind))
+    return sorted(named.values(), key=lambda mention: mention.at)[:MAX_MENTIONS]
 
 
 def make_card(mention: Mention) -> TrackCard:
-    """Make the card of an item from the listener's own data."""
+    """Make the card of an item."""
     item = mention.item
     data: dict[str, Any] = {"uri": item.uri, "kind": mention.kind, "name": item.name}
-    if isinstance(item, Track):
+    if isinstance(item, Track | catalogue.Item) and mention.kind != "artist":
         data["artists"] = list(item.artists)
     if isinstance(item, Playlist) and item.owner is not None:
         data["artists"] = [item.owner]
     for name in ("image", "url"):
         if (value := getattr(item, name)) is not None:
             data[name] = value
+    if mention.new:
+        data["new"] = True
     return TrackCard(str(item.uri), data)
 
 
@@ -117,7 +133,7 @@ def _by_length(match: Match) -> tuple[int, int]:
 
 
 def _meant(
-    match: Match, judge: Judge, layout: Layout, found: dict[str, Mention], effort: Effort
+    match: Match, judge: Judge, layout: Layout, named: dict[str, Mention], effort: Effort
 ) -> Name | None:
     """Return the name that is meant here; of several the one that has no place yet."""
     meant: list[Name] = []
@@ -126,7 +142,7 @@ def _meant(
             break
         if judge.is_meant(match, name):
             meant.append(name)
-            if str(name.item.uri) not in found:
+            if str(name.item.uri) not in named:
                 return name
     return meant[0] if meant else None
 
@@ -134,5 +150,6 @@ def _meant(
 def _in_order(match: Match, layout: Layout) -> list[Name]:
     """Return the names, tracks first where the words stand in quotation marks."""
     quoted = "quote" in layout.marks_of(match)
-    order = ("track", "playlist", "artist") if quoted else ("artist", "track", "playlist")
+    titles = (*TITLED, "playlist")
+    order = (*titles, "artist") if quoted else ("artist", *titles)
     return sorted(match.names, key=lambda name: (name.short, order.index(name.kind)))

@@ -15,7 +15,7 @@ from lyra.chat.mentions.common_words import (
 )
 from lyra.chat.mentions.credits import CreditReader
 from lyra.chat.mentions.layout import Layout
-from lyra.chat.mentions.names import Match, Name, written_capitals
+from lyra.chat.mentions.names import TITLED, Match, Name, written_capitals
 from lyra.chat.mentions.visible_text import MarkKind
 from lyra.chat.mentions.words import Words, is_unspaced
 
@@ -44,7 +44,7 @@ class Judge:
 
     def is_meant(self, match: Match, name: Name) -> bool:
         """Return whether these words mean this item."""
-        beside = self._credits.artist_beside(match, name.artists) if name.kind == "track" else None
+        beside = self._credits.artist_beside(match, name.artists) if name.kind in TITLED else None
         if beside is not None:
             return beside == "same"
         if name.kind == "artist" and self._credits.is_title(match):
@@ -61,7 +61,7 @@ class Judge:
 
     def _is_bare(self, match: Match, name: Name) -> bool:
         match name.kind:
-            case "track":
+            case "track" | "album":
                 return self._is_bare_track(match, name)
             case "playlist":
                 return self._is_bare_playlist(match, name)

@@ -1,18 +1,20 @@
-"""The names of a listener's data, to be found word by word in a text."""
+"""The names of a listener's data and of what was found, to be sought word by word in a text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
+from lyra.catalogue import items as catalogue
 from lyra.catalogue.editions import song_title
 from lyra.chat.mentions.words import Words, drop_hidden, first_key, keys_of, without_symbols
 from lyra.listening.models import Artist, Listening, Playlist, Track
 
-Kind = Literal["track", "artist", "playlist"]
-Item = Track | Artist | Playlist
+Kind = Literal["track", "artist", "playlist", "album"]
+Item = Track | Artist | Playlist | catalogue.Item
 Keys = tuple[str, ...]
 
-KINDS: dict[type, Kind] = {Track: "track", Artist: "artist", Playlist: "playlist"}
+TITLED = ("track", "album")  # named with their artists
+_KINDS: dict[type, Kind] = {Track: "track", Artist: "artist", Playlist: "playlist"}
 MAX_NAME = 300  # characters; longer names are cut when they are read from Spotify
 MAX_WORDS = 40  # of a name; a longer one is not looked for
 _MAX_ITEMS = 8  # of one name
@@ -27,7 +29,7 @@ class Name(NamedTuple):
     kind: Kind
     written: str
     short: bool
-    artists: tuple[Keys, ...]  # of a track
+    artists: tuple[Keys, ...]  # of a track or an album
 
 
 class Match(NamedTuple):
@@ -39,14 +41,19 @@ class Match(NamedTuple):
 
 
 class NameIndex:
-    """The names of the data by their words (a trie), as far as their first word is in the text."""
+    """The names by their words (a trie), as far as their first word is in the text.
 
-    def __init__(self, listening: Listening, present: frozenset[str]) -> None:
+    Those of the listener's data come first, then those of what was `found` beside them.
+    """
+
+    def __init__(
+        self, listening: Listening, present: frozenset[str], found: Sequence[catalogue.Item] = ()
+    ) -> None:
         self._present = present
         self._root: dict[str, Any] = {}
         self._whole: dict[str, list[Name]] = {}  # of signs alone
         self.artists: set[Keys] = set()
-        for item in _items(listening):
+        for item in chain(_items(listening), found):
             self._add_item(item)
 
     def signs(self, text: str) -> list[Name]:
@@ -69,7 +76,7 @@ class NameIndex:
             return
         if not self._may_be_named(item.name):
             return
-        kind, artists = KINDS[type(item)], self._credits(item)
+        kind, artists = kind_of(item), self._credits(item)
         keys = keys_of(item.name)
         if not keys:
             self._whole.setdefault("".join(item.name.split()), []).append(
@@ -82,7 +89,7 @@ class NameIndex:
         if kind == "artist":
             self.artists |= {keys, without_article(keys)}
             self._add(without_article(keys), Name(item, kind, item.name, False, artists))
-        elif kind == "track" and (short := song_title(item.name)) != item.name:
+        elif kind in TITLED and (short := song_title(item.name)) != item.name:
             self._add(keys_of(short), Name(item, kind, short, True, artists))
 
     def _may_be_named(self, name: str) -> bool:
@@ -91,7 +98,7 @@ class NameIndex:
         return not first or first in self._present or first == "the" or not first[0].isalnum()
 
     def _credits(self, item: Item) -> tuple[Keys, ...]:
-        if not isinstance(item, Track):
+        if isinstance(item, Artist | Playlist) or kind_of(item) == "artist":
             return ()
         named = tuple([keys for artist in item.artists[:8] if (keys := keys_of(artist))])
         self.artists.update(named)
@@ -107,6 +114,11 @@ class NameIndex:
         names: list[Name] = node.setdefault(_END, [])
         if len(names) < _MAX_ITEMS and all(each.item.uri != name.item.uri for each in names):
             names.append(name)
+
+
+def kind_of(item: Item) -> Kind:
+    """Return what the item is."""
+    return item.kind if isinstance(item, catalogue.Item) else _KINDS[type(item)]
 
 
 def without_article(keys: Keys) -> Keys:

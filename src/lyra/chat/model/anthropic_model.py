@@ -24,7 +24,7 @@ from yarl import URL
 from lyra.chat.model.body_reader import push_body
 from lyra.chat.model.connection_pool import Client, open_pool
 from lyra.chat.model.model_circuit import CREDENTIALS, SPEND_LIMIT
-from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
+from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt, ToolsRefusedError
 from lyra.chat.model.proxies import find_proxy
 from lyra.chat.model.sse_decoder import BYTE_ORDER_MARK, SSEDecoder
 from lyra.chat.model.stream_accumulator import StreamAccumulator
@@ -49,6 +49,7 @@ _MAX_RETRY_AFTER_S = 60.0
 _BODY_END_S = 0.5
 _ERROR_BYTES = 65_536
 _SUCCESS = range(200, 300)
+_INVALID = 400
 _SERVER_FAULT = 500
 _BUSY = (408, 409)
 _TOO_MANY = 429
@@ -117,10 +118,11 @@ class AnthropicModel:
         """See ChatModel.open; entered when the head of the response has come."""
         try:
             response = await self._post(prompt)
+            tools_offered, first = bool(prompt.tools), not prompt.rounds
             del prompt  # its context is large, and not needed any more
             async with response:
-                await self._check(response)
-                stream = _AnthropicStream(response)
+                await self._check(response, perhaps_for_tools=tools_offered and first)
+                stream = _AnthropicStream(response, tools_offered=tools_offered)
                 yield stream
                 if stream.complete:
                     await _wait_body_end(response)
@@ -140,7 +142,7 @@ class AnthropicModel:
             # As in the SDK: any error before the response is a connection error.
             raise anthropic.APIConnectionError(request=self._request) from failure
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _check(self, response: aiohttp.ClientResponse, *, perhaps_for_tools: bool) -> None:
         """Raise the error of a response with an error status, read as the SDK does."""
         if response.status in _SUCCESS:
             return
@@ -151,16 +153,29 @@ class AnthropicModel:
         # The bytes as they came: of text the SDK's client takes ASCII alone.
         raw = list(response.raw_headers)
         answer = httpx2.Response(response.status, headers=raw, request=self._request)
-        raise _classify_status(
-            anthropic.APIStatusError("the model refused", response=answer, body=body)
-        )
+        failure = anthropic.APIStatusError("the model refused", response=answer, body=body)
+        about_the_key = parse_error_type(body) in _ABOUT_THE_KEY
+        if (
+            perhaps_for_tools
+            and response.status == _INVALID
+            and not (about_the_key or _is_too_long(failure))
+        ):
+            raise ToolsRefusedError
+        raise _classify_status(failure)
 
     def _make_body(self, prompt: Prompt) -> bytes:
         cached = {"type": "text", "text": prompt.context(), "cache_control": {"type": "ephemeral"}}
+        tools: dict[str, Any] = {}
+        if prompt.tools:
+            # Never left out between two rounds: they begin what the model's prompt cache knows.
+            tools["tools"] = orjson.Fragment(prompt.tools)
+        if prompt.tools and not prompt.calls_allowed:
+            tools["tool_choice"] = {"type": "none"}
         return orjson.dumps(
             {
                 "model": self.name,
                 "max_tokens": self._max_tokens,
+                **tools,
                 "system": [{"type": "text", "text": prompt.rules}, cached],
                 "messages": prompt.messages(),
                 "stream": True,
@@ -172,10 +187,10 @@ class AnthropicModel:
 class _AnthropicStream:
     """An answer that comes as the events of the Messages API; see ModelStream."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, *, tools_offered: bool) -> None:
         self._response = response
         self._decoder = SSEDecoder()
-        self._accumulator = StreamAccumulator()
+        self._accumulator = StreamAccumulator(tools_offered=tools_offered)
         self._beginning = bytearray()  # of the body, as long as no event has come
         self._stopped = False
 
@@ -190,8 +205,8 @@ class _AnthropicStream:
         try:
             await push_body(self._response, self._feed)
         finally:
-            if not self._stopped and (text := self._accumulator.take_rest()):
-                self._stopped = on_piece(text)
+            for piece in () if self._stopped else self._accumulator.take_rest():
+                self._stopped = on_piece(piece) or self._stopped
         if self._stopped:
             return
         ending = self._read_ending()
@@ -219,10 +234,8 @@ class _AnthropicStream:
             accumulator.feed(event)
         if not self._decoder.any_event and len(self._beginning) < _ERROR_BYTES:
             self._beginning += data
-        if accumulator.has_usage:
-            self._on_piece(accumulator.take_usage())
-        if text := accumulator.take_text():
-            self._stopped = self._on_piece(text)
+        for piece in accumulator.take_pieces():
+            self._stopped = self._on_piece(piece) or self._stopped
         return self._stopped or accumulator.ending is not None
 
 

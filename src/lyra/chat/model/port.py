@@ -12,18 +12,53 @@ import msgspec
 
 from lyra.chat.parts import FinishReason
 from lyra.chat.request_schema import Turn
+from lyra.errors import LlmMisconfiguredError
 from lyra.listening.models import Listening
 from lyra.settings import Settings
+
+Block = dict[str, Any]  # of a message's content, as in the Messages API
 
 MAX_TOKENS = 1_000_000_000  # of one kind in one answer; a larger count from a server is ignored
 
 
+class ToolResult(msgspec.Struct, frozen=True):
+    """What a tool call came to, in words or JSON for the model. `failed`: it is an error."""
+
+    call_id: str
+    content: str
+    failed: bool = False
+
+
+class ToolRound(msgspec.Struct, frozen=True):
+    """A round that has been: the blocks of the model's turn as they came, and the results."""
+
+    blocks: tuple[Block, ...]
+    results: tuple[ToolResult, ...]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the model's turn, and one message with all results."""
+        results: list[Block] = []
+        for result in self.results:
+            block = {
+                "type": "tool_result",
+                "tool_use_id": result.call_id,
+                "content": result.content,
+            }
+            results.append({**block, "is_error": True} if result.failed else block)
+        return [
+            {"role": "assistant", "content": list(self.blocks)},
+            {"role": "user", "content": results},
+        ]
+
+
 class Prompt(msgspec.Struct, frozen=True):
-    """One request to a model. `rules` and `context()` are byte-identical between turns.
+    """One request to a model. `tools`, `rules` and `context()` are byte-identical between turns.
 
     `context()` makes the text anew: kept for as long as the answer, it would take more memory than
     the rest of a stream (one emoji in a title makes every character four bytes). `asked_at` is the
     time of the question in words, which a language model cannot know by itself.
+    `tools` is the JSON list of what the model may call, empty where nothing is offered; `rounds` are
+    those before this one. In the last one, `calls_allowed` is False.
     """
 
     rules: str
@@ -31,12 +66,19 @@ class Prompt(msgspec.Struct, frozen=True):
     turns: tuple[Turn, ...]
     listening: Callable[[], Listening]
     asked_at: str = ""
+    tools: bytes = b""
+    rounds: tuple[ToolRound, ...] = ()
+    calls_allowed: bool = True
 
-    def messages(self) -> list[dict[str, str]]:
-        """Return the turns as role and content, the time before the last one's words."""
-        messages = [{"role": turn.role, "content": turn.text} for turn in self.turns]
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the conversation: the turns, the time before the last one's words, and the rounds."""
+        messages: list[dict[str, Any]] = [
+            {"role": turn.role, "content": turn.text} for turn in self.turns
+        ]
         if self.asked_at:
             messages[-1]["content"] = f"[{self.asked_at}]\n\n{messages[-1]['content']}"
+        for each in self.rounds:
+            messages += each.messages()
         return messages
 
 
@@ -49,15 +91,46 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     cache_write_tokens: int = 0
 
 
+class ToolStart(msgspec.Struct, frozen=True):
+    """The model has begun to call a tool; with what, the call itself says at the end of its turn."""
+
+    name: str
+
+
+class ToolProgress(msgspec.Struct, frozen=True):
+    """More of a call has come; there is nothing to show yet."""
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One complete call of the model's turn, its `number` counted among the turn's tool starts.
+
+    `arguments` is None where the model sent no JSON object.
+    """
+
+    number: int
+    call_id: str
+    name: str
+    arguments: dict[str, Any] | None
+
+
 class Done(msgspec.Struct, frozen=True):
-    """The last piece of a complete answer."""
+    """The last piece of a complete turn: with `calls`, the answer goes on once they have results.
+
+    `blocks` is the whole turn, to be replayed with the results; empty where nothing is called.
+    """
 
     reason: FinishReason
     usage: Usage = Usage()
+    calls: tuple[ToolCall, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
 
-Piece = str | Usage | Done
+Piece = str | Usage | ToolStart | ToolProgress | Done
 OnPiece = Callable[[Piece], bool]
+
+
+class ToolsRefusedError(LlmMisconfiguredError):
+    """The model's server refused the request, perhaps for its tools: it may take it without."""
 
 
 class ModelStream(Protocol):
@@ -67,8 +140,8 @@ class ModelStream(Protocol):
         """Call `on_piece` with the text as it comes, then with one `Done`.
 
         Each call is made in the iteration of the event loop in which the piece arrives; once it
-        returns True, this returns. A `Usage` says what has been counted so far, for an answer that
-        is cut. Every failure is a LyraError, a stream that ends without its end mark included.
+        returns True, this returns. A `ToolStart` comes behind the text before it. A `Usage` says what
+        has been counted so far, for an answer that is cut. Every failure is a LyraError, a stream that ends without its end mark included.
         """
         ...
 

@@ -1,16 +1,17 @@
-"""Accumulate the events of a model's stream: text, token counts, and how the answer ended.
+"""Accumulate the events of a model's stream: text, calls of tools, token counts, and the ending.
 
 The server is not trusted: a member of the wrong type is treated as missing, and an impossible count
 is ignored.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw
 
 from lyra.chat.model.json_text import TextDecoder, decode_string, replace_lone_surrogates
-from lyra.chat.model.port import MAX_TOKENS, Done, Usage
+from lyra.chat.model.port import MAX_TOKENS, Done, Piece, ToolProgress, Usage
+from lyra.chat.model.turn_recorder import TurnRecorder
 from lyra.chat.parts import FinishReason
 from lyra.errors import (
     LlmInterruptedError,
@@ -28,6 +29,7 @@ _FINISH: dict[str, FinishReason] = {
     "model_context_window_exceeded": "length",
     "refusal": "content-filter",
 }
+_CUT = ("length", "content-filter")  # after these a call may not be whole, even if it looks so
 _BY_TYPE: dict[str, type[LyraError]] = {
     "overloaded_error": LlmUnavailableError,
     "api_error": LlmUnavailableError,
@@ -90,15 +92,21 @@ _counts = msgspec.json.Decoder(_Counts)
 _string = msgspec.json.Decoder(str)
 _tokens = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MAX_TOKENS)])
 _anything = msgspec.json.Decoder(Raw)
+_block = msgspec.json.Decoder(dict[str, Any])
 
 
 class StreamAccumulator:
-    """Accumulates the events of one answer; pings and unknown events are skipped."""
+    """Accumulates the events of one turn; pings and unknown events are skipped.
 
-    def __init__(self) -> None:
+    The turn is recorded where tools were offered: else nothing of it is ever replayed.
+    """
+
+    def __init__(self, *, tools_offered: bool = False) -> None:
         self.ending: Done | LyraError | None = None
-        self.has_usage = False  # whether there are counts that `take_usage` has not returned yet
-        self._texts: list[str] = []
+        self._texts: list[str] = []  # since the last piece
+        self._pieces: list[Piece] = []
+        self._turn = TurnRecorder() if tools_offered else None
+        self._progressed = False  # whether more of a call has come since the last piece
         self._decoder = TextDecoder()
         self._reason = ""
         self._usage = Usage()
@@ -127,8 +135,11 @@ class StreamAccumulator:
         match _event_type(event):
             case "content_block_delta":
                 self._add_text(event.delta, "text_delta")
+                if self._turn is not None and (delta := _decode(_block, event.delta)):
+                    self._turn.add_delta(delta)
+                    self._progressed = delta.get("type") == "input_json_delta"
             case "content_block_start":
-                self._add_text(event.content_block, "text")  # some gateways send text here
+                self._start_block(event.content_block)
             case "message_start":
                 self._update_usage(_decode_inner(event.message).usage)
             case "message_delta":
@@ -137,11 +148,28 @@ class StreamAccumulator:
                 self._reason = reason or self._reason
                 self._update_usage(event.usage)
             case "message_stop":
-                self.ending = Done(_FINISH.get(self._reason, "other"), self._usage)
+                self.ending = self._make_done()
             case "error":
                 self.ending = _make_error(event.error)
             case _:
                 pass  # pings, thinking, and types that are added to the API later
+
+    def _start_block(self, content_block: Raw) -> None:
+        if self._turn is not None and (block := _decode(_block, content_block)):
+            self._end_text()
+            if (start := self._turn.start(block)) is not None:
+                self._pieces.append(start)
+        self._add_text(content_block, "text")  # some gateways send text here
+
+    def _make_done(self) -> Done:
+        reason = _FINISH.get(self._reason, "other")
+        if self._turn is None:
+            return Done(reason, self._usage)
+        self._end_text()
+        if self._turn.overflowed:
+            return Done("length", self._usage)
+        calls = () if reason in _CUT else self._turn.calls()
+        return Done(reason, self._usage, calls, self._turn.blocks() if calls else ())
 
     def _add_text(self, block: Raw, kind: str) -> None:
         """Add the text of a block of this kind; another block has none."""
@@ -167,22 +195,29 @@ class StreamAccumulator:
             _decode_count(counts.cache_read_input_tokens, before.cached_input_tokens),
             _decode_count(counts.cache_creation_input_tokens, before.cache_write_tokens),
         )
-        self.has_usage = True
+        self._pieces.append(self._usage)
 
-    def take_usage(self) -> Usage:
-        """Return what has been counted so far."""
-        self.has_usage = False
-        return self._usage
+    def take_pieces(self) -> list[Piece]:
+        """Return what has come since the last call, in its order; neighbouring texts as one."""
+        self._end_text()
+        if self._progressed:
+            self._pieces.append(ToolProgress())
+            self._progressed = False
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
-    def take_text(self) -> str:
-        """Return the text since the last call."""
-        texts, self._texts = self._texts, []
-        return "".join(texts)
-
-    def take_rest(self) -> str:
-        """Return the text since the last call, with U+FFFD for half a character at the end."""
+    def take_rest(self) -> list[Piece]:
+        """Return the same at the end of the stream, with U+FFFD for half a character."""
         self._texts.append(self._decoder.end())
-        return self.take_text()
+        return self.take_pieces()
+
+    def _end_text(self) -> None:
+        """Make one piece of the texts since the last one."""
+        if self._texts and (text := "".join(self._texts)):
+            self._pieces.append(text)
+            if self._turn is not None:
+                self._turn.add_text(text)
+        self._texts = []
 
 
 def _parse_event(data: bytes) -> _Event:

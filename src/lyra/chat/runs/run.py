@@ -31,7 +31,7 @@ from lyra.errors import LlmInterruptedError, LyraError
 log = logging.getLogger(__name__)
 
 LEFT = "The answer was ended because its reader had left. Ask again for a whole one."
-_TEXT_ID = "t1"
+TEXT_BREAK = "\n\n"  # between two texts, for readers that know only one
 _CLOSE_S = 1.0  # for a producer that has been cancelled
 _OVERHEAD = 1024  # bytes of the objects themselves and of their entries in the tables
 
@@ -81,6 +81,8 @@ class Run(EventLog):
         self._parts: list[Part] = []
         self._lines: list[bytes] = []
         self._packed: bytes | None = None
+        self._text_id = ""
+        self._texts = 0  # how many texts there are: one a round in which anything is said
         self._text_open = False
 
     def begin(self, start: Start) -> None:
@@ -102,19 +104,27 @@ class Run(EventLog):
             return
         if not self._text_open:
             self._text_open = True
-            self._parts.append(TextStart(_TEXT_ID))
-        self._parts.append(TextDelta(_TEXT_ID, text))
+            self._texts += 1
+            self._text_id = f"t{self._texts}"
+            self._parts.append(TextStart(self._text_id))
+        self._parts.append(TextDelta(self._text_id, text))
         for subscriber in self._subscribers:
             try:
                 subscriber.on_text()
             except Exception:
                 log.exception("a reader broke: this is a fault in Lyra")
 
+    def end_text(self) -> None:
+        """Close the text that is open; more text will be another one, as a paragraph is."""
+        if self._text_open and not self.ended:
+            self._text_open = False
+            self.add(TextEnd(self._text_id))
+
     def end(self, *ending: Part, failure: LyraError | None = None) -> None:
         """Close the text and append the ending. Only the first ending counts."""
         if self.ended:
             return
-        text_end = (TextEnd(_TEXT_ID),) if self._text_open else ()
+        text_end = (TextEnd(self._text_id),) if self._text_open else ()
         self._parts += (*text_end, *ending)
         # A copy: the failure itself would keep the frames it came through as long as the run is kept.
         self.failure = failure and failure.copy()
@@ -198,8 +208,14 @@ class Run(EventLog):
             await asyncio.wait([self._task], timeout=_CLOSE_S)
 
     def text(self) -> str:
-        """Return all text so far."""
-        return "".join(part.delta for part in self._parts if isinstance(part, TextDelta))
+        """Return all text so far, a blank line between two texts."""
+        pieces: list[str] = []
+        for part in self._parts:
+            if isinstance(part, TextDelta):
+                pieces.append(part.delta)
+            elif isinstance(part, TextStart) and pieces:
+                pieces.append(TEXT_BREAK)
+        return "".join(pieces)
 
     def parts_of(self, kind: type[Kind]) -> list[Kind]:
         """Return the parts of one kind, in order."""

@@ -11,7 +11,19 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextEnd, TextStart
+from lyra.chat.parts import (
+    Abort,
+    FailureData,
+    Finish,
+    Part,
+    Start,
+    TextDelta,
+    TextEnd,
+    TextStart,
+    ToolInputAvailable,
+    ToolOutputAvailable,
+    ToolOutputError,
+)
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.errors import DrainingError
@@ -48,8 +60,8 @@ class AguiFrames:
 
     def __init__(self, thread_id: str, run_id: str, message_id: str) -> None:
         self._ids = {"threadId": thread_id, "runId": run_id}
-        self._message = {"messageId": message_id}
-        self._notice = {"messageId": f"{message_id}-notice"}
+        self._message_id = message_id
+        self._called: set[str] = set()
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
@@ -63,14 +75,43 @@ class AguiFrames:
                 yield {"type": "RUN_STARTED", **self._ids}
                 yield {"type": "CUSTOM", "name": "lyra.start", "value": part.message_metadata}
             case TextStart():
-                yield {"type": "TEXT_MESSAGE_START", **self._message, "role": "assistant"}
+                yield {"type": "TEXT_MESSAGE_START", **self._message(part.id), "role": "assistant"}
             case TextDelta():
                 self._blank = self._blank and not part.delta.strip()
-                yield {"type": "TEXT_MESSAGE_CONTENT", **self._message, "delta": part.delta}
+                message = self._message(part.id)
+                yield {"type": "TEXT_MESSAGE_CONTENT", **message, "delta": part.delta}
             case TextEnd():
-                yield {"type": "TEXT_MESSAGE_END", **self._message}
+                yield {"type": "TEXT_MESSAGE_END", **self._message(part.id)}
+            case ToolInputAvailable() | ToolOutputAvailable() | ToolOutputError():
+                yield from self._call_events(part)
             case FailureData() | Abort() | Finish():
                 yield from self._ending_events(part)
+            case _:
+                return
+
+    def _message(self, name: str) -> dict[str, str]:
+        return {"messageId": f"{self._message_id}-{name}"}
+
+    def _call_events(
+        self, part: ToolInputAvailable | ToolOutputAvailable | ToolOutputError
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the events of a call; one that was not made has none."""
+        call = {"toolCallId": part.tool_call_id}
+        match part:
+            case ToolInputAvailable():
+                self._called.add(part.tool_call_id)
+                arguments = orjson.dumps(part.input).decode()
+                yield {"type": "TOOL_CALL_START", **call, "toolCallName": part.tool_name}
+                yield {"type": "TOOL_CALL_ARGS", **call, "delta": arguments}
+                yield {"type": "TOOL_CALL_END", **call}
+            case _ if part.tool_call_id in self._called:
+                content = (
+                    part.error_text
+                    if isinstance(part, ToolOutputError)
+                    else orjson.dumps(part.output).decode()
+                )
+                result = {**self._message(part.tool_call_id), **call, "role": "tool"}
+                yield {"type": "TOOL_CALL_RESULT", **result, "content": content}
             case _:
                 return
 
@@ -94,6 +135,7 @@ class AguiFrames:
         """Yield the notice for programs, and as text where people would see nothing at all."""
         yield {"type": "CUSTOM", "name": "lyra.notice", "value": notice}
         if self._blank:
-            yield {"type": "TEXT_MESSAGE_START", **self._notice, "role": "assistant"}
-            yield {"type": "TEXT_MESSAGE_CONTENT", **self._notice, "delta": notice}
-            yield {"type": "TEXT_MESSAGE_END", **self._notice}
+            message = self._message("notice")
+            yield {"type": "TEXT_MESSAGE_START", **message, "role": "assistant"}
+            yield {"type": "TEXT_MESSAGE_CONTENT", **message, "delta": notice}
+            yield {"type": "TEXT_MESSAGE_END", **message}

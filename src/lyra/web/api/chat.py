@@ -1,7 +1,7 @@
 """`POST /lyra/chat`: one question, one answer, streamed or whole; and how to stop and resume it."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -43,7 +43,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         if question.stream and not wants_json(request):
             return await stream_run(request, run, UiMessageFrames(run))
         finish = await wait_complete(run)
-        payload = {
+        payload: dict[str, Any] = {
             "success": True,
             "response": run.text() if run.text().strip() else finish.notice or "",
             "tracks": [part.data for part in run.parts_of(TrackCard)],
@@ -52,7 +52,10 @@ async def chat(request: web.Request) -> web.StreamResponse:
             "finish_reason": finish.finish_reason,
             "cache": lookup.describe(),
         }
-        return json_response(payload | ({"notice": finish.notice} if finish.notice else {}))
+        for name in ("notice", "tools"):
+            if name in finish.message_metadata:
+                payload[name] = finish.message_metadata[name]
+        return json_response(payload)
 
 
 async def stop(request: web.Request) -> web.StreamResponse:

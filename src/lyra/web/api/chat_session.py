@@ -68,8 +68,10 @@ async def start_run(
     owner = services.lyra.listeners.key(token)
     async with services.runs.open_run(owner, token, question) as run:
         lookup = await look_up_listener(request, token)
-        generate = services.generator.generate
-        services.runs.start(run, generate(run, lookup, question.turns, request_id=request_id.get()))
+        answer = services.generator.generate(
+            run, lookup, question, token=token, request_id=request_id.get()
+        )
+        services.runs.start(run, answer)
         release_slot(request)
         yield run, lookup
 

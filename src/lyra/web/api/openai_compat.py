@@ -13,9 +13,10 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta
+from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextStart
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
+from lyra.chat.runs.run import TEXT_BREAK
 from lyra.errors import DrainingError, NotFoundError
 from lyra.web.api.chat_session import read_question, start_run, stream_run, wait_complete
 from lyra.web.api.wire_formats import AdaptedFrames
@@ -78,7 +79,10 @@ async def completions(request: web.Request) -> web.StreamResponse:
 
 
 class CompletionFrames:
-    """A run as chat completion chunks."""
+    """A run as chat completion chunks.
+
+    What the tools do stays inside: a client would take a call of a tool as one that it has to make.
+    """
 
     headers: Mapping[str, str] = {}
     last = DONE
@@ -86,6 +90,7 @@ class CompletionFrames:
     def __init__(self, run_id: str, created: int, *, include_usage: bool) -> None:
         self._envelope = _make_envelope("chat.completion.chunk", run_id, created)
         self._include_usage = include_usage
+        self._any_text = False
         self._blank = True  # whether there has been nothing to read
 
     def frames(self, parts: list[Part]) -> bytes:
@@ -97,7 +102,10 @@ class CompletionFrames:
         match part:
             case Start():
                 yield self._chunk({"role": "assistant", "content": ""})
+            case TextStart() if self._any_text:
+                yield self._chunk({"content": TEXT_BREAK})
             case TextDelta():
+                self._any_text = True
                 self._blank = self._blank and not part.delta.strip()
                 yield self._chunk({"content": part.delta})
             case FailureData():

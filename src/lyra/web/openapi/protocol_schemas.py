@@ -119,6 +119,33 @@ class TextMessageEnd(_Event, tag="TEXT_MESSAGE_END"):
     message_id: str
 
 
+class ToolCallStart(_Event, tag="TOOL_CALL_START"):
+    """Lyra looks something up; the client has nothing to do."""
+
+    tool_call_id: str
+    tool_call_name: str
+
+
+class ToolCallArgs(_Event, tag="TOOL_CALL_ARGS"):
+    """The arguments, as JSON."""
+
+    tool_call_id: str
+    delta: str
+
+
+class ToolCallEnd(_Event, tag="TOOL_CALL_END"):
+    tool_call_id: str
+
+
+class ToolCallResult(_Event, tag="TOOL_CALL_RESULT"):
+    """What was found, as JSON, or a sentence about why nothing was."""
+
+    message_id: str
+    tool_call_id: str
+    role: Literal["tool"]
+    content: str
+
+
 class RunFinished(_Event, tag="RUN_FINISHED"):
     thread_id: str
     run_id: str
@@ -137,6 +164,10 @@ AguiEvent = (
     | TextMessageStart
     | TextMessageContent
     | TextMessageEnd
+    | ToolCallStart
+    | ToolCallArgs
+    | ToolCallEnd
+    | ToolCallResult
     | RunFinished
     | RunError
 )

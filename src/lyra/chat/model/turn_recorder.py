@@ -1,0 +1,130 @@
+"""Record the blocks of one turn of the model, to be replayed whole and unchanged with the results.
+
+The server is not trusted. What it would not take back is mended (the id of a call that is missing
+or used twice, a call's name) or left out (blank text, types that are not known here). A turn beyond
+the bounds is given up.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from lyra.chat.model.port import Block, ToolCall, ToolStart
+
+_MAX_BLOCKS = 64
+_MAX_BYTES = 1_048_576  # of calls, thinking and signatures; text has the bound of the answer
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+# Where the pieces of a block are joined, by the type of its deltas.
+_PIECES = {"input_json_delta": "partial_json", "thinking_delta": "thinking"}
+
+
+class _Recorded:
+    """One block, and the pieces that its deltas have brought."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.pieces: list[str] = []
+
+    def whole(self) -> Block | None:
+        """Return the block to be replayed, or None if a server would not take it back."""
+        joined = "".join(self.pieces)
+        match self.block.get("type"):
+            case "text":
+                return {"type": "text", "text": joined} if joined.strip() else None
+            case "thinking":
+                before = self.block.get("thinking")
+                return {**self.block, "thinking": f"{before}{joined}" if before else joined}
+            case "tool_use":
+                return {**self.block, "input": self.arguments() or {}}
+            case "redacted_thinking":
+                return self.block
+            case _:
+                return None
+
+    def arguments(self) -> dict[str, Any] | None:
+        """Return the input of a call, which some servers send with its beginning; None: no object."""
+        joined = "".join(self.pieces)
+        try:
+            value = orjson.loads(joined) if joined.strip() else self.block["input"]
+        except orjson.JSONDecodeError:
+            return None
+        return value if isinstance(value, dict) and _size(value) is not None else None
+
+
+class TurnRecorder:
+    """Records blocks in their order; a delta belongs to the block that began last."""
+
+    def __init__(self) -> None:
+        self._blocks: list[_Recorded] = []
+        self._ids: set[str] = set()
+        self._size = 0
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether the turn is beyond the bounds, and of no use any more."""
+        return len(self._blocks) > _MAX_BLOCKS or self._size > _MAX_BYTES
+
+    def start(self, block: Block) -> ToolStart | None:
+        """Begin a block; return what there is to say of it, if it is a call."""
+        size = _size(block)
+        if self.overflowed or size is None:
+            return None
+        self._size += size
+        if block.get("type") != "tool_use":
+            self._blocks.append(_Recorded(block))
+            return None
+        name, given = block.get("name"), block.get("input")
+        name = name if isinstance(name, str) and _NAME.fullmatch(name) else "unknown"
+        call = {"type": "tool_use", "id": self._own_id(block.get("id")), "name": name}
+        self._blocks.append(_Recorded({**call, "input": given or {}}))
+        return ToolStart(name)
+
+    def add_text(self, text: str) -> None:
+        """Add text to the open block of text, or to a new one: some servers begin none."""
+        if self.overflowed:
+            return
+        if not self._blocks or self._blocks[-1].block.get("type") != "text":
+            self._blocks.append(_Recorded({"type": "text"}))
+        self._blocks[-1].pieces.append(text)
+
+    def add_delta(self, delta: Block) -> None:
+        """Add a delta that is not text: input of a call, thinking, or a signature."""
+        if self.overflowed or not self._blocks:
+            return
+        kind, last = str(delta.get("type")), self._blocks[-1]
+        piece = delta.get(_PIECES.get(kind, "signature"))
+        if isinstance(piece, str):
+            self._size += len(piece)
+            if kind in _PIECES:
+                last.pieces.append(piece)
+            else:
+                last.block["signature"] = piece
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """Return the calls of the turn."""
+        uses = [each for each in self._blocks if each.block.get("type") == "tool_use"]
+        return tuple(
+            ToolCall(number, use.block["id"], use.block["name"], use.arguments())
+            for number, use in enumerate(uses)
+        )
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the turn as it is to be replayed."""
+        whole = (each.whole() for each in self._blocks)
+        return tuple([block for block in whole if block is not None])
+
+    def _own_id(self, sent: object) -> str:
+        """Return the id that a server sent for a call, or one that it could not refuse."""
+        usable = isinstance(sent, str) and _NAME.fullmatch(sent) and sent not in self._ids
+        call_id = str(sent) if usable else f"toolu_lyra_{len(self._blocks)}"
+        self._ids.add(call_id)
+        return call_id
+
+
+def _size(block: Block) -> int | None:
+    """Return how many bytes the block is as JSON, or None if it nests too deeply to be sent."""
+    try:
+        return len(orjson.dumps(block))
+    except orjson.JSONEncodeError:
+        return None

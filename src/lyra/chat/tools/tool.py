@@ -1,0 +1,72 @@
+"""What a tool is: how the model is told of it, and what it does for one answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from lyra.catalogue.budgets import AnswerBudget
+from lyra.catalogue.finder import Find
+from lyra.catalogue.items import Item
+from lyra.catalogue.known import KnownMusic
+from lyra.catalogue.search import CatalogueSearch
+from lyra.spotify.token import Token
+
+Request = TypeVar("Request")
+Result = dict[str, Any]  # as JSON for the model; the reader of the answer gets the same
+
+
+class ToolError(Exception):
+    """A call came to nothing; the message is one sentence for the model and for people."""
+
+
+@dataclass(slots=True)
+class ToolContext:
+    """What the tools of one answer work with, and what they have found for it.
+
+    `known` is what the listener knows; the model is told of it only where `tells_known`.
+    """
+
+    token: Token
+    search: CatalogueSearch
+    budget: AnswerBudget
+    known: KnownMusic
+    tells_known: bool
+    timeout_s: float
+    found: dict[str, Item] = field(default_factory=dict)  # by address, for the answer's cards
+    refused: int = 0  # items that were not looked for, since a budget was used up
+    refusal: str | None = None  # the sentence about the last of them
+    token_rejected: bool = False
+
+    def note_missing(self, find: Find, message: str) -> None:
+        """Note an item that was not found, and the sentence about it."""
+        if find.outcome == "refused":
+            self.refused += 1
+            self.refusal = message
+        self.token_rejected = self.token_rejected or find.reason == "token_rejected"
+
+
+@dataclass(frozen=True)
+class Tool(Generic[Request]):
+    """One tool.
+
+    `read` makes a request of the model's arguments, or raises RequestError; `describe` says for
+    people what is done; `run` does it within the context's time, or raises ToolError. `plain`
+    returns the request as the arguments that were understood.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    title: str  # before the arguments are known
+    read: Callable[[object], Request]
+    plain: Callable[[Request], dict[str, Any]]
+    describe: Callable[[Request], str]
+    run: Callable[[ToolContext, Request], Awaitable[Result]]
+
+    def specification(self) -> dict[str, Any]:
+        """Return the tool as the Messages API takes it."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "input_schema": self.schema,
+        }
