@@ -98,8 +98,8 @@ async def test_usechat_holds_a_conversation(
 
     assert (seen["status"], seen["error"]) == ("ready", None)
     assert seen["messages"] == ["user", "assistant"] * 3
-    assert seen["kinds"][0] == "text"
-    assert set(seen["kinds"][1:]) == {"data-track", "data-because"}
+    assert seen["kinds"][:2] == ["step-start", "text"]
+    assert set(seen["kinds"][2:]) == {"data-track", "data-because"}
     assert set(seen["data"]) == {"data-status", "data-track", "data-because"}
     assert sandbox.stats.total == 5
 

@@ -1,21 +1,32 @@
 // AG-UI's own agent, which checks the order and the shape of every event.
 
-import { headers, load, question, report, url, wordsCame } from "./shared.mjs";
+import { headers, load, question, report, rest, url, wordsCame } from "./shared.mjs";
 
 const { HttpAgent } = await load("@ag-ui/client");
 const agent = new HttpAgent({ url: `${url}/lyra/agui`, headers });
 agent.addMessage({ id: "u1", role: "user", content: question });
 const seen = { kinds: [], text: "", error: null, code: null };
-try {
+const turns = Number(rest[0] ?? 1);
+
+async function ask() {
   const { newMessages } = await agent.runAgent({}, {
     onEvent({ event }) { seen.kinds.push(event.type); },
     onTextMessageContentEvent({ event }) { if (event.delta) wordsCame(); },
     onRunErrorEvent({ event }) { seen.code = event.code; },
   });
-  seen.text = newMessages.map((message) => message.content).join("");
+  seen.text = newMessages.filter(({ role }) => role === "assistant").map(({ content }) => content ?? "").join("");
+}
+
+try {
+  await ask();
+  for (let turn = 1; turn < turns; turn += 1) {
+    agent.addMessage({ id: `u${turn + 1}`, role: "user", content: "And which are my top tracks?" });
+    await ask();
+  }
 } catch (failure) {
   seen.error = failure.message;
   seen.http = failure.status ?? null;
 }
 seen.messages = agent.messages.map(({ role, content }) => [role, content]);
+seen.called = agent.messages.flatMap(({ toolCalls }) => toolCalls ?? []).map((call) => call.function.name);
 report(seen);

@@ -31,6 +31,7 @@ report({
   messages: chat.messages.map((message) => message.role),
   text: last.role === "assistant" ? textOf(last.parts) : "",
   kinds: last.parts.map((part) => part.type),
+  tools: last.parts.filter((part) => part.type === "dynamic-tool").map(({ toolName, state, title, output, errorText }) => ({ toolName, state, title, output, errorText })),
   metadata: last.metadata ?? null,
   data,
   codes,

@@ -16,7 +16,7 @@ from lyra.sandbox import Sandbox, sandbox_token
 from tests.conftest import Service, Start
 from tests.support.calls import Answer, call, init, read_until
 from tests.support.error_shape import check_error
-from tests.support.scripted_model import scripted_model, stopped, streaming, words
+from tests.support.scripted_model import scripted_model, stopped, streaming, tool_use, words
 from tests.support.wire_formats import ASKED, BROKEN, REFUSED, USER, data_of, documents, post
 
 PATH = "/v1/chat/completions"
@@ -308,6 +308,25 @@ async def test_openais_client_reads_a_stream(service: Service) -> None:
         choice.delta.content or "" for chunk in chunks for choice in chunk.choices
     ).startswith("Your top artist")
     assert chunks[-1].usage is not None
+
+
+async def test_openais_client_reads_all_rounds_and_no_call_of_a_tool(start: Start) -> None:
+    looks_up = streaming(words("Let me look."), tool_use("nothing", {}), stopped("tool_use"))
+    async with scripted_model(looks_up, streaming(words("Here."), stopped())) as model:
+        service = await start(llm_base_url=model.url)
+        async with client_of(service) as client:
+            asked: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": ASKED}]
+            stream = await client.chat.completions.create(model="lyra", messages=asked, stream=True)
+            chunks = [chunk async for chunk in stream]
+        model.replies = [looks_up, streaming(words("Here."), stopped())]
+        async with client_of(service) as client:
+            whole = await client.chat.completions.create(model="lyra", messages=asked)
+
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    assert "".join(choice.delta.content or "" for choice in choices) == "Let me look.\n\nHere."
+    assert not any(choice.delta.tool_calls for choice in choices)
+    assert whole.choices[0].message.content == "Let me look.\n\nHere."
+    assert not whole.choices[0].message.tool_calls
 
 
 async def test_openais_client_finds_the_model(service: Service) -> None:

@@ -234,8 +234,12 @@ class _AnthropicStream:
             accumulator.feed(event)
         if not self._decoder.any_event and len(self._beginning) < _ERROR_BYTES:
             self._beginning += data
-        for piece in accumulator.take_pieces():
-            self._stopped = self._on_piece(piece) or self._stopped
+        if accumulator.only_text:
+            if text := accumulator.take_text():
+                self._stopped = self._on_piece(text)
+        else:
+            for piece in accumulator.take_pieces():
+                self._stopped = self._on_piece(piece) or self._stopped
         return self._stopped or accumulator.ending is not None
 
 

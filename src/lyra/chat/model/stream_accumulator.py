@@ -197,6 +197,19 @@ class StreamAccumulator:
         )
         self._pieces.append(self._usage)
 
+    @property
+    def only_text(self) -> bool:
+        """Whether nothing but text has come since the last call: `take_text` returns it all."""
+        return not (self._pieces or self._progressed)
+
+    def take_text(self) -> str:
+        """Return the text since the last piece."""
+        texts, self._texts = self._texts, []
+        text = "".join(texts)
+        if text and self._turn is not None:
+            self._turn.add_text(text)
+        return text
+
     def take_pieces(self) -> list[Piece]:
         """Return what has come since the last call, in its order; neighbouring texts as one."""
         self._end_text()
@@ -213,11 +226,8 @@ class StreamAccumulator:
 
     def _end_text(self) -> None:
         """Make one piece of the texts since the last one."""
-        if self._texts and (text := "".join(self._texts)):
+        if text := self.take_text():
             self._pieces.append(text)
-            if self._turn is not None:
-                self._turn.add_text(text)
-        self._texts = []
 
 
 def _parse_event(data: bytes) -> _Event:

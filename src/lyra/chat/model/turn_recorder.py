@@ -59,6 +59,7 @@ class TurnRecorder:
         self._blocks: list[_Recorded] = []
         self._ids: set[str] = set()
         self._size = 0
+        self._in_text = False  # whether the last block is one of text
 
     @property
     def overflowed(self) -> bool:
@@ -72,20 +73,24 @@ class TurnRecorder:
             return None
         self._size += size
         if block.get("type") != "tool_use":
-            self._blocks.append(_Recorded(block))
+            self._begin(block)
             return None
         name, given = block.get("name"), block.get("input")
         name = name if isinstance(name, str) and _NAME.fullmatch(name) else "unknown"
         call = {"type": "tool_use", "id": self._own_id(block.get("id")), "name": name}
-        self._blocks.append(_Recorded({**call, "input": given or {}}))
+        self._begin({**call, "input": given or {}})
         return ToolStart(name)
+
+    def _begin(self, block: Block) -> None:
+        self._blocks.append(_Recorded(block))
+        self._in_text = block.get("type") == "text"
 
     def add_text(self, text: str) -> None:
         """Add text to the open block of text, or to a new one: some servers begin none."""
-        if self.overflowed:
-            return
-        if not self._blocks or self._blocks[-1].block.get("type") != "text":
-            self._blocks.append(_Recorded({"type": "text"}))
+        if not self._in_text:
+            if self.overflowed:
+                return
+            self._begin({"type": "text"})
         self._blocks[-1].pieces.append(text)
 
     def add_delta(self, delta: Block) -> None:
