@@ -44,7 +44,9 @@ def read(*events: Event) -> tuple[list[Piece], Done]:
     accumulator = StreamAccumulator(tools_offered=True)
     for event in events:
         accumulator.feed(orjson.dumps(event))
-    pieces = [each for each in accumulator.take_pieces() if not isinstance(each, Usage)]
+    pieces: list[Piece] = [
+        each for each in accumulator.take_pieces() if not isinstance(each, Usage)
+    ]
     assert isinstance(accumulator.ending, Done)
     return pieces, accumulator.ending
 

@@ -1,0 +1,168 @@
+"""The calls of one answer: each gets one result, and none costs more than it may."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+
+from lyra.cache.entry import make_entry
+from lyra.cache.expiry import Life
+from lyra.cache.keys import KeyMaker
+from lyra.cache.listeners import ListenerCache
+from lyra.catalogue.budgets import SearchBudgets
+from lyra.catalogue.search import CatalogueSearch
+from lyra.chat.model.port import ToolCall
+from lyra.chat.tools.toolbox import MAX_CALLS, TOOLS, AnswerTools, Toolbox
+from lyra.clocks import wall_clock
+from lyra.listening.models import Listening, Profile, Track
+from lyra.metrics import Metrics
+from lyra.settings import Settings
+from lyra.spotify.client import open_spotify
+from lyra.spotify.token import Token
+from tests.catalogue.conftest import FakeSearch, track
+from tests.spotify.conftest import NoJitter
+
+TOKEN = Token("token-of-a-listener")
+KNOWN = Track("Low Tide", artists=("Velnora",), uri="spotify:track:known")
+LISTENING = Listening(Profile("vesna"), (), top_tracks=(KNOWN,))
+ENTRY = make_entry(LISTENING, level="full", life=Life(0.0, 80.0, 100.0, 150.0, 0.0))
+
+
+def find(*titles: str, call: int = 0, artist: str = "Velnora") -> ToolCall:
+    items = [{"artist": artist, "title": title} for title in titles]
+    return ToolCall(call, f"toolu_{call}", "find_music", {"items": items})
+
+
+@asynccontextmanager
+async def opened(spotify: FakeSearch, **settings: Any) -> AsyncIterator[Toolbox]:
+    read = Settings(spotify_api_url=spotify.url, **settings)
+    metrics, keys = Metrics(), KeyMaker("x" * 32)
+    async with open_spotify(read, metrics, rng=NoJitter()) as client:
+        budgets = SearchBudgets(read, entries=10, wall_clock=wall_clock)
+        search = CatalogueSearch(client, keys, budgets, clock=lambda: 0.0)
+        nothing: Any = None
+        listeners = ListenerCache(read, nothing, metrics, rng=Random(1), wall_clock=wall_clock)
+        try:
+            yield Toolbox(read, search, budgets, listeners)
+        finally:
+            await search.close()
+
+
+async def outputs(tools: AnswerTools, *calls: ToolCall) -> list[Any]:
+    """The output or the error of each call."""
+    outcomes = await tools.run(tools.prepare(calls))
+    return [outcome.error if outcome.output is None else outcome.output for outcome in outcomes]
+
+
+async def test_what_is_found_is_told_with_where_it_is_known_from(spotify: FakeSearch) -> None:
+    spotify.catalogue = [track("Low Tide", "Velnora"), track("High Tide", "Velnora")]
+    async with opened(spotify) as box:
+        [output] = await outputs(box.open(TOKEN, ENTRY), find("Low Tide", "High Tide", "No Tide"))
+
+    low, high, missing = output["items"]
+    assert low["known"] == {"section": "top_tracks", "rank": 1}
+    assert high["known"] is None
+    assert set(high["item"]) == {"uri", "name", "artists", "album", "year", "duration_ms"}
+    assert (missing["found"], missing["reason"]) == (False, "not_found")
+
+
+async def test_only_what_is_new_is_found_for_cards(spotify: FakeSearch) -> None:
+    spotify.catalogue = [track("Low Tide", "Velnora"), track("High Tide", "Velnora")]
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, ENTRY)
+        await outputs(tools, find("Low Tide", "High Tide"))
+
+    assert [item.name for item in tools.new_items()] == ["High Tide"]
+
+
+async def test_calls_run_together(spotify: FakeSearch) -> None:
+    spotify.gate.clear()
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, ENTRY)
+        calls = [find(title, call=n) for n, title in enumerate(("One", "Two", "Three"))]
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(outputs(tools, *calls))
+            await spotify.wait_asked(3)
+            spotify.gate.set()
+
+    assert len(running.result()) == 3
+
+
+async def test_a_cancelled_answer_leaves_no_search(spotify: FakeSearch) -> None:
+    spotify.gate.clear()
+    async with opened(spotify) as box:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(outputs(box.open(TOKEN, ENTRY), find("One"), find("Two")))
+            await spotify.wait_asked(2)
+            running.cancel()
+        assert running.cancelled()
+        await spotify.left.wait()
+
+
+async def test_an_answer_has_a_bound_of_calls_over_all_its_rounds(spotify: FakeSearch) -> None:
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, ENTRY)
+        first = await outputs(tools, *[find("One") for _ in range(MAX_CALLS - 1)])
+        left = tools.any_left
+        second = await outputs(tools, find("One"), find("One"))
+
+    assert (left, tools.any_left) == (True, False)
+    assert all(isinstance(each, dict) for each in first)
+    assert [isinstance(each, dict) for each in second] == [True, False]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_what_spotify_fails_is_a_sentence_of_ours(spotify: FakeSearch, status: int) -> None:
+    spotify.faults = [status] * 20
+    async with opened(spotify) as box:
+        [output] = await outputs(box.open(TOKEN, ENTRY), find("One"))
+
+    [item] = output["items"]
+    assert item["found"] is False
+    assert item["message"].endswith(".")
+
+
+async def test_no_text_of_an_exception_reaches_the_model(
+    spotify: FakeSearch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise ValueError("Bearer token-of-a-listener")
+
+    monkeypatch.setattr("lyra.chat.tools.find_music.find_items", broken)
+    async with opened(spotify) as box:
+        [error] = await outputs(box.open(TOKEN, ENTRY), find("One"))
+
+    assert "token" not in error
+    assert "this is a fault in Lyra" in caplog.text
+
+
+@pytest.mark.parametrize("level", ["full", "minimal"])
+async def test_the_offered_tools_are_valid_small_and_the_same(
+    spotify: FakeSearch, level: str
+) -> None:
+    async with opened(spotify, llm_context=level) as one, opened(spotify, llm_context=level) as two:
+        assert one.specification == two.specification
+        specification = orjson.loads(one.specification)
+
+    assert len(one.specification) < 6_000
+    names = [each["name"] for each in specification]
+    assert names == [tool.name for tool in TOOLS if level == "full" or tool.name != "get_listening"]
+    for each in specification:
+        assert each["input_schema"]["type"] == "object"
+        assert each["input_schema"]["additionalProperties"] is False
+
+
+async def test_titles_for_people_show_nothing_invisible(spotify: FakeSearch) -> None:
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, ENTRY)
+        one, many = tools.prepare([find("Ti\u202ede\n\x1b[31m"), find("One", "Two")])
+
+    assert one.title == "Looking up Tide [31m"
+    assert many.title == "Looking up 2 songs"
+    assert one.arguments == {
+        "items": [{"artist": "Velnora", "title": "Tide [31m", "kind": "track"}]
+    }
