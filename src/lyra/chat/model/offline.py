@@ -1,7 +1,7 @@
 """The model of the offline mode: it answers from the listening data alone, and says so.
 
 Deterministic: the same data and the same question give the same answer. It names only what the data
-holds, so it cannot invent anything.
+or a search of Spotify's catalogue holds, so it cannot invent anything.
 """
 
 import re
@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt
+from lyra.chat.model.offline_discovery import SAID_BEFORE, Discovery, plan_discovery
+from lyra.chat.model.port import Done, ModelStream, OnPiece, Prompt, ToolStart
 from lyra.listening import models
 from lyra.listening.identity import ArtistKeys, track_key
 from lyra.listening.insights import hour
@@ -42,20 +43,34 @@ class OfflineModel:
     @asynccontextmanager
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open."""
-        listener = describe_listener(prompt.listening())
-        yield _OfflineStream(NOTICE + respond(prompt.turns[-1].last_message, listener, VOICE))
+        listener, question = describe_listener(prompt.listening()), prompt.turns[-1].last_message
+        discovery = plan_discovery(question, listener) if prompt.tools else None
+        if discovery is None:
+            yield _OfflineStream(NOTICE + respond(question, listener, VOICE))
+        elif not prompt.rounds:
+            yield _OfflineStream(NOTICE + SAID_BEFORE, discovery)
+        else:
+            yield _OfflineStream(discovery.tell(prompt.rounds[0].results))
 
 
 class _OfflineStream:
-    """Streams a text word by word, each with the space before it."""
+    """Streams a text word by word, each with the space before it; then come the calls of tools."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, discovery: Discovery | None = None) -> None:
         self._words = re.findall(r"\s*\S+|\s+$", text)
+        self._discovery = discovery
 
     async def stream_to(self, on_piece: OnPiece) -> None:
         """See ModelStream.stream_to."""
-        if not any(map(on_piece, self._words)):
+        if any(map(on_piece, self._words)):
+            return
+        if self._discovery is None:
             on_piece(Done("stop"))
+            return
+        calls = self._discovery.calls()
+        for call in calls:
+            on_piece(ToolStart(call.name))
+        on_piece(Done("other", calls=calls, blocks=self._discovery.blocks()))
 
 
 def describe_listener(listening: Listening) -> known.Listener:

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from lyra.cache.entry import Entry
 from lyra.catalogue.budgets import AnswerBudget
 from lyra.catalogue.finder import Find
 from lyra.catalogue.items import Item
@@ -19,23 +21,28 @@ class ToolError(Exception):
     """A call came to nothing; the message is one sentence for the model and for people."""
 
 
-@dataclass(slots=True)
+@dataclass
 class ToolContext:
     """What the tools of one answer work with, and what they have found for it.
 
-    `known` is what the listener knows; the model is told of it only where `tells_known`.
+    The model is told what the listener knows only where `tells_known`.
     """
 
     token: Token
+    entry: Entry
     search: CatalogueSearch
     budget: AnswerBudget
-    known: KnownMusic
     tells_known: bool
     timeout_s: float
     found: dict[str, Item] = field(default_factory=dict)  # by address, for the answer's cards
     refused: int = 0  # items that were not looked for, since a budget was used up
     refusal: str | None = None  # the sentence about the last of them
     token_rejected: bool = False
+
+    @cached_property
+    def known(self) -> KnownMusic:
+        """What the listener knows: made at the first call, which most answers do without."""
+        return KnownMusic(self.entry.listening())
 
     def note_missing(self, find: Find, message: str) -> None:
         """Note an item that was not found, and the sentence about it."""

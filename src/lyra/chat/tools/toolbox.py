@@ -21,7 +21,6 @@ from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
 from lyra.catalogue.budgets import SearchBudgets
 from lyra.catalogue.items import Item
-from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall, ToolResult
 from lyra.chat.tools.find_music import FIND_MUSIC
@@ -123,9 +122,9 @@ class Toolbox:
         """Return the tools of one answer to this listener."""
         context = ToolContext(
             token=token,
+            entry=entry,
             search=self._search,
             budget=self._budgets.open_answer(self._listeners.key(token)),
-            known=KnownMusic(entry.listening()),
             tells_known=self._tells_data,
             timeout_s=self._timeout_s,
         )
@@ -148,8 +147,8 @@ class AnswerTools:
 
         What they hold is found there: a song in the edition that the listener has.
         """
-        found, known = self.context.found.values(), self.context.known
-        return [item for item in found if known.find(item) is None]
+        found = self.context.found.values()
+        return [item for item in found if self.context.known.find(item) is None]
 
     @property
     def any_left(self) -> bool:
