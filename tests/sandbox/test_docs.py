@@ -7,13 +7,25 @@ import pytest
 
 from lyra.sandbox import CLIENT_ID, PERSONAS, REGIMES, Sandbox, Stats
 from lyra.sandbox.accounts import CLIENTS, SCOPE_OF
-from lyra.sandbox.model_call import SCRIPTS
+from lyra.sandbox.model_faults import SCRIPTS
+from lyra.sandbox.model_server import EARLY
+from lyra.sandbox.model_tool_faults import DECISIONS
 from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS
 from lyra.sandbox.tokens import RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "SANDBOX.md"
 
-WORDS = {*PERSONAS, *REGIMES, *RULES, *SCRIPTS, *ENDPOINTS, *MORE_ENDPOINTS, "token"}
+WORDS = {
+    *PERSONAS,
+    *REGIMES,
+    *RULES,
+    *SCRIPTS,
+    *DECISIONS,
+    *EARLY,
+    *ENDPOINTS,
+    *MORE_ENDPOINTS,
+    "token",
+}
 ROUTES = ("/v1/messages", "/accounts", "/__sandbox/stats", "/__sandbox/clock", *ENDPOINTS.values())
 
 

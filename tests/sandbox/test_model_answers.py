@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from lyra.sandbox.model_answers import answer, pieces
+from lyra.sandbox.model_answers import answer
+from lyra.sandbox.model_blocks import pieces
 from lyra.sandbox.model_prompt import read_prompt
 
 DATA = {

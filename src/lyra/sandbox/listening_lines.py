@@ -10,6 +10,7 @@ from typing import Any
 
 Data = dict[str, Any]
 
+FIELD = " | "
 _HOURS = 24
 _TODAY = "the day of the plays that follow"
 _HEADING = re.compile(
@@ -26,6 +27,7 @@ _PLAY = re.compile(r"(?:(\d\d):(\d\d)|--:--) (.*)")
 _HOUR = re.compile(r"(\d\d)h (\d+)")
 _REFERENCE = re.compile(r"#(\d+)")
 _GAP = re.compile(r"- (\w+): (.*)")
+_PLAYLIST_URI = re.compile(r"spotify:playlist:[0-9A-Za-z]{22}")
 _CODE = re.compile(r"\\u([0-9a-f]{4})")
 
 
@@ -129,8 +131,12 @@ def _hours(data: Data, line: str) -> None:
 
 
 def _playlist(data: Data, line: str) -> None:
-    name, total, owned, description = _fields(_after("- ", line), 4)
+    fields = _after("- ", line).split(FIELD)
+    uris = [each for each in fields[1:] if _PLAYLIST_URI.fullmatch(each)]
+    name, total, owned, description = _fields(FIELD.join(f for f in fields if f not in uris), 4)
     playlist: Data = {"name": _text(name)}
+    if uris:
+        playlist["uri"] = uris[0]
     if total:
         playlist["total"] = int(total)
     if owned:
@@ -172,7 +178,7 @@ def _groups(layout: re.Pattern[str], line: str) -> tuple[str, ...]:
 
 
 def _fields(row: str, most: int) -> list[str]:
-    fields = row.split(" | ")
+    fields = row.split(FIELD)
     if len(fields) > most:
         raise ValueError(f"a row of too many fields: {row!r}")
     return fields + [""] * (most - len(fields))

@@ -3,7 +3,6 @@
 The same question about the same data always gets the same answer.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -24,21 +23,20 @@ _TOLD_NOTHING = (
     "I was told nothing about what you listen to, so I can only speak in general. "
     "Connect your listening data and ask me again."
 )
-_PIECE = re.compile(r"\s*\S+|\s+\Z")  # without the second, blanks at the end take their square
 
 
 def answer(question: str, data: Mapping[str, Any] | None, now: datetime | None = None) -> str:
     """A few sentences or lines; every name in them is in the data. It is asked at `now`.
 
-    Of messages that were merged, since the ones before had no answer, the last is answered.
+    Of messages that were merged the last is answered.
     """
     if data is None:
         return _TOLD_NOTHING
     if isinstance(data.get("withheld"), str):
         return f"I know nothing of your listening. {data['withheld']}"
-    return respond(question.rpartition("\n\n")[2], read_listener(data, now), VOICE)
+    return respond(last_of(question), read_listener(data, now), VOICE)
 
 
-def pieces(text: str) -> list[str]:
-    """The text in pieces of a word each, which joined give the text again."""
-    return _PIECE.findall(text)
+def last_of(question: str) -> str:
+    """Return the last of messages that were merged, since the ones before had no answer."""
+    return question.rpartition("\n\n")[2]

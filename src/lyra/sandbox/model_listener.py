@@ -83,7 +83,8 @@ def _name(item: Data) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _names(found: object) -> list[str]:
+def names_of(found: object) -> list[str]:
+    """Return the names in a list of texts or of things with names; none where it is something else."""
     if not isinstance(found, Sequence) or isinstance(found, str):
         return [found] if isinstance(found, str) and found else []
     named = [item if isinstance(item, Mapping) else {"name": item} for item in found]
@@ -106,11 +107,11 @@ def _share(item: Data) -> float | None:
 def _artist(item: Data, place: int) -> Artist:
     name = _name(item)
     rank = _number(item.get("rank")) or place
-    return Artist(name, name.casefold(), genres=tuple(_names(item.get("genres"))), rank=rank)
+    return Artist(name, name.casefold(), genres=tuple(names_of(item.get("genres"))), rank=rank)
 
 
 def _track(item: Data, place: int | None = None) -> Track:
-    name, artists = _name(item), _names(item.get("artists") or item.get("artist"))
+    name, artists = _name(item), names_of(item.get("artists") or item.get("artist"))
     return Track(
         name,
         f"{name}\n{artists[:1]}",

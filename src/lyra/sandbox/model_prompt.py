@@ -1,27 +1,28 @@
 """What a Messages request asks: its fields, and the listening data in its system prompt."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
+import orjson
 
 from lyra.sandbox.listening_lines import read_lines
-
-Block = dict[str, Any]
+from lyra.sandbox.model_checks import check_exchanges, check_tools
+from lyra.sandbox.model_conversation import (
+    Block,
+    Called,
+    Turn,
+    question_at,
+    rounds_after,
+    text_of,
+)
 
 _OPEN, _CLOSE = "<listening_data>", "</listening_data>"
 _CHARS_A_TOKEN = 4
 _TIME = re.compile(r"\A\[\w+ ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC\]\s*")
-
-
-class Turn(msgspec.Struct):
-    """One message of the conversation."""
-
-    role: Literal["user", "assistant", "system"]
-    content: str | list[Block]
 
 
 class Prompt(msgspec.Struct):
@@ -31,6 +32,8 @@ class Prompt(msgspec.Struct):
     max_tokens: Annotated[int, msgspec.Meta(ge=0)]
     messages: Annotated[list[Turn], msgspec.Meta(min_length=1)]
     system: str | list[Block] = ""
+    tools: list[Block] = []
+    tool_choice: Block | None = None
     stream: bool = False
     cache_control: Block | None = None
     temperature: float | msgspec.UnsetType | None = msgspec.UNSET
@@ -39,22 +42,49 @@ class Prompt(msgspec.Struct):
 
     @property
     def question(self) -> str:
-        """The words of the last message, without the time at which it was asked."""
-        return _TIME.sub("", _text(self.messages[-1].content), count=1)
+        """The words of the question, without the time at which it was asked."""
+        return _TIME.sub("", self._asked, count=1)
 
     @property
     def asked_at(self) -> datetime | None:
-        """When the last message was asked, if it begins with that: "[Tuesday 2026-12-01 08:00 UTC]"."""
-        match = _TIME.match(_text(self.messages[-1].content))
+        """When the question was asked, if it begins with that: "[Tuesday 2026-12-01 08:00 UTC]"."""
+        match = _TIME.match(self._asked)
         try:
             return datetime.fromisoformat(f"{match[1]}+00:00") if match else None
         except ValueError:
             return None  # the 99th of a month
 
     @property
+    def _asked(self) -> str:
+        return self.messages[question_at(self.messages)].text
+
+    @property
+    def rounds(self) -> list[list[Called]]:
+        """The tools that were called since the question, by the message that called them."""
+        return rounds_after(self.messages, question_at(self.messages))
+
+    @property
+    def said(self) -> str:
+        """All that the assistant has said before."""
+        return "\n".join(turn.text for turn in self.messages if turn.role == "assistant")
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of the tools that may be called."""
+        choice = self.tool_choice or {}
+        if choice.get("type") == "tool":
+            return (choice["name"],)
+        return () if choice.get("type") == "none" else tuple(each["name"] for each in self.tools)
+
+    @property
+    def must_call(self) -> bool:
+        """Whether the request insists on a call."""
+        return (self.tool_choice or {}).get("type") in ("any", "tool")
+
+    @property
     def rules(self) -> str:
         """The words of the system prompt."""
-        return _text(self.system)
+        return text_of(self.system)
 
     @property
     def listening(self) -> dict[str, Any] | None:
@@ -67,12 +97,19 @@ class Prompt(msgspec.Struct):
         return None
 
     @property
+    def prefix(self) -> str:
+        """What comes before the messages, as the cache of prompts reads it: tools, then system."""
+        return _json(self.tools) + self.rules
+
+    @property
     def cached_prefix(self) -> str | None:
-        """The system text up to its last cache mark; None where the request marks nothing."""
-        if self.cache_control is not None or isinstance(self.system, str):
-            return self.rules if self.cache_control is not None else None
-        marked = [place for place, block in enumerate(self.system) if block.get("cache_control")]
-        return _text(self.system[: marked[-1] + 1]) if marked else None
+        """The tools and the system text up to the last cache mark; None where nothing is marked."""
+        if self.cache_control is not None:
+            return self.prefix
+        system = [] if isinstance(self.system, str) else self.system
+        if end := _marked(system):
+            return _json(self.tools) + text_of(system[:end])
+        return _json(self.tools[:end]) if (end := _marked(self.tools)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +142,18 @@ def read_prompt(body: bytes) -> Prompt:
             raise ValueError(f"{name}: Extra inputs are not permitted")
     if prompt.messages[-1].role != "user":
         raise ValueError("messages: the last message must be from the user")
-    if not all(_text(turn.content).strip() or _has_blocks(turn) for turn in prompt.messages):
+    if not all(turn.text.strip() or _has_blocks(turn) for turn in prompt.messages):
         raise ValueError("messages: text content blocks must be non-empty")
+    check_tools(prompt.tools, prompt.tool_choice)
+    check_exchanges(prompt.messages, with_tools=bool(prompt.tools))
     return prompt
 
 
 def measure(prompt: Prompt, *, seen: bool) -> Usage:
     """What the prompt costs, where its marked prefix was `seen` before or is written now."""
-    spoken = sum(len(_text(turn.content)) for turn in prompt.messages)
+    spoken = sum(turn.bytes for turn in prompt.messages)
     prefix = tokens(prompt.cached_prefix or "")
-    fresh = max(1, tokens(prompt.rules) - prefix) + max(1, spoken // _CHARS_A_TOKEN)
+    fresh = max(1, tokens(prompt.prefix) - prefix) + max(1, spoken // _CHARS_A_TOKEN)
     return Usage(fresh, 0 if seen else prefix, prefix if seen else 0)
 
 
@@ -123,10 +162,14 @@ def tokens(text: str) -> int:
     return len(text) // _CHARS_A_TOKEN
 
 
-def _text(content: str | list[Block]) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(block.get("text", "")) for block in content)
+def _json(tools: Sequence[Block]) -> str:
+    return orjson.dumps(tools).decode() if tools else ""
+
+
+def _marked(blocks: Sequence[Block]) -> int:
+    """Return the number of blocks up to the last one with a cache mark, that one included."""
+    marked = (at for at, block in enumerate(blocks, 1) if block.get("cache_control"))
+    return max(marked, default=0)
 
 
 def _has_blocks(turn: Turn) -> bool:

@@ -5,20 +5,34 @@ Any model name answers normally, but `fault:<name>`; docs/SANDBOX.md has the tab
 
 import asyncio
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
 
 from lyra.sandbox import connections, model_wire as wire
-from lyra.sandbox.model_answers import answer, pieces
-from lyra.sandbox.model_call import SCRIPTS, Call, Script, normal
+from lyra.sandbox.model_blocks import Reply
+from lyra.sandbox.model_call import Call, normal
+from lyra.sandbox.model_faults import SCRIPTS
 from lyra.sandbox.model_prompt import Prompt, Usage, measure, read_prompt
+from lyra.sandbox.model_tool_faults import DECISIONS, refuse
+from lyra.sandbox.model_tools import decide
 from lyra.sandbox.rng import hexadecimal
 from lyra.sandbox.stats import Stats
 
 PREFIXES_KEPT = 4_096
 ONCE_KEPT = 1_000
+EARLY = ("err", "erronce", "redirect", "hanghead", "toolrefused")  # faults before any stream
+
+
+class _Fault(NamedTuple):
+    """What goes wrong; without a name nothing does."""
+
+    name: str
+    argument: str
+
+
+_NO_FAULT = _Fault("", "")
 
 
 class ModelServer:
@@ -48,24 +62,26 @@ class ModelServer:
             return _error(401, request_id)
         try:
             prompt = read_prompt(await request.read())
+            fault = _read_fault(prompt)
         except ValueError as error:
             return _error(400, request_id, str(error))
-        kind, _, fault = prompt.model.partition(":")
-        name, _, argument = (fault if kind == "fault" else "").partition("-")
-        if (early := await self._early(request, request_id, name, argument)) is not None:
+        if (early := await self._early(request, request_id, fault)) is not None:
             return early
-        if name == "erronce":
-            name = ""
-        if name and name not in SCRIPTS:
-            return _error(400, request_id, f"model: {fault} is no fault of the sandbox")
-        if not prompt.stream:
-            return self._whole(prompt, request_id, name)
-        return await self._stream(request, prompt, request_id, name, argument)
+        if fault.argument == "once" and not self._first(f"{fault.name}-once"):
+            fault = _NO_FAULT
+        if prompt.tools:  # the first look at the catalogue takes some time
+            reply = await asyncio.to_thread(_decide, prompt, fault)
+        else:
+            reply = _decide(prompt, fault)
+        if prompt.stream:
+            return await self._stream(request, prompt, request_id, reply, fault)
+        return self._whole(prompt, request_id, reply)
 
     async def _early(
-        self, request: web.Request, request_id: str, name: str, argument: str
+        self, request: web.Request, request_id: str, fault: _Fault
     ) -> web.Response | None:
         """The answer of a fault that strikes before any stream; None for all others."""
+        name, argument = fault
         if name == "redirect":
             return web.Response(status=307, headers={"Location": "/v1/elsewhere"})
         if name == "hanghead":
@@ -77,22 +93,18 @@ class ModelServer:
             return _error(400, request_id, f"model: no error has the status {status!r}")
         return None
 
-    def _whole(self, prompt: Prompt, request_id: str, name: str) -> web.Response:
-        said, stop_reason = _said(prompt)
-        if name in ("refusal", "max_tokens"):
-            said, stop_reason = said[: 5 if name == "max_tokens" else 0], name
-        usage = self._usage(prompt).as_dict(max(1, len(said)))
+    def _whole(self, prompt: Prompt, request_id: str, reply: Reply) -> web.Response:
+        usage = self._usage(prompt).as_dict(reply.tokens)
         body = wire.message(request_id.replace("req", "msg"), prompt.model, usage)
-        body["content"] = [{"type": "text", "text": "".join(said)}] if said else []
-        body["stop_reason"] = stop_reason
+        body["content"] = wire.contents(reply)
+        body["stop_reason"] = reply.stop_reason
         return web.Response(
             body=orjson.dumps(body), content_type="application/json", headers=_id(request_id)
         )
 
     async def _stream(
-        self, request: web.Request, prompt: Prompt, request_id: str, name: str, argument: str
+        self, request: web.Request, prompt: Prompt, request_id: str, reply: Reply, fault: _Fault
     ) -> web.StreamResponse:
-        said, stop_reason = _said(prompt)
         headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
         call = Call(
             request=request,
@@ -100,18 +112,13 @@ class ModelServer:
             prompt=prompt,
             usage=self._usage(prompt),
             request_id=request_id,
-            pieces=said,
-            stop_reason=stop_reason,
-            argument="" if argument == "once" else argument,
+            reply=reply,
+            argument="" if fault.argument == "once" else fault.argument,
             token_s=self._token_s,
             stopping=self._stopping,
         )
-        await self._script(name, argument)(call)
+        await SCRIPTS.get(fault.name, normal)(call)
         return call.response
-
-    def _script(self, name: str, argument: str) -> Script:
-        again = argument == "once" and not self._first(f"{name}-once")
-        return SCRIPTS[name] if name and not again else normal
 
     def _first(self, fault: str) -> bool:
         """Whether this server meets the fault for the first time."""
@@ -134,12 +141,26 @@ class ModelServer:
         return usage
 
 
-def _said(prompt: Prompt) -> tuple[list[str], str]:
-    """The words of the answer and why it ends; a word counts as one token of `max_tokens`."""
-    words = pieces(answer(prompt.question, prompt.listening, prompt.asked_at))
-    if len(words) > prompt.max_tokens:
-        return words[: prompt.max_tokens], "max_tokens"
-    return words, "end_turn"
+def _read_fault(prompt: Prompt) -> _Fault:
+    """Return the fault that the model name chooses.
+
+    Raises:
+        ValueError: There is none of this name, or it refuses this request.
+    """
+    kind, _, text = prompt.model.partition(":")
+    name, _, argument = (text if kind == "fault" else "").partition("-")
+    if name and name not in (*EARLY, *SCRIPTS, *DECISIONS):
+        raise ValueError(f"model: {text} is no fault of the sandbox")
+    if reason := refuse(name, prompt):
+        raise ValueError(reason)
+    return _Fault(name, argument)
+
+
+def _decide(prompt: Prompt, fault: _Fault) -> Reply:
+    """Return what the model says under this fault, within its `max_tokens`."""
+    decision = DECISIONS.get(fault.name)
+    reply = decision(prompt, fault.argument) if decision else decide(prompt)
+    return reply.cut(prompt.max_tokens)
 
 
 def _id(request_id: str) -> dict[str, str]:

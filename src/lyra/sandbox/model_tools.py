@@ -1,0 +1,65 @@
+"""The sandbox model's message: a call of the tools that the question needs, or its answer in words."""
+
+from lyra.sandbox.model_answers import answer
+from lyra.sandbox.model_blocks import Reply, ToolCall, reply, tool_call
+from lyra.sandbox.model_findings import finds_in, listings_in, tell_listing, tell_named, tell_new
+from lyra.sandbox.model_listener import read_listener
+from lyra.sandbox.model_plan import Plan, plan, plan_any
+from lyra.sandbox.model_prompt import Prompt
+from lyra.sandbox.rng import spotify_id
+
+_FAILED = (
+    "I wanted to look that up, but got no answer that I could use, so I name nothing unchecked."
+)
+
+
+def decide(prompt: Prompt) -> Reply:
+    """Return the model's next message; the same for the same request."""
+    if not prompt.tools:
+        return reply(_say(prompt))
+    planned = plan(prompt)
+    if prompt.must_call:
+        return reply("", _forced(prompt, planned))
+    if prompt.rounds:
+        return reply(_conclude(prompt, planned))
+    calls = _calls(prompt, planned) if planned else []
+    return reply(planned.words, calls) if planned and calls else reply(_say(prompt))
+
+
+def tool_id(prompt: Prompt, *parts: object) -> str:
+    """Return the id of a call in this message: no other in the conversation has it."""
+    return f"toolu_{spotify_id(prompt.question, len(prompt.messages), *parts)}"
+
+
+def _calls(prompt: Prompt, planned: Plan) -> list[ToolCall]:
+    """Return the calls of a plan whose tools are offered."""
+    return [
+        tool_call(tool_id(prompt, number), name, value)
+        for number, (name, value) in enumerate(planned.calls)
+        if name in prompt.offered
+    ]
+
+
+def _forced(prompt: Prompt, planned: Plan | None) -> list[ToolCall]:
+    """Return a call of an offered tool, whatever the question is."""
+    for each in (planned, plan_any(prompt)):
+        if each and (calls := _calls(prompt, each)):
+            return calls
+    return [tool_call(tool_id(prompt, 0), prompt.offered[0], {})]
+
+
+def _conclude(prompt: Prompt, planned: Plan | None) -> str:
+    """Return the answer from what the tools gave."""
+    calls = [call for each in prompt.rounds for call in each]
+    wanted = planned.count if planned else None
+    if listings := listings_in(calls):
+        return "\n\n".join(tell_listing(each, wanted) for each in listings)
+    if not (finds := finds_in(calls)):
+        return f"{_FAILED}\n\n{_say(prompt)}"
+    if planned and planned.purpose == "named":
+        return tell_named(finds)
+    return tell_new(finds, read_listener(prompt.listening or {}, prompt.asked_at), wanted)
+
+
+def _say(prompt: Prompt) -> str:
+    return answer(prompt.question, prompt.listening, prompt.asked_at)
