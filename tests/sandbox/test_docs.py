@@ -7,9 +7,9 @@ import pytest
 
 from lyra.sandbox import CLIENT_ID, PERSONAS, REGIMES, Sandbox, Stats
 from lyra.sandbox.accounts import CLIENTS, SCOPE_OF
-from lyra.sandbox.model_faults import SCRIPTS
+from lyra.sandbox.model_fault_replies import REPLIES
+from lyra.sandbox.model_fault_streams import SCRIPTS
 from lyra.sandbox.model_server import EARLY
-from lyra.sandbox.model_tool_faults import DECISIONS
 from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS
 from lyra.sandbox.tokens import RULES
 
@@ -20,7 +20,7 @@ WORDS = {
     *REGIMES,
     *RULES,
     *SCRIPTS,
-    *DECISIONS,
+    *REPLIES,
     *EARLY,
     *ENDPOINTS,
     *MORE_ENDPOINTS,

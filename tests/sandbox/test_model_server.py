@@ -10,7 +10,7 @@ import pytest
 from anthropic import APIStatusError, AsyncAnthropic, DefaultAioHttpClient
 
 from lyra.sandbox import Sandbox
-from lyra.sandbox.model_faults import SCRIPTS
+from lyra.sandbox.model_fault_streams import SCRIPTS
 
 Ask = Callable[..., Any]
 

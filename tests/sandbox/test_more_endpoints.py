@@ -1,5 +1,9 @@
 """The contents of a playlist, over a socket, and faults of the endpoints beyond the five."""
 
+import asyncio
+
+import aiohttp
+import orjson
 import pytest
 
 from lyra.sandbox import sandbox_token
@@ -121,3 +125,113 @@ async def test_faults_reach_the_other_endpoints_too(spotify: SpotifyCaller) -> N
 
     assert (search.status, rows.status) == (503, 404)
     assert spotify.sandbox.stats.by_endpoint["search"] == 1
+
+
+SEARCH = {"q": artist(5).name, "type": "artist,track"}
+CONTENTS = (
+    f"/playlists/{playlist(build_listener(7, 'typical'), 'listener', least=TRAPS_FROM).id}/items"
+)
+BOTH = [("search", "/search", SEARCH), ("items", CONTENTS, {"limit": "50"})]
+
+
+@pytest.mark.parametrize(("endpoint", "path", "query"), BOTH, ids=["search", "items"])
+async def test_a_fault_strikes_the_request_of_its_number(
+    spotify: SpotifyCaller, endpoint: str, path: str, query: dict[str, str]
+) -> None:
+    faults = (f"429-3-{endpoint}~2+1", f"500-{endpoint}~3+1", f"html-{endpoint}~4+1")
+    token = sandbox_token(7, "typical", "restricted", *faults)
+
+    answers = [await spotify.fetch(path, token, **query) for _ in range(5)]
+
+    assert [each.status for each in answers] == [200, 429, 500, 200, 200]
+    assert answers[1].headers["retry-after"] == "3"
+    assert answers[3].headers["content-type"] == "text/html"
+    assert answers[4].json == answers[0].json
+
+
+@pytest.mark.parametrize(("endpoint", "path", "query"), BOTH, ids=["search", "items"])
+async def test_a_hang_strikes_the_request_of_its_number(
+    spotify: SpotifyCaller, endpoint: str, path: str, query: dict[str, str]
+) -> None:
+    token = sandbox_token(7, "typical", "restricted", f"hang-{endpoint}~2+1")
+
+    assert (await spotify.fetch(path, token, **query)).status == 200
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await spotify.fetch(path, token, **query)
+    assert (await spotify.fetch(path, token, **query)).status == 200
+
+
+@pytest.mark.parametrize(("endpoint", "path", "query"), BOTH, ids=["search", "items"])
+async def test_a_page_can_hold_nothing_but_nulls(
+    spotify: SpotifyCaller, endpoint: str, path: str, query: dict[str, str]
+) -> None:
+    token = sandbox_token(7, "typical", "restricted", f"oncenulls-{endpoint}")
+
+    nulls, whole = [(await spotify.fetch(path, token, **query)).json for _ in range(2)]
+
+    for page, other in zip(pages(nulls), pages(whole), strict=True):
+        assert page == {**other, "items": [None] * len(other["items"])}
+        assert page["items"]
+
+
+def pages(body: dict[str, object]) -> list[dict[str, list[object]]]:
+    """The paging objects of an answer, which may be one itself."""
+    return [body] if "items" in body else [*body.values()]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(("endpoint", "path", "query"), BOTH, ids=["search", "items"])
+@pytest.mark.parametrize("fault", ["truncated", "empty200"])
+async def test_rubbish_reaches_the_other_endpoints_too(
+    spotify: SpotifyCaller, fault: str, endpoint: str, path: str, query: dict[str, str]
+) -> None:
+    token = sandbox_token(7, "typical", "restricted", f"{fault}-{endpoint}")
+
+    answer = await spotify.fetch(path, token, **query)
+
+    assert answer.status == 200
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(answer.body)
+
+
+async def test_a_search_can_be_reset(spotify: SpotifyCaller) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        await spotify.fetch("/search", sandbox_token(7, "typical", "mixed", "reset"), **SEARCH)
+
+
+@pytest.mark.parametrize("regime", ["restricted", "legacy"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/artists",
+        "/albums",
+        "/tracks",
+        "/recommendations",
+        "/artists/x/related-artists",
+        "/artists/x/top-tracks",
+        "/audio-features",
+        "/browse/new-releases",
+        "/users/x/playlists",
+    ],
+)
+async def test_paths_that_spotify_has_closed_are_not_there(
+    spotify: SpotifyCaller, path: str, regime: str
+) -> None:
+    answer = await spotify.fetch(path, sandbox_token(7, "typical", regime), ids="x")
+
+    assert answer.status == 404
+    assert spotify.sandbox.stats.total == 0
+
+
+@pytest.mark.parametrize("endpoint", ["artists", "tracks"])
+async def test_the_ranges_differ_as_the_taste_drifts(spotify: SpotifyCaller, endpoint: str) -> None:
+    rankings = {}
+    for name in ("short_term", "medium_term", "long_term"):
+        rows = (await spotify.get(endpoint, time_range=name, limit="50")).json["items"]
+        rankings[name] = [row["name"] for row in rows]
+
+    short, medium, long = rankings.values()
+    assert short != medium != long != short
+    assert {*short} & {*long}
+    assert {*short} - {*long}
+    assert (await spotify.get(endpoint, limit="50")).json["items"][0]["name"] == medium[0]

@@ -4,7 +4,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 from aiohttp import web
 
 from lyra.sandbox import connections
@@ -93,7 +95,7 @@ class Faults:
     async def spoil(self, request: web.Request, name: str, body: bytes) -> web.StreamResponse:
         """Answer this body in the way of the fault of this name."""
         match name:
-            case "truncated" | "mislabelled" | "gzip":
+            case "truncated" | "mislabelled" | "gzip" | "nulls":
                 return _altered(name, body)
             case "bomb":
                 return await connections.bomb()
@@ -147,14 +149,29 @@ class Faults:
 
 
 def _altered(name: str, body: bytes) -> web.Response:
-    """The body as it ends too soon, under a wrong name, or packed."""
+    """The body as it ends too soon, under a wrong name, with null items, or packed."""
     match name:
         case "truncated":
             return web.Response(body=body[: len(body) // 2], headers={"Content-Type": JSON})
         case "mislabelled":
             return web.Response(body=body, headers={"Content-Type": _HTML})
+        case "nulls":
+            nulled = orjson.dumps(_with_nulls(orjson.loads(body)))
+            return web.Response(body=nulled, headers={"Content-Type": JSON})
         case _:
             return connections.gzipped(body)
+
+
+def _with_nulls(value: Any) -> Any:
+    """The same answer with null in place of every item of its pages."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: [None] * len(each)
+        if name == "items" and isinstance(each, list)
+        else _with_nulls(each)
+        for name, each in value.items()
+    }
 
 
 def _place(endpoint: str) -> int:

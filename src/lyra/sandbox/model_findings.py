@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lyra.responder.listener import Listener
-from lyra.responder.wording import begin, bullets, count as counted, enumerate_, is_are, title
+from lyra.responder.wording import bullets, count as counted, enumerate_, is_are, title
 from lyra.sandbox.model_conversation import Called
 from lyra.sandbox.model_listener import names_of, read_listener
-from lyra.sandbox.model_music import kin
+from lyra.sandbox.model_music import family_named
 
 _LISTED = 10
 _RANGES = {
@@ -35,7 +35,7 @@ def tell_new(finds: Sequence[Find], listener: Listener, wanted: int | None) -> s
     """Return the songs that exist and are new, and what became of the others."""
     new = list({_uri(find): find for find in finds if _is_new(find)}.values())
     shown = new[: wanted or len(new)]
-    left_out = _left_out(finds, len(new))
+    left_out = _left_out(finds)
     if not shown:
         return f"I have found nothing that is new to you. {left_out}".strip()
     lines = bullets(_line(find, listener) for find in shown)
@@ -53,27 +53,7 @@ def tell_new(finds: Sequence[Find], listener: Listener, wanted: int | None) -> s
 
 def tell_named(finds: Sequence[Find]) -> str:
     """Return whether what was asked for exists, and whether the listener knows it."""
-    told = []
-    for find in finds:
-        item = _item(find)
-        if item is None:
-            sure = find.get("reason") in (None, "not_found")
-            told.append(
-                "Spotify's catalogue shows nothing of that title by that artist."
-                if sure
-                else "I could not look that up just now, so I cannot say."
-            )
-            continue
-        album, year = item.get("album"), item.get("year")
-        on = f", on {album}" if isinstance(album, str) and album else ""
-        of = f" ({year})" if isinstance(year, int) else ""
-        known = (
-            "It is among your music already."
-            if find.get("known")
-            else "It is in none of your lists."
-        )
-        told.append(f"Yes: {_named(item)}{on}{of}. {known}")
-    return "\n".join(told)
+    return "\n".join(map(_tell_named, finds))
 
 
 def tell_listing(listing: Mapping[str, Any], wanted: int | None) -> str:
@@ -84,17 +64,35 @@ def tell_listing(listing: Mapping[str, Any], wanted: int | None) -> str:
     else:
         names = [title(each) for each in read_listener({"top_tracks": rows}).tracks]
     shown = names[: wanted or _LISTED]
-    if section in _SECTIONS:
-        what = f"your top {_SECTIONS[section]} of {_RANGES.get(str(listing.get('range')), 'that time')}"
-        if not names:
-            return f"Spotify does not tell {what}."
-        ranked = "\n".join(f"{place}. {name}" for place, name in enumerate(shown, 1))
-        return f"These are {what}, as Spotify ranks them:\n\n{ranked}"
+    if section not in _SECTIONS:
+        return _tell_playlist(shown, len(names))
+    time = _RANGES.get(str(listing.get("range")), "that time")
+    what = f"your top {_SECTIONS[section]} of {time}"
     if not names:
+        return f"Spotify does not tell {what}."
+    ranked = "\n".join(f"{place}. {name}" for place, name in enumerate(shown, 1))
+    return f"These are {what}, as Spotify ranks them:\n\n{ranked}"
+
+
+def _tell_named(find: Find) -> str:
+    item = _item(find)
+    if item is None and find.get("reason") in (None, "not_found"):
+        return "Spotify's catalogue shows nothing of that title by that artist."
+    if item is None:
+        return "I could not look that up just now, so I cannot say."
+    album, year = item.get("album"), item.get("year")
+    on = f", on {album}" if isinstance(album, str) and album else ""
+    of = f" ({year})" if isinstance(year, int) else ""
+    where = "among your music already" if find.get("known") else "in none of your lists"
+    return f"Yes: {_named(item)}{on}{of}. It is {where}."
+
+
+def _tell_playlist(shown: Sequence[str], whole: int) -> str:
+    if not shown:
         return "I find no tracks on that playlist."
-    return (
-        f"It holds {counted(len(names), 'track')} that I can read, among them:\n\n{bullets(shown)}"
-    )
+    first = "" if len(shown) == whole else f", the first {len(shown)} of them"
+    held = counted(whole, "track")
+    return f"That playlist holds {held} that I can read{first}:\n\n{bullets(shown)}"
 
 
 def _rows(called: Called, key: str) -> list[Mapping[str, Any]]:
@@ -126,23 +124,21 @@ def _line(find: Find, listener: Listener) -> str:
 
 def _reason(artists: Sequence[str], listener: Listener) -> str:
     """Return why it may suit, from the listener's data as far as they go."""
-    for name in artists:
-        own = next((each for each in listener.artists if each.name == name), None)
-        if own is not None:
-            return f"by your number {own.rank}, yet in none of your lists"
-        if found := kin(name, listener):
-            family, one, rank = found
-            return f"{family}, as is {one}, your number {rank}"
-    return "well known, and in none of your lists"
+    own = next((each for each in listener.artists if each.name in artists), None)
+    if own is not None:
+        return f"by your number {own.rank}, yet in none of your lists"
+    family = next(filter(None, map(family_named, artists)), None)
+    if family is None:
+        return "in none of your lists"
+    kin = next((each for each in listener.artists if family_named(each.name) == family), None)
+    return f"{family}, as {kin.name}, your number {kin.rank}" if kin else f"{family}, new to you"
 
 
-def _left_out(finds: Sequence[Find], new: int) -> str:
+def _left_out(finds: Sequence[Find]) -> str:
     """Return a sentence on what was not found, could not be looked up, or is known already."""
     parts = list(_reasons(finds))
-    if not parts:
-        return ""
-    whole = f"Of the {counted(len(finds), 'song')} that I looked up, "
-    return begin(f"{whole}{enumerate_(parts)}.") if new or parts else ""
+    whole = counted(len(finds), "song")
+    return f"Of the {whole} that I looked up, {enumerate_(parts)}." if parts else ""
 
 
 def _reasons(finds: Sequence[Find]) -> Iterator[str]:

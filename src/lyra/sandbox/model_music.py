@@ -25,40 +25,33 @@ _FAME = tuple(GENRES)
 class Wish:
     """What is asked for: how many songs, of which genres or families, from which years.
 
-    `like` are artists that the songs should resemble; without them they suit all of the listening.
-    `told` is a text whose songs were named before.
+    `like` are artists that the songs should resemble, or be by where `by` says so; without them
+    they suit all of the listening. `told` is a text whose songs were named before.
     """
 
     count: int
     genres: frozenset[str] = frozenset()
     years: Years | None = None
     like: tuple[str, ...] = ()
+    by: bool = False
     told: str = ""
 
 
 def suggest_songs(listener: Listener, wish: Wish) -> list[tuple[str, str]]:
-    """Return artist and title of each song, the invented one last but one; the same for the same wish."""
+    """Return artist and title of each song, the same for the same wish."""
     own = _own_artists(listener)
+    if wish.by:
+        return _songs_by(listener, wish)
     new = list(islice(_new_songs(own, listener, wish), wish.count - 1))
     mine = _own_songs(own, wish, 2 if len(new) > 2 else 0)  # noqa: PLR2004 - most of them are new
     kept = new[: wish.count - 1 - len(mine)]
-    return [*kept, *[_invented(who) for who, _ in kept[:1]], *mine]
+    return [*kept, *[_invented(who, wish) for who, _ in kept[:1]], *mine]
 
 
-def kin(name: str, listener: Listener) -> tuple[str, str, int | None] | None:
-    """Return the family of an artist, and the listener's best ranked of it with its rank.
-
-    None for an artist whom the model does not know, or who has no kin there.
-    """
+def family_named(name: str) -> str | None:
+    """Return the family of genres that an artist is of; None for one whom the model does not know."""
     index = _by_name().get(name.casefold())
-    if index is None:
-        return None
-    family = family_of()[index]
-    for one in listener.artists:
-        own = _by_name().get(one.name.casefold())
-        if own is not None and family_of()[own] == family:
-            return family, one.name, one.rank
-    return None
+    return None if index is None else family_of()[index]
 
 
 def genres_in(words: str) -> frozenset[str]:
@@ -75,6 +68,14 @@ def _own_artists(listener: Listener) -> list[int]:
     names += [credit.name for each in tracks for credit in each.credits]
     indexes = (_by_name().get(name.casefold()) for name in names)
     return list(dict.fromkeys(each for each in indexes if each is not None))
+
+
+def _songs_by(listener: Listener, wish: Wish) -> list[tuple[str, str]]:
+    """Return songs by the artists that are asked for, none that the listener's data show."""
+    known = {each.name for each in (*listener.tracks, *(play.track for play in listener.plays))}
+    indexes = [_by_name().get(name.casefold()) for name in wish.like]
+    songs = [song for each in indexes if each is not None for song in _songs(each, wish)]
+    return [song for song in songs if song[1] not in known][: wish.count]
 
 
 def _new_songs(own: list[int], listener: Listener, wish: Wish) -> Iterator[tuple[str, str]]:
@@ -127,7 +128,7 @@ def _own_songs(own: list[int], wish: Wish, most: int) -> list[tuple[str, str]]:
 
 def _songs(index: int, wish: Wish) -> Iterator[tuple[str, str]]:
     """Yield what the model remembers of an artist, beginning anywhere among the best known."""
-    count = artist(index).tracks if wish.years else _KNOWN_TITLES
+    count = artist(index).tracks if wish.years or wish.by else _KNOWN_TITLES
     first = Rng("remembered", index).below(count)
     for number in range(count):
         one = track((index, (first + number) % count))
@@ -141,14 +142,14 @@ def _within(wish: Wish, released: str) -> bool:
     return wish.years is None or wish.years.first <= int(released[:4]) <= wish.years.last
 
 
-def _invented(name: str) -> tuple[str, str]:
+def _invented(name: str, wish: Wish) -> tuple[str, str]:
     """Return a title that this artist has not, as real models remember one."""
     index = _by_name()[name.casefold()]
     titles = {track((index, number)).name for number in range(artist(index).tracks)}
     rng = Rng("misremembered", index)
     while True:
         title = f"{rng.pick(NOUNS)} of {rng.pick(ADJECTIVES)} {rng.pick(NOUNS)}"
-        if title not in titles:
+        if title not in titles and title not in wish.told:
             return name, title
 
 

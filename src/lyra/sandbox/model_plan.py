@@ -100,10 +100,12 @@ def _plan_songs(prompt: Prompt, listener: Listener, intent: Intent | None = None
         genres=genres_in(last_of(prompt.question)),
         years=intent.years if intent else None,
         like=tuple(_artists_of(named)),
+        by=intent is not None and Concept.BY in intent.concepts and bool(_artists_of(named)),
         told=prompt.said,
     )
     songs = suggest_songs(listener, wish)
     items = [{"artist": who, "title": title, "kind": "track"} for who, title in songs]
+    items = items or [{"artist": name} for name in wish.like]  # whom the model does not know
     said = "Let me look up some songs that you may not know yet."
     return Plan("new", said, (("find_music", {"items": items}),), count)
 

@@ -82,6 +82,11 @@ class Prompt(msgspec.Struct):
         return (self.tool_choice or {}).get("type") in ("any", "tool")
 
     @property
+    def parallel(self) -> bool:
+        """Whether one message may call several tools."""
+        return not (self.tool_choice or {}).get("disable_parallel_tool_use")
+
+    @property
     def rules(self) -> str:
         """The words of the system prompt."""
         return text_of(self.system)

@@ -13,9 +13,9 @@ from aiohttp import web
 from lyra.sandbox import connections, model_wire as wire
 from lyra.sandbox.model_blocks import Reply
 from lyra.sandbox.model_call import Call, normal
-from lyra.sandbox.model_faults import SCRIPTS
+from lyra.sandbox.model_fault_replies import REPLIES, refuse
+from lyra.sandbox.model_fault_streams import SCRIPTS
 from lyra.sandbox.model_prompt import Prompt, Usage, measure, read_prompt
-from lyra.sandbox.model_tool_faults import DECISIONS, refuse
 from lyra.sandbox.model_tools import decide
 from lyra.sandbox.rng import hexadecimal
 from lyra.sandbox.stats import Stats
@@ -149,7 +149,7 @@ def _read_fault(prompt: Prompt) -> _Fault:
     """
     kind, _, text = prompt.model.partition(":")
     name, _, argument = (text if kind == "fault" else "").partition("-")
-    if name and name not in (*EARLY, *SCRIPTS, *DECISIONS):
+    if name and name not in (*EARLY, *SCRIPTS, *REPLIES):
         raise ValueError(f"model: {text} is no fault of the sandbox")
     if reason := refuse(name, prompt):
         raise ValueError(reason)
@@ -158,7 +158,7 @@ def _read_fault(prompt: Prompt) -> _Fault:
 
 def _decide(prompt: Prompt, fault: _Fault) -> Reply:
     """Return what the model says under this fault, within its `max_tokens`."""
-    decision = DECISIONS.get(fault.name)
+    decision = REPLIES.get(fault.name)
     reply = decision(prompt, fault.argument) if decision else decide(prompt)
     return reply.cut(prompt.max_tokens)
 

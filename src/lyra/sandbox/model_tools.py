@@ -32,12 +32,13 @@ def tool_id(prompt: Prompt, *parts: object) -> str:
 
 
 def _calls(prompt: Prompt, planned: Plan) -> list[ToolCall]:
-    """Return the calls of a plan whose tools are offered."""
-    return [
+    """Return the calls of a plan whose tools are offered; only one where the request says so."""
+    calls = [
         tool_call(tool_id(prompt, number), name, value)
         for number, (name, value) in enumerate(planned.calls)
         if name in prompt.offered
     ]
+    return calls[: None if prompt.parallel else 1]
 
 
 def _forced(prompt: Prompt, planned: Plan | None) -> list[ToolCall]:

@@ -74,6 +74,7 @@ RULES = {
     "truncated": Rule(),
     "cut": Rule(),
     "html": Rule(),
+    "nulls": Rule(),
     "empty200": Rule(),
     "hang": Rule(),
     "drip": Rule(),

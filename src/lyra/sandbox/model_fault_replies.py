@@ -1,7 +1,6 @@
 """What the sandbox model says under a fault: hostile messages in place of sensible ones.
 
-But for the first two and `toolendless`, a fault that calls tools does so where a request offers them and no tool
-was called since the question; the next message is a sensible one.
+Most faults are hostile in one message: the first after the question, where tools are offered.
 """
 
 import re
@@ -27,7 +26,7 @@ from lyra.sandbox.model_prompt import Prompt
 from lyra.sandbox.model_tools import decide, tool_id
 from lyra.sandbox.rng import hexadecimal
 
-Decide = Callable[[Prompt, str], Reply]
+Speak = Callable[[Prompt, str], Reply]
 
 _MAX_TOKENS_PIECES = 5
 _CALLS = 20
@@ -75,15 +74,15 @@ def _max_tokens(prompt: Prompt, _: str) -> Reply:
     return replace(decide(prompt).cut(_MAX_TOKENS_PIECES), stop_reason="max_tokens")
 
 
-def _first(hostile: Decide) -> Decide:
+def _first(hostile: Speak) -> Speak:
     """Return a decision that is hostile in the first message after the question alone."""
 
-    def decide_once(prompt: Prompt, argument: str) -> Reply:
+    def speak(prompt: Prompt, argument: str) -> Reply:
         if prompt.rounds or not prompt.offered:
             return decide(prompt)
         return hostile(prompt, argument)
 
-    return decide_once
+    return speak
 
 
 def _lookup(prompt: Prompt) -> Reply:
@@ -166,7 +165,9 @@ def _invent(_: Prompt, __: str) -> Reply:
 
 
 def _silent(prompt: Prompt, _: str) -> Reply:
-    return Reply(()) if prompt.rounds else _lookup(prompt)
+    if prompt.rounds:
+        return Reply(())
+    return _lookup(prompt) if prompt.offered else decide(prompt)
 
 
 def _obey(prompt: Prompt, _: str) -> Reply:
@@ -195,7 +196,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-DECISIONS: dict[str, Decide] = {
+REPLIES: dict[str, Speak] = {
     "refusal": _refusal,
     "max_tokens": _max_tokens,
     "toolbadjson": _first(_bad_json),
@@ -211,4 +212,5 @@ DECISIONS: dict[str, Decide] = {
     "toolthinking": _first(_thinking),
     "toollate": _first(_late),
     "toolsilent": _silent,
+    "toolerrmid": _first(lambda prompt, _: _lookup(prompt)),
 }
