@@ -16,9 +16,9 @@ from lyra.sandbox.catalogue import ARTISTS, ODD_INDEXES, artist, families, famil
 from lyra.sandbox.names import ADJECTIVES, GENRES, NOUNS, ODD_TITLES
 from lyra.sandbox.rng import Rng
 
-_FAMILIES = 3  # that the suggestions come from
+_SOURCES = 3  # that the suggestions come from
 _KNOWN_TITLES = 4  # of an artist, where no years are asked for
-_FAME = tuple(GENRES)
+_FAMILY_NAMES = tuple(GENRES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ def _tastes(own: list[int], listener: Listener, wish: Wish) -> list[str]:
         weights.update(
             {each: 1_000 // (place + 3) for each, of in GENRES.items() if genre.name in of}
         )
-    return [name for name, _ in weights.most_common(_FAMILIES)] or list(_FAME[:_FAMILIES])
+    return [name for name, _ in weights.most_common(_SOURCES)] or list(_FAMILY_NAMES[:_SOURCES])
 
 
 def _of_family(name: str, own: list[int], wish: Wish) -> Iterator[tuple[str, str]]:
-    for index in families()[_FAME.index(name)].artists:
+    for index in families()[_FAMILY_NAMES.index(name)].artists:
         if index in own or index in ODD_INDEXES or not _suits(index, name, wish):
             continue
         song = next(_songs(index, wish), None)
