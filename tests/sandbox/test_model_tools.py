@@ -90,7 +90,11 @@ async def test_only_what_is_found_and_new_is_recommended(chat: ModelChat) -> Non
     said = await chat.answer(message, {"items": results})
 
     assert said.stop_reason == "end_turn"
-    assert f"- **{first['title']}** \u2013 {first['artist']}: " in said.text
+    assert (
+        f"- **{first['title']}** \u2013 {first['artist']}: hip hop, like your number 1 artist"
+        in said.text
+    )
+    assert ": by your number 2 artist\n" in said.text
     assert second["title"] not in said.text
     assert third["title"] not in said.text
     assert said.text.count("\n- **") == 6
@@ -98,6 +102,20 @@ async def test_only_what_is_found_and_new_is_recommended(chat: ModelChat) -> Non
         "Of the 8 songs that I looked up, 1 is not in Spotify's catalogue and 1 is among your "
         "music already."
     )
+
+
+async def test_whether_songs_are_known_is_told_only_where_the_results_say_it(
+    chat: ModelChat,
+) -> None:
+    message = await chat.say(NEW)
+    results = [found(item) for item in message.calls[0]["input"]["items"]]
+    for result in results:
+        del result["known"]
+
+    said = await chat.answer(message, {"items": results})
+
+    assert "in Spotify's catalogue; whether you know them I was not told:" in said.text
+    assert "your lists" not in said.text
 
 
 async def test_as_many_are_listed_as_were_asked_for(chat: ModelChat) -> None:

@@ -38,17 +38,17 @@ def tell_new(finds: Sequence[Find], listener: Listener, wanted: int | None) -> s
     left_out = _left_out(finds)
     if not shown:
         return f"I have found nothing that is new to you. {left_out}".strip()
-    lines = bullets(_line(find, listener) for find in shown)
-    few = (
-        f"You asked for {wanted}; more than {counted(len(shown), 'song')} I cannot stand for."
-        if wanted and len(shown) < wanted
-        else ""
-    )
-    ends = " ".join(filter(None, (few, left_out)))
-    opening = "This is in Spotify's catalogue, and in none of your lists:"
-    if len(shown) > 1:
-        opening = "These are in Spotify's catalogue, and in none of your lists:"
-    return "\n\n".join(filter(None, (opening, lines, ends)))
+    which = "These are" if len(shown) > 1 else "This is"
+    told = all("known" in find for find in new)
+    where = ", and in none of your lists" if told else "; whether you know them I was not told"
+    parts = [
+        f"{which} in Spotify's catalogue{where}:",
+        bullets(_line(each, listener) for each in shown),
+    ]
+    if wanted and len(shown) < wanted:
+        songs = counted(len(shown), "song")
+        parts.append(f"You asked for {wanted}; more than {songs} I cannot stand for.")
+    return "\n\n".join(filter(None, (*parts, left_out)))
 
 
 def tell_named(finds: Sequence[Find]) -> str:
@@ -84,7 +84,7 @@ def _tell_named(find: Find) -> str:
     on = f", on {album}" if isinstance(album, str) and album else ""
     of = f" ({year})" if isinstance(year, int) else ""
     where = "among your music already" if find.get("known") else "in none of your lists"
-    return f"Yes: {_named(item)}{on}{of}. It is {where}."
+    return f"Yes: {_named(item)}{on}{of}.{f' It is {where}.' if 'known' in find else ''}"
 
 
 def _tell_playlist(shown: Sequence[str], whole: int) -> str:
@@ -123,15 +123,18 @@ def _line(find: Find, listener: Listener) -> str:
 
 
 def _reason(artists: Sequence[str], listener: Listener) -> str:
-    """Return why it may suit, from the listener's data as far as they go."""
+    """Return why it may suit, from the listener's data as far as they go.
+
+    It names nobody: the songs of the list are what is recommended, and nothing that is known.
+    """
     own = next((each for each in listener.artists if each.name in artists), None)
     if own is not None:
-        return f"by your number {own.rank}, yet in none of your lists"
+        return f"by your number {own.rank} artist"
     family = next(filter(None, map(family_named, artists)), None)
     if family is None:
-        return "in none of your lists"
+        return "well known"
     kin = next((each for each in listener.artists if family_named(each.name) == family), None)
-    return f"{family}, as {kin.name}, your number {kin.rank}" if kin else f"{family}, new to you"
+    return f"{family}, like your number {kin.rank} artist" if kin else f"{family}, well known"
 
 
 def _left_out(finds: Sequence[Find]) -> str:
