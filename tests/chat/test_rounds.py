@@ -72,6 +72,7 @@ async def test_a_found_song_is_told_to_the_model_and_gets_a_card_as_new(start: S
     [card] = stream.of("data-track")
     assert card["id"] == found["item"]["uri"]
     assert card["data"]["new"] is True
+    assert card["data"]["note"] == "Not in your top tracks, recent plays or top artists."
 
 
 async def test_a_known_song_is_told_as_known_and_is_not_new(start: Start) -> None:

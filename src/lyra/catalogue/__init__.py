@@ -9,7 +9,9 @@ results   a search's answer, read with tolerance
 budgets   how many searches there may be
 search    searches: kept for all listeners, one call per query at a time
 finder    several wanted items at once, each with how it went
+free_search  a search with words of one's own
 known     whether a listener's data hold an item: computed, never kept
+novelty   why an item is new to a listener, in a sentence
 views     what is asked for and what was found, as plain data
 
 Begin with `finder.find_items`.

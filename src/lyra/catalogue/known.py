@@ -1,6 +1,6 @@
 """Whether a listener's own data hold an item of the catalogue, and where. Pure; keeps nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -8,6 +8,12 @@ from lyra.catalogue.editions import take_apart
 from lyra.catalogue.folding import fold_artist
 from lyra.catalogue.items import Item
 from lyra.listening.models import Listening, SectionName, Track
+
+_LISTS: Mapping[SectionName, str] = {
+    "top_tracks": "top tracks",
+    "recently_played": "recent plays",
+    "top_artists": "top artists",
+}
 
 
 class Place(NamedTuple):
@@ -21,10 +27,14 @@ class KnownMusic:
     """What a listener knows, as far as the data show it: by address, and by title and artist.
 
     An edition of a known song is known: a remaster has an address of its own. Titles are taken apart
-    only of the artists that are asked about, which are few.
+    only of the artists that are asked about, which are few. `lists` are those of the listener's
+    lists that could be read, in words; where there are none, nothing can be called new.
     """
 
     def __init__(self, listening: Listening) -> None:
+        self.lists = tuple(
+            [words for name, words in _LISTS.items() if listening.section(name).status == "ok"]
+        )
         self._by_uri: dict[str, Place] = {}
         self._by_artist: dict[str, list[tuple[Place, Track]]] = {}
         self._artists: dict[str, Place] = {}
@@ -51,6 +61,13 @@ class KnownMusic:
         return next(
             (place for place, name in self._titles(item) if take_apart(name).song == song), None
         )
+
+    def find_artist(self, item: Item) -> tuple[str, Place] | None:
+        """Return the first of the item's artists who is known, and where from."""
+        for name in item.artists:
+            if place := self._artists.get(fold_artist(name)):
+                return name, place
+        return None
 
     def _titles(self, item: Item) -> Iterator[tuple[Place, str]]:
         """Yield the titles, of tracks or albums as the item is, that its artists have in the data."""

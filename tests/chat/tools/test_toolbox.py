@@ -18,7 +18,7 @@ from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall
 from lyra.chat.tools.toolbox import MAX_CALLS, TOOLS, AnswerTools, Toolbox
 from lyra.clocks import wall_clock
-from lyra.listening.models import Listening, Profile, Track
+from lyra.listening.models import SECTIONS, Listening, Profile, Section, Track
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.client import open_spotify
@@ -166,3 +166,62 @@ async def test_titles_for_people_show_nothing_invisible(spotify: FakeSearch) -> 
     assert one.arguments == {
         "items": [{"artist": "Velnora", "title": "Tide [31m", "kind": "track"}]
     }
+
+
+async def test_a_free_search_lists_what_spotify_shows_within_its_limit(
+    spotify: FakeSearch,
+) -> None:
+    spotify.catalogue = [track(f"Tide {n}", "Velnora") for n in range(12)]
+    async with opened(spotify) as box:
+        arguments = {"query": 'artist:"Velnora"', "kind": "track", "limit": 4}
+        call = ToolCall(0, "toolu_0", "search_catalogue", arguments)
+        [output] = await outputs(box.open(TOKEN, ENTRY), call)
+
+    assert [item["name"] for item in output["items"]] == [f"Tide {n}" for n in range(4)]
+    assert {item["known"] for item in output["items"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"query": "x" * 201}, {"query": " "}, {"query": "x", "limit": 11}, {"query": "x", "limit": 0},
+     {"query": "x", "kind": "playlist"}, {"query": 7}, {"query": "x", "offset": 1}],
+    ids=str,
+)  # fmt: skip
+async def test_a_free_search_that_spotify_would_refuse_is_not_sent(
+    spotify: FakeSearch, arguments: dict[str, Any]
+) -> None:
+    async with opened(spotify) as box:
+        call = ToolCall(0, "toolu_0", "search_catalogue", arguments)
+        [error] = await outputs(box.open(TOKEN, ENTRY), call)
+
+    assert error.startswith("The search is not as expected")
+    assert spotify.asked == []
+
+
+async def test_a_free_search_that_a_budget_refuses_is_an_error_and_in_the_receipt(
+    spotify: FakeSearch,
+) -> None:
+    async with opened(spotify, searches_per_answer=1) as box:
+        tools = box.open(TOKEN, ENTRY)
+        calls = [
+            ToolCall(n, f"toolu_{n}", "search_catalogue", {"query": word, "kind": "artist"})
+            for n, word in enumerate(("one", "two"))
+        ]
+        found, refused = await outputs(tools, *calls)
+
+    assert found["items"] == []
+    assert tools.receipt() == {"calls": 2, "searches": 1, "refused": 1, "refusal": refused}
+
+
+async def test_nothing_is_called_new_where_no_list_could_be_read(spotify: FakeSearch) -> None:
+    spotify.catalogue = [track("High Tide", "Velnora")]
+    unread = tuple(Section(name, "timeout") for name in SECTIONS)
+    life = Life(0.0, 80.0, 100.0, 150.0, 0.0)
+    entry = make_entry(Listening(Profile("vesna"), unread), level="full", life=life)
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, entry)
+        [output] = await outputs(tools, find("High Tide"))
+
+    assert output["known_checked_in"] == []
+    [item] = tools.new_items()
+    assert tools.why_new(item) is None

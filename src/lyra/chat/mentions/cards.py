@@ -53,11 +53,6 @@ class Mention(NamedTuple):
     item: Item
     kind: Kind
 
-    @property
-    def new(self) -> bool:
-        """Whether it was found for the answer, and is none of the listener's data."""
-        return isinstance(self.item, catalogue.Item)
-
 
 def find_mentions(
     text: str,
@@ -97,8 +92,8 @@ def find_mentions(
     return sorted(named.values(), key=lambda mention: mention.at)[:MAX_MENTIONS]
 
 
-def make_card(mention: Mention) -> TrackCard:
-    """Make the card of an item."""
+def make_card(mention: Mention, note: str | None = None) -> TrackCard:
+    """Make the card of an item; `note` says why it is new to the listener, if it is."""
     item = mention.item
     data: dict[str, Any] = {"uri": item.uri, "kind": mention.kind, "name": item.name}
     if isinstance(item, Track | catalogue.Item) and mention.kind != "artist":
@@ -108,8 +103,8 @@ def make_card(mention: Mention) -> TrackCard:
     for name in ("image", "url"):
         if (value := getattr(item, name)) is not None:
             data[name] = value
-    if mention.new:
-        data["new"] = True
+    if note is not None:
+        data |= {"new": True, "note": note}
     return TrackCard(str(item.uri), data)
 
 

@@ -13,6 +13,8 @@ import msgspec
 
 from lyra.catalogue.editions import take_apart
 from lyra.catalogue.folding import fold_artist
+from lyra.catalogue.items import Wanted
+from lyra.catalogue.queries import query_artist
 from lyra.chat.model.port import Block, ToolCall, ToolResult
 from lyra.responder.intents import Intent, understand
 from lyra.responder.listener import Artist, Listener
@@ -42,17 +44,14 @@ class Discovery:
 
     artists: tuple[str, ...]
     count: int
+    gaps: tuple[str, ...] = ()  # sentences on lists that could not be read
 
     def calls(self) -> tuple[ToolCall, ...]:
         """Return the searches: one for each artist."""
+        queries = [query_artist(Wanted("track", name)) for name in self.artists]
         return tuple(
-            ToolCall(
-                number,
-                f"toolu_{number}",
-                TOOL,
-                {"query": f'artist:"{name.replace(chr(34), " ")}"', "kind": "track", "limit": 10},
-            )
-            for number, name in enumerate(self.artists)
+            ToolCall(number, f"toolu_{number}", TOOL, {"query": query.words, "kind": query.kind})
+            for number, query in enumerate(queries)
         )
 
     def blocks(self) -> tuple[Block, ...]:
@@ -73,11 +72,10 @@ class Discovery:
         in_turn = [song for songs in zip_longest(*by_artist) for song in songs if song is not None]
         if not in_turn:
             nothing = f"I have found nothing by {names} that your lists do not hold already."
-            return f"{nothing} {failed}".strip()
-        lines = bullets(in_turn[: self.count])
-        return (
-            f"These are by artists whom you play, and in none of the lists that I have read:\n{lines}"
-        )
+            return " ".join(filter(None, (nothing, failed, *self.gaps)))
+        opening = "These are by artists whom you play, and in none of the lists that I have read:"
+        answer = f"{opening}\n{bullets(in_turn[: self.count])}"
+        return "\n\n".join([answer, *self.gaps])
 
 
 def plan_discovery(question: str, listener: Listener) -> Discovery | None:
@@ -89,7 +87,8 @@ def plan_discovery(question: str, listener: Listener) -> Discovery | None:
     artists = named or [artist.name for artist in listener.artists]
     if not artists:
         return None
-    return Discovery(tuple(artists[:_ARTISTS]), min(intent.count or _SONGS, _MOST))
+    gaps = tuple([listener.gaps[name] for name in ("tracks", "plays") if name in listener.gaps])
+    return Discovery(tuple(artists[:_ARTISTS]), min(intent.count or _SONGS, _MOST), gaps)
 
 
 def _wants_new(intent: Intent) -> bool:

@@ -11,7 +11,6 @@ from lyra.errors import RequestError
 from lyra.listening.sanitize import clean
 
 _NOUNS: dict[Kind, str] = {"track": "songs", "album": "albums", "artist": "artists"}
-_NOT_FOR_THE_MODEL = ("url", "image")
 
 
 def _read(arguments: object) -> Sequence[Wanted]:
@@ -43,23 +42,16 @@ async def _run(context: ToolContext, wanted: Sequence[Wanted]) -> Result:
     finds = await find_items(
         context.search, context.token, wanted, context.budget, timeout_s=context.timeout_s
     )
-    return {"items": [_view(context, find) for find in finds]}
+    return {"items": [_view(context, find) for find in finds], **context.checked_view()}
 
 
 def _view(context: ToolContext, find: Find) -> dict[str, Any]:
-    item = find.item
-    view = find_view(find, context.known.find(item) if item else None)
-    view["asked"] = asked_view(find.wanted)
-    if item is None:
-        context.note_missing(find, view["message"])
+    view = {**find_view(find, None), "asked": asked_view(find.wanted)}
+    if find.item is None:
+        context.note_missing(find.outcome, find.reason, view["message"])
         return view
-    context.found[item.uri] = item
-    view["item"] = {
-        name: value for name, value in view["item"].items() if name not in _NOT_FOR_THE_MODEL
-    }
-    if not context.tells_known:
-        del view["known"]
-    return view
+    del view["known"]
+    return {**view, "item": context.view(find.item), **context.known_view(find.item)}
 
 
 FIND_MUSIC = Tool(

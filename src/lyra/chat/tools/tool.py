@@ -7,13 +7,14 @@ from typing import Any, Generic, TypeVar
 
 from lyra.cache.entry import Entry
 from lyra.catalogue.budgets import AnswerBudget
-from lyra.catalogue.finder import Find
 from lyra.catalogue.items import Item
 from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
+from lyra.catalogue.views import item_view, place_view
 from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
+_NOT_FOR_THE_MODEL = ("url", "image")
 Result = dict[str, Any]  # as JSON for the model; the reader of the answer gets the same
 
 
@@ -44,12 +45,26 @@ class ToolContext:
         """What the listener knows: made at the first call, which most answers do without."""
         return KnownMusic(self.entry.listening())
 
-    def note_missing(self, find: Find, message: str) -> None:
-        """Note an item that was not found, and the sentence about it."""
-        if find.outcome == "refused":
+    def view(self, item: Item) -> Result:
+        """Note what was found; return it as the model gets it."""
+        self.found[item.uri] = item
+        view = item_view(item)
+        return {name: value for name, value in view.items() if name not in _NOT_FOR_THE_MODEL}
+
+    def known_view(self, item: Item) -> Result:
+        """Return where the item is known from, as a member; none where that is not told."""
+        return {"known": place_view(self.known.find(item))} if self.tells_known else {}
+
+    def checked_view(self) -> Result:
+        """Return the lists that `known` was looked up in, as a member."""
+        return {"known_checked_in": list(self.known.lists)} if self.tells_known else {}
+
+    def note_missing(self, outcome: str, reason: str | None, message: str) -> None:
+        """Note what was refused or failed, and the sentence about it."""
+        if outcome == "refused":
             self.refused += 1
             self.refusal = message
-        self.token_rejected = self.token_rejected or find.reason == "token_rejected"
+        self.token_rejected = self.token_rejected or reason == "token_rejected"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
 from lyra.catalogue.budgets import SearchBudgets
 from lyra.catalogue.items import Item
+from lyra.catalogue.novelty import why_new
 from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall, ToolResult
 from lyra.chat.tools.find_music import FIND_MUSIC
+from lyra.chat.tools.search_catalogue import SEARCH_CATALOGUE
 from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
 from lyra.listening.sanitize import clean
@@ -37,7 +39,7 @@ _GRACE_S = 1.0  # a tool keeps its time itself, and returns what it has by then
 _SENTENCE = 300  # characters of what is wrong with a call
 _MAX_RESULT_BYTES = 24_000  # of one call; more would crowd out the conversation
 
-TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC,)
+TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE)
 _NEED_DATA = ("get_listening",)  # not offered where the model gets little of the listener's data
 
 _UNKNOWN = "There is no tool of this name."
@@ -149,6 +151,10 @@ class AnswerTools:
         """
         found = self.context.found.values()
         return [item for item in found if self.context.known.find(item) is None]
+
+    def why_new(self, item: Item) -> str | None:
+        """Return the sentence that says why it is new; None: it cannot be said to be."""
+        return why_new(item, self.context.known)
 
     @property
     def any_left(self) -> bool:

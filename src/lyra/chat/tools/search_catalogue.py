@@ -1,0 +1,86 @@
+"""`search_catalogue`: what Spotify's catalogue shows for words, or for a field of its own."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from lyra.catalogue.free_search import search_words
+from lyra.catalogue.items import Kind
+from lyra.catalogue.queries import MAX_QUERY
+from lyra.catalogue.results import MAX_ITEMS
+from lyra.catalogue.views import say_reason
+from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
+from lyra.errors import RequestError
+from lyra.listening.sanitize import clean
+
+_TITLE_CAP = 60
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    query: Annotated[str, msgspec.Meta(pattern=r"\S", max_length=MAX_QUERY)]
+    kind: Kind = "track"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_ITEMS)] = MAX_ITEMS
+
+
+def _read(arguments: object) -> _Request:
+    try:
+        return msgspec.convert(arguments, _Request)
+    except msgspec.ValidationError as wrong:
+        message = f"The search is not as expected: {wrong}."
+    raise RequestError(message)
+
+
+def _plain(request: _Request) -> dict[str, Any]:
+    return {
+        "query": clean(request.query, MAX_QUERY),
+        "kind": request.kind,
+        "limit": request.limit,
+    }
+
+
+def _describe(request: _Request) -> str:
+    return f"Searching {request.kind}s: {clean(request.query, _TITLE_CAP)}"
+
+
+async def _run(context: ToolContext, request: _Request) -> Result:
+    listed = await search_words(
+        context.search,
+        context.token,
+        request.kind,
+        request.query,
+        context.budget,
+        timeout_s=context.timeout_s,
+    )
+    if listed.reason is not None:
+        message = say_reason(listed.reason)
+        context.note_missing(listed.outcome, listed.reason, message)
+        raise ToolError(message)
+    items = [
+        {**context.view(item), **context.known_view(item)} for item in listed.items[: request.limit]
+    ]
+    return {"items": items, **context.checked_view()}
+
+
+SEARCH_CATALOGUE = Tool(
+    name="search_catalogue",
+    description=(
+        "Search Spotify's catalogue, when you have no exact title in mind. Words find titles, "
+        'albums and artists; filters narrow it: artist:"…", album:"…", track:"…", genre:"…", '
+        "year:1990-1999. Results are the most fitting, not the best; `known` as in find_music."
+    ),
+    schema={
+        "type": "object",
+        "properties": {
+            "query": {"type": "string", "maxLength": MAX_QUERY},
+            "kind": {"type": "string", "enum": ["track", "album", "artist"]},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS},
+        },
+        "required": ["query", "kind"],
+        "additionalProperties": False,
+    },
+    title="Searching Spotify",
+    read=_read,
+    plain=_plain,
+    describe=_describe,
+    run=_run,
+)
