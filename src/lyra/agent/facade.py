@@ -22,6 +22,7 @@ from lyra.catalogue.budgets import SearchBudgets
 from lyra.catalogue.finder import find_items
 from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
+from lyra.catalogue.shared_results import SharedResults
 from lyra.catalogue.views import find_view, read_wanted
 from lyra.clocks import wall_clock
 from lyra.errors import (
@@ -35,6 +36,7 @@ from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.listening.views import data_view
 from lyra.metrics import Metrics
+from lyra.redis.counters import SharedCounters
 from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
 from lyra.settings import SettingError, Settings
@@ -213,6 +215,7 @@ async def open_lyra(
         open_spotify(settings, metrics, rng=rng, clock=wall_clock) as spotify,
         _open_redis(settings, metrics, clock=clock, rng=rng) as redis,
     ):
+        shared = SharedListeners(redis) if redis else None
         listeners = ListenerCache(
             settings,
             spotify,
@@ -220,13 +223,23 @@ async def open_lyra(
             rng=rng,
             clock=clock,
             wall_clock=wall_clock,
-            shared=_shared_tier(settings, redis, clock, wall_clock) if redis else None,
+            shared=_shared_tier(settings, shared, clock, wall_clock) if shared else None,
             throttle=spotify.throttle,
         )
         searches = SearchBudgets(
-            settings, entries=settings.cache_max_entries, wall_clock=wall_clock
+            settings,
+            entries=settings.cache_max_entries,
+            wall_clock=wall_clock,
+            shared=SharedCounters(redis) if redis else None,
         )
-        catalogue = CatalogueSearch(spotify, listeners.keys, searches, clock=clock)
+        catalogue = CatalogueSearch(
+            spotify,
+            listeners.keys,
+            searches,
+            clock=clock,
+            shared=SharedResults(shared, settings.secret or "") if shared else None,
+            shared_wait_s=settings.spotify_timeout_s,
+        )
         metrics.register_callback("lyra_catalogue", catalogue.stats)
         try:
             async with background(listeners.sweep_forever()):
@@ -266,13 +279,13 @@ async def _open_redis(
 
 def _shared_tier(
     settings: Settings,
-    redis: RedisGateway,
+    shared: SharedListeners,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
 ) -> SharedTier:
     assert settings.secret is not None  # noqa: S101 - Settings refuses Redis without a secret
     return SharedTier(
-        SharedListeners(redis),
+        shared,
         settings.secret,
         level=settings.llm_context,
         clock=clock,

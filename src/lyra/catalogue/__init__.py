@@ -7,6 +7,7 @@ matching  which of a search's items is the one that was asked for
 queries   the words of a search
 results   a search's answer, read with tolerance
 budgets   how many searches there may be
+shared_results  what searches have found, for all processes
 search    searches: kept for all listeners, one call per query at a time
 finder    several wanted items at once, each with how it went
 free_search  a search with words of one's own

@@ -1,7 +1,8 @@
 """How many searches there may be: of one answer, of one listener in an hour, of the app in a day.
 
 Spotify counts calls by developer account, and a new app may have some hundreds a day. Only a search
-that is begun is counted: what the cache holds or another listener is waiting for is free.
+that is sent is counted: what the cache holds or another listener is waiting for is free. With Redis
+all processes count hours and days together; without it, or while it is away, each for itself.
 """
 
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lyra.cache.keys import Key
+from lyra.redis.counters import SharedCounters
 from lyra.settings import Settings
 
 Bound = Literal["answer", "listener", "app", "process"]
@@ -41,13 +43,19 @@ class SearchBudgets:
     """
 
     def __init__(
-        self, settings: Settings, *, entries: int, wall_clock: Callable[[], float]
+        self,
+        settings: Settings,
+        *,
+        entries: int,
+        wall_clock: Callable[[], float],
+        shared: SharedCounters | None = None,
     ) -> None:
         self._per_answer = settings.searches_per_answer
         self._per_hour = settings.searches_per_hour
         self._per_day = settings.searches_per_day
         self._entries = entries
         self._wall_clock = wall_clock
+        self._shared = shared
         self._hour = self._day = 0
         self._by_listener: OrderedDict[Key, int] = OrderedDict()
         self._today = 0
@@ -56,12 +64,33 @@ class SearchBudgets:
         """Return the budget of one answer to this listener."""
         return AnswerBudget(listener, self._per_answer)
 
-    def spend(self, answer: AnswerBudget) -> None:
-        """Count one search.
+    async def spend(self, answer: AnswerBudget) -> None:
+        """Count one search, here and among all processes.
 
         Raises:
-            SearchRefusedError: it would be one too many; nothing is counted then.
+            SearchRefusedError: it would be one too many; the answer is not charged then.
         """
+        self._spend_here(answer)
+        try:
+            await self._spend_shared(answer)
+        except SearchRefusedError:
+            answer.left += 1
+            answer.sent -= 1
+            raise
+
+    async def _spend_shared(self, answer: AnswerBudget) -> None:
+        if self._shared is None:
+            return
+        listener, hour = f"searches:{self._hour}:{answer.listener}", 2 * _HOUR_S
+        if await self._shared.count_one(listener, within=self._per_hour, ttl_s=hour) is False:
+            raise SearchRefusedError("listener")
+        if not self._per_day:
+            return
+        app, day = f"searches:{self._day}:app", 2 * _DAY_S
+        if await self._shared.count_one(app, within=self._per_day, ttl_s=day) is False:
+            raise SearchRefusedError("app")
+
+    def _spend_here(self, answer: AnswerBudget) -> None:
         self._turn_windows()
         if answer.left <= 0:
             raise SearchRefusedError("answer")

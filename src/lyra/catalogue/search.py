@@ -1,10 +1,10 @@
 """Search the catalogue: one cache for all listeners, one call per query at a time (single flight).
 
 Invariants, hunted by tests/catalogue/test_search.py:
-- at most one call per query runs, however many listeners ask for it;
+- at most one call per query runs, however many listeners ask for it; with Redis, in all processes;
 - a call ends when the last of those who wait for it has left;
-- it runs under the token, and on the budget, of the listener whose question started it: a refusal of
-  that token is this listener's alone, and the next one who waits asks anew;
+- it runs under the token, and on the budget, of the answer that started it: a refusal of either is
+  this answer's alone, and the next one who waits asks anew;
 - at most MAX_FLIGHTS run or wait for their turn, and none begins once `close` was called;
 - whoever waits gets a failure of its own, and is cancelled by nobody but its own caller;
 - nothing of a listener is kept: the key is a hash of the query, the value is public.
@@ -14,6 +14,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -23,6 +24,8 @@ from lyra.catalogue.budgets import AnswerBudget, SearchBudgets, SearchRefusedErr
 from lyra.catalogue.items import Item
 from lyra.catalogue.queries import Query
 from lyra.catalogue.results import read_results
+from lyra.catalogue.shared_results import SharedResults
+from lyra.redis.lease import Lease
 from lyra.spotify.endpoints import SEARCHES_AT_ONCE, Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
@@ -34,6 +37,7 @@ FOUND_S, EMPTY_S = 86_400.0, 3600.0  # how long an answer with and without items
 MAX_FLIGHTS = 1_000  # of all listeners together
 _MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
 _ITEM_BYTES = 700  # of one item in memory, roughly
+_WAITS = 3  # for searches of other processes that found nothing to share
 _OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
 
 
@@ -53,10 +57,12 @@ class SearchesSpotify(Protocol):
 
 
 class _Flight:
-    """One running call, and how many wait for it."""
+    """One running call, on whose token and budget, and how many wait for it."""
 
-    def __init__(self, listener: Key) -> None:
-        self.listener = listener
+    def __init__(self, token: Token, query: Query, budget: AnswerBudget) -> None:
+        self.token = token
+        self.query = query
+        self.budget = budget
         self.waiting = 0
         self.task: asyncio.Task[tuple[Item, ...]]  # set before any caller can see the flight
 
@@ -71,8 +77,12 @@ class CatalogueSearch:
         budgets: SearchBudgets,
         *,
         clock: Callable[[], float],
+        shared: SharedResults | None = None,
+        shared_wait_s: float = 0.0,
     ) -> None:
         self._spotify = spotify
+        self._shared = shared
+        self._shared_wait_s = shared_wait_s
         self._keys = keys
         self._budgets = budgets
         self._slots = asyncio.Semaphore(SEARCHES_AT_ONCE)
@@ -84,7 +94,7 @@ class CatalogueSearch:
             weigh=lambda items: _ITEM_BYTES * (1 + len(items)),
             clock=clock,
         )
-        self._counts = {"hits_total": 0, "joined_total": 0, "sent_total": 0}
+        self._counts = {"hits_total": 0, "joined_total": 0, "sent_total": 0, "shared_total": 0}
 
     def stats(self) -> Mapping[str, int]:
         """Return counters (names in `_total`) and sizes at this moment."""
@@ -100,8 +110,8 @@ class CatalogueSearch:
 
         Raises:
             SpotifyFailure: Spotify does not answer it, or not with this token.
-            SearchRefusedError: it would have to be sent, and a budget is used up, or this process is
-                too busy or ending.
+            SearchRefusedError: it would have to be sent, and a budget is used up; or this process
+                is too busy, or ending.
         """
         key = self._keys.search(query.cache_text)
         while True:
@@ -114,11 +124,16 @@ class CatalogueSearch:
                 flight = self._start(key, token, query, budget)
             else:
                 self._counts["joined_total"] += 1
+            failure: SpotifyFailure | SearchRefusedError
             try:
                 return await self._join(key, flight)
             except SpotifyFailure as shared:
                 failure = SpotifyFailure(shared.code, retry_after_s=shared.retry_after_s)
-            if failure.kind not in _OWN or flight.listener == budget.listener:
+                own = failure.kind in _OWN and flight.budget.listener != budget.listener
+            except SearchRefusedError as refused:
+                failure = SearchRefusedError(refused.bound)
+                own = refused.bound in ("answer", "listener") and flight.budget is not budget
+            if not own:
                 raise failure
 
     async def close(self) -> None:
@@ -132,23 +147,47 @@ class CatalogueSearch:
     def _start(self, key: Key, token: Token, query: Query, budget: AnswerBudget) -> _Flight:
         if self._closed or len(self._flights) >= MAX_FLIGHTS:
             raise SearchRefusedError("process")
-        self._budgets.spend(budget)
-        self._counts["sent_total"] += 1
-        flight = _Flight(budget.listener)
+        flight = _Flight(token, query, budget)
         # A context of its own: the call must not log under the first caller's request id.
         flight.task = asyncio.get_running_loop().create_task(
-            self._fetch(key, token, query), context=contextvars.Context()
+            self._load(key, flight), context=contextvars.Context()
         )
         self._flights[key] = flight
         flight.task.add_done_callback(partial(self._on_done, key, flight))
         return flight
 
-    async def _fetch(self, key: Key, token: Token, query: Query) -> tuple[Item, ...]:
+    async def _load(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
+        """Return what another process has found or is about to find, else send the search."""
+        if self._shared is None:
+            return await self._send(key, flight)
+        until = asyncio.get_running_loop().time() + self._shared_wait_s
+        lease: Lease | None = None
+        for _ in range(_WAITS):
+            if (kept := await self._shared.find(key)) is not None:
+                self._counts["shared_total"] += 1
+                items, ttl_s = kept
+                await self._kept.set(key, items, ttl=ttl_s)
+                return items
+            if not self._shared.grants_leases:
+                break  # no other process holds one either; asking more would only cost time
+            lease = await self._shared.acquire_lease(key)
+            if lease is not None or await self._shared.wait(key, until) == "unknown":
+                break
+        async with lease or nullcontext():
+            generation = await self._shared.generation(key)
+            items = await self._send(key, flight)
+            await self._shared.keep(key, items, _ttl_s(items), generation)
+            return items
+
+    async def _send(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
+        await self._budgets.spend(flight.budget)
         async with self._slots:
-            items = await self._spotify.reader(token).get(
+            self._counts["sent_total"] += 1
+            query = flight.query
+            items = await self._spotify.reader(flight.token).get(
                 "search", partial(read_results, kind=query.kind), query.params()
             )
-        await self._kept.set(key, items, ttl=FOUND_S if items else EMPTY_S)
+        await self._kept.set(key, items, ttl=_ttl_s(items))
         return items
 
     async def _join(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
@@ -174,5 +213,9 @@ class CatalogueSearch:
         self._forget(key, flight)
         # Reading the exception also keeps asyncio from reporting it as never retrieved.
         failure = None if task.cancelled() else task.exception()
-        if failure is not None and not isinstance(failure, SpotifyFailure):
+        if failure is not None and not isinstance(failure, SpotifyFailure | SearchRefusedError):
             log.error("a search broke: this is a fault in Lyra", exc_info=failure)
+
+
+def _ttl_s(items: tuple[Item, ...]) -> float:
+    return FOUND_S if items else EMPTY_S

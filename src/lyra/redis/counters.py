@@ -76,6 +76,20 @@ class SharedCounters:
             case _:
                 return None
 
+    async def count_one(self, name: str, *, within: int, ttl_s: int) -> bool | None:
+        """Count one more, if fewer than `within` are counted; check and count are one step.
+
+        Return whether it was counted.
+        """
+        key, _ = _key_pair(name)
+        match await self._gateway.execute(
+            ("EVAL", scripts.COUNT_ONE, 1, key, within, ttl_s * 1000)
+        ):
+            case [0 | 1 as counted]:
+                return bool(counted)
+            case _:
+                return None
+
     def _note(self, bad: int) -> None:
         if bad:
             self._gateway.discarded.count("poisoned")

@@ -208,3 +208,11 @@ return {{1, used, held, bad}}
 SETTLE = f"""{_COUNT}
 return {{count(3), bad}}
 """
+
+# KEYS counter. ARGV the bound, milliseconds. Counts one more if the bound allows it.
+COUNT_ONE = """
+local used = tonumber(redis.call('GET', KEYS[1])) or 0
+if used >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], used + 1, 'PX', ARGV[2])
+return 1
+"""
