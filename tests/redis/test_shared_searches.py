@@ -1,5 +1,6 @@
 """Searches of the catalogue by several processes: one call, one count, and no more than speed lost."""
 
+# ruff: noqa: F811 - a fixture that is imported
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -63,7 +64,7 @@ async def processes(
 
 async def test_what_one_process_has_found_another_finds_without_a_call(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     async with processes(2, server, spotify) as (one, other):
@@ -77,7 +78,7 @@ async def test_what_one_process_has_found_another_finds_without_a_call(
 
 async def test_nothing_found_is_shared_as_well(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     async with processes(2, server, spotify) as (one, other):
         assert await one.start("a", TIDE) == ()
@@ -88,7 +89,7 @@ async def test_nothing_found_is_shared_as_well(
 
 async def test_processes_that_ask_at_once_send_one_search(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.gate.clear()
@@ -104,7 +105,7 @@ async def test_processes_that_ask_at_once_send_one_search(
 
 async def test_only_the_process_that_sends_it_pays_for_a_search(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     async with processes(2, server, spotify) as (one, other):
         paying, free = one.budget("a"), other.budget("b")
@@ -116,7 +117,7 @@ async def test_only_the_process_that_sends_it_pays_for_a_search(
 
 async def test_a_refusal_of_one_token_is_not_shared(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.refused = {"token-of-listener-a"}
@@ -130,7 +131,7 @@ async def test_a_refusal_of_one_token_is_not_shared(
 
 async def test_the_hour_of_a_listener_and_the_day_of_the_app_are_counted_together(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     async with processes(2, server, spotify, searches_per_hour=3, searches_per_day=4) as members:
         bounds: list[str] = []
@@ -170,7 +171,7 @@ async def test_without_redis_each_process_searches_alone(
 async def test_a_value_that_somebody_else_has_put_there_is_not_read(
     server: RedisServer,
     admin: Redis,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     async with processes(2, server, spotify) as (one, other):
@@ -186,7 +187,7 @@ async def test_a_value_that_somebody_else_has_put_there_is_not_read(
 async def test_nothing_of_a_query_can_be_read_in_redis(
     server: RedisServer,
     admin: Redis,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     async with processes(1, server, spotify) as (one,):
@@ -201,7 +202,7 @@ async def test_nothing_of_a_query_can_be_read_in_redis(
 
 async def test_a_process_that_dies_in_a_search_blocks_the_others_for_a_lease(
     server: RedisServer,
-    spotify: FakeSearch,  # noqa: F811
+    spotify: FakeSearch,
 ) -> None:
     spotify.catalogue = [track("Tide", "Velnora")]
     spotify.gate.clear()
