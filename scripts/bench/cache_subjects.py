@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from lyra.cache.listeners import ListenerCache
 from lyra.errors import LyraError
-from lyra.listening.models import SectionName
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.endpoints import Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 
@@ -104,7 +104,14 @@ class _Reader:
         self._token = token
         self.calls = 0
 
-    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+    async def get(
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,  # noqa: ARG002 - no details here
+        *,
+        playlist: str | None = None,  # noqa: ARG002
+    ) -> T:
         self.calls += 1
         if self._upstream.rejects(self._token):
             raise SpotifyFailure("token_rejected")

@@ -1,10 +1,12 @@
 """A cache over a scripted Spotify, a clock that stands still, and a fixed random source."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import orjson
 import pytest
 
 from lyra.cache.listeners import ListenerCache
@@ -13,6 +15,7 @@ from lyra.listening.models import SectionName
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
+from lyra.spotify.endpoints import Endpoint
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 
@@ -31,6 +34,11 @@ BODIES: dict[SectionName, bytes] = {
     "recently_played": b'{"items": [], "cursors": null}',
     "playlists": b'{"items": []}',
 }
+OWN, OTHERS = "spotify:playlist:" + "o" * 22, "spotify:playlist:" + "x" * 22
+PLAYLISTS = (
+    b'{"items": [{"name": "Mine", "uri": "%b", "owner": {"id": "vesna"}},'
+    b' {"name": "Theirs", "uri": "%b", "owner": {"id": "boris"}}]}'
+) % (OWN.encode(), OTHERS.encode())
 
 
 # Clocks stand still here: a listener may be read as often as a test needs, unless it says how often.
@@ -48,17 +56,22 @@ class Clock:
 
 
 class ScriptedSpotify:
-    """Answers from `BODIES` once `gate` is open; `fails` says which sections do not."""
+    """Answers from `BODIES` once `gate` is open; `fails` says which requests do not.
+
+    A detail is `top_artists short_term` or `playlist_items <id>`; of those without a body of their
+    own the one row names them, and `details` counts them all by name.
+    """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
-        self.fails: dict[SectionName, SpotifyFailure] = {}
+        self.fails: dict[Any, SpotifyFailure] = {}  # by the name of the request
         self.fetches = 0
-        self.asked: list[SectionName] = []
+        self.asked: list[str] = []
+        self.details: Counter[str] = Counter()
         self.live = 0
         self.most_live = 0
-        self.bodies = dict(BODIES)
+        self.bodies: dict[str, bytes] = dict(BODIES.items())
 
     def reader(self, token: Token) -> "ScriptedReader":
         assert token.reveal()
@@ -72,9 +85,19 @@ class ScriptedReader:
         self._bodies = dict(spotify.bodies)  # as Spotify was when the fetch began
         self.calls = 0
 
-    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+    async def get(
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+        *,
+        playlist: str | None = None,
+    ) -> T:
         self.calls += 1
-        self._spotify.asked.append(endpoint)
+        which = playlist or (params or {}).get("time_range")
+        name = f"{endpoint} {which}" if which else endpoint
+        self._spotify.asked.append(name)
+        self._spotify.details.update([name] if which else [])
         if endpoint == "profile":
             self._spotify.live += 1
             self._spotify.most_live = max(self._spotify.most_live, self._spotify.live)
@@ -83,9 +106,12 @@ class ScriptedReader:
         finally:
             if endpoint == "profile":
                 self._spotify.live -= 1
-        if endpoint in self._spotify.fails:
-            raise self._spotify.fails[endpoint]
-        return parse(self._bodies[endpoint])
+        if name in self._spotify.fails:
+            raise self._spotify.fails[name].copy()
+        if name not in self._bodies and which:
+            row = {"name": name}
+            return parse(orjson.dumps({"items": [{"item": row} if playlist else row], "total": 1}))
+        return parse(self._bodies[name])
 
 
 class MiddleOfRange(Random):

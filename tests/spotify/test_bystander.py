@@ -49,6 +49,7 @@ class ScriptedWire(Transport):
         tally: AttemptCounter,
         deadline: float,  # noqa: ARG002 - nothing takes time here
         params: Mapping[str, str] | None = None,  # noqa: ARG002 - nothing is searched for
+        playlist: str | None = None,  # noqa: ARG002 - nor read
     ) -> RawResponse:
         tally.sent += 1
         return self.told.get(token.reveal(), GOOD)

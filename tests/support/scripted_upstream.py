@@ -6,7 +6,7 @@ given when the cache decides to fetch, which may be a turn of the loop before th
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -14,6 +14,7 @@ import orjson
 
 from lyra.cache.entry import Entry
 from lyra.listening.models import SECTIONS, SectionName
+from lyra.spotify.endpoints import Endpoint
 from lyra.spotify.failures import FailureCode, SpotifyFailure
 from lyra.spotify.token import Token
 from tests.support.virtual_time import now, pass_time
@@ -33,7 +34,7 @@ class Forecast:
     turns: int = 0
     seconds: float = 0.0
 
-    def failure(self, section: SectionName) -> SpotifyFailure | None:
+    def failure(self, section: Endpoint) -> SpotifyFailure | None:
         match self.outcome:
             case "down":
                 return SpotifyFailure(self.code)
@@ -58,7 +59,8 @@ class Fetched:
     began: float
     ended: float = float("inf")
     open: int = 0
-    asked: set[SectionName] = field(default_factory=set)
+    asked: set[Endpoint] = field(default_factory=set)
+    wanted: str = ""  # of a detail: its time range, or the id of its playlist
 
     @property
     def live(self) -> bool:
@@ -119,12 +121,20 @@ class WeatherReader:
         self._fetch = fetch
         self.calls = 0
 
-    async def get(self, endpoint: SectionName, parse: Callable[[bytes], T]) -> T:
+    async def get(
+        self,
+        endpoint: Endpoint,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+        *,
+        playlist: str | None = None,
+    ) -> T:
         self.calls += 1
         fetch = self._fetch
         if not fetch.asked:
             self._weather.begins(fetch)
         fetch.asked.add(endpoint)
+        fetch.wanted = playlist or (params or {}).get("time_range", "")
         fetch.open += 1
         try:
             await _delay(fetch.forecast)
@@ -144,13 +154,14 @@ async def _delay(forecast: Forecast) -> None:
         await pass_time(forecast.seconds)
 
 
-def _body(endpoint: SectionName, number: int) -> bytes:
+def _body(endpoint: Endpoint, number: int) -> bytes:
     name = str(number)
     if endpoint == "profile":
         return orjson.dumps({"id": "vesna", "display_name": name})
     thing = {"id": f"i{name}", "name": name, "uri": f"spotify:x:{name}"}
     row = {"track": thing, "played_at": "2026-11-22T20:00:00Z"}
-    return orjson.dumps({"items": [row if endpoint == "recently_played" else thing]})
+    rows = ("recently_played", "playlist_items")
+    return orjson.dumps({"items": [row if endpoint in rows else thing]})
 
 
 def parts(entry: Entry) -> set[int]:

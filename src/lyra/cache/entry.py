@@ -11,6 +11,7 @@ import orjson
 
 from lyra import compression
 from lyra.cache.expiry import Life
+from lyra.cache.held_details import HeldDetail
 from lyra.listening.context import listening_context
 from lyra.listening.models import Listening
 from lyra.listening.views import init_view
@@ -29,6 +30,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     `init_members` are the members of the answer to `POST /lyra/init` that are the same for every
     caller, as JSON without the braces. `packed_context` is the model's context, byte-stable.
     `account` is Spotify's id of the listener, empty when the profile is missing.
+    `details` are what was asked for beyond the listening itself.
     Fresh until `expires_at`; from then to `stale_until` it may stand in when Spotify cannot be asked
     (stale-if-error) or is slow (stale-while-revalidate).
     """
@@ -43,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     token_seen_at: float
     top_artists_count: int
     account: str = ""
+    details: tuple[HeldDetail, ...] = ()
 
     def listening(self) -> Listening:
         """Return the typed data, decoded anew: about 150 microseconds."""
@@ -69,7 +72,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     def weight(self) -> int:
         """Return the bytes that this entry occupies in memory, roughly."""
-        return len(self.packed) + len(self.init_members) + len(self.packed_context) + _OVERHEAD
+        own = len(self.packed) + len(self.init_members) + len(self.packed_context) + _OVERHEAD
+        return own + sum([each.weight() for each in self.details]) if self.details else own
 
 
 def unpack(packed: bytes) -> Listening:

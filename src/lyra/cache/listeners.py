@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from lyra.cache.detail_loader import AskedDetail, DetailLoader
 from lyra.cache.entry import Entry
 from lyra.cache.keys import Key, KeyMaker
 from lyra.cache.loader import Loader, Source
@@ -17,6 +18,7 @@ from lyra.cache.memory_tier import Backoff, MemoryTier
 from lyra.cache.redis_tier import SharedTier
 from lyra.cache.singleflight import Flight, SingleFlight
 from lyra.errors import SpotifyTokenRejectedError, TryLaterError
+from lyra.listening.details import Detail, WantedDetail, take_detail
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
@@ -44,6 +46,7 @@ class ListenerCache:
         shared: SharedTier | None = None,
         throttle: LoopThrottle | None = None,
     ) -> None:
+        throttle = throttle or LoopThrottle()
         self._settings = settings
         self._clock = clock
         self._shared = shared
@@ -62,7 +65,18 @@ class ListenerCache:
             clock=clock,
             wall_clock=wall_clock,
             shared=shared,
-            throttle=throttle or LoopThrottle(),
+            throttle=throttle,
+        )
+        self._details = DetailLoader(
+            self._loader,
+            source,
+            self._memory,
+            self._flights,
+            clock=clock,
+            wall_clock=wall_clock,
+            shared=shared,
+            throttle=throttle,
+            tracer=metrics.tracer,
         )
         self._counts = {f"{name}_total": 0 for name in _COUNTED}
         if shared is not None:
@@ -129,7 +143,11 @@ class ListenerCache:
         return Lookup("stale", entry=old, reason=reason, asked_at=asked_at, clock=self._clock)
 
     def _follow_flight(
-        self, state: Literal["joined", "miss"], flight: Flight, old: Entry | None, asked_at: float
+        self,
+        state: Literal["joined", "miss"],
+        flight: Flight[Entry],
+        old: Entry | None,
+        asked_at: float,
     ) -> Lookup:
         return Lookup(
             state,
@@ -153,6 +171,30 @@ class ListenerCache:
         except TryLaterError:
             return  # the entry is fresh; look-ups without one go first
         self._counts["refreshes_total"] += 1
+
+    async def detail(self, token: Token, entry: Entry, wanted: WantedDetail) -> Detail:
+        """Return a detail of the listener whose entry this is, read now if it is not kept.
+
+        It is kept with the entry, for the TTL at most: one call per detail, however many ask.
+
+        Raises:
+            DetailRefusedError: it is a playlist that the entry does not hold as the listener's own.
+            SpotifyFailure: Spotify does not give this detail, or did not a moment ago.
+            SpotifyTokenRejectedError, SpotifyForbiddenError: nor anything else, as /me says.
+            TooManyRequestsError: the listener has been read too often lately (`fetches`), or as many
+                details are kept as may be (`details`).
+            SessionEndedError, ForgottenError, OverloadedError, DrainingError: as for `lookup`.
+        """
+        listening = entry.listening()
+        detail = take_detail(listening, wanted)
+        if detail is not None:
+            return detail
+        await token.confirm()
+        key = self.keys.key(token)
+        if await self.is_negative(token):
+            self._counts["negative_total"] += 1
+            raise SpotifyTokenRejectedError
+        return await self._details.load(key, AskedDetail(wanted, token, entry, listening.regime))
 
     async def peek(self, token: Token) -> Entry | None:
         """Return what is held for this token now, here or by other processes; never fetch."""
@@ -245,13 +287,16 @@ class ListenerCache:
         """Return the counters (names in `_total`) and the sizes at this moment."""
         entries, counts = self._memory.entries, self._counts
         evicted = {f"evicted_{why}_total": n for why, n in entries.evictions.items()}
+        details = self._details.counts
+        saved = CALLS_PER_FETCH * (counts["hits_total"] + counts["joined_total"])
+        saved += details["detail_hits_total"] + details["detail_joined_total"]
         return {
             **counts,
             **evicted,
+            **details,
             "shared_total": self._loader.adopted,
             "faults_total": self._memory.faults,
-            "spotify_calls_saved_total": CALLS_PER_FETCH
-            * (counts["hits_total"] + counts["joined_total"]),
+            "spotify_calls_saved_total": saved,
             "entries": len(entries),
             "bytes": entries.weight,
             "flights": len(self._flights),

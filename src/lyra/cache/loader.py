@@ -16,7 +16,8 @@ from lyra.cache.memory_tier import MemoryTier
 from lyra.cache.redis_tier import SharedTier
 from lyra.cache.singleflight import Flight, FlightOutcome, SingleFlight
 from lyra.errors import LyraError, OverloadedError, SpotifyTokenRejectedError, TryLaterError
-from lyra.listening.fetch import ReadsSpotify, fetch_listening
+from lyra.listening.details import ReadsDetails
+from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
@@ -34,7 +35,7 @@ MEMORY_TTL_S = 60.0  # with Redis: bounds what a lost invalidation can cost
 class Source(Protocol):
     """Where listeners come from: gives a reader bound to one token and one deadline."""
 
-    def reader(self, token: Token) -> ReadsSpotify: ...
+    def reader(self, token: Token) -> ReadsDetails: ...
 
 
 class Loader:
@@ -62,7 +63,7 @@ class Loader:
         self._flights = flights
         self._metrics = metrics
         self._keys = keys
-        self._rate = FetchRate(
+        self.rate = FetchRate(
             settings.fetches_per_minute, entries=settings.cache_max_entries, clock=clock
         )
         self._rng = rng
@@ -71,19 +72,19 @@ class Loader:
         self._shared = shared
         self._throttle = throttle
 
-    def start(self, key: Key, token: Token, old: Entry | None) -> Flight:
+    def start(self, key: Key, token: Token, old: Entry | None) -> Flight[Entry]:
         """Start the one flight of this key; `old` is the entry that is held already.
 
         Raises:
             OverloadedError: as many flights are under way as there may be.
             TooManyRequestsError: this listener has been read too often lately.
         """
-        self._rate.spend(key)
+        self.rate.spend(key)
         tracer = self._metrics.tracer
         parent = current_context()  # the flight runs in a context of its own
 
-        async def fetch(flight: Flight) -> Entry:
-            await self._wait_for_slot()
+        async def fetch(flight: Flight[Entry]) -> Entry:
+            await self.wait_for_slot()
             with start_span(tracer, "bring a listener", parent=parent) as span:
                 entry = await self._load(flight, old, token)
                 span.set_attributes({"lyra.spotify_calls": flight.reader.calls})
@@ -92,7 +93,7 @@ class Loader:
         reader = self._source.reader(token)
         return self._flights.start(key, reader, fetch, withdrawable=token.renewed)
 
-    async def _wait_for_slot(self) -> None:
+    async def wait_for_slot(self) -> None:
         """Wait until this flight may begin.
 
         Raises:
@@ -104,7 +105,7 @@ class Loader:
         except TimeoutError:
             raise OverloadedError(retry_after_s=1) from None
 
-    async def _load(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+    async def _load(self, flight: Flight[Entry], old: Entry | None, token: Token) -> Entry:
         if self._shared is None:
             return await self._fetch(flight, old, token)
         try:
@@ -114,7 +115,7 @@ class Loader:
             raise
 
     async def _load_shared(
-        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+        self, shared: SharedTier, flight: Flight[Entry], old: Entry | None, token: Token
     ) -> Entry:
         """Return the entry of another process that has it or fetches it, else ask Spotify.
 
@@ -142,7 +143,12 @@ class Loader:
             return await self._fetch_and_publish(shared, flight, old, token)
 
     async def _await_other_process(
-        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token, until: float
+        self,
+        shared: SharedTier,
+        flight: Flight[Entry],
+        old: Entry | None,
+        token: Token,
+        until: float,
     ) -> tuple[Standing, Entry | None]:
         """Wait for another process's fetch; return how things stand, and the entry if there is one."""
         standing = await shared.wait(flight.key, until)
@@ -155,7 +161,7 @@ class Loader:
             flight.outcome = FlightOutcome("stale", "slow")
         return standing, old
 
-    async def _adopt(self, flight: Flight, entry: Entry) -> Entry:
+    async def _adopt(self, flight: Flight[Entry], entry: Entry) -> Entry:
         """Take over what another process has fetched."""
         self.adopted += 1
         flight.outcome = FlightOutcome("hit")
@@ -165,7 +171,7 @@ class Loader:
         return entry
 
     async def _fetch_and_publish(
-        self, shared: SharedTier, flight: Flight, old: Entry | None, token: Token
+        self, shared: SharedTier, flight: Flight[Entry], old: Entry | None, token: Token
     ) -> Entry:
         """Ask Spotify, and publish the entry to all processes if Redis takes it.
 
@@ -190,7 +196,12 @@ class Loader:
         return entry
 
     async def _share(
-        self, shared: SharedTier, flight: Flight, entry: Entry, token: Token, generation: Generation
+        self,
+        shared: SharedTier,
+        flight: Flight[Entry],
+        entry: Entry,
+        token: Token,
+        generation: Generation,
     ) -> None:
         """Publish a stored entry to all processes; no fault there undoes that it is stored."""
         try:
@@ -201,7 +212,7 @@ class Loader:
         if fate == "forgotten":  # by another process, whose notice may be on its way
             self._memory.entries.invalidate(flight.key)
 
-    async def _fetch(self, flight: Flight, old: Entry | None, token: Token) -> Entry:
+    async def _fetch(self, flight: Flight[Entry], old: Entry | None, token: Token) -> Entry:
         """Ask Spotify, and store what it answers."""
         started = self._clock()
         held = _reusable_sections(old, started, self.settings)
@@ -248,19 +259,23 @@ class Loader:
         )
         return make_entry(listening, level=self.settings.llm_context, life=life)
 
-    async def _store(self, flight: Flight, entry: Entry) -> None:
+    async def _store(self, flight: Flight[Entry], entry: Entry) -> None:
         """Store the entry unless a clear came in between, and let no look-up join any more.
 
         Nothing here yields to the loop, so every look-up sees the flight or the entry.
         """
         if entry.account:
-            self._rate.learn(flight.key, self._keys.account(entry.account))
+            self.rate.learn(flight.key, self._keys.account(entry.account))
         if not flight.fenced:
             longest_s = inf if self._shared is None else MEMORY_TTL_S
-            await self._memory.put(flight.key, entry, longest_s=longest_s)
+            # With Redis details are found there: none that another process has forgotten may be
+            # held here for longer than an entry is.
+            await self._memory.put(
+                flight.key, entry, longest_s=longest_s, keep_details=self._shared is None
+            )
         self._flights.unregister(flight)
 
-    async def _note_failure(self, flight: Flight, failure: LyraError) -> None:
+    async def _note_failure(self, flight: Flight[Entry], failure: LyraError) -> None:
         if isinstance(failure, SpotifyTokenRejectedError):
             if not flight.fenced:
                 await self._memory.reject(flight.key)
@@ -268,7 +283,7 @@ class Loader:
         else:
             await self._back_off(flight, failure.code, transient=isinstance(failure, TryLaterError))
 
-    async def _back_off(self, flight: Flight, reason: str, *, transient: bool) -> None:
+    async def _back_off(self, flight: Flight[Entry], reason: str, *, transient: bool) -> None:
         if not flight.fenced:
             await self._memory.back_off(flight.key, reason, transient=transient)
         self._flights.unregister(flight)

@@ -28,7 +28,7 @@ class Lookup:
         asked_at: float,
         clock: Callable[[], float],
         entry: Entry | None = None,
-        flight: Flight | None = None,
+        flight: Flight[Entry] | None = None,
         old: Entry | None = None,
         refresh_wait_s: float = 0.5,
         reason: str | None = None,
@@ -85,13 +85,13 @@ class Lookup:
         finally:
             flight.task.remove_done_callback(on_done)
 
-    async def _wait(self, flight: Flight) -> None:
+    async def _wait(self, flight: Flight[Entry]) -> None:
         if self._old is None:
-            self._take(flight, await flight.entry())
+            self._take(flight, await flight.result())
             return
         try:
             async with asyncio.timeout(self._refresh_wait_s):
-                entry = await flight.entry()
+                entry = await flight.result()
         except TimeoutError:
             self._take_old(self._old, "slow")
         except TryLaterError as failure:
@@ -101,7 +101,7 @@ class Lookup:
         else:
             self._take(flight, entry)
 
-    def _take(self, flight: Flight, entry: Entry) -> None:
+    def _take(self, flight: Flight[Entry], entry: Entry) -> None:
         if flight.outcome is not None:
             self.state, self.reason = flight.outcome
         self._entry, self._answered_at = entry, self._clock()

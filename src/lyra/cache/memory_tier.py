@@ -4,7 +4,10 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from lyra.cache.entry import Entry
+from lyra.cache.held_details import HeldDetail, add_detail, live_details
 from lyra.cache.keys import Key
 from lyra.cache.store import BoundedMemoryCache
 from lyra.settings import Settings
@@ -15,6 +18,9 @@ log = logging.getLogger(__name__)
 REJECTED_TTL_S = 30.0
 REJECTED_ENTRIES = 1024
 BACKOFF_S = 30.0  # after a failure, old data is used so long before Spotify is asked again
+
+
+Details = tuple[HeldDetail, ...]
 
 
 class Backoff(NamedTuple):
@@ -56,10 +62,18 @@ class MemoryTier:
             return None
         return entry
 
-    async def put(self, key: Key, entry: Entry, *, longest_s: float) -> None:
-        """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits."""
+    async def put(
+        self, key: Key, entry: Entry, *, longest_s: float, keep_details: bool = False
+    ) -> None:
+        """Hold an entry for the rest of its life, at most `longest_s`. Nothing here awaits.
+
+        `keep_details`: with the details of the entry that it replaces.
+        """
         try:
             now = self._clock()
+            old: Entry | None = self.entries.peek(key) if keep_details else None
+            if old is not None and old.details:
+                entry = replace(entry, details=live_details(old.details, now))
             await self.entries.set(key, entry, ttl=min(entry.stale_until - now, longest_s))
             await self.backoff.delete(key)
             if not await self.first_seen.exists(key):
@@ -68,6 +82,24 @@ class MemoryTier:
         except Exception:
             self.faults += 1
             log.exception("the cache failed to keep a listener; answering all the same")
+
+    def add_detail(self, key: Key, detail: HeldDetail) -> None:
+        """Hold a detail with its entry, if that is held. A fault of the store is counted."""
+        self._change_details(key, lambda held: add_detail(held, detail, self._clock()))
+
+    def drop_detail(self, key: Key, detail: HeldDetail) -> None:
+        """Hold this detail no more."""
+        self._change_details(key, lambda held: tuple([each for each in held if each is not detail]))
+
+    def _change_details(self, key: Key, change: Callable[[Details], Details]) -> None:
+        try:
+            entry: Entry | None = self.entries.peek(key)
+            if entry is not None:
+                changed = replace(entry, details=change(entry.details))
+                self.entries.replace_value(key, changed)
+        except Exception:
+            self.faults += 1
+            log.exception("the cache failed to keep a detail; answering all the same")
 
     async def seen_at(self, key: Key, old: Entry | None) -> float:
         """Return when this token was first accepted, as far as is remembered here; else now."""

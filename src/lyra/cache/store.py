@@ -69,6 +69,21 @@ class BoundedMemoryCache(SimpleMemoryCache):  # type: ignore[misc]  # aiocache i
         now = self._clock()
         return [(key, held.value) for key, held in self._held.items() if held.expires_at > now]
 
+    def replace_value(self, key: str, value: Any) -> bool:
+        """Hold this value in place of the key's present one, for the rest of its time.
+
+        Return False, and change nothing, if there is none or the value alone is over the bound.
+        """
+        held = self._get_live(key)
+        weight = self._weigh(value)
+        if held is None or weight > self._max_weight:
+            return False
+        self._drop(key)
+        self._make_room(weight)
+        self._held[key] = _Held(value, held.expires_at, weight)
+        self.weight += weight
+        return True
+
     def invalidate(self, key: str | None) -> None:
         """Forget one key, or all, at once and without awaiting anything."""
         if key is None:

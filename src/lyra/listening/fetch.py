@@ -20,6 +20,7 @@ from lyra.listening.models import (
     SectionName,
     Track,
 )
+from lyra.listening.page_trimming import trim_page
 from lyra.listening.parse import (
     ListedPlaylist,
     Page,
@@ -35,8 +36,6 @@ from lyra.listening.scopes import advice
 from lyra.listening.summary import summarise
 from lyra.loop_throttle import LoopThrottle
 from lyra.spotify.failures import SpotifyFailure
-
-_PIECE_S = 0.001  # a real page is trimmed in half of it
 
 T = TypeVar("T")
 Report = Callable[[Section], None]
@@ -176,25 +175,13 @@ class _SectionFetcher:
         parsed: Parsed[T] = Parsed(())
         failure: SpotifyFailure | None = None
         try:
-            parsed = await self._trim(await self._reader.get(name, read))
+            parsed = await trim_page(await self._reader.get(name, read), self._throttle)
         except SpotifyFailure as caught:
             failure = caught
         ms = round((clock() - started) * 1000)
         section = _failed_section(name, failure, ms) if failure else _ok_section(name, parsed, ms)
         report(section)
         return _SectionOutcome(section, parsed, failure)
-
-    async def _trim(self, page: Page[T]) -> Parsed[T]:
-        """Return the page's items; yield to the loop after one that was made to take long."""
-        clock = asyncio.get_running_loop().time
-        kept: list[T | None] = []
-        until = clock() + _PIECE_S
-        for item in page.trimmed:
-            kept.append(item)
-            if clock() > until:
-                await self._throttle.yield_turn()
-                until = clock() + _PIECE_S
-        return page.done(kept)
 
 
 def _first_failure(ended: ExceptionGroup[Exception]) -> Exception:

@@ -63,6 +63,11 @@ def is_episode(raw: raw_models.Track) -> bool:
     return raw.type == "episode"
 
 
+def is_local_file(raw: raw_models.Track) -> bool:
+    """Return whether this is a file of the listener's own, which has no id."""
+    return (raw.uri or "").startswith("spotify:local:")
+
+
 def track(raw: raw_models.Track, rank: int = 0) -> Track | None:
     """Return the track at this place of a ranked list, or None without a name and for an episode."""
     name = _name(raw.name)

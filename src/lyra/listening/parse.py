@@ -26,7 +26,8 @@ _RESTRICTED: frozenset[Regime] = frozenset({"restricted"})
 class Parsed(Generic[T]):
     """The content of one response: the items in Spotify's order, and how many rows were left out.
 
-    `episodes` are those of the rows that hold a podcast's episode. `total` is how many items
+    `episodes` are those of the rows that hold a podcast's episode, `local_files` those of a playlist
+    that hold a file of the listener's own. `total` is how many items
     Spotify says there are, of which this is the first page. `regimes` are the API regimes that the
     present fields are evidence for.
     """
@@ -36,6 +37,7 @@ class Parsed(Generic[T]):
     regimes: frozenset[Regime] = frozenset()
     episodes: int = 0
     total: int | None = None
+    local_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ _artists = _Decoders(raw_models.Artist)
 _tracks = _Decoders(raw_models.Track)
 _plays = _Decoders(raw_models.Play)
 _playlists = _Decoders(raw_models.Playlist)
+_playlist_rows = _Decoders(raw_models.PlaylistRow)
 
 
 def read_profile(body: bytes) -> Page[Profile]:
@@ -124,13 +127,28 @@ def read_tracks(body: bytes) -> Page[Track]:
 
 def read_plays(body: bytes) -> Page[Play]:
     """Return the page of the last plays, newest first, without episodes; raises likewise."""
-    return _read(body, _plays, _parse_play, _play_evidence, _is_episode)
+    return _read(body, _plays, _parse_play, _play_evidence, is_episode=_is_episode)
 
 
 def read_playlists(body: bytes) -> Page[ListedPlaylist]:
     """Return the page of the playlists, each once; raises as `read_profile` does."""
     page = _read(body, _playlists, _parse_playlist, _playlist_evidence)
     return Page(page.trimmed, lambda kept: _drop_repeats(page.done(kept)))
+
+
+def read_playlist_tracks(body: bytes) -> Page[Track]:
+    """Return the page of a playlist's tracks, in its order; raises as `read_profile` does.
+
+    Episodes and local files are left out.
+    """
+    return _read(
+        body,
+        _playlist_rows,
+        _parse_playlist_row,
+        _play_evidence,
+        is_episode=_is_episode,
+        is_local_file=_is_local_file,
+    )
 
 
 def parse_profile(body: bytes) -> Parsed[Profile]:
@@ -158,6 +176,11 @@ def parse_playlists(body: bytes) -> Parsed[ListedPlaylist]:
     return read_playlists(body).parse_all()
 
 
+def parse_playlist_tracks(body: bytes) -> Parsed[Track]:
+    """See `parse_profile`."""
+    return read_playlist_tracks(body).parse_all()
+
+
 def _drop_repeats(parsed: Parsed[ListedPlaylist]) -> Parsed[ListedPlaylist]:
     once: dict[str | int, ListedPlaylist] = {}
     for place, listed in enumerate(parsed.items):
@@ -172,7 +195,9 @@ def _read(
     decoders: _Decoders[Raw],
     keep: Callable[[Raw, int], T | None],
     evidence: Callable[[Sequence[Raw]], frozenset[Regime]],
+    *,
     is_episode: Callable[[Raw], bool] = lambda _: False,
+    is_local_file: Callable[[Raw], bool] = lambda _: False,
 ) -> Page[T]:
     """Return the page; `keep` trims the row at a place, from 1."""
     rows = _rows(body, decoders)
@@ -182,7 +207,11 @@ def _read(
     # Single items lack fields in both regimes; all items of a page lack them in one only.
     regimes = evidence(present) or (_RESTRICTED if present else frozenset[Regime]())
     empty: Parsed[T] = Parsed(
-        (), regimes=regimes, episodes=sum(map(is_episode, present)), total=_total(rows)
+        (),
+        regimes=regimes,
+        episodes=sum(map(is_episode, present)),
+        total=_total(rows),
+        local_files=sum(map(is_local_file, present)),
     )
     trimmed = (item if item is None else keep(item, at) for at, item in enumerate(rows.items, 1))
     return Page(trimmed, lambda kept: _collect(kept, empty))
@@ -230,11 +259,21 @@ def _parse_play(raw: raw_models.Play, _: int) -> Play | None:
     return Play(kept, played_at=mapping.moment(raw.played_at)) if kept else None
 
 
-def _raw_track(raw: raw_models.Play) -> raw_models.Track | None:
+def _parse_playlist_row(raw: raw_models.PlaylistRow, _: int) -> Track | None:
+    track = _raw_track(raw)
+    return mapping.track(track) if track and not _is_local_file(raw) else None
+
+
+def _is_local_file(raw: raw_models.PlaylistRow) -> bool:
+    track = _raw_track(raw)
+    return bool(raw.is_local) or (track is not None and mapping.is_local_file(track))
+
+
+def _raw_track(raw: raw_models.Play | raw_models.PlaylistRow) -> raw_models.Track | None:
     return raw.item or raw.track
 
 
-def _is_episode(raw: raw_models.Play) -> bool:
+def _is_episode(raw: raw_models.Play | raw_models.PlaylistRow) -> bool:
     track = _raw_track(raw)
     return track is not None and mapping.is_episode(track)
 
@@ -257,7 +296,9 @@ def _track_evidence(raws: Sequence[raw_models.Track]) -> frozenset[Regime]:
     return _evidence(*[raw.popularity for raw in raws])
 
 
-def _play_evidence(raws: Sequence[raw_models.Play]) -> frozenset[Regime]:
+def _play_evidence(
+    raws: Sequence[raw_models.Play] | Sequence[raw_models.PlaylistRow],
+) -> frozenset[Regime]:
     return _track_evidence([track for track in map(_raw_track, raws) if track])
 
 

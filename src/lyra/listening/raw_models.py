@@ -106,6 +106,14 @@ class Play(msgspec.Struct, gc=False):
     played_at: str | None = None
 
 
+class PlaylistRow(msgspec.Struct, gc=False):
+    """`item` since 2026, `track` before."""
+
+    item: Track | None = None
+    track: Track | None = None
+    is_local: bool | None = None
+
+
 class Size(msgspec.Struct, gc=False):
     total: Some = msgspec.UNSET
 

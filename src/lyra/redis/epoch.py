@@ -86,4 +86,6 @@ class Epoch:
         """Delete and count values of a wrong type under the key's names: they are not Lyra's."""
         if WRONG_TYPE in replies:
             self._gateway.discarded.count("poisoned")
-            await self._gateway.execute(("UNLINK", names.entry, names.generation, names.lease))
+            await self._gateway.execute(
+                ("UNLINK", names.entry, names.generation, names.lease, names.details)
+            )

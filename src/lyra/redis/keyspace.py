@@ -6,7 +6,7 @@ epoch: see `lyra.redis.epoch`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 EPOCH = "lyra:v2:epoch"
 LOOK = "lyra:v2:look"
@@ -20,10 +20,19 @@ class RedisKeys:
 
     epoch: str
     key: str
+    part: str = ""
+
+    def of(self, part: str) -> "RedisKeys":
+        """Return the names of a part, which has a lease of its own."""
+        return replace(self, part=part)
 
     @property
     def entry(self) -> str:
         return f"lyra:v2:e:{self.epoch}:{{{self.key}}}"
+
+    @property
+    def details(self) -> str:
+        return f"lyra:v2:d:{self.epoch}:{{{self.key}}}"
 
     @property
     def generation(self) -> str:
@@ -31,7 +40,7 @@ class RedisKeys:
 
     @property
     def lease(self) -> str:
-        return f"lyra:v2:l:{self.epoch}:{{{self.key}}}"
+        return f"lyra:v2:l:{self.epoch}:{{{self.key}}}{self.part}"
 
 
 def channel(db: int) -> str:

@@ -46,7 +46,8 @@ class ListenerDeletes:
             if self._gateway.reachable:
                 # A user who may send no scripts may delete all the same.
                 await self._epoch.execute(
-                    key, lambda names: [("UNLINK", names.entry, names.generation)]
+                    key,
+                    lambda names: [("UNLINK", names.entry, names.generation, names.details)],
                 )
                 gone = self._gateway.bus.compose("gone", key)
                 await self._tombstones.announce(key, gone, held=held)
@@ -67,8 +68,8 @@ class ListenerDeletes:
             key,
             lambda names: [
                 (
-                    *("EVAL", scripts.FORGET, 3),
-                    *(names.entry, names.generation, names.lease),
+                    *("EVAL", scripts.FORGET, 4),
+                    *(names.entry, names.generation, names.lease, names.details),
                     *(self._gateway.channel, bus.compose("gone", key)),
                     *(bus.compose("past", key), int(held)),
                 )

@@ -5,7 +5,9 @@ Nothing here raises for want of Redis: a read is then a miss, and everything els
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from lyra.redis import scripts
@@ -23,6 +25,7 @@ _LEAD: Command = ("EVAL", scripts.LEAD)
 
 Standing = Literal["arrived", "vacant", "unknown"]
 Fate = Literal["kept", "forgotten", "unknown"]
+_HEAD_BYTES = 32  # of a sealed value: no two of them begin alike, since each has a nonce of its own
 
 
 class Held(NamedTuple):
@@ -44,6 +47,11 @@ class Generation:
     ticket: str = ""
     moment: int = field(default=0, compare=False)
     epoch: str = ""
+
+
+_Name = Callable[[RedisKeys], str]
+_ENTRY: _Name = attrgetter("entry")
+_DETAILS: _Name = attrgetter("details")
 
 
 class SharedListeners:
@@ -74,15 +82,21 @@ class SharedListeners:
 
     async def read(self, key: str) -> Held | None:
         """Return what is kept for this key; None when there is nothing, or no Redis."""
+        return await self._read(key, _ENTRY)
+
+    async def read_details(self, key: str) -> Held | None:
+        """Return the details that are kept beside this key's value; None as for `read`."""
+        return await self._read(key, _DETAILS)
+
+    async def _read(self, key: str, name: _Name) -> Held | None:
         replies = await self._execute(
-            key,
-            lambda names: [("GETRANGE", names.entry, 0, CAP_BYTES), ("PTTL", names.entry)],
+            key, lambda names: [("GETRANGE", name(names), 0, CAP_BYTES), ("PTTL", name(names))]
         )
         match replies:
             case [bytes(blob), _] if len(blob) > CAP_BYTES:
-                await self._delete(key, "oversized")
+                await self._delete(key, name, "oversized")
             case [bytes(blob), -1] if blob:
-                await self.discard(key)  # all of ours expire
+                await self._delete(key, name, "poisoned")  # all of ours expire
             case [bytes(blob), int(ttl_ms)] if blob and ttl_ms > 0:
                 return Held(blob, ttl_ms, self._epoch.current)
         return None
@@ -93,7 +107,11 @@ class SharedListeners:
 
     async def discard(self, key: str) -> None:
         """Delete a value that cannot be understood, and count it."""
-        await self._delete(key, "poisoned")
+        await self._delete(key, _ENTRY, "poisoned")
+
+    async def discard_details(self, key: str) -> None:
+        """Delete details that cannot be understood, and count them."""
+        await self._delete(key, _DETAILS, "poisoned")
 
     async def generation(self, key: str) -> Generation:
         """Return the fencing token for a fetch, before it begins: a later forget invalidates it."""
@@ -129,7 +147,8 @@ class SharedListeners:
             key,
             lambda names: [
                 (
-                    *("EVAL", scripts.PUBLISH, 2, names.entry, names.generation),
+                    *("EVAL", scripts.PUBLISH, 3),
+                    *(names.entry, names.generation, names.details),
                     *(generation.ticket, blob, ttl_ms),
                     *(self._gateway.channel, message),
                 )
@@ -140,6 +159,39 @@ class SharedListeners:
                 return "kept"
             case [0]:
                 return "forgotten"
+            case _:
+                return "unknown"
+
+    async def publish_details(
+        self, key: str, blob: bytes, ttl_ms: int, generation: Generation, *, instead_of: bytes
+    ) -> Fate | Literal["changed"]:
+        """Keep details beside the key's value, in place of those that were read (empty: none).
+
+        `changed`: there are others by now, so read them again. `forgotten` is as for `publish`, and
+        so is `unknown`, which a key without a value gives too.
+        """
+        if not generation.ticket or ttl_ms <= 0:
+            return "unknown"
+        if not 0 < len(blob) <= CAP_BYTES:
+            self._gateway.discarded.count("oversized")
+            return "unknown"
+        replies = await self._execute(
+            key,
+            lambda names: [
+                (
+                    *("EVAL", scripts.PUBLISH_DETAILS, 3),
+                    *(names.details, names.entry, names.generation),
+                    *(generation.ticket, instead_of[:_HEAD_BYTES], blob, ttl_ms),
+                )
+            ],
+        )
+        match replies:
+            case [1]:
+                return "kept"
+            case [0]:
+                return "forgotten"
+            case [2]:
+                return "changed"
             case _:
                 return "unknown"
 
@@ -181,6 +233,38 @@ class SharedListeners:
                 self._gateway.misunderstand(_LEAD)
                 return None
 
+    async def lead_part(self, key: str, part: str, until: float) -> Lease | None:
+        """Return the right to fetch a part of this key; wait for it while another process has it.
+
+        None when Redis is away or grants no leases, or it is `until` by the event loop's clock: fetch
+        alone then. `part` is a hash, as the key is.
+        """
+        value = secrets.token_hex(8)
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
+        with self._gateway.bus.key_event(key) as event:
+            try:
+                async with asyncio.timeout_at(until):
+                    while self.grants_leases:
+                        event.clear()
+                        replies = await self._execute(
+                            key,
+                            lambda names: [
+                                (
+                                    *("EVAL", scripts.LEAD, 2, names.entry, names.of(part).lease),
+                                    *(value, lease_ms, 1),
+                                )
+                            ],
+                        )
+                        if replies == [1]:
+                            names = RedisKeys(self._epoch.current, key, check_key(part))
+                            return Lease(self._gateway, names, value)
+                        if replies != [0]:
+                            return None
+                        await event.wait(self._gateway.timing.recheck_s)
+            except TimeoutError:
+                return None
+        return None
+
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
 
@@ -215,9 +299,9 @@ class SharedListeners:
             case _:
                 return "unknown"
 
-    async def _delete(self, key: str, reason: str) -> None:
+    async def _delete(self, key: str, name: _Name, reason: str) -> None:
         self._gateway.discarded.count(reason)
-        await self._execute(key, lambda names: [("UNLINK", names.entry)])
+        await self._execute(key, lambda names: [("UNLINK", name(names))])
 
     async def _execute(self, key: str, commands: Commands) -> list[Reply] | None:
         """Return the replies, once what is pending for this key has been deleted; else None."""

@@ -11,20 +11,35 @@ redis.call('UNLINK', KEYS[1])
 return 1
 """
 
-# KEYS entry, generation. ARGV ticket, value, milliseconds.
+# KEYS entry, generation, details. ARGV ticket, value, milliseconds. Details go with their entry: a
+# new one takes them over, but where there was none any more they are gone too.
 PUBLISH = """
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local renewed = redis.call('EXISTS', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if renewed == 0 then redis.call('UNLINK', KEYS[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 """
 
-# KEYS entry, generation, lease. ARGV channel, the notice, the beginning of one that also says when,
+# KEYS details, entry, generation. ARGV ticket, the beginning of what they replace, value,
+# milliseconds. Details go with their entry: without one they are not kept (3). Answers 2 if there
+# is something else by now, so that no process writes over what another one has added.
+PUBLISH_DETAILS = """
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 3 end
+local held = redis.call('GETRANGE', KEYS[1], 0, math.max(#ARGV[2], 1) - 1)
+if held ~= ARGV[2] then return 2 end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+return 1
+"""
+
+# KEYS entry, generation, lease, details. ARGV channel, the notice, the beginning of one that also says when,
 # 1 if there was something elsewhere. Without the generation no fetch that has begun can publish.
 # Answers the moment in microseconds, and whether there was something.
 FORGET = """
 local there = redis.call('UNLINK', KEYS[1])
-redis.call('UNLINK', KEYS[2], KEYS[3])
+redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
 if ARGV[4] == '1' then there = 1 end
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])

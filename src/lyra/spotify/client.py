@@ -6,9 +6,10 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from math import inf
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 
@@ -25,7 +26,7 @@ from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
 from lyra.spotify.retry import Retries, RetryBudget, fits
 from lyra.spotify.token import Token
-from lyra.spotify.transport import AttemptCounter, Transport
+from lyra.spotify.transport import AttemptCounter, RawResponse, Transport
 from lyra.tracing import Span, SpanKind, set_error, start_span
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,12 @@ T = TypeVar("T")
 _KEEPALIVE_S = 15
 _LARGE = 256 * 1024
 _OUTAGES = frozenset({"unavailable", "timeout"})  # a pause that Spotify asks for is not one
+
+
+class _Ask(Protocol):
+    """Sends one request, with all that its attempts have in common."""
+
+    async def __call__(self, *, tally: AttemptCounter, deadline: float) -> RawResponse: ...
 
 
 class SpotifyClient:
@@ -148,20 +155,33 @@ class SpotifyReader:
         endpoint: Endpoint,
         parse: Callable[[bytes], T],
         params: Mapping[str, str] | None = None,
+        *,
+        playlist: str | None = None,
     ) -> T:
-        """Return what `parse` makes of the endpoint's body; `params`: the query of a search.
+        """Return what `parse` makes of the endpoint's body.
+
+        `params` are the query, in place of the endpoint's own of the same names. `playlist` is the
+        id of the one whose contents are read.
 
         `parse` raises SpotifyFailure for a body it cannot use: `truncated` is asked for once more.
 
         Raises:
             SpotifyFailure: after the last attempt that made sense.
+            ValueError: `playlist` is no id of a playlist; nothing is sent.
         """
+        ask = partial(
+            self._client.transport.get,
+            endpoint,
+            self._token,
+            params=params,
+            playlist=playlist,
+        )
         if self._deadline == inf:
             self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         retries = Retries(self._client.budget, self._client.rng, self._owner)
         while True:
             try:
-                return await self._attempt(endpoint, parse, params)
+                return await self._attempt(endpoint, parse, ask)
             except SpotifyFailure as caught:
                 failure = caught
             delay = retries.delay(failure, self._left_s)
@@ -178,16 +198,14 @@ class SpotifyReader:
     def _left_s(self) -> float:
         return self._deadline - asyncio.get_running_loop().time()
 
-    async def _attempt(
-        self, endpoint: Endpoint, parse: Callable[[bytes], T], params: Mapping[str, str] | None
-    ) -> T:
+    async def _attempt(self, endpoint: Endpoint, parse: Callable[[bytes], T], ask: _Ask) -> T:
         await self._wait_out_cooldown(endpoint)
         try:
             with (
                 self._client.breaker.call(self._owner) as call,
                 self._client.span(endpoint) as span,
             ):
-                return await self._send(endpoint, parse, params, call, span)
+                return await self._send(endpoint, parse, ask, call, span)
         except CircuitOpenError as open_circuit:
             failure = SpotifyFailure("circuit_open", retry_after_s=open_circuit.retry_after_s)
         raise failure
@@ -196,16 +214,14 @@ class SpotifyReader:
         self,
         endpoint: Endpoint,
         parse: Callable[[bytes], T],
-        params: Mapping[str, str] | None,
+        ask: _Ask,
         call: Call,
         span: Span,
     ) -> T:
         tally, outcome = AttemptCounter(self._count_one), "abandoned"
         started = asyncio.get_running_loop().time()
         try:
-            answer = await self._client.transport.get(
-                endpoint, self._token, tally=tally, deadline=self._deadline, params=params
-            )
+            answer = await ask(tally=tally, deadline=self._deadline)
             await self._client.throttle.slice()
             body = self._client.transport.read(answer)
             if len(body) > _LARGE:

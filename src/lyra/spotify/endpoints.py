@@ -1,11 +1,17 @@
-"""The five endpoints of a listener, each one page and never more, and the catalogue's search."""
+"""The five endpoints of a listener, each one page and never more, and those that are asked on demand.
 
+On demand: the same top lists over another time range, the contents of a playlist, and the
+catalogue's search. An endpoint's name is a metric's label, so no id is ever part of it.
+"""
+
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
 SectionEndpoint = Literal["profile", "top_artists", "top_tracks", "recently_played", "playlists"]
-Endpoint = SectionEndpoint | Literal["search"]
+PlaylistEndpoint = Literal["playlist_items", "playlist_tracks"]
+Endpoint = SectionEndpoint | PlaylistEndpoint | Literal["search"]
 
 # 50 is the most that Spotify gives in one page; `next` is never followed.
 PATHS: Mapping[SectionEndpoint, str] = MappingProxyType(
@@ -20,7 +26,39 @@ PATHS: Mapping[SectionEndpoint, str] = MappingProxyType(
 CALLS_PER_FETCH = len(PATHS)  # what reading one listener takes
 SEARCHES_AT_ONCE = 16  # of all listeners together
 
+_ON_DEMAND: Mapping[Endpoint, str] = MappingProxyType(
+    {
+        "playlist_items": "/playlists/{id}/items?limit=50",
+        "playlist_tracks": "/playlists/{id}/tracks?limit=50",  # of apps from before 2026
+        "search": "/search",
+    }
+)
+_ID = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
+_PLAYLIST = "spotify:playlist:"
+
 
 def path_of(endpoint: Endpoint) -> str:
-    """Return the endpoint's path below the API's address; a search's query comes behind it."""
-    return "/search" if endpoint == "search" else PATHS[endpoint]
+    """Return the endpoint's path below the API's address, with `{id}` where an id comes in.
+
+    A search's query comes behind it.
+    """
+    return _ON_DEMAND.get(endpoint) or PATHS[endpoint]  # type: ignore[index]  # the rest are sections
+
+
+def fill_path(endpoint: Endpoint, playlist: str | None) -> str:
+    """Return the endpoint's path with this playlist's id in it.
+
+    Raises:
+        ValueError: it is no id of a playlist; nothing else may become a part of a path.
+    """
+    if playlist is None:
+        return path_of(endpoint)
+    if not _ID.fullmatch(playlist):
+        raise ValueError("not the id of a playlist")
+    return path_of(endpoint).replace("{id}", playlist)
+
+
+def playlist_id(uri: str) -> str | None:
+    """Return the id in a playlist's address, None if this is no address of one."""
+    identifier = uri.removeprefix(_PLAYLIST)
+    return identifier if uri.startswith(_PLAYLIST) and _ID.fullmatch(identifier) else None

@@ -128,3 +128,7 @@ class SpotifyFailure(Exception):  # noqa: N818  # a finding about one call, not 
         self.kind = meaning.kind
         self.retryable = meaning.retryable
         self.retry_after_s = retry_after_s
+
+    def copy(self) -> "SpotifyFailure":
+        """Return an equal failure: callers that share one each raise their own."""
+        return type(self)(self.code, retry_after_s=self.retry_after_s)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
-from lyra.spotify.endpoints import Endpoint, path_of
+from lyra.spotify.endpoints import Endpoint, fill_path
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from lyra.upstream import ERROR_BODY_S, error_body
@@ -77,15 +78,20 @@ class Transport:
         tally: AttemptCounter,
         deadline: float,
         params: Mapping[str, str] | None = None,
+        playlist: str | None = None,
     ) -> RawResponse:
         """Return the whole response; `deadline` is a time of the running loop's clock.
 
+        `params` take the place of the path's own of the same names; `playlist` is the id in it.
+
         Raises:
             SpotifyFailure: there is none; it holds nothing of the request.
+            ValueError: `playlist` is no id of a playlist.
         """
+        url = URL(self._base_url + fill_path(endpoint, playlist)).update_query(params or {})
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(endpoint, token, tally, params)
+                return await self._exchange(url, token, tally)
         except (OSError, aiohttp.ClientError) as wrong:
             failure = explain(wrong)
         # Here and not in the block above, or the vendor's error would be this one's context.
@@ -105,14 +111,12 @@ class Transport:
 
     async def _exchange(
         self,
-        endpoint: Endpoint,
+        url: URL,
         token: Token,
         tally: AttemptCounter,
-        params: Mapping[str, str] | None,
     ) -> RawResponse:
         async with self._session.get(
-            self._base_url + path_of(endpoint),
-            params=params,
+            url,
             headers={"Authorization": f"Bearer {token.reveal()}"},
             allow_redirects=False,
             timeout=self._timeout,
