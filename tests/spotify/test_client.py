@@ -451,3 +451,27 @@ async def test_a_fault_is_logged_when_it_starts_and_when_it_ends(
         "Spotify fails: profile (server_error)",
         "Spotify answers again: profile",
     ]
+
+
+async def test_a_query_takes_the_place_of_the_endpoints_own(spotify: Any, open_client: Any) -> None:
+    async with open_client() as client:
+        reader = client.reader(Token("a-token-of-it"))
+        await reader.get("top_tracks", bytes, {"time_range": "short_term"})
+        await reader.get("playlist_items", bytes, playlist="0123456789abcdefABCDEF")
+        await reader.get("playlist_tracks", bytes, playlist="0123456789abcdefABCDEF")
+
+    assert [call.path_qs for call in spotify.calls] == [
+        "/v1/me/top/tracks?limit=50&time_range=short_term",
+        "/v1/playlists/0123456789abcdefABCDEF/items?limit=50",
+        "/v1/playlists/0123456789abcdefABCDEF/tracks?limit=50",
+    ]
+
+
+async def test_what_is_no_id_is_never_sent(spotify: Any, open_client: Any) -> None:
+    async with open_client() as client:
+        with pytest.raises(ValueError, match="not the id"):
+            await client.reader(Token("a-token-of-it")).get(
+                "playlist_items", bytes, playlist="../../me"
+            )
+
+    assert spotify.calls == []
