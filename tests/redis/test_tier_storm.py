@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from lyra.cache.entry import Entry
 from lyra.cache.loader import MEMORY_TTL_S
 from lyra.errors import TryLaterError
+from lyra.listening.details import TopItems
 from lyra.redis.keyspace import EPOCH, channel, parse_word
+from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from tests.cache.conftest import ANNA, BORIS, Clock
 from tests.redis.conftest import OTHER, Open, Process, until
@@ -25,6 +28,7 @@ from tests.support.scripted_upstream import Forecast, Weather, parts
 
 STEPS, FEW = 60, 6
 TOKENS = (ANNA, BORIS)
+DETAILS = (TopItems("top_tracks", "short_term"), TopItems("top_tracks", "long_term"))
 Kind = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -45,7 +49,7 @@ class TierStorm:
         self.admin, self.clock = admin, clock
         self.floors = {(one, token): 0 for one in processes for token in TOKENS}
         self.callers: set[asyncio.Task[None]] = set()
-        self.answers = 0
+        self.answers = self.details = 0
 
     async def run(self) -> None:
         kinds: list[Kind] = [self.call] * 8 + [self.clear] * 2
@@ -73,6 +77,19 @@ class TierStorm:
         assert min(made_of) >= floor, f"{made_of} came back, cleared before {floor}"
         assert {self.weather.ledger[each].token for each in made_of} == {token.reveal()}
         self.answers += 1
+        await self.ask_detail(one, token, entry, floor)
+
+    async def ask_detail(self, one: Process, token: Token, entry: Entry, floor: int) -> None:
+        wanted = self.rng.choice(DETAILS)
+        try:
+            detail = await one.cache.detail(token, entry, wanted)
+        except (TryLaterError, SpotifyFailure):
+            return
+        number = int(detail.tracks[0].name)
+        assert number >= floor, f"detail {number} came back, cleared before {floor}"
+        read = self.weather.ledger[number]
+        assert (read.token, read.wanted) == (token.reveal(), wanted.time_range)
+        self.details += 1
 
     async def leave(self) -> None:
         if self.callers:
@@ -129,6 +146,7 @@ async def test_no_storm_among_processes_brings_back_what_was_cleared(
     await storm.run()
 
     assert storm.answers
+    assert storm.details
     for one in processes:
         await until(lambda: not one.cache.stats()["flights"])  # noqa: B023 - awaited in this turn
         assert (one.cache.stats()["locks"], one.cache.stats()["faults_total"]) == (0, 0)
