@@ -65,6 +65,8 @@ class ScriptedSpotify:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.detail_gate = asyncio.Event()  # behind the other, for details alone
+        self.detail_gate.set()
         self.fails: dict[Any, SpotifyFailure] = {}  # by the name of the request
         self.fetches = 0
         self.asked: list[str] = []
@@ -103,6 +105,8 @@ class ScriptedReader:
             self._spotify.most_live = max(self._spotify.most_live, self._spotify.live)
         try:
             await self._spotify.gate.wait()
+            if which:
+                await self._spotify.detail_gate.wait()
         finally:
             if endpoint == "profile":
                 self._spotify.live -= 1

@@ -116,14 +116,14 @@ async def test_a_clear_here_beats_the_flight_that_runs_there(
     one, other = await process(), await process()
     entry = await (await other.cache.lookup(ANNA)).entry()
     other.member.gateway.bus._invalidators.clear()  # it hears nothing
-    spotify.gate.clear()
+    spotify.detail_gate.clear()
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(other.cache.detail(ANNA, entry, SHORT))
         await until(lambda: spotify.details)
         await one.cache.clear(None if everybody else ANNA)
-        spotify.gate.set()
         if read_again:
             await one.ask()
+        spotify.detail_gate.set()
     await until(lambda: not other.cache.stats()["flights"])
     await ask(one)
 
