@@ -16,6 +16,7 @@ from playwright.async_api import Page
 
 from bench.browser import APP, RICH, Stage, open_stage
 from lyra.sandbox import sandbox_token
+from lyra.sandbox.catalogue import artist, track
 
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
@@ -92,6 +93,27 @@ async def demo(stage: Stage, page: Page) -> None:
     await visit(page, await stage.lyra(listener("typical")))
     await page.locator("#starters button").first.click()
     await answered(page)
+
+
+async def look_up(stage: Stage, page: Page, *faults: str) -> None:
+    """Ask for new music; the model looks some up, and names it."""
+    found = [{"artist": artist(at).name, "title": track((at, 0)).name} for at in range(1500, 1504)]
+    stage.model.wanted = found
+    stage.model.say("\n".join(f"- **{each['title']}** by {each['artist']}" for each in found))
+    await visit(page, await stage.lyra(listener("typical", *faults), own_model=True))
+    await page.locator("#starters button").first.click()
+
+
+async def searching(stage: Stage, page: Page) -> None:
+    await look_up(stage, page, "hang-search")
+    await page.locator(".look.on").wait_for()
+    stage.model.wanted = ()
+
+
+async def new_music(stage: Stage, page: Page) -> None:
+    await look_up(stage, page)
+    await answered(page)
+    stage.model.wanted = ()
 
 
 async def why(stage: Stage, page: Page) -> None:
@@ -206,6 +228,8 @@ SCENES: dict[str, Scene] = {
     "demo": demo,
     "answer": answer,
     "why": why,
+    "searching": searching,
+    "new-music": new_music,
     "stopped": stopped,
     "broken": broken,
     "limited": limited,

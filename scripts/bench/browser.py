@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import orjson
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -50,6 +51,7 @@ class Model:
         self.gap_s = 0.0
         self.hold: int | None = None
         self.broken = False
+        self.wanted: Sequence[dict[str, str]] = ()
         self.go = asyncio.Event()
 
     def say(
@@ -71,12 +73,18 @@ class Model:
         self.go.clear()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Stream what was set."""
+        """Stream what was set; first look up what is wanted, if anything is."""
+        looked = b'"tool_result"' in await request.read()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         usage = {"input_tokens": 900, "output_tokens": len(self.pieces)}
         begin = wire.event("message_start", message=wire.message("msg_page", "page", usage))
         await response.write(begin)
+        if self.wanted and not looked:
+            await response.write(wire.delta("Let me see what there is near your *late hours*."))
+            await response.write(_call({"items": list(self.wanted)}))
+            await response.write(wire.ending("tool_use", usage) + wire.MESSAGE_STOP)
+            return response
         for number, piece in enumerate(self.pieces):
             if number == self.hold:
                 await self.go.wait()
@@ -89,6 +97,17 @@ class Model:
         else:
             await response.write(wire.ending("end_turn", usage) + wire.MESSAGE_STOP)
         return response
+
+
+def _call(arguments: dict[str, Any]) -> bytes:
+    """The block of a model's turn that looks music up."""
+    block = {"type": "tool_use", "id": "toolu_page", "name": "find_music", "input": {}}
+    written = {"type": "input_json_delta", "partial_json": orjson.dumps(arguments).decode()}
+    return (
+        wire.event("content_block_start", index=1, content_block=block)
+        + wire.event("content_block_delta", index=1, delta=written)
+        + wire.event("content_block_stop", index=1)
+    )
 
 
 class Stage:

@@ -158,6 +158,7 @@ const deeds = {
   ask: (turn) => { if (!running) answer(turn); },
   edit: (text) => { ask.value = text; grow(); ask.focus(); },
   began: ({ messageId }) => { running.run = messageId; },
+  tell: say,
 };
 
 function keep() {

@@ -3,16 +3,21 @@
 import { button, cover, el, named } from "./dom.js";
 import { Paper } from "./markdown.js";
 
-const unanswered = () => ({ answer: "", cards: [], facts: [], notice: "", receipt: null, cut: null, last: null });
+/* `answer` is all that is said, a blank line between the texts of its rounds; `looks` is what is looked up
+   meanwhile: with how much of the answer before it, and what has come of it once that is known. */
+const unanswered = () => ({ answer: "", looks: [], cards: [], facts: [], notice: "", refusal: "", receipt: null, cut: null, last: null });
+const plural = (count, noun, more = "s") => `${count} ${noun}${count === 1 ? "" : more}`;
 const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part). */
+/* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part), tell(text) to a screen reader. */
 export class Turn {
   constructor(kept, deeds) {
     Object.assign(this, unanswered(), kept);
     this.deeds = deeds;
     this.body = el("div", { class: "a" });
     this.foot = el("div", { class: "foot" });
+    this.stars = el("p", { class: "wait" }, el("i"), el("i"), el("i"));
+    this.paper = null; // of the text that is being written
     this.node = el("li", { class: "turn" }, el("h2", { class: "q", dir: "auto" }, this.question), this.body, this.foot);
   }
 
@@ -36,66 +41,115 @@ export class Turn {
 
   /* Shows a turn of before the reload, as far as it had come. */
   restore() {
-    const paper = new Paper(this.body);
-    paper.push(this.answer);
-    paper.end(true);
+    const { answer, looks } = this;
+    let done = 0;
+    for (const look of looks) {
+      this.#write(answer.slice(done, look.at));
+      this.#part();
+      this.#show(look);
+      done = look.at;
+    }
+    this.#write(answer.slice(done));
+    this.paper?.paint();
     if (this.ended) this.#close();
+    else this.body.setAttribute("aria-busy", "true");
   }
 
   wait() {
-    this.body.replaceChildren(el("p", { class: "wait" }, el("i"), el("i"), el("i")));
+    this.paper = null;
+    this.body.replaceChildren(this.stars);
     this.foot.replaceChildren();
     this.body.setAttribute("aria-busy", "true");
   }
 
-  /* Reads the parts of an answer; how it ended, in one sentence for a screen reader. */
+  /* Reads the parts of an answer, up to its end. */
   async read(parts) {
     const began = performance.now();
-    let paper = null;
     this.cut = null;
     try {
       for await (const part of parts) {
         this.last = part.event;
         if (part.type === "text-delta") {
-          if (!paper) {
-            this.body.replaceChildren();
-            paper = new Paper(this.body);
-            if (this.answer) paper.push(this.answer);
-          }
+          this.stars.remove();
           this.answer += part.delta;
-          paper.push(part.delta);
+          this.#write(part.delta);
         } else this.#take(part, began);
       }
       if (!this.ended) this.cut = { retryable: true };
     } catch (failure) {
       this.cut = failure.name === "AbortError" ? { code: "stopped" } : { ...failure, message: failure.message };
     }
-    paper?.end(Boolean(this.cut));
-    if (!this.answer.trim()) this.body.replaceChildren(this.answer = "");
+    if (!this.answer.trim()) this.answer = "";
     this.#close();
   }
 
+  #write(words) {
+    if (words) (this.paper ??= new Paper(this.body)).push(words);
+  }
+
+  /* Ends the text that is being written. */
+  #part(cut) {
+    this.paper?.end(cut);
+    this.paper = null;
+  }
+
+  /* A line about what is looked up; its star shines until something has come of it. */
+  #show(look, open = !look.found) {
+    const at = this.looks.indexOf(look);
+    const line = this.body.querySelectorAll(":scope > .look")[at] ?? this.body.appendChild(el("p", { dir: "auto" }));
+    line.className = open ? "look on" : "look";
+    line.textContent = [look.title, look.found].filter(Boolean).join(": ");
+  }
+
   #take(part, began) {
-    const { type, data, messageMetadata } = part;
+    const { type, data, messageMetadata, toolCallId } = part;
+    const look = this.looks.find(({ id }) => id === toolCallId);
     if (type === "data-track") this.cards.push(data);
     else if (type === "data-because") this.facts = data.facts;
-    else if (type === "data-error") this.cut = { ...data, wait: data.retry_after_s };
+    else if (type === "data-status") this.#status(data);
+    else if (type === "text-start") {
+      this.#part();
+      if (this.answer) this.answer += "\n\n";
+      if (this.looks.length) this.deeds.tell("");
+    } else if (type === "tool-input-start") {
+      this.#part();
+      this.stars.remove();
+      this.looks.push({ id: toolCallId, at: this.answer.length, title: part.title });
+      this.#show(this.looks.at(-1));
+    } else if (look) {
+      if (type === "tool-input-available") look.title = part.title;
+      else if (type === "tool-output-available") look.found = counted(part.output);
+      else look.found = "failed";
+      this.#show(look);
+    } else if (type === "data-error") this.cut = { ...data, wait: data.retry_after_s };
     else if (type === "error") this.cut ??= { message: part.errorText, retryable: true };
     else if (type === "abort") this.cut = { code: part.reason };
     else if (type === "start") this.deeds.began(part);
     else if (type === "finish" && !this.cut) {
       this.receipt = receipt(messageMetadata, performance.now() - began);
       this.notice = messageMetadata.notice ?? "";
+      const { refused, refusal } = messageMetadata.tools ?? {};
+      if (refused) this.refusal = `Not looked up: ${plural(refused, "item")}. ${refusal ?? ""}`;
     }
   }
 
+  #status({ phase, title }) {
+    if (phase === "thinking") this.body.append(this.stars);
+    // Calls of one round are told in one sentence.
+    else if (phase === "searching") this.deeds.tell(this.looks.filter((each) => !each.found).map((each) => each.title).join(", ") || title);
+  }
+
   #close() {
+    this.#part(Boolean(this.cut));
+    this.stars.remove();
+    for (const look of this.looks) this.#show(look, false);
     this.body.setAttribute("aria-busy", "false");
     const below = [];
     if (this.cards.length) below.push(shelf(this.cards));
     if (this.facts.length) below.push(why(this.facts));
     if (this.cut) below.push(this.#trouble());
     if (this.notice) below.push(el("div", { class: "oops" }, el("p", {}, this.notice), this.answer ? "" : this.#again()));
+    if (this.refusal) below.push(el("p", { class: "dim" }, this.refusal));
     if (this.answer) below.push(this.#offers());
     this.foot.replaceChildren(...below);
   }
@@ -124,17 +178,28 @@ export class Turn {
   }
 }
 
-function receipt({ cache, first_token_ms: first, usage }, took) {
-  const calls = `${cache.spotify_calls} Spotify call${cache.spotify_calls === 1 ? "" : "s"}`;
-  const word = first === null ? "" : `, first word ${time(first)}`;
-  const words = usage.outputTokens ? `, ${usage.outputTokens} tokens` : "";
-  return `${calls}${word}, ${time(took)}${words}`;
+/* How much of what was looked up exists. */
+function counted({ items, rows = [] }) {
+  return `${(items ?? rows).filter((each) => each.found !== false).length} found`;
+}
+
+function receipt({ cache, first_token_ms: first, tools, usage }, took) {
+  const { spotify_calls: calls } = cache;
+  return [
+    calls || !tools ? plural(calls, "Spotify call") : "", // a search is a call, too
+    tools ? plural(tools.searches, "Spotify search", "es") : "",
+    first === null ? "" : `first word ${time(first)}`,
+    time(took),
+    usage.outputTokens ? `${usage.outputTokens} tokens` : "",
+  ].filter(Boolean).join(", ");
 }
 
 function shelf(cards) {
-  return el("ul", { class: "shelf" }, ...cards.map((card) => {
-    const under = el("span", { class: "dim", dir: "auto" }, (card.artists ?? []).join(", ") || card.kind);
-    return el("li", {}, cover(card.image, 64), el("div", {}, named(card), under));
+  return el("ul", { class: "shelf" }, cards.map((card) => {
+    const by = (card.artists ?? []).join(", ");
+    const under = el("span", { class: "dim", dir: "auto" }, card.kind === "album" && by ? `${by}, album` : by || card.kind);
+    const fresh = card.new ? el("span", { class: "new", dir: "auto" }, el("b", {}, "New to you"), card.note ? ` ${card.note}` : "") : "";
+    return el("li", {}, cover(card.image, 64), el("div", {}, named(card), under, fresh));
   }));
 }
 
