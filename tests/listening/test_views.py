@@ -3,8 +3,11 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
+from lyra.listening.context import Level
 from lyra.listening.models import Artist, Listening, Profile, Section
 from lyra.listening.views import data_view, init_view, profile_view, suggestions
+
+RECOMMEND = "Recommend some music I do not know yet"
 
 
 def test_the_init_view_has_the_fields_of_the_contract(whole: Listening) -> None:
@@ -72,3 +75,18 @@ def test_suggestions_come_from_the_listeners_data(whole: Listening) -> None:
 
 def test_a_listener_without_data_has_three_suggestions() -> None:
     assert len(suggestions(Listening(Profile(), ()))) == 3
+
+
+def test_new_music_is_the_first_suggestion_where_it_can_be_looked_up(whole: Listening) -> None:
+    questions = suggestions(whole, finds_music=True)
+
+    assert questions == [RECOMMEND, *suggestions(whole)[:3]]
+    assert RECOMMEND not in suggestions(whole)
+
+
+@pytest.mark.parametrize("level", ["full", "minimal", "none"])
+def test_a_listener_without_data_may_ask_for_new_music(level: Level) -> None:
+    questions = suggestions(Listening(Profile(), ()), level, finds_music=True)
+
+    assert len(questions) == len(set(questions)) == 3
+    assert questions[0] == RECOMMEND

@@ -13,6 +13,7 @@ _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
 _PROFILE = {"id": "", "display_name": None, "image": None}
 _NO_GENRES = {"coverage": 0.0, "source": "none", "artists_known": 0, "artists_considered": 0}
+_RECOMMEND = "Recommend some music I do not know yet"
 _FALLBACK = (
     "What can you tell about my taste?",
     "Which parts of my listening can you see?",
@@ -31,11 +32,13 @@ def init_view(listening: Listening) -> dict[str, Any]:
     }
 
 
-def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
+def profile_view(
+    listening: Listening, level: Level = "full", *, finds_music: bool = False
+) -> dict[str, Any]:
     """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch.
 
     Everything is the listener's own except the suggestions, which go to the model: they hold no
-    more than `level` allows it.
+    more than `level` allows it. With `finds_music` it can recommend what the data do not hold.
     """
     return {
         "profile": _profile(listening.profile),
@@ -45,7 +48,7 @@ def profile_view(listening: Listening, level: Level = "full") -> dict[str, Any]:
         "plays_by_hour": list(plays_by_hour(listening.recently_played)),
         "playlists": msgspec.to_builtins(listening.playlists),
         "genre_analysis": _genres(listening.genre_analysis),
-        "suggestions": suggestions(listening, level),
+        "suggestions": suggestions(listening, level, finds_music=finds_music),
         "sections": _sections(listening),
         "summary": listening.summary,
         "fetched_at": listening.fetched_at,
@@ -69,14 +72,18 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def suggestions(listening: Listening, level: Level = "full") -> list[str]:
-    """Return three or four questions that this listener's data can answer.
+def suggestions(
+    listening: Listening, level: Level = "full", *, finds_music: bool = False
+) -> list[str]:
+    """Return three or four questions that can be answered to this listener.
 
-    A click on one sends it to the model, so `minimal` allows a genre and no more, and `none` only
-    questions that fit any listener.
+    The first one asks for new music, where an answer can look it up (`finds_music`); the others are
+    about the data. A click on one sends it to the model, so `minimal` allows a genre and no more,
+    and `none` only questions that fit any listener.
     """
     choose = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
-    questions = [question for question in choose(listening) if question]
+    first = _RECOMMEND if finds_music else None
+    questions = [question for question in (first, *choose(listening)) if question]
     return [*questions, *_FALLBACK][: max(len(_FALLBACK), min(len(questions), _ENOUGH))]
 
 

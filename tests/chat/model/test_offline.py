@@ -147,12 +147,13 @@ async def test_every_question_that_the_page_offers_is_understood(
     offline: Service, persona: str, regime: str
 ) -> None:
     token = sandbox_token(7, persona, regime)
-    asked = [*await suggested(offline, token), *FALLBACKS]
+    offered = {*await suggested(offline, token), *FALLBACKS[:2]}
+    asked = [*offered, *FALLBACKS[2:]]
 
     texts = {question: (await ask_words(offline, question, token)).text for question in asked}
 
     assert {q: t for q, t in texts.items() if "did not understand" in t or "not take" in t} == {}
-    assert len(set(texts.values())) == len(texts)
+    assert len({texts[question] for question in offered}) == len(offered)
 
 
 async def test_no_model_is_asked(offline: Service, sandbox: Sandbox) -> None:

@@ -1,6 +1,7 @@
 """Load, look, show, forget: the routes about a listener."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,25 @@ async def test_a_cold_profile_is_loaded_and_complete(service: Service) -> None:
     assert 3 <= len(payload["suggestions"]) <= 4
     assert set(payload["sections"]) == set(SECTIONS)
     assert payload["cache"]["state"] == "miss"
+
+
+@pytest.mark.parametrize(
+    ("settings", "offered"),
+    [
+        ({}, True),
+        ({"llm": "offline"}, True),
+        ({"tools": "off"}, False),
+        ({"tools": "off", "llm": "offline"}, False),
+        ({"llm_context": "none"}, False),
+    ],
+    ids=str,
+)
+async def test_new_music_is_suggested_where_an_answer_can_look_it_up(
+    start: Start, settings: dict[str, Any], *, offered: bool
+) -> None:
+    first = (await profile(await start(**settings), LEGACY)).json["suggestions"][0]
+
+    assert (first == "Recommend some music I do not know yet") is offered
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,12 @@ async def profile(request: web.Request) -> web.StreamResponse:
     """Respond with the listening data for a page; loads them if need be."""
     lookup = await look_up_listener(request, await authenticate(request))
     entry = await lookup.entry()
-    view = profile_view(entry.listening(), request.app[SERVICES].settings.llm_context)
+    services = request.app[SERVICES]
+    view = profile_view(
+        entry.listening(),
+        services.settings.llm_context,
+        finds_music=services.generator.toolbox.offered,
+    )
     return json_response({"success": True, **view, "cache": lookup.describe()})
 
 
