@@ -185,7 +185,6 @@ async def test_what_a_budget_refuses_is_told_below_the_answer(start: Start, visi
         await expect(page.locator(".foot > .dim")).to_contain_text(told)
 
 
-
 async def test_a_title_and_a_note_are_words(chat: Chat) -> None:
     frames = """
       const asked = fetch;
@@ -218,9 +217,7 @@ async def test_a_title_and_a_note_are_words(chat: Chat) -> None:
     await expect(turn.locator(".shelf a")).to_have_attribute(
         "href", "https://open.spotify.com/album/x"
     )
-    await expect(turn.locator(".foot > .dim")).to_have_text(
-        f"Not looked up: 1 item. {words_of}"
-    )
+    await expect(turn.locator(".foot > .dim")).to_have_text(f"Not looked up: 1 item. {words_of}")
     await expect(turn.locator(".receipt")).to_contain_text("5 Spotify calls, 1 Spotify search, ")
     assert await turn_text(page)
 

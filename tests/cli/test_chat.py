@@ -4,18 +4,42 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lyra.chat.ending_notices import EMPTY
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.sandbox.catalogue import artist, track
 from tests.cli.conftest import QUESTION, start_pipe
 from tests.conftest import Service, Start
-from tests.support.scripted_model import scripted_model, stopped, streaming
+from tests.support.scripted_model import scripted_model, stopped, streaming, tool_use, words
 from tests.support.terminal import Scripted, open_scripted, open_terminal
 
 TOKEN = sandbox_token()
+
+
+def ended(**more: Any) -> dict[str, Any]:
+    """The ending of an answer, and what it has cost."""
+    cost = {"cache": {"spotify_calls": 0}, "usage": {"inputTokens": 900, "outputTokens": 24}}
+    metadata = {**cost, "first_token_ms": 12.3, "duration_ms": 1_712.0, **more}
+    return {"type": "finish", "finishReason": "stop", "messageMetadata": metadata}
+
+
+SEARCHING = {"phase": "searching", "tool": "find_music", "title": "Looking up 6 songs"}
+HARBOUR = {"name": "Glass Harbour", "artists": ["The Ferrymen", "Ostra"], "new": True, "note": "x"}
+LOOKED_UP: tuple[dict[str, Any], ...] = (
+    {"type": "text-start", "id": "t1"},
+    {"type": "text-delta", "id": "t1", "delta": "Let me look."},
+    {"type": "data-status", "data": SEARCHING, "transient": True},
+    {"type": "text-start", "id": "t2"},
+    {"type": "text-delta", "id": "t2", "delta": "Here they are."},
+    {"type": "data-track", "data": {**HARBOUR, "kind": "track", "uri": "spotify:track:4uLU6h"}},
+    {"type": "data-track", "data": {"name": "Tide", "kind": "artist", "uri": "spotify:artist:0ab"}},
+    {"type": "data-track", "data": {"name": "Elsewhere", "new": True, "uri": "https://a.example/"}},
+    ended(tools={"calls": 1, "searches": 3, "refused": 2, "refusal": "No search is left."}),
+)
 NASTY = "\x1b]0;owned\x07\x9b2J\u202eend &#27;[2J &#155;2J [red]kept[/red] \x1b[31m*soft*"
 
 
@@ -32,6 +56,12 @@ async def piped(
     process = await start_pipe(folder, *arguments, **environ)
     out, err = await process.communicate(typed.encode())
     return process.returncode, out.decode(), err.decode()
+
+
+def printed(drawn: bytes) -> str:
+    """What a person reads of it, without colours and the spaces at the ends of lines."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn.decode())
+    return re.sub(r"[ \r]+\n", "\n", text)
 
 
 async def test_a_question_in_a_pipe_is_answered_in_plain_words(
@@ -169,6 +199,119 @@ async def test_what_a_terminal_would_obey_never_reaches_a_pipe(
     _, out, _ = await piped(tmp_path, "--url", scripted.url, typed=f"{QUESTION}\n")
 
     assert out == "one]0;owned two2J\n\ttabs stay\n"
+
+
+async def test_on_a_terminal_cards_and_receipt_stand_below_the_answer(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.send(*LOOKED_UP)
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+
+    assert printed(drawn).endswith(
+        "Let me look.\n"
+        "\n"
+        "Here they are.\n"
+        "\n"
+        "Glass Harbour \u2013 The Ferrymen, Ostra (new): https://open.spotify.com/track/4uLU6h\n"
+        "Tide: https://open.spotify.com/artist/0ab\n"
+        "Elsewhere (new)\n"
+        "Not looked up: 2 items. No search is left.\n"
+        "3 Spotify searches, first word 12 ms, 1.7 s, 24 tokens\n"
+        "> "
+    )
+
+
+async def test_new_music_that_was_looked_up_is_listed_with_its_address(
+    tmp_path: Path, start: Start
+) -> None:
+    by, name = artist(1500).name, track((1500, 0)).name
+    find = tool_use("find_music", {"items": [{"artist": by, "title": name}]})
+    first = streaming(words("Let me look."), find, stopped("tool_use"))
+    async with scripted_model(first, streaming(words(f"Try **{name}**."), stopped())) as model:
+        service = await start(llm_base_url=model.url)
+        arguments = ("chat", "--url", service.url)
+        async with open_terminal(tmp_path, *arguments, SPOTIFY_TOKEN=TOKEN) as terminal:
+            await terminal.until("> ")
+            terminal.type("Recommend some music I do not know yet\n")
+            shown = printed(await terminal.until("\n> "))
+
+    assert (
+        f"Let me look.\n\nTry {name}.\n\n{name} \u2013 {by} (new): https://open.spotify.com/"
+        in shown
+    )
+    assert "\n5 Spotify calls, 1 Spotify search, first word " in shown
+
+
+async def test_on_a_terminal_what_is_looked_up_is_told_until_words_come(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.send(*LOOKED_UP)
+    scripted.hold = 3
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("Looking up 6 songs …")
+        assert b"Let me look." in drawn
+        scripted.go_on.set()
+        drawn = await terminal.until("\n> ")
+
+    assert b"Looking up" not in drawn.rpartition(b"Let me look.")[2]
+
+
+async def test_hostile_cards_titles_and_receipts_do_not_steer_a_terminal(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    nasty = f"{NASTY}\n\ttwo\u2028"
+    item = {"name": nasty, "artists": [nasty], "uri": f"spotify:track:x\n{nasty}", "url": nasty}
+    odd: list[Any] = [None, [], {"name": 7}, {"name": "x", "artists": "y"}, {"uri": nasty}]
+    scripted.send(
+        *(
+            {"type": "data-status", "data": {"phase": "searching", "title": each}}
+            for each in (nasty, 7)
+        ),
+        *({"type": "data-track", "data": each} for each in (item, *odd)),
+        ended(tools={"searches": 1, "refused": 1, "refusal": nasty}),
+    )
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+
+    shown = drawn.decode()
+    for obeyed in ("\x1b]0;", "\x07", "\x9b", "\u202e", "\u2028", "\x1b[2J", "\x1b[31m"):
+        assert obeyed not in shown
+    [card] = [line for line in shown.splitlines() if "\u2013" in line]
+    assert "https:" not in card
+    assert card.count(" two") == 2  # one line, whatever stands in the name
+
+
+@pytest.mark.parametrize("metadata", [None, 7, {}, {"usage": None}, {"duration_ms": "x"}])
+async def test_an_ending_of_another_version_has_no_receipt(
+    tmp_path: Path, scripted: Scripted, metadata: Any
+) -> None:
+    scripted.send({"type": "text-delta", "delta": "Yes."}, {**ended(), "messageMetadata": metadata})
+    async with open_terminal(tmp_path, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        drawn = await terminal.until("\n> ")
+        terminal.type("/quit\n")
+
+        assert b"Yes." in drawn
+        assert await terminal.end() == 0
+
+
+async def test_a_pipe_gets_the_words_alone_a_blank_line_between_two_texts(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.send(*LOOKED_UP)
+    code, out, err = await piped(tmp_path, "--url", scripted.url, typed="New?\nMore?\n")
+
+    assert (code, err) == (0, "")
+    assert out == "Let me look.\n\nHere they are.\n" * 2
+    assert scripted.asked[1]["history"][1]["content"] == "Let me look.\n\nHere they are."
 
 
 async def test_later_questions_carry_the_conversation(tmp_path: Path, scripted: Scripted) -> None:

@@ -88,6 +88,8 @@ class Scripted:
     def __init__(self, *, demo: bool = True) -> None:
         self.demo = demo
         self.frames: list[bytes] = []
+        self.hold: int | None = None  # at this frame an answer waits until `go_on` is set
+        self.go_on = asyncio.Event()
         self.asked: list[dict[str, Any]] = []
         self.bearers: list[str | None] = []
         self.url = ""
@@ -95,8 +97,11 @@ class Scripted:
     def say(self, *words: str) -> None:
         """Answer with these words from now on."""
         parts = [{"type": "text-delta", "id": "t1", "delta": each} for each in words]
-        ending = {"type": "finish", "finishReason": "stop"}
-        self.frames = [b"data: %b\n\n" % orjson.dumps(each) for each in (*parts, ending)]
+        self.send(*parts, {"type": "finish", "finishReason": "stop"})
+
+    def send(self, *parts: dict[str, Any]) -> None:
+        """Answer with these parts from now on."""
+        self.frames = [b"data: %b\n\n" % orjson.dumps(each) for each in parts]
         self.frames.append(b"data: [DONE]\n\n")
 
     async def ready(self, _: web.Request) -> web.Response:
@@ -110,7 +115,9 @@ class Scripted:
         self.bearers.append(request.headers.get("Authorization"))
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
-        for frame in self.frames:
+        for number, frame in enumerate(self.frames):
+            if number == self.hold:
+                await self.go_on.wait()
             await answer.write(frame)
         return answer
 

@@ -5,7 +5,8 @@ This file parses the arguments and imports only what the command needs. Begin wi
     commands.py     serve, demo, run and sandbox, from settings to exit code
     serving.py      one process: it serves until a signal, and lets live answers finish
     supervisor.py   several processes on one socket (`--workers`): worker.py, inbox.py, reload.py
-    chat.py         the conversation in a terminal: client.py speaks HTTP, rendering.py draws
+    chat.py         the conversation in a terminal: client.py speaks HTTP, rendering.py
+                    draws, below_answer.py writes cards and receipt
     doctor.py       checks.py looks at what a start would need, and says what to do
     environment.py  the only reader of environment variables and, with env_file.py, of `.env`
     logs.py         the log: written in the background, secrets redacted (redact.py)

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from yarl import URL
 
+from lyra.cli.below_answer import card_line, one_line, receipt_lines
 from lyra.cli.client import (
     ChatError,
     Client,
@@ -182,18 +183,44 @@ def _show(part: Part, renderer: Renderer) -> None:
     match part:
         case {"type": "text-delta", "delta": str(words)}:
             renderer.add(strip_controls(words))
-        case {"type": "data-status", "data": {"phase": str(phase)}}:
-            renderer.show_status(_PHASES.get(phase, ""))
+        case {"type": "text-start"}:
+            renderer.begin_text()
+        case {"type": "data-status", "data": dict(status)}:
+            renderer.show_status(_describe(status))
+        case {"type": "data-track", "data": dict(card)}:
+            renderer.show_below(card_line(card))
+        case {"type": "finish" | "error" | "abort"}:
+            for line in receipt_lines(part.get("messageMetadata")):
+                renderer.show_below(line, quiet=True)
+            _raise_ending(part)
+        case _:
+            pass  # a part of a newer server
+
+
+def _describe(status: dict[str, Any]) -> str:
+    """Return what the server is doing, for people; empty where that is not worth a word."""
+    match status:
+        case {"phase": "searching", "title": str(title)}:
+            return f"{one_line(title)} …"
+        case {"phase": str(phase)}:
+            return _PHASES.get(phase, "")
+        case _:
+            return ""
+
+
+def _raise_ending(part: Part) -> None:
+    """Raise ChatError unless the answer has ended as it should."""
+    match part:
         case {"type": "error", "errorText": str(sentence)}:
             raise ChatError(strip_controls(sentence))
         case {"type": "abort"}:
             raise ChatError("The server ended the answer. What you see may be incomplete.")
-        case {"type": "finish", "messageMetadata": {"notice": str(notice)}}:
+        case {"messageMetadata": {"notice": str(notice)}}:
             raise ChatError(strip_controls(notice))
-        case {"type": "finish", "finishReason": "length"}:
+        case {"finishReason": "length"}:
             raise ChatError("The answer reached its longest length and was cut there.")
         case _:
-            pass  # a part of a newer server
+            pass
 
 
 def _trim_history(history: list[Turn]) -> list[Turn]:

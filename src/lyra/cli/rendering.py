@@ -13,6 +13,8 @@ from lyra.cli.client import strip_controls
 
 _REDRAWS_PER_SECOND = 12
 _SPARE_LINES = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
+_MOST_BELOW = 50  # an answer of Lyra's has fewer lines under it
+_TEXT_BREAK = "\n\n"  # between two texts of one answer
 
 
 class Renderer(Protocol):
@@ -32,8 +34,14 @@ class Renderer(Protocol):
     def add(self, words: str) -> None:
         """Show more words."""
 
+    def begin_text(self) -> None:
+        """Begin another text of the answer: a paragraph of its own."""
+
     def show_status(self, status: str) -> None:
         """Show what the server is doing, until words come."""
+
+    def show_below(self, line: str, *, quiet: bool = False) -> None:
+        """Show a line under the whole answer, unless it is empty: a card, or, quietly, what it has cost."""
 
 
 class PlainRenderer:
@@ -53,7 +61,15 @@ class PlainRenderer:
         self.text += words
         print(words, end="", flush=True)
 
+    def begin_text(self) -> None:
+        """Print a blank line between two texts."""
+        if self.text:
+            self.add(_TEXT_BREAK)
+
     def show_status(self, status: str) -> None:
+        """Print nothing: a program reads this."""
+
+    def show_below(self, line: str, *, quiet: bool = False) -> None:
         """Print nothing: a program reads this."""
 
 
@@ -63,6 +79,7 @@ class MarkdownRenderer:
     def __init__(self, console: Console) -> None:
         self.text = ""
         self._status = ""
+        self._below: list[Text] = []
         self._console = console
         self._live = Live(
             self,
@@ -80,21 +97,37 @@ class MarkdownRenderer:
         self._live.stop()
         for line in self._lines(self._console, self._console.options):
             self._console.print(line, soft_wrap=True)
+        if self._below:
+            self._console.print()
+        for line in self._below:
+            # Whole, whatever its length: an address that is cut leads nowhere.
+            self._console.print(line, soft_wrap=True)
 
     def add(self, words: str) -> None:
         """Show the words at the next redrawing."""
         self.text += words
+        self._status = ""
+
+    def begin_text(self) -> None:
+        """Leave a blank line between two texts."""
+        if self.text:
+            self.add(_TEXT_BREAK)
 
     def show_status(self, status: str) -> None:
-        """Show this, dimmed, until there are words."""
+        """Show this, dimmed, under the words so far, until there are more."""
         self._status = status
+
+    def show_below(self, line: str, *, quiet: bool = False) -> None:
+        """Print the line once the answer is whole; dimmed, if it is quiet."""
+        if line and len(self._below) < _MOST_BELOW:
+            self._below.append(Text(line, style="dim" if quiet else ""))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw as much of the answer's end as the terminal has room for."""
-        if not self.text:
-            yield Text(self._status, style="dim")
-            return
-        yield from self._lines(console, options)[-max(1, console.height - _SPARE_LINES) :]
+        lines = self._lines(console, options) if self.text else []
+        if self._status or not lines:
+            lines.append(Text(self._status, style="dim", no_wrap=True, overflow="ellipsis"))
+        yield from lines[-max(1, console.height - _SPARE_LINES) :]
 
     def _lines(self, console: Console, options: ConsoleOptions) -> list[Text]:
         # Links would hide where they lead to.
