@@ -402,3 +402,97 @@ async def test_a_token_that_spotify_refuses_in_a_search_is_forgotten(start: Star
     [found] = orjson.loads(results(sent(model)[1])[0]["content"])["items"]
     assert found["reason"] == "token_rejected"
     assert status.json["cache_ready"] is False
+
+
+def listening(**arguments: str) -> bytes:
+    return tool_use("get_listening", arguments)
+
+
+async def test_another_time_range_is_read_once_and_kept_with_the_listener(
+    start: Start, sandbox: Sandbox
+) -> None:
+    call_it = asking(listening(section="top_tracks", range="short_term"))
+    async with scripted_model(call_it, saying("First."), call_it, saying("Second.")) as model:
+        service = await start(llm_base_url=model.url)
+        await chat(service)
+        stream = read_stream(await chat(service))
+
+    assert sandbox.stats.by_endpoint["tracks"] == 2  # the usual one, and this
+    first, second = (orjson.loads(results(sent(model)[n])[0]["content"]) for n in (1, 3))
+    assert first == second
+    assert (first["section"], first["range"]) == ("top_tracks", "short_term")
+    assert [row["rank"] for row in first["rows"]] == list(range(1, len(first["rows"]) + 1))
+    assert "Reading your top tracks of the last four weeks" in {
+        part["data"].get("title") for part in stream.of("data-status")
+    }
+
+
+async def test_what_was_read_of_the_listener_has_cards_and_is_not_new(start: Start) -> None:
+    async with scripted_model(saying("Hello.")) as model:
+        service = await start(llm_base_url=model.url)
+        model.replies = [asking(listening(section="top_tracks", range="long_term")), saying("Hm.")]
+        await chat(service)
+        rows = orjson.loads(results(sent(model)[-1])[0]["content"])["rows"]
+        usual = (await call(service, "GET", "/lyra/profile", headers=service.headers())).json
+        held = {track["name"] for track in usual["top_tracks"]}
+        row = next(each for each in rows if each["name"] not in held and each["name"].isascii())
+        song = {"artist": row["artists"][0], "title": row["name"]}
+        model.replies = [
+            asking(listening(section="top_tracks", range="long_term")),
+            asking(find(song)),
+            saying(f"You once played **{row['name']}** by {row['artists'][0]}."),
+        ]
+        stream = read_stream(await chat(service))
+
+    [found] = orjson.loads(results(sent(model)[-1])[0]["content"])["items"]
+    assert found["known"]["section"] in ("elsewhere", "recently_played")
+    assert row["name"] in {card["data"]["name"] for card in stream.of("data-track")}
+    assert not any("new" in card["data"] for card in stream.of("data-track"))
+
+
+async def test_a_playlist_of_ones_own_is_read_by_its_name(start: Start) -> None:
+    async with scripted_model(saying("Hello.")) as model:
+        service = await start(llm_base_url=model.url)
+        profile = (await call(service, "GET", "/lyra/profile", headers=service.headers())).json
+        own = next(each for each in profile["playlists"] if each["owned"])
+        other = next(each for each in profile["playlists"] if each["owned"] is False)
+        model.replies = [
+            streaming(
+                listening(section="playlist", name=own["name"].upper()),
+                tool_use("get_listening", {"section": "playlist", "uri": other["uri"]}, index=2),
+                tool_use("get_listening", {"section": "playlist", "name": "None such"}, index=3),
+                stopped("tool_use"),
+            ),
+            saying("Here."),
+        ]
+        await chat(service)
+
+    mine, theirs, none = results(sent(model)[-1])
+    playlist = orjson.loads(mine["content"])
+    assert (playlist["name"], playlist["uri"]) == (own["name"], own["uri"])
+    assert playlist["rows"]
+    assert theirs["content"] == "Only the tracks of the listener's own playlists can be read."
+    assert none["content"] == "The listener's data hold no such playlist."
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"section": "playlist"},
+        {"section": "top_tracks", "uri": "spotify:playlist:1"},
+        {"section": "profile"},
+        {"section": "top_tracks", "range": "for ever"},
+        {"section": "playlist", "uri": "spotify:playlist:../../me"},
+        {"section": "playlist", "uri": "x" * 301},
+    ],
+    ids=str,
+)
+async def test_a_wish_that_cannot_be_granted_asks_spotify_nothing(
+    start: Start, sandbox: Sandbox, arguments: dict[str, str]
+) -> None:
+    async with scripted_model(asking(listening(**arguments)), saying("Then not.")) as model:
+        await answered(start, model)
+
+    [result] = results(sent(model)[1])
+    assert result["is_error"] is True
+    assert sandbox.stats.total == 5

@@ -1,13 +1,13 @@
 """Whether a listener's own data hold an item of the catalogue, and where. Pure; keeps nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lyra.catalogue.editions import take_apart
 from lyra.catalogue.folding import fold_artist
 from lyra.catalogue.items import Item
-from lyra.listening.models import Listening, SectionName, Track
+from lyra.listening.models import Artist, Listening, SectionName, Track
 
 _LISTS: Mapping[SectionName, str] = {
     "top_tracks": "top tracks",
@@ -17,9 +17,12 @@ _LISTS: Mapping[SectionName, str] = {
 
 
 class Place(NamedTuple):
-    """Where the data hold an item. `rank`: 1 is the top; None where the order says nothing."""
+    """Where the data hold an item. `rank`: 1 is the top; None where the order says nothing.
 
-    section: SectionName
+    `elsewhere`: in another time range, or in a playlist, that was read for this answer.
+    """
+
+    section: SectionName | Literal["elsewhere"]
     rank: int | None = None
 
 
@@ -38,18 +41,31 @@ class KnownMusic:
         self._by_uri: dict[str, Place] = {}
         self._by_artist: dict[str, list[tuple[Place, Track]]] = {}
         self._artists: dict[str, Place] = {}
-        fold = cache(fold_artist)  # the same artists come again and again
+        self._fold = cache(fold_artist)  # the same artists come again and again
         for place, track in _tracks(listening):
-            if track.uri:
-                self._by_uri.setdefault(track.uri, place)
-            for name in map(fold, track.artists):
-                self._by_artist.setdefault(name, []).append((place, track))
-                self._artists.setdefault(name, Place(place.section))
+            self._add_track(place, track)
         for at, artist in enumerate(listening.top_artists, 1):
             place = Place("top_artists", artist.rank or at)
-            self._artists[fold(artist.name)] = place
+            self._artists[self._fold(artist.name)] = place
             if artist.uri:
                 self._by_uri[artist.uri] = place
+
+    def add(self, artists: Iterable[Artist], tracks: Iterable[Track]) -> None:
+        """Add what was read besides: it is known from then on, and not by the listener's lists."""
+        elsewhere = Place("elsewhere")
+        for track in tracks:
+            self._add_track(elsewhere, track)
+        for artist in artists:
+            self._artists.setdefault(self._fold(artist.name), elsewhere)
+            if artist.uri:
+                self._by_uri.setdefault(artist.uri, elsewhere)
+
+    def _add_track(self, place: Place, track: Track) -> None:
+        if track.uri:
+            self._by_uri.setdefault(track.uri, place)
+        for name in map(self._fold, track.artists):
+            self._by_artist.setdefault(name, []).append((place, track))
+            self._artists.setdefault(name, Place(place.section))
 
     def find(self, item: Item) -> Place | None:
         """Return where the item is known from, its highest rank first; None: it is new."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from lyra.chat.best_effort import best_effort
 from lyra.chat.ending_notices import ending_notice
 from lyra.chat.evidence import find_evidence
 from lyra.chat.generation_stats import GenerationStats
-from lyra.chat.mentions.cards import SHORT_ANSWER, Mention, find_mentions, make_card
+from lyra.chat.mentions.cards import SHORT_ANSWER, find_mentions, make_card
 from lyra.chat.model.idle_timeout import IdleTimeout
 from lyra.chat.model.model_circuit import CIRCUIT_OPEN, ModelCircuit
 from lyra.chat.model.port import (
@@ -63,6 +64,7 @@ from lyra.errors import (
     LyraError,
     TryLaterError,
 )
+from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -428,18 +430,28 @@ def _cite(
 ) -> tuple[list[TrackCard], list[str]]:
     """Return the cards of an answer, and the facts that it rests on."""
     listening = entry.listening()
-    new = {item.uri: item for item in tools.new_items()} if tools is not None else {}
-    mentions = find_mentions(text, listening, found=list(new.values()))
-    cards: list[TrackCard] = []
-    own: list[Mention] = []
-    for mention in mentions:
-        item = new.get(str(mention.item.uri))
-        if item is None or tools is None:
-            own.append(mention)
-            cards.append(make_card(mention))
-        else:
-            cards.append(make_card(mention, tools.why_new(item)))
+    if tools is None:
+        mentions = find_mentions(text, listening)
+        return [make_card(each) for each in mentions], find_evidence(listening, mentions, question)
+    new = {item.uri: item for item in tools.new_items()}
+    mentions = find_mentions(text, listening, found=[*tools.rows(), *new.values()])
+    cards = [
+        make_card(each, tools.why_new(new[uri]) if (uri := str(each.item.uri)) in new else None)
+        for each in mentions
+    ]
+    # Facts are about the lists that every answer begins with.
+    beside = {*new, *(str(row.uri) for row in tools.rows())} - _uris(listening)
+    own = [each for each in mentions if str(each.item.uri) not in beside]
     return cards, find_evidence(listening, own, question)
+
+
+def _uris(listening: Listening) -> set[str]:
+    """Return the addresses of all items in the listener's lists."""
+    played = [play.track for play in listening.recently_played]
+    items: chain[Artist | Track | Playlist] = chain(
+        listening.top_artists, listening.top_tracks, played, listening.playlists
+    )
+    return {str(item.uri) for item in items}
 
 
 def _is_worth_a_retry(failure: TryLaterError) -> bool:

@@ -59,7 +59,7 @@ def find_mentions(
     listening: Listening,
     effort: Effort | None = None,
     *,
-    found: Sequence[catalogue.Item] = (),
+    found: Sequence[Item] = (),
 ) -> list[Mention]:
     """Return the items that this answer names, in its order, each once, at most twelve.
 

@@ -47,7 +47,7 @@ class NameIndex:
     """
 
     def __init__(
-        self, listening: Listening, present: frozenset[str], found: Sequence[catalogue.Item] = ()
+        self, listening: Listening, present: frozenset[str], found: Sequence[Item] = ()
     ) -> None:
         self._present = present
         self._root: dict[str, Any] = {}

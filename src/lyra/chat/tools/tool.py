@@ -6,11 +6,14 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from lyra.cache.entry import Entry
+from lyra.cache.listeners import ListenerCache
 from lyra.catalogue.budgets import AnswerBudget
 from lyra.catalogue.items import Item
 from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
 from lyra.catalogue.views import item_view, place_view
+from lyra.listening.details import Detail
+from lyra.listening.models import Artist, Track
 from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
@@ -31,11 +34,13 @@ class ToolContext:
 
     token: Token
     entry: Entry
+    listeners: ListenerCache
     search: CatalogueSearch
     budget: AnswerBudget
     tells_known: bool
     timeout_s: float
     found: dict[str, Item] = field(default_factory=dict)  # by address, for the answer's cards
+    rows: list[Artist | Track] = field(default_factory=list)  # of the listener, read for the answer
     refused: int = 0  # items that were not looked for, since a budget was used up
     refusal: str | None = None  # the sentence about the last of them
     token_rejected: bool = False
@@ -44,6 +49,11 @@ class ToolContext:
     def known(self) -> KnownMusic:
         """What the listener knows: made at the first call, which most answers do without."""
         return KnownMusic(self.entry.listening())
+
+    def learn(self, detail: Detail) -> None:
+        """Note what more of the listener's data was read: its items are not new."""
+        self.rows += (*detail.artists, *detail.tracks)
+        self.known.add(detail.artists, detail.tracks)
 
     def view(self, item: Item) -> Result:
         """Note what was found; return it as the model gets it."""

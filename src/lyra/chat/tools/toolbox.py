@@ -25,9 +25,11 @@ from lyra.catalogue.novelty import why_new
 from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall, ToolResult
 from lyra.chat.tools.find_music import FIND_MUSIC
+from lyra.chat.tools.get_listening import GET_LISTENING
 from lyra.chat.tools.search_catalogue import SEARCH_CATALOGUE
 from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
+from lyra.listening.models import Artist, Track
 from lyra.listening.sanitize import clean
 from lyra.settings import Settings
 from lyra.spotify.token import Token
@@ -39,8 +41,8 @@ _GRACE_S = 1.0  # a tool keeps its time itself, and returns what it has by then
 _SENTENCE = 300  # characters of what is wrong with a call
 _MAX_RESULT_BYTES = 24_000  # of one call; more would crowd out the conversation
 
-TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE)
-_NEED_DATA = ("get_listening",)  # not offered where the model gets little of the listener's data
+TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE, GET_LISTENING)
+_NEED_DATA = (GET_LISTENING.name,)  # not offered where the model gets little of the listener's data
 
 _UNKNOWN = "There is no tool of this name."
 _NO_JSON = "The input is not a JSON object. Call the tool again with a valid one."
@@ -125,22 +127,20 @@ class Toolbox:
         context = ToolContext(
             token=token,
             entry=entry,
+            listeners=self._listeners,
             search=self._search,
             budget=self._budgets.open_answer(self._listeners.key(token)),
             tells_known=self._tells_data,
             timeout_s=self._timeout_s,
         )
-        return AnswerTools(self._tools, context, self._listeners)
+        return AnswerTools(self._tools, context)
 
 
 class AnswerTools:
     """The calls of one answer."""
 
-    def __init__(
-        self, tools: dict[str, Tool[Any]], context: ToolContext, listeners: ListenerCache
-    ) -> None:
+    def __init__(self, tools: dict[str, Tool[Any]], context: ToolContext) -> None:
         self._tools = tools
-        self._listeners = listeners
         self._calls = 0
         self.context = context
 
@@ -151,6 +151,10 @@ class AnswerTools:
         """
         found = self.context.found.values()
         return [item for item in found if self.context.known.find(item) is None]
+
+    def rows(self) -> list[Artist | Track]:
+        """Return what the calls have read of the listener's own data."""
+        return self.context.rows
 
     def why_new(self, item: Item) -> str | None:
         """Return the sentence that says why it is new; None: it cannot be said to be."""
@@ -191,7 +195,7 @@ class AnswerTools:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._run(each)) for each in prepared]
         if self.context.token_rejected:
-            await self._listeners.clear(self.context.token)
+            await self.context.listeners.clear(self.context.token)
         return [task.result() for task in tasks]
 
     async def _run(self, prepared: PreparedCall) -> ToolOutcome:

@@ -1,0 +1,170 @@
+"""`get_listening`: the listener's top lists over other times, and the tracks of an own playlist."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from lyra.catalogue.folding import fold
+from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
+from lyra.errors import LyraError, RequestError
+from lyra.listening.details import (
+    Detail,
+    DetailRefusedError,
+    PlaylistTracks,
+    TimeRange,
+    TopItems,
+)
+from lyra.listening.models import Artist, Listening, Playlist, Track
+from lyra.listening.sanitize import clean
+from lyra.spotify.failures import SpotifyFailure
+
+_GENRES = 3
+_MAX_NAME = 300
+_RANGES: dict[TimeRange, str] = {
+    "short_term": "the last four weeks",
+    "medium_term": "about six months",
+    "long_term": "about a year",
+}
+_SECTIONS = {"top_artists": "top artists", "top_tracks": "top tracks"}
+_REFUSALS = {
+    "unknown_playlist": "The listener's data hold no such playlist.",
+    "not_own_playlist": "Only the tracks of the listener's own playlists can be read.",
+}
+_LATE = "Spotify did not answer in time. Answer with what you have."
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    section: Literal["top_artists", "top_tracks", "playlist"]
+    range: TimeRange | None = None
+    uri: Annotated[str, msgspec.Meta(max_length=_MAX_NAME)] | None = None
+    name: Annotated[str, msgspec.Meta(max_length=_MAX_NAME)] | None = None
+
+
+def _read(arguments: object) -> _Request:
+    try:
+        request = msgspec.convert(arguments, _Request)
+    except msgspec.ValidationError as wrong:
+        message = f"The wish is not as expected: {wrong}."
+    else:
+        named = request.uri is not None or request.name is not None
+        if named == (request.section == "playlist"):
+            return request
+        message = "Give `name` or `uri` of a playlist for the section `playlist`, and only for it."
+    raise RequestError(message)
+
+
+def _plain(request: _Request) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(request)
+    return {name: clean(value, _MAX_NAME) for name, value in plain.items()}
+
+
+def _describe(request: _Request) -> str:
+    if request.section == "playlist":
+        return f"Reading your playlist {clean(request.name or '')}".rstrip()
+    return f"Reading your {_SECTIONS[request.section]} of {_RANGES[request.range or 'medium_term']}"
+
+
+async def _run(context: ToolContext, request: _Request) -> Result:
+    if request.section == "playlist":
+        playlist = _find_playlist(context.entry.listening(), request)
+        wanted: PlaylistTracks | TopItems = PlaylistTracks(str(playlist.uri))
+        about = {"section": "playlist", "name": playlist.name, "uri": playlist.uri}
+    else:
+        wanted = TopItems(request.section, request.range or "medium_term")
+        about = {"section": wanted.section, "range": wanted.time_range}
+    detail = await _get(context, wanted)
+    context.learn(detail)
+    return {**about, "rows": [*_rows(detail)], **_left_out(detail)}
+
+
+async def _get(context: ToolContext, wanted: PlaylistTracks | TopItems) -> Detail:
+    try:
+        async with asyncio.timeout(context.timeout_s):
+            return await context.listeners.detail(context.token, context.entry, wanted)
+    except TimeoutError:
+        message = _LATE
+    except DetailRefusedError as refused:
+        message = _REFUSALS[refused.reason]
+    except (SpotifyFailure, LyraError) as failure:
+        message = str(failure)  # a fixed sentence of ours
+    raise ToolError(message)
+
+
+def _find_playlist(listening: Listening, request: _Request) -> Playlist:
+    """Return the one playlist that is meant.
+
+    Raises:
+        ToolError: there is none, or several own ones have this name.
+    """
+    if request.uri is not None:
+        found = [each for each in listening.playlists if each.uri == request.uri]
+    else:
+        named = [
+            each for each in listening.playlists if fold(each.name) == fold(request.name or "")
+        ]
+        found = [each for each in named if each.owned] or named[:1]
+    if not found:
+        raise ToolError(_REFUSALS["unknown_playlist"])
+    if len(found) > 1:
+        addresses = ", ".join(str(each.uri) for each in found)
+        raise ToolError(
+            f"Several playlists have this name. Call again with one `uri`: {addresses}."
+        )
+    return found[0]
+
+
+def _rows(detail: Detail) -> list[dict[str, Any]]:
+    return [*map(_artist_row, detail.artists), *map(_track_row, detail.tracks)]
+
+
+def _artist_row(artist: Artist) -> dict[str, Any]:
+    genres = {"genres": [*artist.genres[:_GENRES]]} if artist.genres else {}
+    return {"rank": artist.rank, "name": artist.name, **genres}
+
+
+def _track_row(track: Track) -> dict[str, Any]:
+    row = {
+        "rank": track.rank or None,
+        "name": track.name,
+        "artists": [*track.artists],
+        "album": track.album,
+        "year": track.released,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _left_out(detail: Detail) -> dict[str, Any]:
+    """Return how many there are in all, and which rows are left out, where that is known."""
+    counts = {
+        "total": detail.total,
+        "episodes_left_out": detail.episodes or None,
+        "local_files_left_out": detail.local_files or None,
+    }
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+GET_LISTENING = Tool(
+    name="get_listening",
+    description=(
+        "Read more of the listener's own data: top artists or tracks over another time range "
+        "(the data you have are medium_term, about six months), or the tracks of one of their own "
+        "playlists, by its name or uri. At most 50 rows."
+    ),
+    schema={
+        "type": "object",
+        "properties": {
+            "section": {"type": "string", "enum": ["top_artists", "top_tracks", "playlist"]},
+            "range": {"type": "string", "enum": [*_RANGES]},
+            "name": {"type": "string", "description": "of a playlist, as in the data"},
+            "uri": {"type": "string", "description": "of a playlist, in place of its name"},
+        },
+        "required": ["section"],
+        "additionalProperties": False,
+    },
+    title="Reading more of your listening",
+    read=_read,
+    plain=_plain,
+    describe=_describe,
+    run=_run,
+)
