@@ -43,7 +43,7 @@ async def test_an_answer_that_flows_has_no_heartbeat(service: Service) -> None:
 async def test_a_call_that_blocks_in_a_handler_is_an_error(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def blocking(*_: object) -> dict[str, object]:
+    def blocking(*_: object, **__: object) -> dict[str, object]:
         time.sleep(0.001)
         return {}
 
