@@ -6,7 +6,6 @@ from hypothesis import given, strategies as st
 from lyra.chat.evidence import find_evidence
 from lyra.listening.insights import (
     busiest_span,
-    busiest_window,
     decades,
     hour,
     most_repeated,
@@ -14,6 +13,7 @@ from lyra.listening.insights import (
 )
 from lyra.listening.models import Listening, Play, Profile, Track
 from lyra.listening.views import suggestions
+from lyra.timezones import UTC_ZONE, read_zone
 
 
 def play(at: str | None, name: str = "Paper Lighthouse", id_: str | None = None) -> Play:
@@ -47,15 +47,27 @@ def test_plays_are_counted_for_each_of_24_hours() -> None:
     assert (len(counted), counted[5], sum(counted)) == (24, 2, 2)
 
 
-def test_the_busiest_window_may_pass_midnight() -> None:
-    by_hour = [0] * 24
-    by_hour[23] = by_hour[0] = 5
-
-    assert busiest_window(by_hour, width=2) == 23
+def test_the_busiest_span_may_pass_midnight() -> None:
+    assert busiest_span(played(23 * 60, 23 * 60 + 1, 0, 12 * 60)) == (23, 1, 3, UTC_ZONE)
 
 
-def test_without_plays_there_is_no_busiest_window() -> None:
-    assert busiest_window([0] * 24) is None
+def test_without_plays_there_is_no_busiest_span() -> None:
+    assert busiest_span([]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "expected"),
+    [
+        ("Asia/Kolkata", "2026-11-22T05:39:14Z", 11),  # half an hour beside
+        ("Asia/Kathmandu", "2026-11-22T05:20:00Z", 11),  # three quarters
+        ("Europe/Berlin", "2026-10-24T22:30:00Z", 0),  # in summer time still
+        ("Europe/Berlin", "2026-10-25T22:30:00Z", 23),  # and not any more
+        ("America/St_Johns", "2026-11-22T02:00:00Z", 22),
+        ("Pacific/Kiritimati", "2026-11-22T23:59:59Z", 13),
+    ],
+)
+def test_an_hour_is_that_of_the_zone_on_that_day(name: str, at: str, expected: int) -> None:
+    assert hour(play(at), read_zone(name)) == expected
 
 
 def test_a_track_that_comes_twice_is_repeated() -> None:
@@ -94,9 +106,9 @@ def played(*minutes: int) -> list[Play]:
 @pytest.mark.parametrize("at", range(24))
 def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
     plays = played(*range(at * 60, at * 60 + 30))
-    span = busiest_span(plays_by_hour(plays))
+    span = busiest_span(plays)
 
-    assert span == (at, (at + 1) % 24, 30)
+    assert span == (at, (at + 1) % 24, 30, UTC_ZONE)
     words = f"between {at:02}:00 and {(at + 1) % 24:02}:00 UTC"
     listening = Listening(Profile(), (), recently_played=tuple(plays))
     assert f"30 of your last 30 plays ended {words}." in find_evidence(listening, [], "When?")
@@ -105,7 +117,7 @@ def test_plays_of_one_hour_are_said_to_be_of_that_hour(at: int) -> None:
 
 @given(st.lists(st.integers(0, 24 * 60 - 1), min_size=1, max_size=50))
 def test_a_span_begins_and_ends_with_plays_and_holds_those_it_counts(minutes: list[int]) -> None:
-    span = busiest_span(plays_by_hour(played(*minutes)))
+    span = busiest_span(played(*minutes))
 
     assert span is not None
     hours = [(span.start + step) % 24 for step in range((span.end - span.start) % 24)]
@@ -122,4 +134,4 @@ def test_plays_whose_time_is_not_known_are_in_no_span() -> None:
     assert "2 of your last 3 plays ended between 01:00 and 02:00 UTC." in find_evidence(
         listening, [], "At which hours do I listen?"
     )
-    assert busiest_span([0] * 24) is None
+    assert busiest_span([play(None)]) is None

@@ -13,13 +13,13 @@ from lyra.listening.insights import (
     busiest_span,
     decades,
     plays_between,
-    plays_by_hour,
     recent_rows,
     rows_sent,
 )
 from lyra.listening.models import Artist, Listening, Playlist, SectionName, Track
 from lyra.listening.sanitize import shorten
 from lyra.listening.wording import count, enumerate_parts, percent, times
+from lyra.timezones import UTC_ZONE, Zone
 
 MAX_FACTS = 6
 _MAX_ASKED = 3  # of them about what is asked, so that there is room for what is named
@@ -33,7 +33,9 @@ _DECADE = re.compile(r"\b([12]\d\d0)s\b")
 _BETWEEN = re.compile(r"\b([01]\d|2[0-3]):00 (?:and|to|-) ([01]\d|2[0-3]):00\b")
 
 
-def find_evidence(listening: Listening, mentions: list[Mention], question: str = "") -> list[str]:
+def find_evidence(
+    listening: Listening, mentions: list[Mention], question: str = "", zone: Zone = UTC_ZONE
+) -> list[str]:
     """Return at most six short sentences with numbers: what the question asks, what is named.
 
     A greeting asks nothing, and its answer rests on nothing.
@@ -42,7 +44,10 @@ def find_evidence(listening: Listening, mentions: list[Mention], question: str =
     if _GREETING.fullmatch(asked):
         return []
     general = [
-        fact for about, facts in _ASKED if about.search(asked) for fact in facts(listening, asked)
+        fact
+        for about, facts in _ASKED
+        if about.search(asked)
+        for fact in facts(listening, asked, zone)
     ]
     subjects = Subjects(listening)
     in_question = find_mentions(question[:_MAX_QUESTION], listening) if asked else []
@@ -96,7 +101,7 @@ def _tell_rank(name: str, rank: int, rows: int, noun: str) -> str:
     return f"{name} is number {rank} of your {rows} {noun}s."
 
 
-def _genres(listening: Listening, asked: str) -> Iterator[str]:
+def _genres(listening: Listening, asked: str, _: Zone) -> Iterator[str]:
     analysis = listening.genre_analysis
     yield from _gap(listening, "top_artists")
     named = [each for each in analysis.genres if _stands_in(each.name, asked)]
@@ -130,7 +135,7 @@ def _artists_under(listening: Listening, genre: str) -> Iterator[str]:
         yield f"Spotify files {of} under {genre}, {among}{names}."
 
 
-def _decades(listening: Listening, asked: str) -> Iterator[str]:
+def _decades(listening: Listening, asked: str, _: Zone) -> Iterator[str]:
     yield from _gap(listening, "top_tracks")
     counted = decades(listening.top_tracks)
     dated = count(sum(number for _, number in counted), "top track")
@@ -141,11 +146,15 @@ def _decades(listening: Listening, asked: str) -> Iterator[str]:
         yield f"{number} of {dated} with a known year {verb} on editions from the {decade}s."
 
 
-def _hours(listening: Listening, asked: str) -> Iterator[str]:
+def _hours(listening: Listening, asked: str, zone: Zone) -> Iterator[str]:
     yield from _gap(listening, "recently_played")
-    rows, by_hour = recent_rows(listening), plays_by_hour(listening.recently_played)
+    rows, plays = recent_rows(listening), listening.recently_played
     named = _BETWEEN.search(asked)
-    span = plays_between(by_hour, int(named[1]), int(named[2])) if named else busiest_span(by_hour)
+    span = (
+        plays_between(plays, int(named[1]), int(named[2]), zone)
+        if named
+        else busiest_span(plays, zone)
+    )
     if span is None:
         return
     if rows.music == 1 and span.plays:
@@ -154,7 +163,7 @@ def _hours(listening: Listening, asked: str) -> Iterator[str]:
         yield f"{span.plays} of your {rows.music_plays} ended {span}."
 
 
-def _recent(listening: Listening, _: str) -> Iterator[str]:
+def _recent(listening: Listening, _: str, __: Zone) -> Iterator[str]:
     yield from _gap(listening, "recently_played")
     rows = recent_rows(listening)
     if rows.episodes and rows.sent > 1:
@@ -162,7 +171,7 @@ def _recent(listening: Listening, _: str) -> Iterator[str]:
         yield f"{rows.episodes} of your last {rows.sent} plays {were}."
 
 
-def _playlists(listening: Listening, _: str) -> Iterator[str]:
+def _playlists(listening: Listening, _: str, __: Zone) -> Iterator[str]:
     yield from _gap(listening, "playlists")
     total, read = listening.section("playlists").total, len(listening.playlists)
     if total is not None and total > read:
@@ -171,7 +180,7 @@ def _playlists(listening: Listening, _: str) -> Iterator[str]:
         yield f"{count(read, 'playlist')} {'was' if read == 1 else 'were'} read."
 
 
-def _gaps(listening: Listening, _: str) -> Iterator[str]:
+def _gaps(listening: Listening, _: str, __: Zone) -> Iterator[str]:
     for section in listening.sections:
         yield from _gap(listening, section.name)
 
@@ -185,7 +194,7 @@ def _bracket(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-_ASKED: tuple[tuple[re.Pattern[str], Callable[[Listening, str], Iterator[str]]], ...] = (
+_ASKED: tuple[tuple[re.Pattern[str], Callable[[Listening, str, Zone], Iterator[str]]], ...] = (
     (re.compile(r"\bgenres?\b|\bstyles?\b|\bkinds? of music\b|\btaste\b|\bwhere in my\b"), _genres),
     (re.compile(rf"\bdecades?\b|\bwhich years?\b|{_DECADE.pattern}"), _decades),
     (

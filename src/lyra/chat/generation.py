@@ -68,6 +68,7 @@ from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.token import Token
+from lyra.timezones import UTC_ZONE, Zone
 from lyra.tracing import annotate
 
 log = logging.getLogger(__name__)
@@ -110,10 +111,22 @@ class AnswerGenerator:
         return description | {"state": "ok"}
 
     def generate(
-        self, run: Run, lookup: Lookup, question: ChatInput, *, token: Token, request_id: str
+        self,
+        run: Run,
+        lookup: Lookup,
+        question: ChatInput,
+        *,
+        token: Token,
+        request_id: str,
+        zone: Zone = UTC_ZONE,
     ) -> Producer:
-        """Return what fills the run with an answer to this question, once the run is started."""
-        return _Generation(self, run, lookup, question, token=token, request_id=request_id)
+        """Return what fills the run with an answer to this question, once the run is started.
+
+        `zone` is the listener's, in whose hours the answer speaks.
+        """
+        return _Generation(
+            self, run, lookup, question, token=token, request_id=request_id, zone=zone
+        )
 
 
 class _Generation(Producer):
@@ -128,12 +141,14 @@ class _Generation(Producer):
         *,
         token: Token,
         request_id: str,
+        zone: Zone,
     ) -> None:
         self._generator = generator
         self._settings = generator.settings
         self._run = run
         self._lookup = lookup
         self._token = token
+        self._zone = zone
         self._question = question
         self._request_id = request_id
         self._stats = GenerationStats(generator.metrics)
@@ -293,7 +308,7 @@ class _Generation(Producer):
 
     def _make_prompt(self, entry: Entry) -> Prompt:
         now, level = self._generator.wall_clock(), self._settings.llm_context
-        prompt = make_prompt(entry, self._question.turns, level, now=now)
+        prompt = make_prompt(entry, self._question.turns, level, now=now, zone=self._zone)
         if self._tools is None:
             return prompt
         return offer_tools(
@@ -349,7 +364,8 @@ class _Generation(Producer):
             return
         with best_effort("the cards of an answer"):
             assert self._entry is not None  # noqa: S101 - the model was asked about it
-            cite = partial(_cite, text, self._entry, self._tools, self._question.turns[-1].text)
+            question = self._question.turns[-1].text
+            cite = partial(_cite, text, self._entry, self._tools, question, self._zone)
             try:
                 async with asyncio.timeout(self._settings.token_timeout_s):
                     cards, evidence = (
@@ -426,13 +442,15 @@ class _Generation(Producer):
 
 
 def _cite(
-    text: str, entry: Entry, tools: AnswerTools | None, question: str
+    text: str, entry: Entry, tools: AnswerTools | None, question: str, zone: Zone
 ) -> tuple[list[TrackCard], list[str]]:
     """Return the cards of an answer, and the facts that it rests on."""
     listening = entry.listening()
     if tools is None:
         mentions = find_mentions(text, listening)
-        return [make_card(each) for each in mentions], find_evidence(listening, mentions, question)
+        return [make_card(each) for each in mentions], find_evidence(
+            listening, mentions, question, zone
+        )
     new = {item.uri: item for item in tools.new_items()}
     mentions = find_mentions(text, listening, found=[*tools.rows(), *new.values()])
     cards = [
@@ -442,7 +460,7 @@ def _cite(
     # Facts are about the lists that every answer begins with.
     beside = {*new, *(str(row.uri) for row in tools.rows())} - _uris(listening)
     own = [each for each in mentions if str(each.item.uri) not in beside]
-    return cards, find_evidence(listening, own, question)
+    return cards, find_evidence(listening, own, question, zone)
 
 
 def _uris(listening: Listening) -> set[str]:

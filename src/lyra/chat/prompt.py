@@ -10,6 +10,7 @@ from lyra.chat.model.port import Prompt, ToolRound
 from lyra.chat.request_schema import Turn
 from lyra.listening.context import Level
 from lyra.listening.fence import MARK
+from lyra.timezones import UTC_ZONE, Zone
 
 RULES = f"""\
 You are Lyra, a music companion. You talk with one listener about the music they listen to on \
@@ -27,7 +28,8 @@ played.
 six months. Nothing else is: recent plays are the last few only, newest first, and may lag behind; \
 playlists are in Spotify's order, and their heading says how many are shown of how many there are. \
 A year is the edition's: that of a reissue is later than the song's.
-- The last message begins with the time at which it was asked. All times are UTC.
+- The last message begins with the time at which it was asked, by the listener's own clock where \
+that is known. Times in the block are UTC: tell them by the listener's clock, as it stood on that day.
 - What you know about music in general is welcome, marked as your own view.
 - Sections named under "missing" could not be read. If the question needs one, say which and why.
 - Answer in the listener's language, warmly and briefly, in plain Markdown without images or \
@@ -45,7 +47,12 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 
 def make_prompt(
-    entry: Entry, turns: tuple[Turn, ...], level: Level = "full", *, now: float
+    entry: Entry,
+    turns: tuple[Turn, ...],
+    level: Level = "full",
+    *,
+    now: float,
+    zone: Zone = UTC_ZONE,
 ) -> Prompt:
     """Make the request to the model; only the turns differ between one listener's messages.
 
@@ -60,7 +67,8 @@ def make_prompt(
         context=lambda: f"<{MARK}>\n{entry.context}\n</{MARK}>",
         turns=turns,
         listening=entry.listening,
-        asked_at=_say_when(now),
+        asked_at=_say_when(now, zone),
+        zone=zone,
     )
 
 
@@ -77,9 +85,12 @@ def offer_tools(
     )
 
 
-def _say_when(now: float) -> str:
-    when = datetime.fromtimestamp(now, UTC)
-    return f"{_DAYS[when.weekday()]} {when:%Y-%m-%d %H:%M} UTC"
+def _say_when(now: float, zone: Zone) -> str:
+    when = zone.local(datetime.fromtimestamp(now, UTC))
+    moment = f"{_DAYS[when.weekday()]} {when:%Y-%m-%d %H:%M}"
+    if zone is UTC_ZONE:
+        return f"{moment} UTC"
+    return f"{moment}, {zone.name}, UTC{when:%z}"
 
 
 def _remove_data(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

@@ -28,6 +28,7 @@ from lyra.chat.request_messages import (
     iter_spoken,
 )
 from lyra.errors import InvalidJsonError, RequestError
+from lyra.timezones import MAX_NAME
 
 KEPT_MESSAGES = 50
 KEPT_BYTES = 32_768
@@ -69,6 +70,7 @@ class ChatInput(msgspec.Struct, frozen=True):
     stream: bool = True
     chat_id: str | None = None
     resumable: bool = False
+    timezone: str | None = None  # an IANA name, not looked up yet
 
 
 _Message = tuple[TurnRole, str]
@@ -90,6 +92,7 @@ class _Options(msgspec.Struct, kw_only=True):
     stream: bool | None = True
     id: Id | None = None
     resumable: bool | None = False
+    timezone: Annotated[str, msgspec.Meta(max_length=MAX_NAME)] | None = None
 
 
 class ChatRequest(_Options):
@@ -139,7 +142,13 @@ def _parse_question(body: bytes) -> ChatInput:
         turns = collect_turns(
             chain(message, iter_spoken(contract.history, "$.history")), "$.message"
         )
-    return ChatInput(turns, request.stream is not False, request.id, bool(request.resumable))
+    return ChatInput(
+        turns,
+        request.stream is not False,
+        request.id,
+        bool(request.resumable),
+        request.timezone or None,
+    )
 
 
 def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:

@@ -2,26 +2,29 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from lyra.listening.identity import track_key
 from lyra.listening.models import Listening, Play, SectionName, Track
 from lyra.listening.wording import count
+from lyra.timezones import UTC_ZONE, Zone
 
 HOURS = 24
+_WINDOW = 4  # hours in a row
 
 
 class Span(NamedTuple):
-    """Full hours of the day (UTC) from `start` to before `end`, and the plays that ended in them."""
+    """Full hours of the zone's day from `start` to before `end`, and the plays that ended in them."""
 
     start: int
     end: int
     plays: int
+    zone: Zone = UTC_ZONE
 
     def __str__(self) -> str:
         """Return the span in words that say no more than was counted."""
-        return f"between {self.start:02}:00 and {self.end:02}:00 UTC"
+        return f"between {self.start:02}:00 and {self.end:02}:00{self.zone.suffix}"
 
 
 class RecentRows(NamedTuple):
@@ -71,45 +74,41 @@ def decades(tracks: Sequence[Track]) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def hour(play: Play) -> int | None:
-    """Return the hour of the day (UTC) in which the play ended, None if that is not known."""
+def hour(play: Play, zone: Zone = UTC_ZONE) -> int | None:
+    """Return the hour of the zone's day in which the play ended, None if that is not known."""
     try:
         ended = datetime.fromisoformat(play.played_at or "")
-    except ValueError:
+        return ended.hour if ended.tzinfo is zone.tz else zone.local(ended).hour
+    except (ValueError, OverflowError):  # no moment, or one at the end of all years
         return None
-    return ended.hour if ended.tzinfo is UTC else ended.astimezone(UTC).hour
 
 
-def plays_by_hour(plays: Sequence[Play]) -> tuple[int, ...]:
-    """Return the number of plays in each of the day's 24 hours, UTC."""
-    counted = Counter(map(hour, plays))
+def plays_by_hour(plays: Sequence[Play], zone: Zone = UTC_ZONE) -> tuple[int, ...]:
+    """Return the number of plays in each of the 24 hours of the zone's day."""
+    counted = Counter(hour(play, zone) for play in plays)
     return tuple(counted[each] for each in range(HOURS))
 
 
-def busiest_window(by_hour: Sequence[int], width: int = 4) -> int | None:
-    """Return the first hour of the `width` hours in a row with the most plays, if there are any."""
+def busiest_span(plays: Sequence[Play], zone: Zone = UTC_ZONE) -> Span | None:
+    """Return the four hours in a row with the most plays, without empty ones at their edges."""
+    by_hour = plays_by_hour(plays, zone)
     if not any(by_hour):
         return None
     around = [*by_hour, *by_hour]
-    spans = [sum(around[start : start + width]) for start in range(HOURS)]
-    return spans.index(max(spans))
-
-
-def busiest_span(by_hour: Sequence[int], width: int = 4) -> Span | None:
-    """Return the busiest window without the hours at its edges in which nothing was played."""
-    first = busiest_window(by_hour, width)
-    if first is None:
-        return None
-    played = [at for at in range(first, first + width) if by_hour[at % HOURS]]
+    windows = [sum(around[start : start + _WINDOW]) for start in range(HOURS)]
+    first = windows.index(max(windows))
+    played = [at for at in range(first, first + _WINDOW) if by_hour[at % HOURS]]
     start, end = played[0], played[-1] + 1
-    plays = sum(by_hour[at % HOURS] for at in played)
-    return Span(start % HOURS, end % HOURS, plays)
+    number = sum(by_hour[at % HOURS] for at in played)
+    return Span(start % HOURS, end % HOURS, number, zone)
 
 
-def plays_between(by_hour: Sequence[int], start: int, end: int) -> Span:
+def plays_between(plays: Sequence[Play], start: int, end: int, zone: Zone = UTC_ZONE) -> Span:
     """Return the span from one full hour to another, and the plays in it."""
+    by_hour = plays_by_hour(plays, zone)
     hours = (end - start) % HOURS or HOURS
-    return Span(start, end, sum(by_hour[(start + step) % HOURS] for step in range(hours)))
+    number = sum(by_hour[(start + step) % HOURS] for step in range(hours))
+    return Span(start, end, number, zone)
 
 
 def most_repeated(plays: Sequence[Play]) -> tuple[Sequence[Track], int]:

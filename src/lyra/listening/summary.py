@@ -7,27 +7,27 @@ from lyra.listening.insights import (
     busiest_span,
     decades,
     most_repeated,
-    plays_by_hour,
     recent_rows,
     rows_sent,
 )
 from lyra.listening.models import SECTIONS, Listening, Track
 from lyra.listening.sanitize import shorten
 from lyra.listening.wording import count, enumerate_parts, times
+from lyra.timezones import UTC_ZONE, Zone
 
 _ARTISTS, _TRACKS, _GENRES, _REPEATED = 5, 3, 5, 3
 _MAX_DECADES = 4
 _NAME_CAP = 60
 
 
-def summarise(listening: Listening) -> str:
+def summarise(listening: Listening, zone: Zone = UTC_ZONE) -> str:
     """Return a few sentences for people; top items are named in Spotify's order."""
-    return " ".join([*_names(listening), *_facts(listening)])
+    return " ".join([*_names(listening), *_facts(listening, zone)])
 
 
 def summarise_without_names(listening: Listening) -> str:
     """Return the same sentences without the ones that name artists and tracks."""
-    return " ".join(_facts(listening))
+    return " ".join(_facts(listening, UTC_ZONE))
 
 
 def _names(listening: Listening) -> list[str]:
@@ -55,12 +55,12 @@ def _repeats(listening: Listening) -> list[str]:
     return [f"{enumerate_parts(names)} come up {times(most)} each {plays}."]
 
 
-def _facts(listening: Listening) -> list[str]:
+def _facts(listening: Listening, zone: Zone) -> list[str]:
     sentences = (
         _genres(listening),
         _decades(listening),
         _episodes(listening),
-        _hours(listening),
+        _hours(listening, zone),
         _playlists(listening),
         _nothing(listening),
         _left_out(listening),
@@ -124,8 +124,8 @@ def _episodes(listening: Listening) -> str:
     return f"Of the last {rows.sent} plays, {were}."
 
 
-def _hours(listening: Listening) -> str:
-    span = busiest_span(plays_by_hour(listening.recently_played))
+def _hours(listening: Listening, zone: Zone) -> str:
+    span = busiest_span(listening.recently_played, zone)
     rows = recent_rows(listening)
     if span is None:
         return ""

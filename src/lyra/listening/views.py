@@ -8,6 +8,8 @@ from lyra.listening.context import Level
 from lyra.listening.insights import busiest_span, decades, plays_by_hour
 from lyra.listening.models import GenreAnalysis, Listening, Profile, Section, is_thin
 from lyra.listening.sanitize import shorten
+from lyra.listening.summary import summarise
+from lyra.timezones import UTC_ZONE, Zone
 
 _LOADED = "User data loaded and cached successfully"
 _ENOUGH = 4
@@ -21,21 +23,30 @@ _FALLBACK = (
 )
 
 
-def init_view(listening: Listening) -> dict[str, Any]:
+def init_view(listening: Listening, zone: Zone = UTC_ZONE) -> dict[str, Any]:
     """Return the answer of POST /lyra/init, without `success` and `cache`."""
     return {
         "message": _LOADED,
-        "summary": listening.summary,
+        "summary": summary_in(listening, zone),
         "profile": _profile(listening.profile),
         "genre_analysis": _genres(listening.genre_analysis),
         "sections": _sections(listening),
     }
 
 
+def summary_in(listening: Listening, zone: Zone) -> str:
+    """Return the summary in the hours of this zone; that of UTC is there already."""
+    return listening.summary if zone is UTC_ZONE else summarise(listening, zone)
+
+
 def profile_view(
-    listening: Listening, level: Level = "full", *, finds_music: bool = False
+    listening: Listening,
+    level: Level = "full",
+    *,
+    finds_music: bool = False,
+    zone: Zone = UTC_ZONE,
 ) -> dict[str, Any]:
-    """Return the answer of GET /lyra/profile; hours are UTC, `fetched_at` since the epoch.
+    """Return the answer of GET /lyra/profile; hours are the zone's, `fetched_at` since the epoch.
 
     Everything is the listener's own except the suggestions, which go to the model: they hold no
     more than `level` allows it. With `finds_music` it can recommend what the data do not hold.
@@ -45,12 +56,12 @@ def profile_view(
         "top_artists": msgspec.to_builtins(listening.top_artists),
         "top_tracks": msgspec.to_builtins(listening.top_tracks),
         "recently_played": msgspec.to_builtins(listening.recently_played),
-        "plays_by_hour": list(plays_by_hour(listening.recently_played)),
+        "plays_by_hour": list(plays_by_hour(listening.recently_played, zone)),
         "playlists": msgspec.to_builtins(listening.playlists),
         "genre_analysis": _genres(listening.genre_analysis),
-        "suggestions": suggestions(listening, level, finds_music=finds_music),
+        "suggestions": suggestions(listening, level, finds_music=finds_music, zone=zone),
         "sections": _sections(listening),
-        "summary": listening.summary,
+        "summary": summary_in(listening, zone),
         "fetched_at": listening.fetched_at,
     }
 
@@ -73,7 +84,11 @@ def data_view(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def suggestions(
-    listening: Listening, level: Level = "full", *, finds_music: bool = False
+    listening: Listening,
+    level: Level = "full",
+    *,
+    finds_music: bool = False,
+    zone: Zone = UTC_ZONE,
 ) -> list[str]:
     """Return three or four questions that can be answered to this listener.
 
@@ -83,30 +98,30 @@ def suggestions(
     """
     choose = {"full": _questions, "minimal": _genre_questions, "none": _no_questions}[level]
     first = _RECOMMEND if finds_music else None
-    questions = [question for question in (first, *choose(listening)) if question]
+    questions = [question for question in (first, *choose(listening, zone)) if question]
     return [*questions, *_FALLBACK][: max(len(_FALLBACK), min(len(questions), _ENOUGH))]
 
 
-def _questions(listening: Listening) -> list[str | None]:
+def _questions(listening: Listening, zone: Zone) -> list[str | None]:
     # Each name once: two artists may share one.
     artists = list(dict.fromkeys(shorten(each.name, 60) for each in listening.top_artists))
     decade = next(iter(decades(listening.top_tracks)), None)
-    span = busiest_span(plays_by_hour(listening.recently_played))
+    span = busiest_span(listening.recently_played, zone)
     return [
         f"What do {artists[0]} and {artists[1]} have in common?" if len(artists) > 1 else None,
-        *_genre_questions(listening),
+        *_genre_questions(listening, zone),
         f"Which of my top tracks are on editions from the {decade[0]}s?" if decade else None,
         f"What did I play {span}?" if span else None,
         "Which of my playlists fits a quiet evening?" if listening.playlists else None,
     ]
 
 
-def _genre_questions(listening: Listening) -> list[str | None]:
+def _genre_questions(listening: Listening, _: Zone) -> list[str | None]:
     genre = next(iter(listening.genre_analysis.genres), None)
     return [f"Where in my listening does {genre.name} show?" if genre else None]
 
 
-def _no_questions(_: Listening) -> list[str | None]:
+def _no_questions(_: Listening, __: Zone) -> list[str | None]:
     return []
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from lyra.timezones import UTC_ZONE, Zone
+
 Section = Literal["artists", "tracks", "plays", "playlists", "genres"]
 SECTIONS: tuple[Section, ...] = ("artists", "tracks", "plays", "playlists", "genres")
 
@@ -42,7 +44,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play; `hour` and `ended` are in UTC, and None where that is not known."""
+    """One play; `hour` and `ended` are by the listener's clock, and None where that is not known."""
 
     track: Track
     hour: int | None = None
@@ -74,7 +76,7 @@ class Listener:
     `gaps` has a sentence for every section that was not read. `episodes` and `unreadable_plays`
     were among the last plays beside those of songs; `playlists_total` counts all playlists of the
     account. `genres_known_for` says of how many artists a genre is known, `read_at` is when all of
-    it was read.
+    it was read. `zone` is that of all moments.
     """
 
     name: str | None = None
@@ -88,6 +90,7 @@ class Listener:
     genres: tuple[Genre, ...] = ()
     genres_known_for: str = ""
     read_at: datetime | None = None
+    zone: Zone = UTC_ZONE
     gaps: Mapping[Section, str] = field(default_factory=dict)
 
 

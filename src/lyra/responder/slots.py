@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from lyra.timezones import Zone
+
 _DAY_H = 24
 _NOON = 12
 _MOST_RANKED = 50
@@ -53,9 +55,9 @@ class Hours(NamedTuple):
         """Return whether each of these hours is one of the other's."""
         return all(hour in other for hour in range(_DAY_H) if hour in self)
 
-    def __str__(self) -> str:
-        """Return the span in words."""
-        return f"between {self.start:02}:00 and {self.end:02}:00 UTC"
+    def say(self, zone: Zone) -> str:
+        """Return the span in words, by the clock of this zone."""
+        return f"between {self.start:02}:00 and {self.end:02}:00{zone.suffix}"
 
 
 class Period(NamedTuple):

@@ -1,7 +1,7 @@
 """Words for counts, names, lists and moments: true and grammatical for one, for many, for none."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from lyra.responder.listener import Genre, Listener, Section, Track
 
@@ -93,8 +93,9 @@ def day(moment: datetime) -> str:
 
 
 def minute(moment: datetime) -> str:
-    """Return day and time of a moment."""
-    return f"{day(moment)}, {moment:%H:%M} UTC"
+    """Return day and time of a moment, by its own clock; only UTC is named."""
+    utc = " UTC" if moment.tzinfo is UTC else ""
+    return f"{day(moment)}, {moment:%H:%M}{utc}"
 
 
 def minutes(duration_s: int) -> str:

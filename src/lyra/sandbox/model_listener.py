@@ -5,7 +5,7 @@ as not known: the model has nothing else to go by.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from lyra.responder.listener import (
@@ -18,6 +18,7 @@ from lyra.responder.listener import (
     Section,
     Track,
 )
+from lyra.timezones import UTC_ZONE, Zone
 
 Data = Mapping[str, Any]
 
@@ -33,19 +34,22 @@ _KEYS: Mapping[Section, tuple[str, tuple[str, ...]]] = {
 def read_listener(data: Data, now: datetime | None = None) -> Listener:
     """Return the listener of a prompt; a section that the prompt does not hold is a gap.
 
-    `now` is when the question was asked, if the prompt says so: without it "today" is no day.
+    `now` is when the question was asked, by the listener's clock, if the prompt says so: without it
+    "today" is no day, and hours are those of UTC.
     """
+    tz = now.tzinfo if now and now.tzinfo else UTC
     tracks = tuple(_track(item, rank) for rank, item in _ranked(data, "tracks"))
     return Listener(
         artists=tuple(_artist(item, rank) for rank, item in _ranked(data, "artists")),
         tracks=tracks,
-        plays=tuple(_play(item) for item in _items(data, "plays")),
+        plays=tuple(_play(item, tz) for item in _items(data, "plays")),
         episodes=_number(data.get("recent_episodes")) or 0,
         playlists=tuple(_playlist(item) for item in _items(data, "playlists")),
         playlists_total=_number(data.get("playlists_total")),
         genres=tuple(Genre(_name(item), _share(item)) for item in _items(data, "genres")),
         genres_known_for=_known_for(data),
         read_at=now,
+        zone=UTC_ZONE if tz is UTC else Zone(str(tz), tz),
         gaps=dict(_gaps(data)),
     )
 
@@ -122,18 +126,18 @@ def _track(item: Data, place: int | None = None) -> Track:
     )
 
 
-def _play(item: Data) -> Play:
+def _play(item: Data, tz: tzinfo) -> Play:
     inner = item.get("track")
     track = _track(inner if isinstance(inner, Mapping) else item)
     day_and_time = f"{item.get('day')}T{item.get('time')}"
-    ended = _moment(item.get("played_at")) or _moment(day_and_time)
+    ended = _moment(item.get("played_at"), tz) or _moment(day_and_time, tz)
     return Play(track, ended.hour if ended else _number(item.get("hour_utc")), ended)
 
 
-def _moment(found: object) -> datetime | None:
+def _moment(found: object, tz: tzinfo) -> datetime | None:
     try:
         moment = datetime.fromisoformat(found if isinstance(found, str) else "")
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(tz)
     except (ValueError, OverflowError):
         return None
 

@@ -19,10 +19,14 @@ from lyra.sandbox.model_conversation import (
     rounds_after,
     text_of,
 )
+from lyra.timezones import read_zone
 
 _OPEN, _CLOSE = "<listening_data>", "</listening_data>"
 _CHARS_A_TOKEN = 4
-_TIME = re.compile(r"\A\[\w+ ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC\]\s*")
+_TIME = re.compile(
+    r"\A\[\w+ (?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2})"
+    r"(?: UTC|, (?P<zone>[\w/+-]+), UTC(?P<offset>[+-][0-9]{4}))\]\s*"
+)
 
 
 class Prompt(msgspec.Struct):
@@ -47,12 +51,19 @@ class Prompt(msgspec.Struct):
 
     @property
     def asked_at(self) -> datetime | None:
-        """When the question was asked, if it begins with that: "[Tuesday 2026-12-01 08:00 UTC]"."""
+        """When the question was asked, if it begins with that, by the clock that it names.
+
+        "[Tuesday 2026-12-01 08:00 UTC]" or "[… 09:00, Europe/Berlin, UTC+0100]". This may read a
+        file of time zones.
+        """
         match = _TIME.match(self._asked)
+        if match is None:
+            return None
         try:
-            return datetime.fromisoformat(f"{match[1]}+00:00") if match else None
+            when = datetime.fromisoformat(f"{match['time']}{match['offset'] or '+00:00'}")
+            return read_zone(match["zone"] or "UTC").local(when)
         except ValueError:
-            return None  # the 99th of a month
+            return None  # the 99th of a month, or a zone that does not exist
 
     @property
     def _asked(self) -> str:

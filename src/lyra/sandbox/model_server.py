@@ -69,10 +69,8 @@ class ModelServer:
             return early
         if fault.argument == "once" and not self._first(f"{fault.name}-once"):
             fault = _NO_FAULT
-        if prompt.tools:  # the first look at the catalogue takes some time
-            reply = await asyncio.to_thread(_decide, prompt, fault)
-        else:
-            reply = _decide(prompt, fault)
+        # The first look at the catalogue takes some time, and a time zone is in a file.
+        reply = await asyncio.to_thread(_decide, prompt, fault)
         if prompt.stream:
             return await self._stream(request, prompt, request_id, reply, fault)
         return self._whole(prompt, request_id, reply)

@@ -18,6 +18,7 @@ from lyra.listening.insights import hour
 from lyra.listening.models import Listening
 from lyra.responder import listener as known
 from lyra.responder.respond import respond
+from lyra.timezones import UTC_ZONE, Zone
 
 NOTICE = "Offline mode: no language model is configured, so this comes straight from your data.\n\n"
 
@@ -43,7 +44,8 @@ class OfflineModel:
     @asynccontextmanager
     async def open(self, prompt: Prompt) -> AsyncIterator[ModelStream]:
         """See ChatModel.open."""
-        listener, question = describe_listener(prompt.listening()), prompt.turns[-1].last_message
+        listener = describe_listener(prompt.listening(), prompt.zone)
+        question = prompt.turns[-1].last_message
         discovery = plan_discovery(question, listener) if prompt.tools else None
         if discovery is None:
             yield _OfflineStream(NOTICE + respond(question, listener, VOICE))
@@ -73,8 +75,8 @@ class _OfflineStream:
         on_piece(Done("other", calls=calls, blocks=self._discovery.blocks()))
 
 
-def describe_listener(listening: Listening) -> known.Listener:
-    """Return what the responder knows of this listener."""
+def describe_listener(listening: Listening, zone: Zone = UTC_ZONE) -> known.Listener:
+    """Return what the responder knows of this listener, by the clock of this zone."""
     plays = listening.section("recently_played")
     tracks = [*listening.top_tracks, *(play.track for play in listening.recently_played)]
     keys = ArtistKeys(listening.top_artists, tracks)
@@ -89,7 +91,7 @@ def describe_listener(listening: Listening) -> known.Listener:
             for place, track in enumerate(listening.top_tracks, 1)
         ),
         plays=tuple(
-            known.Play(_track(play.track, keys), hour(play), _moment(play.played_at))
+            known.Play(_track(play.track, keys), hour(play, zone), _moment(play.played_at, zone))
             for play in listening.recently_played
         ),
         episodes=plays.episodes,
@@ -98,7 +100,8 @@ def describe_listener(listening: Listening) -> known.Listener:
         playlists_total=listening.section("playlists").total,
         genres=_genres(listening),
         genres_known_for=_genres_known_for(listening),
-        read_at=datetime.fromtimestamp(listening.fetched_at, UTC),
+        read_at=zone.local(datetime.fromtimestamp(listening.fetched_at, UTC)),
+        zone=zone,
         gaps=_gaps(listening),
     )
 
@@ -116,10 +119,10 @@ def _track(track: models.Track, keys: ArtistKeys) -> known.Track:
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str | None, zone: Zone) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text or "")
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return zone.local(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None
 

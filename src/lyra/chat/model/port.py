@@ -15,6 +15,7 @@ from lyra.chat.request_schema import Turn
 from lyra.errors import LlmMisconfiguredError
 from lyra.listening.models import Listening
 from lyra.settings import Settings
+from lyra.timezones import UTC_ZONE, Zone
 
 Block = dict[str, Any]  # of a message's content, as in the Messages API
 
@@ -56,7 +57,8 @@ class Prompt(msgspec.Struct, frozen=True):
 
     `context()` makes the text anew: kept for as long as the answer, it would take more memory than
     the rest of a stream (one emoji in a title makes every character four bytes). `asked_at` is the
-    time of the question in words, which a language model cannot know by itself.
+    time of the question in words, by the clock of the listener's `zone`: a language model cannot
+    know it by itself.
     `tools` is the JSON list of what the model may call, empty where nothing is offered; `rounds` are
     those before this one. In the last one, `calls_allowed` is False.
     """
@@ -66,6 +68,7 @@ class Prompt(msgspec.Struct, frozen=True):
     turns: tuple[Turn, ...]
     listening: Callable[[], Listening]
     asked_at: str = ""
+    zone: Zone = UTC_ZONE
     tools: bytes = b""
     rounds: tuple[ToolRound, ...] = ()
     calls_allowed: bool = True

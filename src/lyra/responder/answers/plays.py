@@ -117,7 +117,7 @@ def _chosen(listener: Listener, intent: Intent, spans: Sequence[Hours]) -> tuple
     ended = []
     for hours in spans:
         plays = [play for play in plays if play.hour in hours]
-        ended.append(str(hours))
+        ended.append(hours.say(listener.zone))
     if intent.period and listener.read_at:
         first, last = intent.period.days(listener.read_at.date())
         plays = [play for play in plays if play.ended and first <= play.ended.date() <= last]
@@ -241,10 +241,11 @@ def tell_hours(listener: Listener, _: Intent, __: Voice) -> str:
     start = spans.index(max(spans))
     end = (start + _WINDOW_H) % _DAY_H
     busiest, number = max(by_hour.items(), key=lambda each: each[1])
+    window, peak = Hours(start, end), Hours(busiest, (busiest + 1) % _DAY_H)
     return (
-        f"Of {last_plays(listener)}, {spans[start]} ended between {start:02}:00 and {end:02}:00 UTC; "
-        f"no other {_WINDOW_H} hours have more. In the hour from {busiest:02}:00 it was {number}. "
-        "Older plays I do not see."
+        f"Of {last_plays(listener)}, {spans[start]} ended {window.say(listener.zone)}; "
+        f"no other {_WINDOW_H} hours have more. Most of one hour are the {number} "
+        f"{peak.say(listener.zone)}. Older plays I do not see."
     )
 
 

@@ -11,12 +11,14 @@ from lyra.cache.entry import Entry
 from lyra.cache.lookup import Lookup
 from lyra.errors import LyraError, NotForgottenError
 from lyra.listening.models import Section
-from lyra.listening.views import profile_view
+from lyra.listening.views import init_view, profile_view
+from lyra.timezones import UTC_ZONE, Zone
 from lyra.web.api.listener_lookup import look_up_listener
 from lyra.web.context import SERVICES
 from lyra.web.gateway.cookies import read_session_id
 from lyra.web.gateway.prebuilt_response import prebuilt_json, respond_prebuilt
 from lyra.web.gateway.requests import authenticate, require_credentials, wants_stream
+from lyra.web.gateway.time_zone import read_zone
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import json_response, request_id
@@ -26,9 +28,12 @@ log = logging.getLogger(__name__)
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    lookup = await look_up_listener(request, await authenticate(request))
+    token, zone = await authenticate(request), await read_zone(request)
+    lookup = await look_up_listener(request, token)
     if wants_stream(request.headers):
-        return await _stream_init(request, lookup)
+        return await _stream_init(request, lookup, zone)
+    if zone is not UTC_ZONE:
+        return prebuilt_json(request, init_body(await lookup.entry(), lookup, zone))
     if lookup.done or (response := respond_prebuilt(request)) is None:
         return prebuilt_json(request, init_body(await lookup.entry(), lookup))
     # Many requests may wait for one fetch: all are answered before any of their tasks goes on.
@@ -37,17 +42,23 @@ async def init(request: web.Request) -> web.StreamResponse:
     return response if response.sent else prebuilt_json(request, init_body(entry, lookup))
 
 
-def init_body(entry: Entry, lookup: Lookup) -> bytes:
+def init_body(entry: Entry, lookup: Lookup, zone: Zone = UTC_ZONE) -> bytes:
     """Return the response to `POST /lyra/init`, as JSON."""
-    return b'{"success":true,%b}' % _init_members(entry, lookup)
+    return b'{"success":true,%b}' % _init_members(entry, lookup, zone)
 
 
-def _init_members(entry: Entry, lookup: Lookup) -> bytes:
-    """Return the response's members: the prebuilt ones, and the `cache` object of this look-up."""
-    return b'%b,"cache":%b' % (entry.init_members, orjson.dumps(lookup.describe()))
+def _init_members(entry: Entry, lookup: Lookup, zone: Zone) -> bytes:
+    """Return the response's members, and the `cache` object of this look-up.
+
+    They are prebuilt in the hours of UTC; for another zone they are made now, in a millisecond.
+    """
+    members = entry.init_members
+    if zone is not UTC_ZONE:
+        members = orjson.dumps(init_view(entry.listening(), zone))[1:-1]
+    return b'%b,"cache":%b' % (members, orjson.dumps(lookup.describe()))
 
 
-async def _stream_init(request: web.Request, lookup: Lookup) -> web.StreamResponse:
+async def _stream_init(request: web.Request, lookup: Lookup, zone: Zone) -> web.StreamResponse:
     settings = request.app[SERVICES].settings
     try:
         async with asyncio.timeout(settings.first_byte_s):
@@ -62,7 +73,7 @@ async def _stream_init(request: web.Request, lookup: Lookup) -> web.StreamRespon
         async with aclosing(lookup.sections()) as sections:
             async for section in sections:
                 await stream.send(_section_event(section))
-        await stream.send(await _final_event(lookup))
+        await stream.send(await _final_event(lookup, zone))
         return await stream.close()
 
 
@@ -78,7 +89,7 @@ def _section_event(section: Section) -> bytes:
     return orjson.dumps({name: value for name, value in members.items() if value is not None})
 
 
-async def _final_event(lookup: Lookup) -> bytes:
+async def _final_event(lookup: Lookup, zone: Zone) -> bytes:
     try:
         entry = await lookup.entry()
     except LyraError as failure:
@@ -88,7 +99,7 @@ async def _final_event(lookup: Lookup) -> bytes:
         log.exception("a load broke: this is a fault in Lyra")
         error = LyraError()
     else:
-        return b'{"type":"ready","success":true,%b}' % _init_members(entry, lookup)
+        return b'{"type":"ready","success":true,%b}' % _init_members(entry, lookup, zone)
     payload = error.to_dict(request_id.get())
     return orjson.dumps({"type": "error", "success": False, "error": payload})
 
@@ -115,13 +126,15 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 async def profile(request: web.Request) -> web.StreamResponse:
     """Respond with the listening data for a page; loads them if need be."""
-    lookup = await look_up_listener(request, await authenticate(request))
+    token, zone = await authenticate(request), await read_zone(request)
+    lookup = await look_up_listener(request, token)
     entry = await lookup.entry()
     services = request.app[SERVICES]
     view = profile_view(
         entry.listening(),
         services.settings.llm_context,
         finds_music=services.generator.toolbox.offered,
+        zone=zone,
     )
     return json_response({"success": True, **view, "cache": lookup.describe()})
 

@@ -65,7 +65,7 @@ _FIELD_NAMES = re.compile(
 )
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id",
+    "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id, x-timezone",
     "Access-Control-Max-Age": "600",
     "Vary": "Access-Control-Request-Headers",
 }
