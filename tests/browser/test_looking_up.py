@@ -1,5 +1,6 @@
 """Answers for which music is looked up: what is seen meanwhile, what is new, what it has cost."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,11 +8,13 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from lyra.sandbox import sandbox_token
-from lyra.sandbox.catalogue import artist, track
-from tests.browser.conftest import Chat, Open, answered, asked, filled, turn_text
+from lyra.sandbox.catalogue import ARTISTS, artist, track
+from lyra.sandbox.rng import spotify_id
+from tests.browser.conftest import DEMO, Chat, Open, answered, asked, filled, turn_text
 from tests.browser.test_everyone import LOOKS
 from tests.conftest import Service, Start
 from tests.support.browser_steps import Steps
+from tests.support.invented_listeners import read_invented
 from tests.support.scripted_model import (
     Reply,
     scripted_model,
@@ -53,7 +56,13 @@ async def blocks(page: Page) -> list[str]:
     return kinds
 
 
-LOOKED = ["P: Let me look these up.", "look: Looking up 2 songs: 2 found"]
+async def kept(page: Page, told: str) -> None:
+    """Wait until the page has kept this for a reload."""
+    look = "() => sessionStorage.chat.includes(told) ? done() : requestAnimationFrame(look)"
+    await page.evaluate(f"told => new Promise((done) => {{ const look = {look}; look(); }})", told)
+
+
+LOOKED = ["P: Let me look these up.", "look: Looking up 2 songs (2 found)"]
 
 
 async def test_what_is_looked_up_stands_between_the_texts_and_new_songs_are_marked(
@@ -70,7 +79,9 @@ async def test_what_is_looked_up_stands_between_the_texts_and_new_songs_are_mark
     assert [await card.locator("[title]").inner_text() for card in await cards.all()] == [
         each["title"] for each in SONGS
     ]
-    await expect(cards.locator(".new b")).to_have_text(["New to you", "New to you"])
+    await expect(cards.locator(".new")).to_have_text(
+        [re.compile("^New to you. Not in your top ")] * 2
+    )
     await expect(page.locator(".receipt")).to_contain_text("2 Spotify searches, first word")
     await expect(page.locator(".receipt")).not_to_contain_text("Spotify call")
     said = await page.evaluate("window.said")
@@ -83,8 +94,13 @@ async def test_stars_wait_below_what_was_found_until_words_come(chat: Chat) -> N
     model = Steps("Here.", at_once=0)
     page, _ = await chat(asking(find(*SONGS)), model)
     await asked(page, QUESTION)
-    await expect(page.locator(".look")).to_have_text("Looking up 2 songs: 2 found")
+    await expect(page.locator(".look")).to_have_text("Looking up 2 songs (2 found)")
     await page.locator(".wait").wait_for()
+    assert await blocks(page) == [*LOOKED, "wait: "]
+    await kept(page, "2 found")
+    await page.reload()
+    await page.locator(".wait").wait_for()
+    await expect(page.locator(".look")).to_have_text("Looking up 2 songs (2 found)")
     assert await blocks(page) == [*LOOKED, "wait: "]
     model.go_on()
     await expect(page.locator(".a p:last-child")).to_have_text("Here.")
@@ -124,7 +140,7 @@ async def test_an_answer_is_read_on_after_a_reload_while_something_is_looked_up(
     async with scripted_model(asking(find(*SONGS)), saying("Over.")) as model:
         page, _ = await hanging(start, visit, model.url)
         await asked(page, QUESTION)
-        await page.locator(".look.on").wait_for()
+        await kept(page, "Looking up 2 songs")
         await page.reload()
         await page.locator(".look.on").wait_for()
         assert await blocks(page) == [LOOKED[0], "look on: Looking up 2 songs"]
@@ -162,7 +178,7 @@ async def test_a_call_that_fails_is_told_and_the_answer_goes_on(chat: Chat) -> N
     await asked(page, QUESTION)
     await answered(page)
 
-    assert await blocks(page) == [LOOKED[0], "look: Looking up music: failed", "P: Without."]
+    assert await blocks(page) == [LOOKED[0], "look: Looking up music (failed)", "P: Without."]
     await expect(page.locator(".receipt")).to_contain_text("0 Spotify searches")
 
 
@@ -170,7 +186,7 @@ async def test_what_a_budget_refuses_is_told_below_the_answer(start: Start, visi
     songs = [{"artist": artist(index).name, "title": "Nowhere"} for index in range(1500, 1504)]
     async with scripted_model(asking(find(*songs)), saying("Some.")) as model:
         service = await start(
-            demo_token=sandbox_token(35, "typical", "legacy"),
+            demo_token=DEMO,
             llm_base_url=model.url,
             searches_per_answer=2,
         )
@@ -178,11 +194,11 @@ async def test_what_a_budget_refuses_is_told_below_the_answer(start: Start, visi
         await asked(page, QUESTION)
         await answered(page)
 
-        assert "look: Looking up 4 songs: 0 found" in await blocks(page)
-        told = "Not looked up: 2 items. No search of Spotify's catalogue is left for this request."
-        await expect(page.locator(".foot > .dim")).to_contain_text(told)
+        assert "look: Looking up 4 songs (0 found)" in await blocks(page)
+        told = re.compile(r"Not looked up: \d items\. No search of Spotify's catalogue is left")
+        await expect(page.locator(".foot > .dim")).to_have_text(told)
         await page.reload()
-        await expect(page.locator(".foot > .dim")).to_contain_text(told)
+        await expect(page.locator(".foot > .dim")).to_have_text(told)
 
 
 async def test_a_title_and_a_note_are_words(chat: Chat) -> None:
@@ -211,8 +227,8 @@ async def test_a_title_and_a_note_are_words(chat: Chat) -> None:
     words_of = "<img src=x onerror=alert(1)> **b**"
     turn = page.locator(".turn")
     assert await turn.locator("img, script, strong").count() == 0
-    await expect(turn.locator(".look")).to_have_text(f"{words_of}: 0 found")
-    await expect(turn.locator(".shelf .new")).to_have_text(f"New to you {words_of}")
+    await expect(turn.locator(".look")).to_have_text(f"{words_of} (0 found)")
+    await expect(turn.locator(".shelf .new")).to_have_text(f"New to you. {words_of}")
     await expect(turn.locator(".shelf .dim").first).to_have_text("A, B, album")
     await expect(turn.locator(".shelf a")).to_have_attribute(
         "href", "https://open.spotify.com/album/x"
@@ -248,3 +264,22 @@ async def test_the_first_suggestion_asks_for_new_music(chat: Chat) -> None:
 
     assert QUESTION.encode() in model.sent[0]
     await expect(page.locator(".new b")).to_have_count(2)
+
+
+@pytest.mark.parametrize("settings", [{}, {"llm": "offline"}], ids=str)
+async def test_the_demo_recommends_music_that_exists_and_is_new(
+    start: Start, visit: Open, settings: dict[str, Any]
+) -> None:
+    page = await filled(await visit(await start(demo_token=DEMO, **settings)))
+    await page.locator("#starters button").first.click()
+    await answered(page)
+
+    fresh = page.locator(".shelf li", has=page.locator(".new"))
+    links = await fresh.locator("a").evaluate_all("all => all.map((each) => each.href)")
+    found = {link.removeprefix("https://open.spotify.com/track/") for link in links}
+    assert len(found) >= 3
+    every = ((index, number) for index in range(ARTISTS) for number in range(artist(index).tracks))
+    assert found <= {spotify_id("track", *key) for key in every}
+    own = await read_invented(35, "typical")
+    known = {*own.top_tracks, *(play.track for play in own.recently_played)}
+    assert not found & {each.id for each in known}

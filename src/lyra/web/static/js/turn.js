@@ -51,8 +51,9 @@ export class Turn {
     }
     this.#write(answer.slice(done));
     this.paper?.paint();
-    if (this.ended) this.#close();
-    else this.body.setAttribute("aria-busy", "true");
+    if (this.ended) return this.#close();
+    this.body.setAttribute("aria-busy", "true");
+    if (!this.paper && looks.every((look) => look.found)) this.body.append(this.stars);
   }
 
   wait() {
@@ -98,7 +99,7 @@ export class Turn {
     const at = this.looks.indexOf(look);
     const line = this.body.querySelectorAll(":scope > .look")[at] ?? this.body.appendChild(el("p", { dir: "auto" }));
     line.className = open ? "look on" : "look";
-    line.textContent = [look.title, look.found].filter(Boolean).join(": ");
+    line.textContent = look.found ? `${look.title} (${look.found})` : look.title;
   }
 
   #take(part, began) {
@@ -198,7 +199,7 @@ function shelf(cards) {
   return el("ul", { class: "shelf" }, cards.map((card) => {
     const by = (card.artists ?? []).join(", ");
     const under = el("span", { class: "dim", dir: "auto" }, card.kind === "album" && by ? `${by}, album` : by || card.kind);
-    const fresh = card.new ? el("span", { class: "new", dir: "auto" }, el("b", {}, "New to you"), card.note ? ` ${card.note}` : "") : "";
+    const fresh = card.new ? el("span", { class: "new", dir: "auto" }, el("b", {}, "New to you"), card.note ? `. ${card.note}` : "") : "";
     return el("li", {}, cover(card.image, 64), el("div", {}, named(card), under, fresh));
   }));
 }
