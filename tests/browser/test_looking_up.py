@@ -173,6 +173,16 @@ async def test_the_next_question_carries_all_texts_of_an_answer(chat: Chat) -> N
     assert b'"Let me **look** these up.\\n\\nHere."' in model.sent[-1]
 
 
+async def test_what_is_read_of_the_listeners_own_is_told(chat: Chat) -> None:
+    read = tool_use("get_listening", {"section": "top_tracks", "range": "long_term"})
+    page, _ = await chat(asking(read), saying("Here."))
+    await asked(page, "What did I play all year?")
+    await answered(page)
+
+    told = "look: Reading your top tracks of about a year (50 read)"
+    assert await blocks(page) == [LOOKED[0], told, "P: Here."]
+
+
 async def test_a_call_that_fails_is_told_and_the_answer_goes_on(chat: Chat) -> None:
     page, _ = await chat(asking(tool_use("find_music", "[1")), saying("Without."))
     await asked(page, QUESTION)

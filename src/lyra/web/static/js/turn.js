@@ -179,9 +179,9 @@ export class Turn {
   }
 }
 
-/* How much of what was looked up exists. */
+/* How much of what was looked up exists, or how much was read. */
 function counted({ items, rows = [] }) {
-  return `${(items ?? rows).filter((each) => each.found !== false).length} found`;
+  return items ? `${items.filter((each) => each.found !== false).length} found` : `${rows.length} read`;
 }
 
 function receipt({ cache, first_token_ms: first, tools, usage }, took) {
