@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from lyra.listening.models import SectionName
+from lyra.sandbox.listeners import build_listener
 from tests.support.statements import listener
 from tests.support.statements.asked_shapes import judge_fact
 from tests.support.statements.bulk import Figures, judge_listener, statements
@@ -29,6 +30,34 @@ def test_what_listeners_are_told_is_true(seeds: range) -> None:
 
     assert figures.total.total() > 300 * figures.listeners
     assert set(figures.total) == {"true"}, figures.report()
+
+
+ZONES = (
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "Europe/Berlin",
+    "Pacific/Kiritimati",
+)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_what_listeners_elsewhere_are_told_is_true_by_their_own_clock(zone: str) -> None:
+    figures = statements(
+        personas=("typical", "new", "podcast"), regimes=("legacy",), seeds=(3, 4), zone=zone
+    )
+
+    assert set(figures.total) == {"true"}, figures.report()
+
+
+async def test_an_hour_by_another_clock_is_noticed() -> None:
+    one = build_listener(3, "typical")
+    raw = RawListener(listener.raw_bodies(listener.sandbox_bodies(one, "legacy")), "Asia/Kolkata")
+    listening = await listener.listen(listener.sandbox_bodies(one, "legacy"))
+    wrong = [verdict for _, verdict, _ in judge_summary(raw, listening.summary)]
+
+    assert "false" in wrong
 
 
 def artist(name: str, id_: str | None, *genres: str) -> dict[str, Any]:

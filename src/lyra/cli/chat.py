@@ -25,7 +25,7 @@ from lyra.cli.client import (
 )
 from lyra.cli.console import complain
 from lyra.cli.demo_listener import DEMO_TOKEN
-from lyra.cli.environment import spotify_token
+from lyra.cli.environment import spotify_token, time_zone
 from lyra.cli.rendering import MarkdownRenderer, PlainRenderer, Renderer
 from lyra.settings import Url
 from lyra.spotify.token import Token
@@ -50,7 +50,8 @@ def chat(url: str, token: str | None) -> int:
         with asyncio.Runner() as runner:
             stack = AsyncExitStack()
             try:
-                client = runner.run(stack.enter_async_context(open_client(_check_url(url))))
+                opened = open_client(_check_url(url), time_zone())
+                client = runner.run(stack.enter_async_context(opened))
                 demo = runner.run(client.is_demo())
                 conversation = _Conversation(runner, client, _choose_token(token, demo=demo))
                 return conversation.run(demo=demo)

@@ -45,9 +45,10 @@ def _is_control(char: str) -> bool:
 class Client:
     """A client of one server."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, http: aiohttp.ClientSession, time_zone: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._http = http
+        self._time_zone = time_zone
 
     async def is_demo(self) -> bool:
         """Return whether the server's listeners are invented.
@@ -92,7 +93,9 @@ class Client:
     async def _call(
         self, method: str, path: str, token: Token | None = None, body: Any = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+        headers = {"X-Timezone": self._time_zone} if self._time_zone else {}
+        if token:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -127,15 +130,18 @@ class Client:
 
 
 @asynccontextmanager
-async def open_client(url: str) -> AsyncIterator[Client]:
-    """Yield a client whose connections close at the end of the block."""
+async def open_client(url: str, time_zone: str | None = None) -> AsyncIterator[Client]:
+    """Yield a client whose connections close at the end of the block.
+
+    `time_zone` is the listener's, by its IANA name: answers speak of its hours.
+    """
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         # The loop does not run between two questions, so a kept connection may be dead by then.
         connector=aiohttp.TCPConnector(force_close=True),
         read_bufsize=_LINE_BYTES,
     ) as http:
-        yield Client(url, http)
+        yield Client(url, http, time_zone)
 
 
 def _decode_part(data: bytes) -> Part:

@@ -4,12 +4,14 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from lyra.cli.env_file import ENV_FILE, Written, read_env_file
 from lyra.settings import ALIASES, SettingError, cluster_warning, named_in
 
 # Only these variables of `.env` count: the rest must not steer any process.
 _OURS = ("LYRA_", "ANTHROPIC_")
+_LOCALTIME = Path("/etc/localtime")  # a link to the file of the system's zone
 _TOKEN = "SPOTIFY_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -92,6 +94,15 @@ def permission_warning() -> str:
 def spotify_token() -> str | None:
     """Return the listener's token for `lyra chat`: unlike an argument it is not visible in `ps`."""
     return read_variables().get(_TOKEN, "").strip() or None
+
+
+def time_zone() -> str | None:
+    """Return the IANA name of the zone that this system's clock shows; None where it has no name."""
+    named = os.environ.get("TZ", "").removeprefix(":")  # noqa: TID251 - as above
+    if named and not named.startswith("/"):
+        return named
+    file = Path(named) if named else _LOCALTIME
+    return file.resolve().as_posix().partition("zoneinfo/")[2] or None
 
 
 def process_manager() -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lyra.listening.models import Listening, SectionName
 from lyra.sandbox.listeners import build_listener
 from lyra.sandbox.plays import HABITS
+from lyra.timezones import load_zone
 from tests.support.statements import listener, page_data, summary_shapes
 from tests.support.statements.asked_shapes import judge_fact
 from tests.support.statements.raw import RawListener
@@ -66,8 +67,9 @@ def statements(
     personas: Iterable[str] = PERSONAS,
     regimes: Sequence[str] = REGIMES,
     seeds: Iterable[int] = range(1, 61),
+    zone: str | None = None,
 ) -> Figures:
-    """Return the verdicts over everything that is told these listeners of the sandbox."""
+    """Return the verdicts over everything that is told these listeners of the sandbox, in a zone."""
 
     async def every() -> Figures:
         figures = Figures()
@@ -76,26 +78,30 @@ def statements(
                 one = build_listener(seed, persona)
                 for regime in regimes:
                     bodies = listener.sandbox_bodies(one, regime)
-                    await judge_listener(figures, bodies, f"{seed}.{persona}.{regime}")
+                    await judge_listener(figures, bodies, f"{seed}.{persona}.{regime}", zone)
         return figures
 
     return asyncio.run(every())
 
 
 async def judge_listener(
-    figures: Figures, bodies: Mapping[SectionName, bytes | None], whose: str
+    figures: Figures,
+    bodies: Mapping[SectionName, bytes | None],
+    whose: str,
+    zone: str | None = None,
 ) -> Listening:
-    """Judge everything that is told one listener; return what Lyra keeps of them."""
-    raw = RawListener(listener.raw_bodies(bodies))
-    listening = await listener.listen(bodies)
+    """Judge everything that is told one listener in this zone; return what Lyra keeps of them."""
+    raw = RawListener(listener.raw_bodies(bodies), zone)
+    listening, clock = await listener.listen(bodies), await load_zone(zone)
     figures.listeners += 1
-    for kind, verdict, text in summary_shapes.judge_summary(raw, listening.summary):
+    page = listener.page_data(listening, clock)
+    for kind, verdict, text in summary_shapes.judge_summary(raw, page["summary"]):
         figures.add("summary", kind, verdict, text, whose)
-    for kind, verdict, text in page_data.judge_page(raw, listener.page_data(listening)):
+    for kind, verdict, text in page_data.judge_page(raw, page):
         figures.add("page", kind, verdict, text, whose)
     for where, facts in (
         ("facts about items", listener.facts_about_items(listening)),
-        ("facts asked for", listener.facts_asked_for(listening)),
+        ("facts asked for", listener.facts_asked_for(listening, clock)),
     ):
         for fact in facts:
             figures.add(where, *judge_fact(raw, fact), fact, whose)

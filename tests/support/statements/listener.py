@@ -16,6 +16,7 @@ from lyra.sandbox.pages import Endpoint, render
 from lyra.sandbox.spotify_errors import NO_SCOPE
 from lyra.sandbox.tokens import parse_token, sandbox_token
 from lyra.spotify.decipher import decipher
+from lyra.timezones import UTC_ZONE, Zone
 
 T = TypeVar("T")
 ENDPOINTS: Mapping[SectionName, Endpoint] = {
@@ -85,10 +86,10 @@ def facts_about_items(listening: Listening) -> Iterator[str]:
         yield from find_evidence(listening, [Mention(0, item, kind)])
 
 
-def facts_asked_for(listening: Listening) -> Iterator[str]:
+def facts_asked_for(listening: Listening, zone: Zone = UTC_ZONE) -> Iterator[str]:
     """The facts of answers to questions, the suggested ones among them."""
-    for question in (*QUESTIONS, *profile_view(listening)["suggestions"]):
-        yield from find_evidence(listening, [], question)
+    for question in (*QUESTIONS, *profile_view(listening, zone=zone)["suggestions"]):
+        yield from find_evidence(listening, [], question, zone)
 
 
 def facts_off_topic(listening: Listening) -> Iterator[str]:
@@ -97,6 +98,6 @@ def facts_off_topic(listening: Listening) -> Iterator[str]:
         yield from find_evidence(listening, [], question)
 
 
-def page_data(listening: Listening) -> dict[str, Any]:
+def page_data(listening: Listening, zone: Zone = UTC_ZONE) -> dict[str, Any]:
     """What the page gets, as JSON."""
-    return {**init_view(listening), **profile_view(listening)}
+    return {**init_view(listening, zone), **profile_view(listening, zone=zone)}

@@ -89,7 +89,7 @@ def _answerable(raw: RawListener, question: str) -> bool:
     ):
         return raw.decades[int(match[1])] > 0
     if match := re.fullmatch(rf"What did I play {CLOCK}\?", question):
-        return raw.hours[int(match["start"])] > 0
+        return raw.hours[int(match["start"])] > 0 and bool(match["utc"]) == (raw.zone is None)
     if question == "Which of my playlists fits a quiet evening?":
         return bool(raw.playlists)
     return question in {

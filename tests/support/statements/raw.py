@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 LISTS = ("top_artists", "top_tracks", "recently_played", "playlists")
 _HIDDEN = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
@@ -58,8 +59,9 @@ class Item:
 class RawListener:
     """One listener as Spotify's five answers tell; a None among them could not be read."""
 
-    def __init__(self, bodies: Mapping[str, Any]) -> None:
+    def __init__(self, bodies: Mapping[str, Any], zone: str | None = None) -> None:
         self.bodies = bodies
+        self.zone = zone  # of the listener's clock; without one it is that of UTC
 
     def read(self, section: str) -> bool:
         """Whether this section could be read."""
@@ -101,7 +103,8 @@ class RawListener:
     def plays(self) -> list[Item]:
         """The plays of music."""
         rows = enumerate(map(_track_of, self.rows("recently_played")), 1)
-        times = [_hour((row or {}).get("played_at")) for row in self.rows("recently_played")]
+        rows_of_plays = self.rows("recently_played")
+        times = [_hour((row or {}).get("played_at"), self.zone) for row in rows_of_plays]
         return [
             _track(at, row, times[at - 1])
             for at, row in rows
@@ -149,7 +152,7 @@ class RawListener:
 
     @cached_property
     def hours(self) -> list[int]:
-        """Plays by the hour of the day, UTC."""
+        """Plays by the hour of the listener's day."""
         counted = Counter(play.hour for play in self.plays)
         return [counted[hour] for hour in range(24)]
 
@@ -201,5 +204,8 @@ def _track(place: int, row: Mapping[str, Any], hour: int | None = None) -> Item:
     return Item(place, row["name"], row.get("id"), artists, year=year, hour=hour)
 
 
-def _hour(text: str | None) -> int | None:
-    return datetime.fromisoformat(text).hour if text else None
+def _hour(text: str | None, zone: str | None) -> int | None:
+    if not text:
+        return None
+    ended = datetime.fromisoformat(text)
+    return ended.astimezone(ZoneInfo(zone or "UTC")).hour

@@ -26,7 +26,7 @@ FACTS: list[Shape] = []
 SUMMARY: list[Shape] = []
 _TIMES = r"(once|twice|\d+ times)"
 _TITLE = r"“(?P<title>.+)”(?: by (?P<by>.+?))?(?P<one> \(one of \d+ of this title\))?"
-CLOCK = r"between (?P<start>\d\d):00 and (?P<end>\d\d):00 UTC"
+CLOCK = r"between (?P<start>\d\d):00 and (?P<end>\d\d):00(?P<utc> UTC)?"
 _BRACKET = r"(?: \((?P<left>\d+ (?:were episodes|was an episode|could not be read)[^)]*)\))?"
 
 
@@ -224,10 +224,11 @@ def _(raw: RawListener, told: re.Match[str]) -> Verdict:
 
 
 def ended(raw: RawListener, told: re.Match[str], count: int) -> tuple[bool, Verdict]:
-    """Whether so many plays ended between these full hours."""
+    """Whether so many plays ended between these full hours, and only UTC is named."""
     start, end = int(told["start"]), int(told["end"])
     hours = [(start + step) % 24 for step in range((end - start) % 24 or 24)]
-    return count == sum(raw.hours[hour] for hour in hours), "false"
+    named = bool(told["utc"]) == (raw.zone is None)
+    return named and count == sum(raw.hours[hour] for hour in hours), "false"
 
 
 def tight(raw: RawListener, told: re.Match[str]) -> tuple[bool, Verdict]:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from lyra.errors import RequestError
-from lyra.timezones import MAX_NAME, UnknownZoneError, Zone, load_zone
+from lyra.timezones import UTC_ZONE, UnknownZoneError, Zone, load_zone
 
 HEADER = "X-Timezone"
 
@@ -11,15 +11,20 @@ HEADER = "X-Timezone"
 async def read_zone(request: web.Request, in_body: str | None = None) -> Zone:
     """Return the zone that the request names, in its body before its header; UTC for none.
 
+    A header that names none is passed over: a browser sends it by itself, and may know a zone that
+    this system's database does not have yet. UTC is then said with each time.
+
     Raises:
-        RequestError: there is no such zone. To go on in UTC would tell hours that look right.
+        RequestError: there is no zone of the name in the body.
     """
-    where, name = "$.timezone", in_body
-    if name is None:
-        where, name = HEADER, request.headers.get(HEADER) or None
+    if in_body is None:
+        try:
+            return await load_zone(request.headers.get(HEADER) or None)
+        except UnknownZoneError:
+            return UTC_ZONE
     try:
-        return await load_zone(name)
+        return await load_zone(in_body)
     except UnknownZoneError:
-        shown = ascii(name)[1 : MAX_NAME + 1].rstrip("'\"")
-    message = f"{where}: there is no time zone {shown}. Send an IANA name, such as Europe/Berlin."
+        shown = ascii(in_body)
+    message = f"$.timezone: there is no zone {shown}. Send an IANA name, such as Europe/Berlin."
     raise RequestError(message)

@@ -8,6 +8,7 @@ import orjson
 
 from lyra import __version__
 from lyra.chat.parts import Part
+from lyra.web.gateway.time_zone import HEADER
 from lyra.web.openapi.route import JSON, Events, Route
 from lyra.web.schemas import (
     AbortMetadata,
@@ -121,7 +122,10 @@ def _describe_route(route: Route, schemas: _Schemas) -> dict[str, Any]:
     }
     if route.caller is not None:
         operation["security"] = [{route.caller: []}]
-    if parameters := [_PARAMETERS[name] for name in _PARAMETERS if name in route.path]:
+    parameters = [_PARAMETERS[name] for name in _PARAMETERS if name in route.path]
+    if route.path in _TELLS_HOURS:
+        parameters.append(_TIMEZONE)
+    if parameters:
         operation["parameters"] = parameters
     if route.bodies:
         content = {"schema": schemas.schema_of(*route.bodies), "example": route.example}
@@ -218,6 +222,23 @@ _PARAMETERS: dict[str, Any] = {
         "description": "The id of the last frame that was received: `<run>.<number>`.",
         "schema": {"type": "string"},
     },
+}
+
+_TELLS_HOURS = (
+    "/lyra/init",
+    "/lyra/profile",
+    "/lyra/chat",
+    "/lyra/agui",
+    "/v1/chat/completions",
+)
+_TIMEZONE = {
+    "name": HEADER,
+    "in": "header",
+    "description": (
+        "The listener's time zone, an IANA name such as Europe/Berlin: times are told by its clock. "
+        "Passed over where it is unknown; all times are then UTC, and say so."
+    ),
+    "schema": {"type": "string"},
 }
 
 _HEADERS: dict[str, Any] = {

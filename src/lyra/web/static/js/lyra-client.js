@@ -18,6 +18,9 @@ export class LyraError extends Error {
   }
 }
 
+/* The listener's own clock: answers, summary and suggestions speak of its hours. */
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 const LOST = { code: "connection_lost", message: "The connection to Lyra was lost.", retryable: true };
 const PAUSES = [300, 1000, 3000];
 const sleep = (ms, signal) => new Promise((done) => {
@@ -120,7 +123,7 @@ export class Lyra {
   }
 
   async #ask(method, path, { body, signal, accept, more } = {}) {
-    const headers = { ...more };
+    const headers = { ...(ZONE && { "X-Timezone": ZONE }), ...more };
     if (accept) headers.Accept = accept;
     if (body) headers["Content-Type"] = "application/json";
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
