@@ -161,6 +161,13 @@ class Harness:
         async with self._process("peer", command, {}) as server:
             yield server
 
+    async def run_peer(self, script: str, *arguments: str) -> Any:
+        """Run one of `peers/` to its end; return the JSON that it prints."""
+        command = (str(_PEERS), str(HERE / "peers" / script), *arguments)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output, _ = await process.communicate()
+        return orjson.loads(output)
+
     @asynccontextmanager
     async def _process(
         self,

@@ -40,6 +40,7 @@ SUBJECTS = {
         Subject("kept", "kept", SPEED, "thousands of kept listeners: memory, collector, reads"),
         Subject("scale", "scale", SPEED, "by entries, by streams, by workers"),
         Subject("talk", "talk", SPEED, "ten messages for one fetch; the first word of a follow-up"),
+        Subject("find", "find", SPEED, "music looked up: ten songs, a crowd, a round of tools"),
         Subject("cache", "cache", SPEED, "the cache beside five others"),
         Subject("tier", "tier", SPEED, "two processes over one Redis"),
         Subject("page", "page", SPEED, "the page in Chromium"),
