@@ -5,10 +5,12 @@ Spotify writes both into one name: "Song - Remastered 2011", "Song (feat. Guest)
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lyra.catalogue.folding import fold
 
 _CAP = 300
+_KEPT = 2_048  # titles whose parts are kept: the same are looked at again and again
 _GROUPS = 6  # at the end of one title; what stands before them belongs to the song
 _GROUP = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
 _DASH = re.compile(r"\s[-\u2013\u2014]\s([^\u2013\u2014]*)$")
@@ -52,6 +54,7 @@ class Title:
     imitated: bool
 
 
+@lru_cache(_KEPT)
 def take_apart(title: str) -> Title:
     """Return the parts of a title."""
     rest, groups = _split(title)

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
+_KEPT = 8_192  # names whose form is kept: those of one listener and of what is found come again
 _CAP = 300  # code points that are looked at; nothing longer is told apart
 # Letters that Unicode does not take apart, as people type them without such a key.
 _LETTERS = str.maketrans(
@@ -33,6 +35,7 @@ _COUNTED = {
 _SINGLE = {"i": "1", "v": "5", "x": "10"}  # words by themselves, but for what stands before
 
 
+@lru_cache(_KEPT)
 def fold(name: str) -> str:
     """Return the words of a name in the form in which spellings of it agree, one space between.
 

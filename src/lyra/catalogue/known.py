@@ -1,7 +1,6 @@
 """Whether a listener's own data hold an item of the catalogue, and where. Pure; keeps nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Literal, NamedTuple
 
 from lyra.catalogue.editions import take_apart
@@ -41,12 +40,11 @@ class KnownMusic:
         self._by_uri: dict[str, Place] = {}
         self._by_artist: dict[str, list[tuple[Place, Track]]] = {}
         self._artists: dict[str, Place] = {}
-        self._fold = cache(fold_artist)  # the same artists come again and again
         for place, track in _tracks(listening):
             self._add_track(place, track)
         for at, artist in enumerate(listening.top_artists, 1):
             place = Place("top_artists", artist.rank or at)
-            self._artists[self._fold(artist.name)] = place
+            self._artists[fold_artist(artist.name)] = place
             if artist.uri:
                 self._by_uri[artist.uri] = place
 
@@ -56,14 +54,14 @@ class KnownMusic:
         for track in tracks:
             self._add_track(elsewhere, track)
         for artist in artists:
-            self._artists.setdefault(self._fold(artist.name), elsewhere)
+            self._artists.setdefault(fold_artist(artist.name), elsewhere)
             if artist.uri:
                 self._by_uri.setdefault(artist.uri, elsewhere)
 
     def _add_track(self, place: Place, track: Track) -> None:
         if track.uri:
             self._by_uri.setdefault(track.uri, place)
-        for name in map(self._fold, track.artists):
+        for name in map(fold_artist, track.artists):
             self._by_artist.setdefault(name, []).append((place, track))
             self._artists.setdefault(name, Place(place.section))
 

@@ -15,7 +15,7 @@ from lyra.spotify.failures import MEANINGS, FailureCode
 _NAME_CAP = 300
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=_NAME_CAP, pattern=r"\S")]
 _REFUSALS: Mapping[str, str] = {
-    "answer": "No search of Spotify's catalogue is left for this request. Ask for fewer items.",
+    "answer": "No search of Spotify's catalogue is left for this answer.",
     "listener": "No search of Spotify's catalogue is left for this listener in this hour.",
     "app": "No search of Spotify's catalogue is left for today.",
     "process": "Too many searches are under way. Try again in a moment.",

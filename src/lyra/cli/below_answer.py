@@ -80,7 +80,7 @@ def _receipt(cost: _Metadata) -> list[str]:
     told = []
     if cost.cache.spotify_calls or cost.tools is None:  # a search is a call, too
         told.append(_count(cost.cache.spotify_calls, "Spotify call"))
-    if cost.tools is not None:
+    if cost.tools is not None and cost.tools.searches:
         told.append(_count(cost.tools.searches, "Spotify search", "es"))
     if cost.first_token_ms is not None:
         told.append(f"first word {_time(cost.first_token_ms)}")

@@ -188,7 +188,7 @@ function receipt({ cache, first_token_ms: first, tools, usage }, took) {
   const { spotify_calls: calls } = cache;
   return [
     calls || !tools ? plural(calls, "Spotify call") : "", // a search is a call, too
-    tools ? plural(tools.searches, "Spotify search", "es") : "",
+    tools?.searches ? plural(tools.searches, "Spotify search", "es") : "",
     first === null ? "" : `first word ${time(first)}`,
     time(took),
     usage.outputTokens ? `${usage.outputTokens} tokens` : "",
