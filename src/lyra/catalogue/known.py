@@ -48,15 +48,16 @@ class KnownMusic:
             if artist.uri:
                 self._by_uri[artist.uri] = place
 
-    def add(self, artists: Iterable[Artist], tracks: Iterable[Track]) -> None:
+    def add(self, rows: Iterable[Artist | Track]) -> None:
         """Add what was read besides: it is known from then on, and not by the listener's lists."""
         elsewhere = Place("elsewhere")
-        for track in tracks:
-            self._add_track(elsewhere, track)
-        for artist in artists:
-            self._artists.setdefault(fold_artist(artist.name), elsewhere)
-            if artist.uri:
-                self._by_uri.setdefault(artist.uri, elsewhere)
+        for row in rows:
+            if isinstance(row, Track):
+                self._add_track(elsewhere, row)
+                continue
+            self._artists.setdefault(fold_artist(row.name), elsewhere)
+            if row.uri:
+                self._by_uri.setdefault(row.uri, elsewhere)
 
     def _add_track(self, place: Place, track: Track) -> None:
         if track.uri:

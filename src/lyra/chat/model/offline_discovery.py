@@ -22,7 +22,9 @@ from lyra.responder.vocabulary import Concept
 from lyra.responder.wording import bullets, enumerate_
 
 TOOL = "search_catalogue"
-SAID_BEFORE = "What is new is not in them: I look in Spotify's catalogue for more by artists whom you play."
+SAID_BEFORE = (
+    "What is new is not in them: I look in Spotify's catalogue for more by artists whom you play."
+)
 _ARTISTS, _SONGS, _MOST = 3, 6, 12
 
 

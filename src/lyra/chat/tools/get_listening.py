@@ -67,7 +67,7 @@ def _describe(request: _Request) -> str:
 
 async def _run(context: ToolContext, request: _Request) -> Result:
     if request.section == "playlist":
-        playlist = _find_playlist(context.entry.listening(), request)
+        playlist = _find_playlist(context.listening, request)
         wanted: PlaylistTracks | TopItems = PlaylistTracks(str(playlist.uri))
         about = {"section": "playlist", "name": playlist.name, "uri": playlist.uri}
     else:

@@ -13,7 +13,7 @@ from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
 from lyra.catalogue.views import item_view, place_view
 from lyra.listening.details import Detail
-from lyra.listening.models import Artist, Track
+from lyra.listening.models import Artist, Listening, Track
 from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
@@ -46,14 +46,23 @@ class ToolContext:
     token_rejected: bool = False
 
     @cached_property
+    def listening(self) -> Listening:
+        """The listener's data; most answers do without them here."""
+        return self.entry.listening()
+
+    @cached_property
     def known(self) -> KnownMusic:
-        """What the listener knows: made at the first call, which most answers do without."""
-        return KnownMusic(self.entry.listening())
+        """What the listener knows, made when something is found."""
+        known = KnownMusic(self.listening)
+        known.add(self.rows)
+        return known
 
     def learn(self, detail: Detail) -> None:
         """Note what more of the listener's data was read: its items are not new."""
-        self.rows += (*detail.artists, *detail.tracks)
-        self.known.add(detail.artists, detail.tracks)
+        rows: list[Artist | Track] = [*detail.artists, *detail.tracks]
+        self.rows += rows
+        if "known" in self.__dict__:  # it is made already
+            self.known.add(rows)
 
     def view(self, item: Item) -> Result:
         """Note what was found; return it as the model gets it."""
