@@ -8,6 +8,7 @@ from aiohttp import web
 
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.catalogue import artist, track
+from lyra.sandbox.model_prompt import read_prompt
 from tests.conftest import Service, Start
 from tests.support.calls import call, chat, chatting, read_until
 from tests.support.chat_runs import leave, run_of, stop
@@ -258,6 +259,22 @@ async def test_an_id_that_is_used_twice_is_sent_back_as_two(start: Start) -> Non
     used = [block["id"] for block in request["messages"][1]["content"] if "id" in block]
     assert len(set(used)) == 2
     assert [each["tool_use_id"] for each in results(request)] == used
+
+
+@pytest.mark.parametrize("call_id", ["call_0", ""])
+async def test_an_id_that_each_round_uses_anew_is_sent_back_as_several(
+    start: Start, call_id: str
+) -> None:
+    """Servers that count from 0 in each answer of theirs, or send no id, are many."""
+    block = {"type": "tool_use", "id": call_id, "name": "find_music", "input": {"items": [SONG]}}
+    again = asking(event("content_block_start", index=1, content_block=block))
+    async with scripted_model(again, again, again, saying("Here.")) as model:
+        stream = await answered(start, model)
+
+    read_prompt(model.sent[-1])  # raises for what the Messages API refuses
+    used = [each["tool_use_id"] for each in results(sent(model)[-1])]
+    assert len(used) == 1
+    assert stream.ending == "stop"
 
 
 async def test_what_a_budget_refuses_is_told_to_the_model_and_in_the_receipt(start: Start) -> None:

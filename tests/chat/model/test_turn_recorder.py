@@ -7,6 +7,7 @@ import pytest
 
 from lyra.chat.model.port import Done, Piece, ToolCall, ToolProgress, ToolStart, Usage
 from lyra.chat.model.stream_accumulator import StreamAccumulator
+from lyra.chat.model.turn_recorder import TurnRecorder
 
 Event = dict[str, Any]
 
@@ -126,6 +127,22 @@ def test_an_id_that_cannot_be_sent_back_is_replaced_by_one_that_can(odd: object)
     first, second = done.calls
     assert first.call_id == "toolu_1" != second.call_id
     assert [block["id"] for block in done.blocks] == ["toolu_1", second.call_id]
+
+
+@pytest.mark.parametrize("odd", ["toolu_1", "toolu_lyra_1", ""], ids=repr)
+def test_an_id_of_a_round_before_is_not_used_again(odd: str) -> None:
+    recorder = TurnRecorder({"toolu_1", "toolu_lyra_1", "toolu_lyra_2"})
+    for _ in range(2):
+        recorder.start({"type": "tool_use", "id": odd, "name": "find_music", "input": {}})
+
+    used = [call.call_id for call in recorder.calls()]
+    assert len({"toolu_1", "toolu_lyra_1", "toolu_lyra_2", *used}) == 5
+
+
+def test_an_id_of_ours_that_a_server_sends_is_not_given_again() -> None:
+    _, done = read(call(call_id="toolu_lyra_1"), call(call_id=""), *end())
+
+    assert len({each.call_id for each in done.calls}) == 2
 
 
 @pytest.mark.parametrize("odd", [None, "", "a b", "../etc", 7, "x" * 65], ids=repr)

@@ -10,7 +10,7 @@ Import this module lazily: that takes about a second.
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -119,10 +119,13 @@ class AnthropicModel:
         try:
             response = await self._post(prompt)
             tools_offered, first = bool(prompt.tools), not prompt.rounds
+            taken_ids = {each.call_id for one in prompt.rounds for each in one.results}
             del prompt  # its context is large, and not needed any more
             async with response:
                 await self._check(response, perhaps_for_tools=tools_offered and first)
-                stream = _AnthropicStream(response, tools_offered=tools_offered)
+                stream = _AnthropicStream(
+                    response, tools_offered=tools_offered, taken_ids=taken_ids
+                )
                 yield stream
                 if stream.complete:
                     await _wait_body_end(response)
@@ -187,10 +190,12 @@ class AnthropicModel:
 class _AnthropicStream:
     """An answer that comes as the events of the Messages API; see ModelStream."""
 
-    def __init__(self, response: aiohttp.ClientResponse, *, tools_offered: bool) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, tools_offered: bool, taken_ids: AbstractSet[str]
+    ) -> None:
         self._response = response
         self._decoder = SSEDecoder()
-        self._accumulator = StreamAccumulator(tools_offered=tools_offered)
+        self._accumulator = StreamAccumulator(tools_offered=tools_offered, taken_ids=taken_ids)
         self._beginning = bytearray()  # of the body, as long as no event has come
         self._stopped = False
 

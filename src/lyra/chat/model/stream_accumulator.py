@@ -4,6 +4,7 @@ The server is not trusted: a member of the wrong type is treated as missing, and
 is ignored.
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -98,14 +99,17 @@ _block = msgspec.json.Decoder(dict[str, Any])
 class StreamAccumulator:
     """Accumulates the events of one turn; pings and unknown events are skipped.
 
-    The turn is recorded where tools were offered: else nothing of it is ever replayed.
+    The turn is recorded where tools were offered: else nothing of it is ever replayed. `taken_ids`:
+    see TurnRecorder.
     """
 
-    def __init__(self, *, tools_offered: bool = False) -> None:
+    def __init__(
+        self, *, tools_offered: bool = False, taken_ids: AbstractSet[str] = frozenset()
+    ) -> None:
         self.ending: Done | LyraError | None = None
         self._texts: list[str] = []  # since the last piece
         self._pieces: list[Piece] = []
-        self._turn = TurnRecorder() if tools_offered else None
+        self._turn = TurnRecorder(taken_ids) if tools_offered else None
         self._progressed = False  # whether more of a call has come since the last piece
         self._decoder = TextDecoder()
         self._reason = ""

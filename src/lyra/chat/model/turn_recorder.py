@@ -6,6 +6,8 @@ the bounds is given up.
 """
 
 import re
+from collections.abc import Set as AbstractSet
+from itertools import count
 from typing import Any
 
 import orjson
@@ -53,11 +55,14 @@ class _Recorded:
 
 
 class TurnRecorder:
-    """Records blocks in their order; a delta belongs to the block that began last."""
+    """Records blocks in their order; a delta belongs to the block that began last.
 
-    def __init__(self) -> None:
+    `taken_ids` are those of the calls of the rounds before: a server takes no id twice in a request.
+    """
+
+    def __init__(self, taken_ids: AbstractSet[str] = frozenset()) -> None:
         self._blocks: list[_Recorded] = []
-        self._ids: set[str] = set()
+        self._ids = set(taken_ids)
         self._size = 0
         self._in_text = False  # whether the last block is one of text
 
@@ -122,7 +127,8 @@ class TurnRecorder:
     def _own_id(self, sent: object) -> str:
         """Return the id that a server sent for a call, or one that it could not refuse."""
         usable = isinstance(sent, str) and _NAME.fullmatch(sent) and sent not in self._ids
-        call_id = str(sent) if usable else f"toolu_lyra_{len(self._blocks)}"
+        own = (f"toolu_lyra_{number}" for number in count(len(self._ids)))
+        call_id = str(sent) if usable else next(each for each in own if each not in self._ids)
         self._ids.add(call_id)
         return call_id
 
