@@ -158,6 +158,19 @@ async def test_each_round_is_a_step_with_a_text_of_its_own(start: Start) -> None
     ] == [f"Looking up {TITLE}"]
 
 
+@pytest.mark.parametrize("reason", ["tool_use", "max_tokens"])
+async def test_words_behind_a_call_are_a_text_that_ends_with_the_round(
+    start: Start, reason: str
+) -> None:
+    turn = streaming(words("Before."), find(SONG), words("Behind."), stopped(reason))
+    async with scripted_model(turn, saying("Here.")) as model:
+        stream = await answered(start, model)  # whose grammar wants no call within a text
+
+    assert [part["id"] for part in stream.of("text-delta")][:2] == ["t1", "t2"]
+    assert stream.text.startswith("Before.\n\nBehind.")
+    assert len(stream.of("text-delta")) == (3 if reason == "tool_use" else 2)
+
+
 async def test_the_receipt_counts_calls_and_searches_and_the_usage_of_all_rounds(
     start: Start,
 ) -> None:

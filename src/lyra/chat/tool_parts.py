@@ -37,6 +37,7 @@ class ToolParts:
 
     def show_calls(self, calls: Sequence[PreparedCall]) -> None:
         """Show with what the calls are made, and what is done meanwhile."""
+        self._run.end_text()  # words may come behind the calls
         for each in calls:
             self._run.add(
                 ToolInputAvailable(
@@ -65,6 +66,8 @@ class ToolParts:
 
     def end_round(self) -> None:
         """End a round whose calls are not run."""
+        if self._open:
+            self._run.end_text()
         for call_id in self._open:
             self._fail(call_id, _NOT_RUN)
         self._forget_round()
