@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--streams 200000` reads that many streams, `--listeners 60` counts for so many seeds."""
     parser.addoption("--streams", type=int, default=500, help="streams of a model's server")
     parser.addoption("--listeners", type=int, default=1, help="seeds of each persona and regime")
+    parser.addoption("--rounds", type=int, default=200, help="answers in rounds over sockets")
+    parser.addoption("--tool-storms", type=int, default=4, help="seeds for answers with tools")
+    parser.addoption("--days", type=int, default=0, help="days of 500 listeners with tools")
     parser.addoption("--streams-seed", default="1", help="what those streams are drawn from")
 
 
