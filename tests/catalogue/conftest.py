@@ -37,9 +37,12 @@ def track(name: str, *artists: str, album: str = "Maps", released: str = "2019-0
         "external_urls": {"spotify": f"https://open.spotify.com/track/{number:022}"},
         "name": name,
         "artists": [{"id": None, "name": each} for each in artists],
-        "album": {"name": album, "release_date": released, "images": []},
+        "album": {"name": album, "release_date": released, "images": [PICTURE]},
         "duration_ms": 200_000,
     }
+
+
+PICTURE = {"url": "https://i.scdn.co/image/tide", "height": 64, "width": 64}
 
 
 class FakeSearch:

@@ -1,5 +1,7 @@
 """How many searches there may be: of an answer, of a listener's hour, of the app's day."""
 
+from typing import Any
+
 import pytest
 
 from lyra.cache.keys import Key
@@ -74,3 +76,21 @@ async def test_at_most_so_many_listeners_are_remembered(clock: Clock) -> None:
     assert await bound(opened, opened.open_answer(Key("a"))) is None  # forgotten: in its favour
     with pytest.raises(SearchRefusedError):
         await opened.spend(opened.open_answer(Key("c")))
+
+
+class Full:
+    """The counters of all processes, which allow no more."""
+
+    async def count_one(self, *_: object, **__: object) -> bool:
+        return False
+
+
+async def test_what_all_processes_refuse_is_not_charged_to_the_answer(clock: Clock) -> None:
+    shared: Any = Full()
+    opened = SearchBudgets(
+        Settings(searches_per_answer=2), entries=10, wall_clock=clock, shared=shared
+    )
+    answer = opened.open_answer(Key("a"))
+
+    assert await bound(opened, answer) == "listener"
+    assert (answer.sent, answer.left) == (0, 2)

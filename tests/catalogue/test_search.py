@@ -1,12 +1,15 @@
 """Searches: kept for all listeners, one call per query, each on the asker's token and budget."""
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
 from lyra.catalogue.budgets import SearchRefusedError
 from lyra.catalogue.queries import Query
+from lyra.spotify.client import SpotifyClient, SpotifyReader
 from lyra.spotify.failures import SpotifyFailure
+from lyra.spotify.token import Token
 from tests.catalogue.conftest import Clock, FakeSearch, OpenSearches, token, track
 
 TIDE = Query("track", 'track:"Tide" artist:"Velnora"')
@@ -193,3 +196,39 @@ async def test_each_who_waits_gets_a_failure_of_its_own(
 
     assert [type(each) for each in answers] == [SpotifyFailure, SpotifyFailure]
     assert answers[0] is not answers[1]
+
+
+async def test_a_used_up_budget_is_its_answers_alone(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    """Whoever has joined a search that its own answer could not pay for, asks anew."""
+    spotify.catalogue = [track("Tide", "Velnora")]
+    async with open_searches(searches_per_answer=1) as searches:
+        spent = searches.budget("poor")
+        await searches.search.search(token("poor"), Query("track", "Salt"), spent)
+        asking = searches.search.search(token("poor"), TIDE, spent)
+        poor = asyncio.get_running_loop().create_task(asking)
+        good = searches.start("good", TIDE)
+
+        assert [item.name for item in await good] == ["Tide"]
+        with pytest.raises(SearchRefusedError, match="this answer's"):
+            await poor
+
+
+async def test_a_search_runs_in_a_context_of_its_own(
+    open_searches: OpenSearches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log of a call that several wait for names none of their requests."""
+    request, seen = ContextVar("request", default="none"), []
+    async with open_searches() as searches:
+        read = SpotifyClient.reader
+
+        def reader(client: SpotifyClient, whose: Token) -> SpotifyReader:
+            seen.append(request.get())
+            return read(client, whose)
+
+        monkeypatch.setattr(SpotifyClient, "reader", reader)
+        request.set("the first who asked")
+        await searches.start("one", TIDE)
+
+    assert seen == ["none"]

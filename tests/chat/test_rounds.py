@@ -368,6 +368,31 @@ async def test_a_failure_after_words_of_a_later_round_ends_the_answer(start: Sta
     assert len(model.sent) == 2
 
 
+async def test_a_failure_after_a_call_has_begun_ends_the_answer(start: Start) -> None:
+    """Tried again, the reader would be shown the call twice."""
+    broken = streaming(find(SONG), event("error", error={"type": "overloaded_error"}))
+    async with scripted_model(broken, saying("At last.")) as model:
+        stream = await answered(start, model)
+
+    assert stream.ending == "llm_unavailable"
+    assert len(stream.of("tool-input-start")) == len(model.sent) == 1
+
+
+async def test_a_refusal_of_a_later_round_is_none_of_its_tools(start: Start) -> None:
+    async def refusing(_: Any) -> Any:
+        error = {"type": "invalid_request_error", "message": "no"}
+        return web.json_response({"type": "error", "error": error}, status=400)
+
+    async with scripted_model(asking(find(SONG)), refusing) as model:
+        service = await start(llm_base_url=model.url)
+        stream = read_stream(await chat(service))
+        ready = await _ready(service)
+
+    assert stream.ending == "llm_misconfigured"
+    assert ["tools" in each for each in sent(model)] == [True, True]
+    assert ready["tools"] == "on"
+
+
 async def test_the_tools_are_the_same_bytes_for_every_listener_and_turn(start: Start) -> None:
     async with scripted_model(saying("Yes.")) as model:
         service = await start(llm_base_url=model.url)

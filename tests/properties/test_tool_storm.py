@@ -15,7 +15,7 @@ FEW = 4
 DAY = Scale(
     listeners=500,
     hours=24,
-    pause_s=7_200,
+    pause_s=9_000,
     settings={
         "searches_per_answer": 10,
         "searches_per_hour": 15,

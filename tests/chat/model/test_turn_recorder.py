@@ -1,5 +1,6 @@
 """A turn of the model is recorded so that its server takes it back, whatever it has sent."""
 
+import re
 from typing import Any
 
 import orjson
@@ -126,6 +127,7 @@ def test_an_id_that_cannot_be_sent_back_is_replaced_by_one_that_can(odd: object)
 
     first, second = done.calls
     assert first.call_id == "toolu_1" != second.call_id
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", second.call_id, re.ASCII)
     assert [block["id"] for block in done.blocks] == ["toolu_1", second.call_id]
 
 
@@ -174,8 +176,12 @@ def test_a_turn_without_calls_is_not_kept() -> None:
 
 @pytest.mark.parametrize(
     "events",
-    [[call(call_id=f"toolu_{n}") for n in range(100)], [call(), *[arguments("x" * 10_000)] * 200]],
-    ids=["blocks", "bytes"],
+    [
+        [call(call_id=f"toolu_{n}") for n in range(100)],
+        [call(), *[arguments("x" * 10_000)] * 200],
+        [call(call_id=f"toolu_{n}", input={"a": "x" * 30_000}) for n in range(60)],
+    ],
+    ids=["blocks", "bytes", "bytes of beginnings"],
 )
 def test_a_turn_beyond_the_bounds_calls_nothing_and_says_that_it_was_cut(
     events: list[Event],

@@ -18,7 +18,7 @@ from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall
 from lyra.chat.tools.toolbox import MAX_CALLS, TOOLS, AnswerTools, Toolbox
 from lyra.clocks import wall_clock
-from lyra.listening.models import SECTIONS, Listening, Profile, Section, Track
+from lyra.listening.models import SECTIONS, Listening, Playlist, Profile, Section, Track
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.client import open_spotify
@@ -86,7 +86,8 @@ async def test_calls_run_together(spotify: FakeSearch) -> None:
         calls = [find(title, call=n) for n, title in enumerate(("One", "Two", "Three"))]
         async with asyncio.TaskGroup() as group:
             running = group.create_task(outputs(tools, *calls))
-            await spotify.wait_asked(3)
+            async with asyncio.timeout(5):  # less than one look-up may take
+                await spotify.wait_asked(3)
             spotify.gate.set()
 
     assert len(running.result()) == 3
@@ -113,6 +114,52 @@ async def test_an_answer_has_a_bound_of_calls_over_all_its_rounds(spotify: FakeS
     assert (left, tools.any_left) == (True, False)
     assert all(isinstance(each, dict) for each in first)
     assert [isinstance(each, dict) for each in second] == [True, False]
+
+
+async def test_a_call_that_cannot_be_made_is_one_of_those_too(spotify: FakeSearch) -> None:
+    async with opened(spotify) as box:
+        tools = box.open(TOKEN, ENTRY)
+        await outputs(tools, *[ToolCall(n, f"toolu_{n}", "nonsense", {}) for n in range(MAX_CALLS)])
+
+    assert not tools.any_left
+
+
+async def test_a_tool_that_does_not_keep_its_time_is_ended(
+    spotify: FakeSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("lyra.chat.tools.find_music.find_items", endless)
+    monkeypatch.setattr("lyra.chat.tools.toolbox._GRACE_S", 0.01)
+    async with opened(spotify, tool_timeout_s=0.01) as box, asyncio.timeout(5):
+        [error] = await outputs(box.open(TOKEN, ENTRY), find("One"))
+
+    assert error == "The look-up did not end in time. Answer with what you have."
+
+
+async def test_a_result_that_would_crowd_out_the_conversation_is_an_error(
+    spotify: FakeSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lyra.chat.tools.toolbox._MAX_RESULT_BYTES", 10)
+    async with opened(spotify) as box:
+        [error] = await outputs(box.open(TOKEN, ENTRY), find("One"))
+
+    assert error == "The result is too large. Ask for less."
+
+
+async def test_of_several_playlists_of_a_name_none_is_read(spotify: FakeSearch) -> None:
+    addresses = [f"spotify:playlist:{number:022}" for number in range(2)]
+    playlists = tuple([Playlist("Rain", uri=uri, owned=True) for uri in addresses])
+    listening = Listening(Profile("vesna"), (), playlists=playlists)
+    entry = make_entry(listening, level="full", life=Life(0.0, 80.0, 100.0, 150.0, 0.0))
+    wish = {"section": "playlist", "name": "Rain"}
+    async with opened(spotify) as box:
+        [error] = await outputs(
+            box.open(TOKEN, entry), ToolCall(0, "toolu_0", "get_listening", wish)
+        )
+
+    assert all(uri in error for uri in addresses)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
