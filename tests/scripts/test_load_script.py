@@ -46,7 +46,7 @@ async def test_it_asks_for_as_many_listeners_as_it_was_told(
     told = orjson.loads(ran.out)
 
     assert ran.code == 0
-    assert told["answered"] == sandbox.stats.model_calls > 3
+    assert sandbox.stats.model_calls >= told["answered"] > 3  # some take two rounds
     assert len(sandbox.stats.by_token) == 3
 
 
