@@ -1,5 +1,6 @@
 """Answers in rounds: the model calls tools, gets the results, and goes on."""
 
+from itertools import count
 from typing import Any
 
 import orjson
@@ -366,6 +367,17 @@ async def test_a_failure_after_words_of_a_later_round_ends_the_answer(start: Sta
     assert stream.ending == "llm_unavailable"
     assert stream.text == "Let me look. \n\nHalf"
     assert len(model.sent) == 2
+
+
+async def test_all_rounds_begin_with_the_time_of_the_question(start: Start) -> None:
+    """What a later round repeats is read from the model's prompt cache only if it is the same."""
+    hours = count(1_795_000_000.0, 3600.0)
+    async with scripted_model(asking(find(SONG)), saying("Here.")) as model:
+        service = await start(llm_base_url=model.url, wall_clock=lambda: next(hours))
+        await chat(service)
+
+    first, second = sent(model)
+    assert second["messages"][0] == first["messages"][0]
 
 
 async def test_a_failure_after_a_call_has_begun_ends_the_answer(start: Start) -> None:

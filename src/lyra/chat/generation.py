@@ -151,6 +151,7 @@ class _Generation(Producer):
         self._zone = zone
         self._question = question
         self._request_id = request_id
+        self._asked_at = generator.wall_clock()  # the same in all rounds: they begin with it
         self._stats = GenerationStats(generator.metrics)
         self._done: Done | None = None  # the end of this round's turn
         self._entry: Entry | None = None
@@ -307,8 +308,10 @@ class _Generation(Producer):
         self._rounds = (*self._rounds, ToolRound(done.blocks, results))
 
     def _make_prompt(self, entry: Entry) -> Prompt:
-        now, level = self._generator.wall_clock(), self._settings.llm_context
-        prompt = make_prompt(entry, self._question.turns, level, now=now, zone=self._zone)
+        level = self._settings.llm_context
+        prompt = make_prompt(
+            entry, self._question.turns, level, now=self._asked_at, zone=self._zone
+        )
         if self._tools is None:
             return prompt
         return offer_tools(
