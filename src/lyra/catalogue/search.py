@@ -180,8 +180,8 @@ class CatalogueSearch:
             return items
 
     async def _send(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
-        await self._budgets.spend(flight.budget)
         async with self._slots:
+            await self._budgets.spend(flight.budget)
             self._counts["sent_total"] += 1
             query = flight.query
             items = await self._spotify.reader(flight.token).get(
