@@ -82,8 +82,9 @@ bench: .venv/.dev .venv/peers-web/.ready .venv/peers/.ready ## measure beside ya
 settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.example
 	@$(BIN)/python scripts/settings_page.py
 
-eval: .venv/.dev ## how true and how useful answers are, over labelled sets; ONLY=mentions (docs/EVALUATION.md)
-	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py $(if $(ONLY),--only "$(ONLY)")
+eval: .venv/.dev ## how true and how useful answers are, over labelled sets; ONLY=answers, MODEL=NAME a real one (docs/EVALUATION.md)
+	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py $(if $(ONLY),--only "$(ONLY)") \
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(REPORT),--report "$(REPORT)") $(if $(STRICT),--strict)
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv

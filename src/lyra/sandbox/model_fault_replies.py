@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from lyra.sandbox.model_answers import answer
 from lyra.sandbox.model_blocks import (
     Reply,
     Thinking,
@@ -164,6 +165,10 @@ def _invent(_: Prompt, __: str) -> Reply:
     return reply(_CLAIM)
 
 
+def _ignore(prompt: Prompt, _: str) -> Reply:
+    return reply(answer(prompt.question, prompt.listening, prompt.asked_at))
+
+
 def _silent(prompt: Prompt, _: str) -> Reply:
     if prompt.rounds:
         return Reply(())
@@ -206,6 +211,7 @@ REPLIES: dict[str, Speak] = {
     "toolcut": _first(_cut),
     "toolendturn": _first(_end_turn),
     "toolinvent": _invent,
+    "toolignore": _ignore,
     "toolobey": _obey,
     "toolsame": _first(_same),
     "toolargs": _first(_wrong_arguments),
