@@ -123,6 +123,13 @@ async def test_songs_can_be_invented_and_said_to_be_looked_up(ask: Ask) -> None:
     assert message.text.count("- **") == 3
 
 
+async def test_tools_can_be_ignored(ask: Ask) -> None:
+    message = await chat_with(ask, "toolignore").say(NEW)
+
+    assert message.calls == []
+    assert message.text == (await ModelChat(ask).say(NEW, tools=[])).text
+
+
 async def test_an_order_in_a_playlist_is_obeyed(ask: Ask) -> None:
     chat = chat_with(ask, "toolobey")
     system = SYSTEM.replace("Kitchen", ORDER)
@@ -222,7 +229,7 @@ async def test_after_a_hostile_message_comes_a_sensible_one(ask: Ask, fault: str
 
 @pytest.mark.parametrize(
     "fault", sorted({name for name in REPLIES if name.startswith("tool")}
-                    - {"toolendless", "toolinvent", "toolobey"}),
+                    - {"toolendless", "toolinvent", "toolignore", "toolobey"}),
 )  # fmt: skip
 async def test_where_no_tool_is_offered_the_model_is_sensible(ask: Ask, fault: str) -> None:
     message = await chat_with(ask, fault).say("hello", tools=[])
@@ -265,6 +272,6 @@ async def test_odd_streams_carry_calls_too(ask: Ask, fault: str) -> None:
 def test_every_fault_of_tools_is_tried_here() -> None:
     tried = {"toolbadjson", "toolcut", "toolunknown", "toolargs", "tooltwenty", "toolsame",
              "toolendturn", "toollate", "toolthinking", "toolendless", "toolerrmid", "toolsilent",
-             "toolinvent", "toolobey", "refusal", "max_tokens"}  # fmt: skip
+             "toolinvent", "toolignore", "toolobey", "refusal", "max_tokens"}  # fmt: skip
 
     assert {*REPLIES, *(name for name in SCRIPTS if name.startswith("tool"))} == tried

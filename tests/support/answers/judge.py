@@ -80,6 +80,14 @@ class _Case(NamedTuple):
         found = (row["uri"] for row in rows if song(row["name"]) == song(item.title))
         return next(found, None)
 
+    def is_known(self, item: Named) -> bool:
+        """Return whether the listener's lists hold what is named here."""
+        if uri := self.uri_of(item):
+            return self.truth.knows(uri.split(":")[1], uri, item.title, (item.artist,))
+        return self.truth.knows("artist", "", item.title, ()) or any(
+            _agree(artist, fold(item.artist)) for artist in self.truth.artists_of(item.title)
+        )
+
     @property
     def admits(self) -> bool:
         """Whether the answer says that something is beyond it, and names nothing instead."""
@@ -141,7 +149,7 @@ class _Held:
         artists = self._artists.get(song(name or ""), set())
         if name is None or not item.artist or not artists:
             return name is not None
-        return any(artist in fold(item.artist) or fold(item.artist) in artist for artist in artists)
+        return any(_agree(artist, fold(item.artist)) for artist in artists)
 
     def _name(self, title: str) -> str | None:
         """Return the name that is written here, be it cut short or followed by a remark."""
@@ -153,6 +161,11 @@ class _Held:
             return next((each for each in self._names if each.startswith(cut)), None)
         words = re.split(r"\s[(|:]|,\s", title, maxsplit=1)[0]
         return fold(words) if fold(words) in self._names else None
+
+
+def _agree(artist: str, written: str) -> bool:
+    """Return whether an artist is written here, be it with others or cut short; both are folded."""
+    return artist in written or written in artist
 
 
 def _show(item: Named) -> str:
@@ -187,10 +200,7 @@ def _new(case: _Case) -> Iterator[Finding]:
         some = bool(new) or case.admits
         yield "PARTIAL" if some else "FAIL", f"{len(new)} new items, of at least {wanted}"
     for item in case.listed.values():
-        uri = case.uri_of(item)
-        artists = (item.artist,) if item.artist else ()
-        kind = uri.split(":")[1] if uri else "track"
-        if case.truth.knows(kind, uri or "", item.title, artists):
+        if case.is_known(item):
             yield "FAIL", f"recommends {_show(item)}, which is known"
 
 

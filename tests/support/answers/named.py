@@ -68,9 +68,9 @@ def _of_row(body: str, *, numbered: bool) -> Named | None:
 
 
 def _title(mark: re.Match[str]) -> str:
-    title = next(filter(None, mark.groups()))
+    title: str = next(filter(None, mark.groups()))
     return title.strip().strip("\u201c\u201d\"'")
 
 
 def _artist(rest: str) -> str:
-    return _CLAUSE.split(rest, maxsplit=1)[0].replace("**", "").strip(" .!?,*_")
+    return _CLAUSE.split(rest, maxsplit=1)[0].replace("**", "").strip(" .!?,*_|")

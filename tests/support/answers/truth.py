@@ -53,6 +53,10 @@ class Truth:
             return any((song(name), fold(each)) in self._albums for each in artists)
         return any((song(name), fold(each)) in self._songs for each in artists)
 
+    def artists_of(self, title: str) -> set[str]:
+        """Return the folded names of the artists who have a song of this title in the lists."""
+        return {artist for name, artist in self._songs if name == song(title)}
+
     @cached_property
     def _artists(self) -> frozenset[str]:
         credited = (name for each in self.tracks for _, name in each.artists)
@@ -100,8 +104,10 @@ class Truth:
     def _details(self) -> dict[str, str]:
         raw = self.raw
         values: dict[str, str] = {}
-        if raw.top_tracks and raw.top_tracks[0].artists:
-            values["track1_artist"] = raw.top_tracks[0].artists[0][1]
+        for words, items in (("track", raw.top_tracks), ("play", raw.plays)):
+            for place, each in enumerate(items, 1):
+                if each.artists:
+                    values[f"{words}{place}_artist"] = each.artists[0][1]
         if raw.plays:
             values["busy_from"] = f"{_busiest(raw.hours):02}:00"
         played = max(raw.top_artists, key=raw.plays_by, default=None)
