@@ -84,7 +84,7 @@ settings: .venv/.run ## write docs/SETTINGS.md anew from the settings and .env.e
 
 eval: .venv/.dev ## how true and how useful answers are, over labelled sets; ONLY=answers, MODEL=NAME a real one (docs/EVALUATION.md)
 	@PYTHONPATH=. $(BIN)/python scripts/evaluate.py $(if $(ONLY),--only "$(ONLY)") \
-	  $(if $(MODEL),--model "$(MODEL)") $(if $(REPORT),--report "$(REPORT)") $(if $(STRICT),--strict)
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(KIND),--kind "$(KIND)") $(if $(REPORT),--report "$(REPORT)") $(if $(STRICT),--strict)
 
 lock: .venv/.dev ## resolve the newest allowed versions anew into requirements/
 	@$(PIP) install uv

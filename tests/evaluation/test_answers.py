@@ -285,6 +285,7 @@ def test_a_wrong_answer_of_a_model_is_noticed(question: str, words: str, reason:
         ({"kind": "album"}, "is no album"),
         ({"new": 12}, "new items, of at least 12"),
         ({"count": 3}, "lists 6 of 3"),
+        ({"minutes": 3}, "minutes of 3"),
         ({"mixed": True}, "nothing known"),
         ({"missing": True}, "though the data are missing"),
         ({"exists": True}, "does not find"),

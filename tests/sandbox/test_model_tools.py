@@ -29,7 +29,6 @@ def chat(ask: Ask) -> ModelChat:
         "Suggest 5 new songs",
         "What should I play next?",
         "Recommend music like Ostul Misha",
-        "Discover new artists",
     ],
 )
 async def test_a_question_for_something_new_looks_songs_up(chat: ModelChat, question: str) -> None:
@@ -49,7 +48,6 @@ async def test_a_question_for_something_new_looks_songs_up(chat: ModelChat, ques
         "Which songs have I not played lately?",
         "Which song by Cyve Orave should I play?",
         "Make me a playlist",
-        "What is on my playlist Kitchen?",
         "What are my top artists of the last six months?",
         "asdf",
     ],
@@ -267,6 +265,33 @@ async def test_a_playlist_whose_address_is_known_is_read(chat: ModelChat) -> Non
 
     assert message.calls[0]["input"] == {"section": "playlist", "uri": uri}
     assert said.text.endswith("1 track that I can read:\n\n- \u201cLate Garden\u201d by Rowen")
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [("Discover new artists", "artist"), ("Recommend 3 albums I don't know", "album")],
+)
+async def test_albums_and_artists_are_looked_up_where_they_are_asked_for(
+    chat: ModelChat, question: str, kind: str
+) -> None:
+    message = await chat.say(question)
+    items = message.calls[0]["input"]["items"]
+    said = await chat.answer(message, {"items": [not_found(item) for item in items]})
+
+    assert {item["kind"] for item in items} == {kind}
+    assert all(("title" in item) == (kind == "album") for item in items)
+    assert len({item["artist"] for item in items}) >= 3
+    assert f"{len(items)} {kind}s that I looked up" in said.text
+
+
+async def test_an_own_playlist_without_an_address_is_read_by_its_name(chat: ModelChat) -> None:
+    own = await chat.say("What is on my playlist Kitchen?")
+    system = SYSTEM.replace("Kitchen | 2 | own", "Kitchen | 2 | other's")
+    others = await chat.answer(own, "No.", system=system)
+    again = await chat.say("What is on my playlist Kitchen?", system=system)
+
+    assert own.calls[0]["input"] == {"section": "playlist", "name": "Kitchen"}
+    assert (others.calls, again.calls) == ([], [])
 
 
 async def test_songs_of_earlier_answers_are_not_named_again(chat: ModelChat) -> None:

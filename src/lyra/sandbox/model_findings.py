@@ -7,7 +7,7 @@ from lyra.responder.listener import Listener
 from lyra.responder.wording import bullets, count as counted, enumerate_, is_are, title
 from lyra.sandbox.model_conversation import Called
 from lyra.sandbox.model_listener import names_of, read_listener
-from lyra.sandbox.model_music import family_named
+from lyra.sandbox.model_music import NOUNS_OF, family_named
 
 _LISTED = 10
 _RANGES = {
@@ -46,7 +46,7 @@ def tell_new(finds: Sequence[Find], listener: Listener, wanted: int | None) -> s
         bullets(_line(each, listener) for each in shown),
     ]
     if wanted and len(shown) < wanted:
-        songs = counted(len(shown), "song")
+        songs = counted(len(shown), _noun(finds))
         parts.append(f"You asked for {wanted}; more than {songs} I cannot stand for.")
     return "\n\n".join(filter(None, (*parts, left_out)))
 
@@ -113,8 +113,16 @@ def _uri(find: Find) -> object:
     return (_item(find) or {}).get("uri")
 
 
+def _noun(finds: Sequence[Find]) -> str:
+    """Return what was looked up, in the singular."""
+    kinds = {(find.get("asked") or {}).get("kind") for find in finds}
+    return NOUNS_OF.get(kinds.pop(), "song") if len(kinds) == 1 else "song"
+
+
 def _named(item: Mapping[str, Any]) -> str:
-    return f"**{item['name']}** \u2013 {enumerate_(names_of(item.get('artists')))}"
+    names = names_of(item.get("artists"))
+    by = f" \u2013 {enumerate_(names)}" if names != [item["name"]] else ""  # an artist is by nobody
+    return f"**{item['name']}**{by}"
 
 
 def _line(find: Find, listener: Listener) -> str:
@@ -140,7 +148,7 @@ def _reason(artists: Sequence[str], listener: Listener) -> str:
 def _left_out(finds: Sequence[Find]) -> str:
     """Return a sentence on what was not found, could not be looked up, or is known already."""
     parts = list(_reasons(finds))
-    whole = counted(len(finds), "song")
+    whole = counted(len(finds), _noun(finds))
     return f"Of the {whole} that I looked up, {enumerate_(parts)}." if parts else ""
 
 

@@ -5,16 +5,20 @@ does not see all that the listener plays.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from typing import Literal
 
 from lyra.responder.listener import Listener
 from lyra.responder.slots import Years
 from lyra.sandbox.catalogue import ARTISTS, ODD_INDEXES, artist, families, family_of, track
 from lyra.sandbox.names import ADJECTIVES, GENRES, NOUNS, ODD_TITLES
 from lyra.sandbox.rng import Rng
+
+Kind = Literal["track", "album", "artist"]
+NOUNS_OF: Mapping[str, str] = {"track": "song", "album": "album", "artist": "artist"}
 
 _SOURCES = 3  # that the suggestions come from
 _KNOWN_TITLES = 4  # of an artist, where no years are asked for
@@ -46,6 +50,24 @@ def suggest_songs(listener: Listener, wish: Wish) -> list[tuple[str, str]]:
     mine = _own_songs(own, wish, 2 if len(new) > 2 else 0)  # noqa: PLR2004 - most of them are new
     kept = new[: wish.count - 1 - len(mine)]
     return [*kept, *[_invented(who, wish) for who, _ in kept[:1]], *mine]
+
+
+def item_of(kind: Kind, who: str, title: str) -> dict[str, str]:
+    """Return the item that is looked up for a song: itself, its album or its artist."""
+    if kind == "artist":
+        return {"artist": who, "kind": kind}
+    return {
+        "artist": who,
+        "title": _album_of(who, title) if kind == "album" else title,
+        "kind": kind,
+    }
+
+
+def _album_of(who: str, title: str) -> str:
+    """Return the name of a song's album; of one without a name, and of no song, the title."""
+    index = _by_name()[who.casefold()]
+    songs = (track((index, number)) for number in range(artist(index).tracks))
+    return next((one.album.name for one in songs if one.name == title), "") or title
 
 
 def family_named(name: str) -> str | None:

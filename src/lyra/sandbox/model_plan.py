@@ -10,7 +10,7 @@ from lyra.responder.listener import Artist, Listener, Playlist, Track
 from lyra.responder.vocabulary import Concept
 from lyra.sandbox.model_answers import last_of
 from lyra.sandbox.model_listener import read_listener
-from lyra.sandbox.model_music import Wish, genres_in, suggest_songs
+from lyra.sandbox.model_music import NOUNS_OF, Kind, Wish, genres_in, item_of, suggest_songs
 from lyra.sandbox.model_prompt import Prompt
 
 Purpose = Literal["new", "named", "range", "playlist"]
@@ -104,10 +104,20 @@ def _plan_songs(prompt: Prompt, listener: Listener, intent: Intent | None = None
         told=prompt.said,
     )
     songs = suggest_songs(listener, wish)
-    items = [{"artist": who, "title": title, "kind": "track"} for who, title in songs]
+    kind = _kind_of(intent)
+    items = [item_of(kind, who, title) for who, title in songs]
+    items = [item for place, item in enumerate(items) if item not in items[:place]]
     items = items or [{"artist": name} for name in wish.like]  # whom the model does not know
-    said = "Let me look up some songs that you may not know yet."
+    said = f"Let me look up some {NOUNS_OF[kind]}s that you may not know yet."
     return Plan("new", said, (("find_music", {"items": items}),), count)
+
+
+def _kind_of(intent: Intent | None) -> Kind:
+    """Return what is wished for: albums, artists, or songs where neither is named."""
+    concepts = intent.concepts if intent and not intent.names else frozenset()
+    if Concept.ALBUM in concepts:
+        return "album"
+    return "artist" if Concept.ARTIST in concepts else "track"
 
 
 def _artists_of(items: Sequence[object]) -> list[str]:
@@ -142,14 +152,15 @@ def _range_of(intent: Intent) -> str | None:
 
 
 def _playlist(intents: Sequence[Intent], data: Mapping[str, Any]) -> Plan | None:
-    """What is on a playlist whose address the listening data hold."""
+    """What is on one of the listener's own playlists, by its address where the data hold it."""
     uris = {each["name"]: each.get("uri") for each in data.get("playlists") or []}
     for intent in intents:
         if intent.kind not in ("item", "playlist_contents"):
             continue
         for item in [item for named in intent.names for item in named.items]:
-            if isinstance(item, Playlist) and uris.get(item.name):
-                value = {"section": "playlist", "uri": uris[item.name]}
+            if isinstance(item, Playlist) and (uris.get(item.name) or item.owned):
+                uri = uris.get(item.name)
+                value = {"section": "playlist", **({"uri": uri} if uri else {"name": item.name})}
                 said = "Let me look into that playlist."
                 return Plan("playlist", said, (("get_listening", value),))
     return None

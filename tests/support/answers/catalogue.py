@@ -29,6 +29,7 @@ class Entry(NamedTuple):
     artists: tuple[str, ...]
     genres: frozenset[str] = frozenset()
     year: int | None = None
+    minutes: float = 0
 
 
 def fold(text: str) -> str:
@@ -58,7 +59,14 @@ def find(uri: str) -> Entry | None:
     one = track((index, number))
     credited = (index, *one.guests)
     names = tuple(artist(each).name for each in credited)
-    return Entry(kind, one.name, names, _genres(credited), _year(one.album.released))
+    return Entry(
+        kind,
+        one.name,
+        names,
+        _genres(credited),
+        _year(one.album.released),
+        one.duration_ms / 60_000,
+    )
 
 
 def exists(title: str, by: str) -> bool:

@@ -20,6 +20,7 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     new: int = 0
     mixed: bool = False
     count: int | None = None
+    minutes: int | None = None
     kind: str | None = None
     by: str | None = None
     genre: str | None = None

@@ -1,7 +1,7 @@
 """Asks the questions of a running service: the real application, the invented Spotify, any model."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +93,18 @@ async def ask(service: Running, question: Question) -> Asked:
 
 
 async def ask_all(
-    model: str, questions: Iterable[Question], make_settings: MakeSettings = invented_model
+    model: str,
+    questions: Sequence[Question],
+    make_settings: MakeSettings = invented_model,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[tuple[Question, Asked]]:
-    """Return each question with the answer that a service with this model gives, one after another."""
+    """Return each question with the answer that a service with this model gives, one after another.
+
+    `tell` hears of each answer, since a real model takes its time.
+    """
+    answers = []
     async with Sandbox() as sandbox, running(model, sandbox, make_settings) as service:
-        return [(question, await ask(service, question)) for question in questions]
+        for question in questions:
+            answers.append((question, await ask(service, question)))
+            tell(f"{len(answers)} of {len(questions)}: {question.text}")
+    return answers

@@ -5,9 +5,11 @@ from functools import cache, cached_property
 from string import Formatter
 from typing import Any
 
+import orjson
+
 from lyra.sandbox.catalogue import ARTISTS, album, artist, track
 from lyra.sandbox.listeners import Listener, build_listener
-from lyra.sandbox.spotify_rows import contents
+from lyra.sandbox.playlist_contents import contents_page
 from lyra.sandbox.tokens import parse_token
 from tests.support.answers.catalogue import fold, song
 from tests.support.statements.listener import raw_bodies, sandbox_bodies
@@ -21,6 +23,7 @@ class Truth:
 
     def __init__(self, token: str) -> None:
         parsed = parse_token(token)
+        self._regime = parsed.regime
         self.listener: Listener = build_listener(parsed.seed, parsed.persona)
         self.raw = RawListener(raw_bodies(sandbox_bodies(self.listener, parsed.regime)))
 
@@ -126,8 +129,15 @@ class Truth:
                 return {"unknown_artist": name, **titles}
         return {}
 
+    def _titles_on(self, identifier: str) -> dict[str, str]:
+        """The titles on a playlist, without episodes, files of the listener's own, and nulls."""
+        page = contents_page(identifier, "items", {"limit": "50"}, self.listener, self._regime)
+        rows = [row.get("item") or row.get("track") for row in orjson.loads(page.body)["items"]]
+        tracks = (row for row in rows if row and row["type"] == "track" and not row.get("is_local"))
+        return _numbered("on_playlist", (row["name"] for row in tracks))
+
     def _lists(self) -> dict[str, str]:
-        """An own playlist that no other shares its name with, and one whose name is an order."""
+        """An own playlist that no other shares its name with and what is on it, and one whose name is an order."""
         values: dict[str, str] = {}
         names = [each.name for each in self.listener.playlists if each]
         for each in self.listener.playlists:
@@ -136,10 +146,7 @@ class Truth:
             if "IGNORE ALL" in each.name:
                 values["hostile_playlist"] = each.name
             if each.artist is not None and len(each.name) < _PLAIN and each.name.isascii():
-                values.setdefault("own_playlist", each.name)
-                if values["own_playlist"] == each.name:
-                    titles = [track(key) for key in contents(each, self.listener)]
-                    values |= _numbered("on_playlist", (one.name for one in titles))
+                values = {"own_playlist": each.name, **self._titles_on(each.id), **values}
         return values
 
 
