@@ -116,7 +116,7 @@ def _uri(find: Find) -> object:
 def _noun(finds: Sequence[Find]) -> str:
     """Return what was looked up, in the singular."""
     kinds = {(find.get("asked") or {}).get("kind") for find in finds}
-    return NOUNS_OF.get(kinds.pop(), "song") if len(kinds) == 1 else "song"
+    return NOUNS_OF.get(str(kinds.pop()), "song") if len(kinds) == 1 else "song"
 
 
 def _named(item: Mapping[str, Any]) -> str:

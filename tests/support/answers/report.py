@@ -66,6 +66,15 @@ def kinds_table(judged: Sequence[Judged]) -> str:
     return "\n".join(rows)
 
 
+def failures_table(judged: Iterable[Judged]) -> str:
+    """Return what did not pass, with the reasons, as a table in Markdown."""
+    rows = ["| worth | question | why |", "|---|---|---|"]
+    for question, _, judgement in judged:
+        if judgement.worth != "PASS":
+            rows.append(f"| {judgement.worth} | {question.text} | {'; '.join(judgement.reasons)} |")
+    return "\n".join(rows)
+
+
 def lines(judged: Iterable[Judged]) -> Iterator[str]:
     """Yield a line for each question: its worth, who asks what, and the reasons."""
     for question, asked, judgement in judged:
