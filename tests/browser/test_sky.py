@@ -109,13 +109,13 @@ async def test_the_age_of_what_was_read_is_told_and_can_be_renewed(
 ) -> None:
     clock = Clock()
     page = await filled(await visit(await start(demo_token=DEMO, clock=clock)))
-    await expect(page.locator("#caption")).to_contain_text("5 Spotify calls, then none.")
+    await expect(page.locator("#caption")).to_contain_text("Read with 5 Spotify calls.")
     clock.now += 25 * 60
     await page.reload()
     await expect(page.locator("#caption")).to_contain_text("Read 25 min ago.")
     await page.get_by_role("button", name="Refresh").click()
 
-    await expect(page.locator("#caption")).to_contain_text("5 Spotify calls, then none.")
+    await expect(page.locator("#caption")).to_contain_text("Read with 5 Spotify calls.")
 
 
 async def test_forgotten_data_leaves_the_page_and_is_not_read_again(

@@ -70,7 +70,7 @@ function captionOf({ recently_played: plays, top_artists: top, genre_analysis: g
   const age = Math.round(cache.age_s / 60);
   const { artists_known: known, artists_considered: all } = genres;
   const inside = genres.genres.length ? ` Stars are genres, known for ${known} of ${all} top artists.` : top.length ? " Spotify sent no genres: stars are top artists." : "";
-  const calls = cache.spotify_calls ? ` ${cache.spotify_calls} Spotify calls, then none.` : "";
+  const calls = cache.spotify_calls ? ` Read with ${cache.spotify_calls} Spotify calls.` : "";
   const when = cache.state === "stale" ? ` ${age} min old: Spotify cannot be asked.` : age ? ` Read ${age} min ago.` : calls;
   const outside = plays.length ? "Last plays by the hour they ended in, your time." : quiet;
   return [outside, el("span", {}, `${inside}${when} `)];
