@@ -244,8 +244,8 @@ def tell_hours(listener: Listener, _: Intent, __: Voice) -> str:
     window, peak = Hours(start, end), Hours(busiest, (busiest + 1) % _DAY_H)
     return (
         f"Of {last_plays(listener)}, {spans[start]} ended {window.say(listener.zone)}; "
-        f"no other {_WINDOW_H} hours have more. Most of one hour are the {number} "
-        f"{peak.say(listener.zone)}. Older plays I do not see."
+        f"no other {_WINDOW_H} hours have more. The busiest hour, "
+        f"{peak.say(listener.zone)}, has {number}. Older plays I do not see."
     )
 
 
