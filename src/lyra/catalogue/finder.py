@@ -10,7 +10,7 @@ from lyra.catalogue.budgets import AnswerBudget, Bound, SearchRefusedError
 from lyra.catalogue.folding import fold_artist
 from lyra.catalogue.items import Item, Kind, Wanted
 from lyra.catalogue.matching import find_match
-from lyra.catalogue.queries import plan_queries, query_artist
+from lyra.catalogue.queries import Query, plan_queries, query_artist
 from lyra.catalogue.search import CatalogueSearch
 from lyra.spotify.failures import FailureCode, SpotifyFailure
 from lyra.spotify.token import Token
@@ -47,12 +47,15 @@ async def find_items(
     finder = _Finder(search, token, budget, deadline)
     once = list(dict.fromkeys(wanted[:MAX_WANTED]))
     shared = _shared_artists(once)
+    queries = {each: _plan(each, shared=_artist_of(each) in shared) for each in once}
+    finds = {each: finder.find_kept(each, queries[each]) for each in once}
     async with asyncio.TaskGroup() as group:
         tasks = {
-            each: group.create_task(finder.find(each, shared=_artist_of(each) in shared))
+            each: group.create_task(finder.find(each, queries[each]))
             for each in once
+            if finds[each] is None
         }
-    return [tasks[each].result() for each in wanted[:MAX_WANTED]]
+    return [finds[each] or tasks[each].result() for each in wanted[:MAX_WANTED]]
 
 
 class _Finder:
@@ -66,11 +69,21 @@ class _Finder:
         self._budget = budget
         self._deadline = deadline
 
-    async def find(self, wanted: Wanted, *, shared: bool) -> Find:
-        """Find one; `shared`: others of the same artist are wanted too."""
+    def find_kept(self, wanted: Wanted, queries: Sequence[Query]) -> Find | None:
+        """Return what earlier searches tell of it; None: they do not tell all."""
+        for query in queries:
+            items = self._search.peek(query)
+            if items is None:
+                return None
+            if item := find_match(wanted, items):
+                return Find(wanted, "found", item)
+        return Find(wanted, "not_found")
+
+    async def find(self, wanted: Wanted, queries: Sequence[Query]) -> Find:
+        """Find one by these searches, each made only if those before found nothing."""
         try:
             async with asyncio.timeout_at(self._deadline):
-                item = await self._find(wanted, shared=shared)
+                item = await self._find(wanted, queries)
         except TimeoutError:
             return Find(wanted, "failed", reason="timeout")
         except SearchRefusedError as refusal:
@@ -79,15 +92,19 @@ class _Finder:
             return Find(wanted, "failed", reason=failure.code)
         return Find(wanted, "not_found" if item is None else "found", item)
 
-    async def _find(self, wanted: Wanted, *, shared: bool) -> Item | None:
-        queries = plan_queries(wanted)
-        if shared:  # one flight for all of them: see CatalogueSearch
-            queries = (query_artist(wanted), *queries)
+    async def _find(self, wanted: Wanted, queries: Sequence[Query]) -> Item | None:
         for query in queries:
             items = await self._search.search(self._token, query, self._budget)
             if item := find_match(wanted, items):
                 return item
         return None
+
+
+def _plan(wanted: Wanted, *, shared: bool) -> tuple[Query, ...]:
+    """Return the searches for one item; `shared`: others of the same artist are wanted too."""
+    queries = plan_queries(wanted)
+    # One flight for all of them: see CatalogueSearch.
+    return (query_artist(wanted), *queries) if shared else queries
 
 
 def _artist_of(wanted: Wanted) -> tuple[Kind, str]:

@@ -105,6 +105,16 @@ class CatalogueSearch:
             "flights": len(self._flights),
         }
 
+    def peek(self, query: Query) -> tuple[Item, ...] | None:
+        """Return what is kept for this query, without any search."""
+        return self._peek(self._keys.search(query.cache_text))
+
+    def _peek(self, key: Key) -> tuple[Item, ...] | None:
+        items: tuple[Item, ...] | None = self._kept.peek(key)
+        if items is not None:
+            self._counts["hits_total"] += 1
+        return items
+
     async def search(self, token: Token, query: Query, budget: AnswerBudget) -> tuple[Item, ...]:
         """Return the items that Spotify shows for this query, at most ten, the best first.
 
@@ -115,9 +125,7 @@ class CatalogueSearch:
         """
         key = self._keys.search(query.cache_text)
         while True:
-            items: tuple[Item, ...] | None = self._kept.peek(key)
-            if items is not None:
-                self._counts["hits_total"] += 1
+            if (items := self._peek(key)) is not None:
                 return items
             flight = self._flights.get(key)
             if flight is None:
