@@ -41,12 +41,20 @@ def test_a_title_is_a_tracks_and_without_one_the_artist_is_meant() -> None:
         ([{"artist": "a"}, {"artist": 7}], r"\$\[1\]\.artist"),
         ([{"artist": "a", "kind": "show"}], r"\$\[0\]\.kind"),
         ([{"artist": "a", "kind": "album"}], r"\$\[0\]"),
+        ([{"artist": "\u200b"}], r"an artist is missing - at `\$\[0\]"),
+        ([{"artist": "a"}, {"artist": "a", "title": "\u202e"}], r"a title is missing - at `\$\[1\]"),
         ([{"artist": "a", "uri": "spotify:x"}], r"\$\[0\]|uri"),
     ],
 )
 def test_what_is_not_as_expected_is_refused_with_its_place(items: Any, where: str) -> None:
     with pytest.raises(RequestError, match=where):
         read_wanted(items)
+
+
+def test_names_are_wanted_as_they_are_seen() -> None:
+    asked = [{"artist": f"Vel\u200bnora{' ' * 200}\n& Co", "title": "Ti\u202ede"}]
+
+    assert read_wanted(asked) == [Wanted("track", "Velnora & Co", "Tide")]
 
 
 def test_a_found_item_says_where_it_is_known_from() -> None:

@@ -10,6 +10,7 @@ from lyra.catalogue.finder import MAX_WANTED, Find
 from lyra.catalogue.items import Item, Kind, Wanted
 from lyra.catalogue.known import Place
 from lyra.errors import RequestError
+from lyra.listening.sanitize import clean
 from lyra.spotify.failures import MEANINGS, FailureCode
 
 _NAME_CAP = 300
@@ -35,7 +36,8 @@ _Request = Annotated[list[_Asked], msgspec.Meta(min_length=1, max_length=MAX_WAN
 def read_wanted(items: object) -> list[Wanted]:
     """Return the wanted items of a request: 1 to 12 objects of `artist`, `title?` and `kind?`.
 
-    Without a kind, a title is a track's, and no title means the artist.
+    Without a kind, a title is a track's, and no title means the artist. Names are those that can
+    be seen, on one line: a run of spaces would cost the square of its length wherever it is matched.
 
     Raises:
         RequestError: it is something else; says what and where.
@@ -50,10 +52,14 @@ def read_wanted(items: object) -> list[Wanted]:
 
 
 def _to_wanted(asked: _Asked, place: int) -> Wanted:
-    kind = asked.kind or ("track" if asked.title else "artist")
-    if kind != "artist" and not asked.title:
-        raise RequestError(f"The items are not as expected: a title is missing - at `$[{place}]`.")
-    return Wanted(kind, asked.artist, asked.title if asked.title and kind != "artist" else "")
+    artist, title = clean(asked.artist, _NAME_CAP), clean(asked.title or "", _NAME_CAP)
+    kind = asked.kind or ("artist" if asked.title is None else "track")
+    missing = "an artist" if not artist else "a title" if kind != "artist" and not title else None
+    if missing:
+        raise RequestError(
+            f"The items are not as expected: {missing} is missing - at `$[{place}]`."
+        )
+    return Wanted(kind, artist, "" if kind == "artist" else title)
 
 
 def find_view(find: Find, place: Place | None) -> dict[str, Any]:
