@@ -42,7 +42,7 @@ def fold(name: str) -> str:
     Case, accents, punctuation, "&" and the way of counting parts do not matter. Of a name without
     letters or digits its signs are kept: there is nothing else to tell it by.
     """
-    text = unicodedata.normalize("NFKC", name[:_CAP]).casefold()
+    text = unicodedata.normalize("NFKC", name[:_CAP]).casefold()[:_CAP]  # one sign may become many
     words = _GAPS.sub(" ", _SILENT.sub("", _join(_strip_marks(text)))).split()
     if not words:
         return "".join(text.split())
