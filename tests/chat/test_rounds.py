@@ -347,6 +347,21 @@ async def test_with_minimal_context_the_model_does_not_learn_what_is_known(start
     assert "get_listening" not in names
 
 
+async def test_with_minimal_context_the_offline_mode_calls_new_only_what_is_new(
+    start: Start,
+) -> None:
+    service = await start(llm="offline", llm_context="minimal")
+    profile = (await call(service, "GET", "/lyra/profile", headers=service.headers())).json
+    question = {"message": "Recommend some music that I do not know yet"}
+    stream = read_stream(await chat(service, body=question))
+
+    played = [play["track"] for play in profile["recently_played"]]
+    known = {each["name"] for each in (*profile["top_tracks"], *played)}
+    named = [line.split("**")[1] for line in stream.text.splitlines() if line.startswith("- **")]
+    assert named
+    assert known.isdisjoint(named)
+
+
 async def test_a_failure_in_a_later_round_is_tried_again_and_repeats_nothing(start: Start) -> None:
     async def busy(_: Any) -> Any:
         return web.json_response({"type": "error"}, status=529)

@@ -191,7 +191,8 @@ async def test_no_text_of_an_exception_reaches_the_model(
 async def test_the_offered_tools_are_valid_small_and_the_same(
     spotify: FakeSearch, level: str
 ) -> None:
-    async with opened(spotify, llm_context=level) as one, opened(spotify, llm_context=level) as two:
+    settings = {"llm": "anthropic", "llm_context": level}
+    async with opened(spotify, **settings) as one, opened(spotify, **settings) as two:
         assert one.specification == two.specification
         specification = orjson.loads(one.specification)
 

@@ -99,7 +99,8 @@ class Toolbox:
         self._search = search
         self._budgets = budgets
         self._listeners = listeners
-        self._tells_data = settings.llm_context == "full"
+        # The offline mode takes nothing out of this process, and says what is new.
+        self._tells_data = settings.llm_context == "full" or not settings.uses_model
         self._tools = {
             tool.name: tool for tool in TOOLS if self._tells_data or tool.name not in _NEED_DATA
         }
