@@ -121,6 +121,63 @@ def test_an_input_that_is_no_object_is_none_and_replayed_as_an_empty_one(json: s
     assert done.blocks[0]["input"] == {}
 
 
+def test_a_delta_belongs_to_the_last_block_of_its_type() -> None:
+    accumulator = StreamAccumulator(tools_offered=True)
+    events = [
+        start({"type": "thinking", "thinking": ""}),
+        call(),
+        arguments('{"a"'),
+        text("Meanwhile"),
+        delta("thinking", thinking="Hm."),
+        delta("signature", signature="c2ln"),
+        arguments(":1}"),
+        *end(),
+    ]
+    for event in events:
+        accumulator.feed(orjson.dumps(event))
+        accumulator.take_pieces()  # each in a read of its own
+
+    assert isinstance(accumulator.ending, Done)
+    assert accumulator.ending.blocks == (
+        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+        {"type": "tool_use", "id": "toolu_1", "name": "find_music", "input": {"a": 1}},
+        {"type": "text", "text": "Meanwhile"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (rb"\ud83c", rb"\udfb5"),
+        (b"\xf0\x9f", b"\x8e\xb5"),
+    ],
+    ids=["UTF-16", "UTF-8"],
+)
+def test_an_input_that_is_cut_within_a_character_is_whole_again(
+    first: bytes, second: bytes
+) -> None:
+    accumulator = StreamAccumulator(tools_offered=True)
+    accumulator.feed(orjson.dumps(call()))
+    for piece in (rb"{\"a\":\"" + first, second + rb"\"}"):
+        accumulator.feed(orjson.dumps(arguments("PIECE")).replace(b"PIECE", piece))
+    for event in end():
+        accumulator.feed(orjson.dumps(event))
+
+    assert isinstance(accumulator.ending, Done)
+    [made] = accumulator.ending.calls
+    assert made.arguments == {"a": "\U0001f3b5"}
+
+
+def test_a_text_in_more_blocks_than_are_kept_was_not_cut() -> None:
+    begun = start({"type": "text", "text": ""})
+    pieces, done = read(
+        *[each for n in range(70) for each in (begun, text(f"{n} "))], *end("end_turn")
+    )
+
+    assert "".join(map(str, pieces)) == "".join(f"{n} " for n in range(70))
+    assert done.reason == "stop"
+
+
 @pytest.mark.parametrize("odd", [None, 7, "", "a b", "x" * 200, "toolu_1", {"a": 1}, "ä"], ids=repr)
 def test_an_id_that_cannot_be_sent_back_is_replaced_by_one_that_can(odd: object) -> None:
     _, done = read(call(), call(call_id=odd), *end())

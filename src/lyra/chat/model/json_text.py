@@ -49,6 +49,11 @@ def decode_string(literal: bytes) -> bytes:
     return _join_pairs(_ESCAPED.sub(_unescape, literal[1:-1]))
 
 
+def decode_text(whole: bytes) -> str:
+    """Return the text of bytes that `decode_string` gave, all of them; U+FFFD for what is broken."""
+    return _to_text(_join_pairs(whole))
+
+
 def _unescape(match: re.Match[bytes]) -> bytes:
     return _encode_unit(match[1]) if match[2] is None else _LETTERS.get(match[2], match[2])
 

@@ -43,6 +43,12 @@ _BY_TYPE: dict[str, type[LyraError]] = {
     "invalid_request_error": LlmMisconfiguredError,
 }
 _MAX_REPAIRED_BYTES = 131_072  # a longer event with broken characters is not repaired
+# Where the piece of a delta stands that is not text.
+_PIECES = {
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+}
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ABSENT = Raw(b"null")
 
@@ -75,6 +81,9 @@ class _Inner(msgspec.Struct, gc=False):
 
     type: Raw = _ABSENT
     text: Raw = _ABSENT
+    partial_json: Raw = _ABSENT
+    thinking: Raw = _ABSENT
+    signature: Raw = _ABSENT
     stop_reason: Raw = _ABSENT
     usage: Raw = _ABSENT
 
@@ -139,9 +148,8 @@ class StreamAccumulator:
         match _event_type(event):
             case "content_block_delta":
                 self._add_text(event.delta, "text_delta")
-                if self._turn is not None and (delta := _decode(_block, event.delta)):
-                    self._turn.add_delta(delta)
-                    self._progressed = delta.get("type") == "input_json_delta"
+                if self._turn is not None:
+                    self._add_delta(self._turn, event.delta)
             case "content_block_start":
                 self._start_block(event.content_block)
             case "message_start":
@@ -165,13 +173,22 @@ class StreamAccumulator:
                 self._pieces.append(start)
         self._add_text(content_block, "text")  # some gateways send text here
 
+    def _add_delta(self, turn: TurnRecorder, delta: Raw) -> None:
+        inner = _decode_inner(delta)
+        kind = _decode(_string, inner.type) or ""
+        if kind not in _PIECES:
+            return
+        if (piece := _decode_piece(getattr(inner, _PIECES[kind]))) is not None:
+            turn.add_delta(kind, piece)
+        self._progressed = kind == "input_json_delta"
+
     def _make_done(self) -> Done:
         reason = _FINISH.get(self._reason, "other")
         if self._turn is None:
             return Done(reason, self._usage)
         self._end_text()
         if self._turn.overflowed:
-            return Done("length", self._usage)
+            return Done("length" if self._turn.called else reason, self._usage)
         calls = () if reason in _CUT else self._turn.calls()
         return Done(reason, self._usage, calls, self._turn.blocks() if calls else ())
 
@@ -180,15 +197,10 @@ class StreamAccumulator:
         inner = _decode_inner(block)
         if _decode(_string, inner.type) != kind:
             return
-        literal, text = bytes(inner.text), _decode(_string, inner.text)
-        if text is not None:
-            self._texts.append(self._decoder.feed(text.encode()))
-        elif not literal.startswith(b'"'):
-            return
-        elif len(literal) > _MAX_REPAIRED_BYTES:
+        if (piece := _decode_piece(inner.text)) is not None:
+            self._texts.append(self._decoder.feed(piece))
+        elif bytes(inner.text).startswith(b'"'):
             self.ending = LlmInterruptedError()
-        else:
-            self._texts.append(self._decoder.feed(decode_string(literal)))
 
     def _update_usage(self, usage: Raw) -> None:
         """Take over the valid counts; the others stay as they are."""
@@ -263,6 +275,19 @@ def _decode(decoder: "msgspec.json.Decoder[Value]", raw: Raw) -> Value | None:
         return decoder.decode(raw)
     except _UNREADABLE:
         return None
+
+
+def _decode_piece(literal: Raw) -> bytes | None:
+    """Return the bytes of a string that may be cut within a character.
+
+    None for what is no string, or a broken one that is too long to be repaired.
+    """
+    text = _decode(_string, literal)
+    if text is not None:
+        return text.encode()
+    broken = bytes(literal)
+    repaired = broken.startswith(b'"') and len(broken) <= _MAX_REPAIRED_BYTES
+    return decode_string(broken) if repaired else None
 
 
 def _event_type(event: _Event) -> str | None:

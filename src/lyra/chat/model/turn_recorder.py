@@ -12,13 +12,18 @@ from typing import Any
 
 import orjson
 
+from lyra.chat.model.json_text import decode_text
 from lyra.chat.model.port import Block, ToolCall, ToolStart
 
 _MAX_BLOCKS = 64
 _MAX_BYTES = 1_048_576  # of calls, thinking and signatures; text has the bound of the answer
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-# Where the pieces of a block are joined, by the type of its deltas.
-_PIECES = {"input_json_delta": "partial_json", "thinking_delta": "thinking"}
+# The type of the block that a delta belongs to.
+_BLOCKS = {
+    "input_json_delta": "tool_use",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
+}
 
 
 class _Recorded:
@@ -26,11 +31,11 @@ class _Recorded:
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        self.pieces: list[str] = []
+        self.pieces: list[bytes] = []
 
     def whole(self) -> Block | None:
         """Return the block to be replayed, or None if a server would not take it back."""
-        joined = "".join(self.pieces)
+        joined = decode_text(b"".join(self.pieces))
         match self.block.get("type"):
             case "text":
                 return {"type": "text", "text": joined} if joined.strip() else None
@@ -46,7 +51,7 @@ class _Recorded:
 
     def arguments(self) -> dict[str, Any] | None:
         """Return the input of a call, which some servers send with its beginning; None: no object."""
-        joined = "".join(self.pieces)
+        joined = decode_text(b"".join(self.pieces))
         try:
             value = orjson.loads(joined) if joined.strip() else self.block["input"]
         except orjson.JSONDecodeError:
@@ -55,7 +60,7 @@ class _Recorded:
 
 
 class TurnRecorder:
-    """Records blocks in their order; a delta belongs to the block that began last.
+    """Records blocks in their order; a delta belongs to the last one of its type.
 
     `taken_ids` are those of the calls of the rounds before: a server takes no id twice in a request.
     """
@@ -64,6 +69,7 @@ class TurnRecorder:
         self._blocks: list[_Recorded] = []
         self._ids = set(taken_ids)
         self._size = 0
+        self.called = False  # whether a call has begun, be it beyond the bounds
         self._in_text = False  # whether the last block is one of text
 
     @property
@@ -74,6 +80,7 @@ class TurnRecorder:
     def start(self, block: Block) -> ToolStart | None:
         """Begin a block; return what there is to say of it, if it is a call."""
         size = _size(block)
+        self.called = self.called or block.get("type") == "tool_use"
         if self.overflowed or size is None:
             return None
         self._size += size
@@ -96,20 +103,18 @@ class TurnRecorder:
             if self.overflowed:
                 return
             self._begin({"type": "text"})
-        self._blocks[-1].pieces.append(text)
+        self._blocks[-1].pieces.append(text.encode())
 
-    def add_delta(self, delta: Block) -> None:
+    def add_delta(self, kind: str, piece: bytes) -> None:
         """Add a delta that is not text: input of a call, thinking, or a signature."""
-        if self.overflowed or not self._blocks:
+        of = [each for each in self._blocks if each.block.get("type") == _BLOCKS[kind]]
+        if self.overflowed or not of:
             return
-        kind, last = str(delta.get("type")), self._blocks[-1]
-        piece = delta.get(_PIECES.get(kind, "signature"))
-        if isinstance(piece, str):
-            self._size += len(piece)
-            if kind in _PIECES:
-                last.pieces.append(piece)
-            else:
-                last.block["signature"] = piece
+        self._size += len(piece)
+        if kind == "signature_delta":
+            of[-1].block["signature"] = decode_text(piece)
+        else:
+            of[-1].pieces.append(piece)
 
     def calls(self) -> tuple[ToolCall, ...]:
         """Return the calls of the turn."""
