@@ -321,6 +321,21 @@ async def test_a_server_that_refuses_tools_is_asked_without_and_not_again(start:
     assert ready["tools"] == "refused"
 
 
+async def test_a_server_that_has_taken_tools_refuses_a_question_and_not_them(start: Start) -> None:
+    async def too_long(_: Any) -> Any:
+        error = {"type": "invalid_request_error", "message": "maximum context length is 8192"}
+        return web.json_response({"type": "error", "error": error}, status=400)
+
+    async with scripted_model(saying("One."), too_long, saying("Two."), saying("Three.")) as model:
+        service = await start(llm_base_url=model.url)
+        texts = [read_stream(await chat(service)).text for _ in range(3)]
+        ready = await _ready(service)
+
+    assert texts == ["One.", "Two.", "Three."]
+    assert ["tools" in each for each in sent(model)] == [True, True, False, True]
+    assert ready["tools"] == "on"
+
+
 async def _ready(service: Service) -> dict[str, Any]:
     state: dict[str, Any] = (await call(service, "GET", "/readyz")).json["dependencies"]["model"]
     return state

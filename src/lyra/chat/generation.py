@@ -253,6 +253,9 @@ class _Generation(Producer):
             self._tools = None
             await self._call_again(entry)
             self._generator.toolbox.note_refused()
+        else:
+            if self._tools is not None:
+                self._generator.toolbox.note_taken()
 
     async def _call_again(self, entry: Entry) -> None:
         """Call the model; a call that fails before anything of it is shown is made once more."""

@@ -108,15 +108,24 @@ class Toolbox:
         self.specification = orjson.dumps([each.specification() for each in self._tools.values()])
         on = settings.tools == "auto" and settings.llm_context != "none"
         self.state = "on" if on else "off"
+        self._taken = False
 
     @property
     def offered(self) -> bool:
         """Whether the model is offered the tools: they are on, and its server takes them."""
         return self.state == "on"
 
+    def note_taken(self) -> None:
+        """Note that the model's server has answered a request with tools."""
+        self._taken = True
+
     def note_refused(self) -> None:
-        """Offer no tools any more: the model's server takes a request only without."""
-        if self.state == "on":
+        """Offer no tools any more: the model's server takes a request only without.
+
+        One that has taken tools before refused something else: a question that was too long with
+        them is no reason to answer everybody without.
+        """
+        if self.state == "on" and not self._taken:
             self.state = "refused"
             log.warning(
                 "the model's server refuses requests with tools: answers are made without; "
