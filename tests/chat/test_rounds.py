@@ -341,6 +341,15 @@ async def _ready(service: Service) -> dict[str, Any]:
     return state
 
 
+async def test_a_tool_has_one_name_from_beginning_to_end(start: Start) -> None:
+    calls = [tool_use("Find_Music", {}), tool_use("find_music", {}, index=2)]
+    async with scripted_model(asking(*calls), saying("Done.")) as model:
+        stream = await answered(start, model)
+
+    for kind in ("tool-input-start", "tool-input-available"):
+        assert [part["toolName"] for part in stream.of(kind)] == ["unknown", "find_music"]
+
+
 @pytest.mark.parametrize("settings", [{"tools": "off"}, {"llm_context": "none"}], ids=str)
 async def test_no_tools_are_offered_where_they_are_off(
     start: Start, settings: dict[str, Any]

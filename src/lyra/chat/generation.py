@@ -342,7 +342,8 @@ class _Generation(Producer):
         elif isinstance(piece, ToolStart):
             self._shown = True
             if self._tools is not None:
-                self._tool_parts.start(piece.name, self._tools.title_of(piece.name))
+                name, title = self._tools.name_of(piece.name), self._tools.title_of(piece.name)
+                self._tool_parts.start(name, title)
         call.record_success()
         idle_timeout.reset(self._settings.token_timeout_s)
         return self._done is not None

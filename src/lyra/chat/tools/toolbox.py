@@ -175,6 +175,10 @@ class AnswerTools:
         """Whether another call is possible."""
         return self._calls < MAX_CALLS
 
+    def name_of(self, name: str) -> str:
+        """Return the tool's name; that of a tool which does not exist is not repeated."""
+        return name if name in self._tools else "unknown"
+
     def title_of(self, name: str) -> str:
         """Return what a tool does, for people, before it is known with what."""
         return self._tools[name].title if name in self._tools else "Looking something up"
@@ -185,7 +189,7 @@ class AnswerTools:
 
     def _prepare(self, call: ToolCall) -> PreparedCall:
         tool = self._tools.get(call.name)
-        name, title = tool.name if tool else "unknown", self.title_of(call.name)
+        name, title = self.name_of(call.name), self.title_of(call.name)
         if not self.any_left:
             return PreparedCall(call, name, title, {}, error=_ENOUGH)
         self._calls += 1
