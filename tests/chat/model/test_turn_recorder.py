@@ -111,8 +111,9 @@ def test_an_input_that_comes_with_the_beginning_is_taken() -> None:
         '{"a":"\\ud800"}',
         "[" * 2000,
         '{"a":' * 300 + "1" + "}" * 300,
+        '{"a": "%s"}' % ("x" * 131_072),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_an_input_that_is_no_object_is_none_and_replayed_as_an_empty_one(json: str) -> None:
     _, done = read(call(), arguments(json), *end())

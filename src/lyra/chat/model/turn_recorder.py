@@ -7,6 +7,7 @@ the bounds is given up.
 
 import re
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,9 @@ from lyra.chat.model.port import Block, ToolCall, ToolStart
 
 _MAX_BLOCKS = 64
 _MAX_BYTES = 1_048_576  # of calls, thinking and signatures; text has the bound of the answer
+_MAX_INPUT_BYTES = (
+    131_072  # of one call; no tool takes as much, and reading it holds the event loop
+)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 # The type of the block that a delta belongs to.
 _BLOCKS = {
@@ -35,23 +39,29 @@ class _Recorded:
 
     def whole(self) -> Block | None:
         """Return the block to be replayed, or None if a server would not take it back."""
-        joined = decode_text(b"".join(self.pieces))
         match self.block.get("type"):
             case "text":
-                return {"type": "text", "text": joined} if joined.strip() else None
+                text = self._joined()
+                return {"type": "text", "text": text} if text.strip() else None
             case "thinking":
-                before = self.block.get("thinking")
-                return {**self.block, "thinking": f"{before}{joined}" if before else joined}
+                before = self.block.get("thinking") or ""
+                return {**self.block, "thinking": f"{before}{self._joined()}"}
             case "tool_use":
-                return {**self.block, "input": self.arguments() or {}}
+                return {**self.block, "input": self.arguments or {}}
             case "redacted_thinking":
                 return self.block
             case _:
                 return None
 
+    def _joined(self) -> str:
+        return decode_text(b"".join(self.pieces))
+
+    @cached_property
     def arguments(self) -> dict[str, Any] | None:
-        """Return the input of a call, which some servers send with its beginning; None: no object."""
-        joined = decode_text(b"".join(self.pieces))
+        """The input of a whole call, which some servers send with its beginning; None: no object."""
+        if sum(map(len, self.pieces)) > _MAX_INPUT_BYTES:
+            return None
+        joined = self._joined()
         try:
             value = orjson.loads(joined) if joined.strip() else self.block["input"]
         except orjson.JSONDecodeError:
@@ -120,7 +130,7 @@ class TurnRecorder:
         """Return the calls of the turn."""
         uses = [each for each in self._blocks if each.block.get("type") == "tool_use"]
         return tuple(
-            ToolCall(number, use.block["id"], use.block["name"], use.arguments())
+            ToolCall(number, use.block["id"], use.block["name"], use.arguments)
             for number, use in enumerate(uses)
         )
 
