@@ -11,7 +11,12 @@ from zoneinfo import ZoneInfo
 log = logging.getLogger(__name__)
 
 MAX_NAME = 64
-_NAME = re.compile(r"(?!posix/|right/)[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
+# Files of the database that name no place: copies, and what stands for the server's own zone.
+_NAME = re.compile(
+    r"(?!posix/|right/|(?:localtime|posixrules|Factory)\Z)"
+    r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,2}",
+    re.ASCII,
+)
 
 
 class UnknownZoneError(ValueError):

@@ -37,7 +37,17 @@ def facts(answer: Answer) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["Mars/Olympus", "../etc/passwd", "europe/berlin/x/y", "", " ", "UTC+1"]
+    "name",
+    [
+        "Mars/Olympus",
+        "../etc/passwd",
+        "europe/berlin/x/y",
+        "",
+        " ",
+        "UTC+1",
+        "posixrules",
+        "Factory",
+    ],
 )
 async def test_an_unknown_zone_in_the_body_is_refused_by_its_name(
     service: Service, name: str
