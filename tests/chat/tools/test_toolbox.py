@@ -141,11 +141,29 @@ async def test_a_tool_that_does_not_keep_its_time_is_ended(
 async def test_a_result_that_would_crowd_out_the_conversation_is_an_error(
     spotify: FakeSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lyra.chat.tools.toolbox._MAX_RESULT_BYTES", 10)
+    monkeypatch.setattr("lyra.chat.tools.toolbox.MAX_RESULT_BYTES", 10)
     async with opened(spotify) as box:
         [error] = await outputs(box.open(TOKEN, ENTRY), find("One"))
 
     assert error == "The result is too large. Ask for less."
+
+
+async def test_of_a_list_of_long_names_as_many_rows_are_told_as_fit(spotify: FakeSearch) -> None:
+    name = "Ноктюрн до-диез минор " * 4
+    tracks = [Track(f"{name}{n}", artists=(name, name), album=name, rank=n) for n in range(1, 51)]
+    listening = Listening(
+        Profile("vesna"), (Section("top_tracks", "ok", 50),), top_tracks=tuple(tracks)
+    )
+    entry = make_entry(listening, level="full", life=Life(0.0, 80.0, 100.0, 150.0, 0.0))
+    wish = {"section": "top_tracks", "range": "medium_term"}
+    async with opened(spotify) as box:
+        [output] = await outputs(
+            box.open(TOKEN, entry), ToolCall(0, "toolu_0", "get_listening", wish)
+        )
+
+    assert 20 < len(output["rows"]) < 50
+    assert output["rows_left_out"] == 50 - len(output["rows"])
+    assert [row["rank"] for row in output["rows"]] == [*range(1, len(output["rows"]) + 1)]
 
 
 async def test_of_several_playlists_of_a_name_none_is_read(spotify: FakeSearch) -> None:

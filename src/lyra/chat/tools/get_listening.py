@@ -1,12 +1,14 @@
 """`get_listening`: the listener's top lists over other times, and the tracks of an own playlist."""
 
 import asyncio
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 import msgspec
+import orjson
 
 from lyra.catalogue.folding import fold
-from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
+from lyra.chat.tools.tool import MAX_RESULT_BYTES, Result, Tool, ToolContext, ToolError
 from lyra.errors import LyraError, RequestError
 from lyra.listening.details import (
     Detail,
@@ -21,6 +23,7 @@ from lyra.spotify.failures import SpotifyFailure
 
 _GENRES = 3
 _MAX_NAME = 300
+_ROWS_BYTES = MAX_RESULT_BYTES - 2_000  # which leaves room for what the rows are
 _RANGES: dict[TimeRange, str] = {
     "short_term": "the last four weeks",
     "medium_term": "about six months",
@@ -75,7 +78,10 @@ async def _run(context: ToolContext, request: _Request) -> Result:
         about = {"section": wanted.section, "range": wanted.time_range}
     detail = await _get(context, wanted)
     context.learn(detail)
-    return {**about, "rows": [*_rows(detail)], **_left_out(detail)}
+    rows = _rows(detail)
+    fitting = _fitting(rows)
+    left = {"rows_left_out": len(rows) - len(fitting)} if len(fitting) < len(rows) else {}
+    return {**about, "rows": fitting, **left, **_left_out(detail)}
 
 
 async def _get(context: ToolContext, wanted: PlaylistTracks | TopItems) -> Detail:
@@ -116,6 +122,12 @@ def _find_playlist(listening: Listening, request: _Request) -> Playlist:
 
 def _rows(detail: Detail) -> list[dict[str, Any]]:
     return [*map(_artist_row, detail.artists), *map(_track_row, detail.tracks)]
+
+
+def _fitting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first rows, as many as a result may hold: fifty long names can be too much."""
+    sizes = accumulate(len(orjson.dumps(row)) + 1 for row in rows)
+    return [row for row, size in zip(rows, sizes, strict=True) if size <= _ROWS_BYTES]
 
 
 def _artist_row(artist: Artist) -> dict[str, Any]:

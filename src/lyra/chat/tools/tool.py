@@ -17,6 +17,7 @@ from lyra.listening.models import Artist, Listening, Track
 from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
+MAX_RESULT_BYTES = 24_000  # of one call; more would crowd out the conversation
 _NOT_FOR_THE_MODEL = ("url", "image")
 Result = dict[str, Any]  # as JSON for the model; the reader of the answer gets the same
 

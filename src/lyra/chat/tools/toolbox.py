@@ -27,7 +27,7 @@ from lyra.chat.model.port import ToolCall, ToolResult
 from lyra.chat.tools.find_music import FIND_MUSIC
 from lyra.chat.tools.get_listening import GET_LISTENING
 from lyra.chat.tools.search_catalogue import SEARCH_CATALOGUE
-from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
+from lyra.chat.tools.tool import MAX_RESULT_BYTES, Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
 from lyra.listening.models import Artist, Track
 from lyra.listening.sanitize import clean
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 MAX_ROUNDS, MAX_CALLS = 4, 8  # of one answer
 _GRACE_S = 1.0  # a tool keeps its time itself, and returns what it has by then
 _SENTENCE = 300  # characters of what is wrong with a call
-_MAX_RESULT_BYTES = 24_000  # of one call; more would crowd out the conversation
 
 TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE, GET_LISTENING)
 _NEED_DATA = (GET_LISTENING.name,)  # not offered where the model gets little of the listener's data
@@ -225,7 +224,7 @@ class AnswerTools:
         except Exception:
             log.exception("a tool broke: this is a fault in Lyra")
             return ToolOutcome(prepared, None, _BROKEN)
-        if len(orjson.dumps(output)) > _MAX_RESULT_BYTES:
+        if len(orjson.dumps(output)) > MAX_RESULT_BYTES:
             return ToolOutcome(prepared, None, _TOO_LARGE)
         return ToolOutcome(prepared, output)
 
