@@ -250,7 +250,7 @@ async def test_a_free_search_lists_what_spotify_shows_within_its_limit(
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"query": "x" * 201}, {"query": " "}, {"query": "x", "limit": 11}, {"query": "x", "limit": 0},
-     {"query": "x", "kind": "playlist"}, {"query": 7}, {"query": "x", "offset": 1}],
+     {"query": "\u200b\u202e"}, {"query": "x", "kind": "playlist"}, {"query": 7}, {"query": "x", "offset": 1}],
     ids=str,
 )  # fmt: skip
 async def test_a_free_search_that_spotify_would_refuse_is_not_sent(

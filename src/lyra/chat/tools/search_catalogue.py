@@ -11,7 +11,7 @@ from lyra.catalogue.results import MAX_ITEMS
 from lyra.catalogue.views import say_reason
 from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
-from lyra.listening.sanitize import clean
+from lyra.listening.sanitize import clean, shorten
 
 _TITLE_CAP = 60
 
@@ -24,22 +24,22 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 def _read(arguments: object) -> _Request:
     try:
-        return msgspec.convert(arguments, _Request)
+        request = msgspec.convert(arguments, _Request)
     except msgspec.ValidationError as wrong:
         message = f"The search is not as expected: {wrong}."
+    else:
+        if query := clean(request.query, MAX_QUERY):
+            return msgspec.structs.replace(request, query=query)
+        message = "The search is not as expected: there are no words that can be seen."
     raise RequestError(message)
 
 
 def _plain(request: _Request) -> dict[str, Any]:
-    return {
-        "query": clean(request.query, MAX_QUERY),
-        "kind": request.kind,
-        "limit": request.limit,
-    }
+    return {"query": request.query, "kind": request.kind, "limit": request.limit}
 
 
 def _describe(request: _Request) -> str:
-    return f"Searching {request.kind}s: {clean(request.query, _TITLE_CAP)}"
+    return f"Searching {request.kind}s: {shorten(request.query, _TITLE_CAP)}"
 
 
 async def _run(context: ToolContext, request: _Request) -> Result:
