@@ -7,6 +7,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from lyra.chat.ending_notices import EMPTY, EMPTY_END
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.catalogue import artist, track
 from lyra.sandbox.model_prompt import read_prompt
@@ -348,6 +349,41 @@ async def test_a_tool_has_one_name_from_beginning_to_end(start: Start) -> None:
 
     for kind in ("tool-input-start", "tool-input-available"):
         assert [part["toolName"] for part in stream.of(kind)] == ["unknown", "find_music"]
+
+
+NOTHING = streaming(event("message_start", message={"usage": USAGE}), stopped())
+
+
+@pytest.mark.parametrize("said", ["Let me look. ", ""])
+async def test_a_last_round_without_a_word_is_said_to_be_one(start: Start, said: str) -> None:
+    async with scripted_model(asking(find(SONG), said=said), NOTHING) as model:
+        stream = await answered(start, model)
+
+    notice = stream.of("finish")[0]["messageMetadata"]["notice"]
+    assert notice == (EMPTY_END if said else EMPTY)
+
+
+async def test_every_face_says_that_the_last_round_had_no_word(start: Start) -> None:
+    def turns() -> list[Reply]:
+        return [asking(find(SONG)), NOTHING]
+
+    body = {"model": "lyra", "messages": [{"role": "user", "content": "Anything new?"}]}
+    async with scripted_model(*turns()) as model:
+        service = await start(llm_base_url=model.url)
+        headers = service.headers()
+        json = (await chat(service, body={"message": "Anything new?", "stream": False})).json
+        model.replies = turns()
+        whole = (
+            await call(service, "POST", "/v1/chat/completions", json=body, headers=headers)
+        ).json
+        model.replies = turns()
+        streamed = await call(
+            service, "POST", "/v1/chat/completions", json={**body, "stream": True}, headers=headers
+        )
+
+    assert (json["response"], json["notice"]) == ("Let me look. ", EMPTY_END)
+    assert whole["choices"][0]["message"]["content"] == f"Let me look. \n\n{EMPTY_END}"
+    assert orjson.dumps(f"\n\n{EMPTY_END}") in streamed.body
 
 
 @pytest.mark.parametrize("settings", [{"tools": "off"}, {"llm_context": "none"}], ids=str)

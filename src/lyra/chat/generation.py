@@ -159,6 +159,7 @@ class _Generation(Producer):
         self._rounds: tuple[ToolRound, ...] = ()  # those before this one
         self._tool_parts = ToolParts(run)
         self._in_steps = False
+        self._said_before = 0  # characters of the rounds before this one
         self._shown = False  # whether the reader has seen anything of this round
         self._account: Key | None = None  # as long as Spotify has not said whose token it is
         self._reservation = Reservation()
@@ -222,6 +223,7 @@ class _Generation(Producer):
             self._run.add(StartStep())
         self._run.add(status("thinking"))
         self._done, self._shown = None, False
+        self._said_before = len(self._run.text())
         await self._relay(entry)
         if self._tools is None or self._run.ended:
             return False
@@ -393,7 +395,8 @@ class _Generation(Producer):
             self._run.end_text()
             self._run.add(FinishStep())
         metadata = self._end_stats(done.reason, done.usage)
-        if sentence := ending_notice(done.reason, text):
+        before, last = text[: self._said_before], text[self._said_before :]
+        if sentence := ending_notice(done.reason, before, last):
             metadata["notice"] = sentence
         self._run.end(Finish(done.reason, metadata))
         with best_effort("the trace of an answer"):

@@ -136,14 +136,16 @@ def _message_members(text: str, finish: Finish) -> dict[str, str]:
     """Return the members of a message that are for people."""
     if finish.notice is None:
         return {"content": text}
-    return {"content": text, **_notice_members(finish, finish.notice, blank=not text.strip())}
+    blank = not text.strip()
+    members = _notice_members(finish, finish.notice, blank=blank)
+    return {**members, "content": ("" if blank else text) + members.get("content", "")}
 
 
 def _notice_members(finish: Finish, notice: str, *, blank: bool) -> dict[str, str]:
-    """Return the notice where clients of this protocol look: a refusal, or text in place of none."""
+    """Return the notice where clients of this protocol look: a refusal, or text that is added."""
     if finish.finish_reason == "content-filter":
         return {"refusal": notice, **({"content": notice} if blank else {})}
-    return {"content": notice}
+    return {"content": notice if blank else f"{TEXT_BREAK}{notice}"}
 
 
 def _error_chunk(error: dict[str, Any]) -> dict[str, Any]:
