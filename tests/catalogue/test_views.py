@@ -42,7 +42,10 @@ def test_a_title_is_a_tracks_and_without_one_the_artist_is_meant() -> None:
         ([{"artist": "a", "kind": "show"}], r"\$\[0\]\.kind"),
         ([{"artist": "a", "kind": "album"}], r"\$\[0\]"),
         ([{"artist": "\u200b"}], r"an artist is missing - at `\$\[0\]"),
-        ([{"artist": "a"}, {"artist": "a", "title": "\u202e"}], r"a title is missing - at `\$\[1\]"),
+        (
+            [{"artist": "a"}, {"artist": "a", "title": "\u202e"}],
+            r"a title is missing - at `\$\[1\]",
+        ),
         ([{"artist": "a", "uri": "spotify:x"}], r"\$\[0\]|uri"),
     ],
 )

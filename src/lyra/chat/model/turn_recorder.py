@@ -18,9 +18,7 @@ from lyra.chat.model.port import Block, ToolCall, ToolStart
 
 _MAX_BLOCKS = 64
 _MAX_BYTES = 1_048_576  # of calls, thinking and signatures; text has the bound of the answer
-_MAX_INPUT_BYTES = (
-    131_072  # of one call; no tool takes as much, and reading it holds the event loop
-)
+_MAX_INPUT_BYTES = 131_072  # of one call: no tool takes as much, and reading it takes its time
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 # The type of the block that a delta belongs to.
 _BLOCKS = {
@@ -31,17 +29,18 @@ _BLOCKS = {
 
 
 class _Recorded:
-    """One block, and the pieces that its deltas have brought."""
+    """One block, and the words or pieces that its deltas have brought."""
 
     def __init__(self, block: Block) -> None:
         self.block = block
-        self.pieces: list[bytes] = []
+        self.words: list[str] = []  # of a text: the same objects as the reader's, no copies
+        self.pieces: list[bytes] = []  # of all others, perhaps cut within a character
 
     def whole(self) -> Block | None:
         """Return the block to be replayed, or None if a server would not take it back."""
         match self.block.get("type"):
             case "text":
-                text = self._joined()
+                text = "".join(self.words)
                 return {"type": "text", "text": text} if text.strip() else None
             case "thinking":
                 before = self.block.get("thinking") or ""
@@ -113,7 +112,7 @@ class TurnRecorder:
             if self.overflowed:
                 return
             self._begin({"type": "text"})
-        self._blocks[-1].pieces.append(text.encode())
+        self._blocks[-1].words.append(text)
 
     def add_delta(self, kind: str, piece: bytes) -> None:
         """Add a delta that is not text: input of a call, thinking, or a signature."""
