@@ -232,3 +232,14 @@ async def test_a_search_runs_in_a_context_of_its_own(
         await searches.start("one", TIDE)
 
     assert seen == ["none"]
+
+
+async def test_what_is_kept_weighs_as_much_as_its_texts(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    spotify.catalogue = [track(f"{n} " + "\u5149" * 90, "Velnora") for n in range(10)]
+    async with open_searches() as searches:
+        await searches.search.search(token(), Query("track", "\u5149" * 90), searches.budget())
+        weight = searches.search.stats()["bytes"]
+
+    assert weight > 10 * (90 * 2 + 200)  # two bytes a character, and the objects

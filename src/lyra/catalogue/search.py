@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
+from sys import getsizeof
 from typing import Protocol, TypeVar
 
 from lyra.cache.keys import Key, KeyMaker
@@ -36,7 +37,7 @@ T = TypeVar("T")
 FOUND_S, EMPTY_S = 86_400.0, 3600.0  # how long an answer with and without items is kept
 MAX_FLIGHTS = 1_000  # of all listeners together
 _MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
-_ITEM_BYTES = 700  # of one item in memory, roughly
+_OBJECT_BYTES = 200  # of an item or an answer besides its texts, roughly
 _WAITS = 3  # for searches of other processes that found nothing to share
 _OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
 
@@ -91,7 +92,7 @@ class CatalogueSearch:
         self._kept = BoundedMemoryCache(
             max_entries=_MAX_QUERIES,
             max_weight=_MAX_BYTES,
-            weigh=lambda items: _ITEM_BYTES * (1 + len(items)),
+            weigh=_weigh,
             clock=clock,
         )
         self._counts = {"hits_total": 0, "joined_total": 0, "sent_total": 0, "shared_total": 0}
@@ -227,3 +228,13 @@ class CatalogueSearch:
 
 def _ttl_s(items: tuple[Item, ...]) -> float:
     return FOUND_S if items else EMPTY_S
+
+
+def _weigh(items: tuple[Item, ...]) -> int:
+    """Return the bytes that an answer takes in memory: whoever names things decides how many."""
+    texts = [
+        text
+        for item in items
+        for text in (item.uri, item.name, *item.artists, item.album, item.image, item.url)
+    ]
+    return _OBJECT_BYTES * (1 + len(items)) + sum(map(getsizeof, texts))

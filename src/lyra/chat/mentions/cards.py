@@ -14,8 +14,9 @@ from lyra.chat.parts import TrackCard
 from lyra.listening.models import Listening, Playlist, Track
 
 MAX_MENTIONS = 12
-# Characters that are searched within a turn of the event loop: about ten milliseconds at worst. A
-# longer answer, which takes up to two tenths of a second, belongs in a thread.
+# Characters that are searched within a turn of the event loop: about ten milliseconds at worst for
+# the listener's own names, and a few more for each hundred that were found besides. A longer answer,
+# which takes up to two tenths of a second, belongs in a thread.
 SHORT_ANSWER = 4096
 _MAX_PLACES = 20  # of one name, that are judged
 _STEPS_A_PLACE = 40  # judging a place takes as long as comparing so many words

@@ -10,7 +10,7 @@ from lyra.chat.tools.tool import Result, Tool, ToolContext
 from lyra.errors import RequestError
 from lyra.listening.sanitize import clean
 
-_NOUNS: dict[Kind, str] = {"track": "songs", "album": "albums", "artist": "artists"}
+NOUNS: dict[Kind, str] = {"track": "songs", "album": "albums", "artist": "artists"}
 
 
 def _read(arguments: object) -> Sequence[Wanted]:
@@ -34,7 +34,7 @@ def _describe(wanted: Sequence[Wanted]) -> str:
     if len(wanted) == 1:
         return f"Looking up {clean(wanted[0].name, 60)}"
     kinds = {each.kind for each in wanted}
-    noun = _NOUNS[kinds.pop()] if len(kinds) == 1 else "items"
+    noun = NOUNS[kinds.pop()] if len(kinds) == 1 else "items"
     return f"Looking up {len(wanted)} {noun}"
 
 

@@ -9,6 +9,7 @@ from lyra.catalogue.items import Kind
 from lyra.catalogue.queries import MAX_QUERY
 from lyra.catalogue.results import MAX_ITEMS
 from lyra.catalogue.views import say_reason
+from lyra.chat.tools.find_music import NOUNS
 from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
 from lyra.listening.sanitize import clean, shorten
@@ -39,7 +40,7 @@ def _plain(request: _Request) -> dict[str, Any]:
 
 
 def _describe(request: _Request) -> str:
-    return f"Searching {request.kind}s: {shorten(request.query, _TITLE_CAP)}"
+    return f"Searching {NOUNS[request.kind]}: {shorten(request.query, _TITLE_CAP)}"
 
 
 async def _run(context: ToolContext, request: _Request) -> Result:
