@@ -1,7 +1,7 @@
 /* The way in: log-in and consent, or a token. It is loaded where it is needed, which no demo does. */
 
 const GOES = {
-  full: (to) => `With each question a summary goes to ${to}: genres, names of artists, tracks, albums and playlists, what playlists say of themselves, and when you played.`,
+  full: (to) => `With each question a summary goes to ${to}: genres, names of artists, tracks, albums and playlists, what playlists say of themselves, and when you played. Where an answer needs them, your favourites of other times and the tracks of your own playlists go too.`,
   minimal: (to) => `With each question genres and counts of years, hours and playlists go to ${to}, no names.`,
   none: (to) => `None of it goes to ${to}; your questions do.`,
 };
