@@ -1,4 +1,8 @@
-"""Time zones by their IANA names ("Europe/Berlin"), read from the system's database in a thread."""
+"""Time zones by their IANA names ("Europe/Berlin"), read in a thread.
+
+They come from the system's database, and from that of the package `tzdata` where the system's lacks
+one: a slim image has none, and some systems lack the old names that browsers still send.
+"""
 
 import asyncio
 import logging
@@ -46,7 +50,7 @@ _zones: dict[str, Zone] = {"UTC": UTC_ZONE}
 
 
 async def load_zone(name: str | None) -> Zone:
-    """Return the zone of this name; UTC for none, and where the system has no database of zones.
+    """Return the zone of this name; UTC for none, and where there is no database of zones.
 
     Raises:
         UnknownZoneError: there is none of this name.
@@ -79,6 +83,6 @@ def _has_database() -> bool:
     try:
         ZoneInfo("Europe/London")
     except KeyError:
-        log.warning("this system has no database of time zones: all times are told in UTC")
+        log.warning("there is no database of time zones: all times are told in UTC")
         return False
     return True
