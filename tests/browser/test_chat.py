@@ -2,6 +2,7 @@
 
 import re
 
+import orjson
 import pytest
 from playwright.async_api import Page, expect
 
@@ -424,3 +425,14 @@ async def test_a_refusal_after_words_stays_below_them_after_a_reload(
     await page.reload()
 
     await expect(page.locator(".turn .oops p")).to_have_text(REFUSED_MORE)
+
+
+async def test_the_zone_of_the_browser_goes_with_the_question(chat: Chat) -> None:
+    """Under the name that the browser has for it: Chromium's is an old one."""
+    page, model = await chat(timezone_id="Asia/Kolkata")
+    name = await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    await asked(page)
+    await answered(page)
+
+    last = orjson.loads(model.sent[-1])["messages"][-1]["content"]
+    assert f", {name}, UTC+0530]" in last

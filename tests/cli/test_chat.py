@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lyra.chat.ending_notices import EMPTY
+from lyra.cli import environment
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.catalogue import artist, track
@@ -312,6 +313,40 @@ async def test_a_pipe_gets_the_words_alone_a_blank_line_between_two_texts(
     assert (code, err) == (0, "")
     assert out == "Let me look.\n\nHere they are.\n" * 2
     assert scripted.asked[1]["history"][1]["content"] == "Let me look.\n\nHere they are."
+
+
+async def test_the_zone_of_the_terminal_goes_with_the_question(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    scripted.say("Yes.")
+    code, _, complaints = await piped(
+        tmp_path, "--url", scripted.url, typed="Who?\n", TZ="Asia/Kolkata"
+    )
+
+    assert (code, complaints) == (0, "")
+    assert scripted.zones == ["Asia/Kolkata"]
+
+
+@pytest.mark.parametrize(
+    ("named", "link", "zone"),
+    [
+        (":Europe/Berlin", None, "Europe/Berlin"),
+        ("/usr/share/zoneinfo/Asia/Kathmandu", None, "Asia/Kathmandu"),
+        ("", "zoneinfo/Australia/Lord_Howe", "Australia/Lord_Howe"),
+        ("", "copied", None),  # a file of its own has no name
+        ("", None, None),
+    ],
+)
+def test_the_zone_of_the_system_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, link: str | None, zone: str | None
+) -> None:
+    local = tmp_path / "localtime"
+    if link:
+        local.symlink_to(tmp_path / link)
+    monkeypatch.setenv("TZ", named)
+    monkeypatch.setattr(environment, "_LOCALTIME", local)
+
+    assert environment.time_zone() == zone
 
 
 async def test_later_questions_carry_the_conversation(tmp_path: Path, scripted: Scripted) -> None:

@@ -3,13 +3,16 @@
 Few listeners here; 1,800 of them with `make fuzz`.
 """
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from lyra.listening.models import SectionName
 from lyra.sandbox.listeners import build_listener
+from lyra.timezones import Zone
 from tests.support.statements import listener
 from tests.support.statements.asked_shapes import judge_fact
 from tests.support.statements.bulk import Figures, judge_listener, statements
@@ -174,6 +177,45 @@ async def test_what_a_hard_listener_is_told_is_true(case: str) -> None:
     await judge_listener(figures, bodies(CASES[case]), case)
 
     assert set(figures.total) == {"true"}, figures.report()
+
+
+CLOCK_CHANGES = {
+    "Europe/Berlin": "2026-10-25T01:00",
+    "America/St_Johns": "2026-11-01T04:30",
+    "Australia/Lord_Howe": "2026-10-03T15:30",  # by half an hour
+}
+
+
+def around(change: str) -> list[dict[str, Any]]:
+    """A play every 20 minutes of the six hours before and after the clocks are changed."""
+    at = datetime.fromisoformat(f"{change}+00:00")
+    return [
+        {**play(SONG), "played_at": f"{at + timedelta(minutes=20 * n + 10):%Y-%m-%dT%H:%M:%S}Z"}
+        for n in range(-18, 18)
+    ]
+
+
+@pytest.mark.parametrize("zone", CLOCK_CHANGES)
+async def test_what_is_told_of_the_night_of_a_clock_change_is_true(zone: str) -> None:
+    figures, plays = Figures(), around(CLOCK_CHANGES[zone])
+
+    await judge_listener(figures, bodies({"plays": plays}), zone, zone)
+
+    assert set(figures.total) == {"true"}, figures.report()
+    moments = [datetime.fromisoformat(each["played_at"]) for each in plays]
+    assert len({moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in moments}) == 2
+
+
+@pytest.mark.parametrize("zone", CLOCK_CHANGES)
+async def test_one_offset_for_both_sides_of_a_clock_change_is_noticed(zone: str) -> None:
+    plays = around(CLOCK_CHANGES[zone])
+    newest = datetime.fromisoformat(plays[-1]["played_at"]).astimezone(ZoneInfo(zone))
+    fixed = Zone(zone, timezone(newest.utcoffset() or timedelta()))
+    all_bodies = bodies({"plays": plays})
+    page = listener.page_data(await listener.listen(all_bodies), fixed)
+    verdicts = judge_page(RawListener(listener.raw_bodies(all_bodies), zone), page)
+
+    assert any(verdict == "false" for _, verdict, _ in verdicts)
 
 
 WHOLE = {

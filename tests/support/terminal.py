@@ -92,6 +92,7 @@ class Scripted:
         self.go_on = asyncio.Event()
         self.asked: list[dict[str, Any]] = []
         self.bearers: list[str | None] = []
+        self.zones: list[str | None] = []
         self.url = ""
 
     def say(self, *words: str) -> None:
@@ -113,6 +114,7 @@ class Scripted:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(orjson.loads(await request.read()))
         self.bearers.append(request.headers.get("Authorization"))
+        self.zones.append(request.headers.get("X-Timezone"))
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
         for number, frame in enumerate(self.frames):

@@ -201,7 +201,7 @@ class StatusAnswer(Struct):
 
 
 class ProfileAnswer(Struct):
-    """The listening data. Hours are UTC, `fetched_at` is seconds since the epoch."""
+    """The listening data. Hours are those of `X-Timezone`, else UTC; `fetched_at` is seconds since the epoch."""
 
     success: Yes
     profile: ListenerProfile

@@ -141,6 +141,22 @@ async def test_the_answers_speak_of_them(start: Start, settings: dict[str, Any])
     assert f"{sum(within)} ended between" in text
 
 
+async def test_a_whole_answer_speaks_of_them_too(start: Start) -> None:
+    service = await start(llm="offline")
+    streamed = read_stream(await asked(service, KOLKATA))
+    whole = await chat(service, None, ASKED | {"timezone": KOLKATA, "stream": False})
+
+    assert whole.json["response"] == streamed.text
+    assert SPAN.search(whole.json["response"])
+    assert " UTC" not in whole.json["response"]
+
+
+async def test_a_whole_answer_refuses_an_unknown_zone_by_its_name(service: Service) -> None:
+    answer = await chat(service, None, ASKED | {"timezone": "Mars/Olympus", "stream": False})
+
+    assert "Mars/Olympus" in check_error(answer, "invalid_request")["message"]
+
+
 @pytest.mark.parametrize("face", ["openai", "agui"])
 async def test_the_other_faces_take_the_header(start: Start, face: str) -> None:
     async with scripted_model(streaming(words("Yes."), stopped())) as model:
