@@ -25,6 +25,7 @@ _MARKED = re.compile(
     "([A-Za-z\u0370-\u03ff\u0400-\u052f\u05d0-\u05ea\u0620-\u064a])[\u0300-\u036f\u0591-\u05c7\u064b-\u0655\u0670]+"
 )
 _AND = re.compile(r"\s*[&+]\s*(?=\w)|(?<=\w)\s+(?:and|et|und|y|e)\s+(?=\w)")
+_DOLLAR = re.compile(r"\$(?=\w)|(?<=\w)\$")
 _SILENT = re.compile("['\u2018\u2019\u02bc`\u00b4\u0640.]")  # within words: don't, R.E.M.
 _GAPS = re.compile(r"[\W_]+")
 _ROMAN = {"ii": "2", "iii": "3", "iv": "4", "vi": "6", "vii": "7", "viii": "8", "ix": "9"}
@@ -57,20 +58,23 @@ def fold_artist(name: str) -> str:
 
 
 def _strip_marks(text: str) -> str:
+    if text.isascii():
+        return text
     stripped = _MARKED.sub(r"\1", unicodedata.normalize("NFKD", text))
     return unicodedata.normalize("NFC", stripped).translate(_LETTERS)
 
 
 def _join(text: str) -> str:
     """Return the text with one word for all ways to write "and", and "s" for a dollar in a word."""
-    return _AND.sub(" and ", re.sub(r"\$(?=\w)|(?<=\w)\$", "s", text))
+    return _AND.sub(" and ", _DOLLAR.sub("s", text) if "$" in text else text)
 
 
 def _count(words: list[str]) -> list[str]:
     """Return the words, with parts and volumes counted in one way."""
     counted: list[str] = []
     for word in words:
-        before = counted[-1] if counted else ""
-        number = _ROMAN.get(word) or (_SINGLE.get(word) if before in _COUNTED.values() else None)
+        number = _ROMAN.get(word)
+        if word in _SINGLE and counted and counted[-1] in _COUNTED.values():
+            number = _SINGLE[word]
         counted.append(number or _COUNTED.get(word, word))
     return counted
