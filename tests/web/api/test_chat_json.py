@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service, Start
+from tests.conftest import LONG_S, Service, Start
 from tests.support.calls import QUESTION, Answer, chat, init
 from tests.support.error_shape import check_error
 from tests.support.stream_grammar import read_stream
@@ -60,7 +60,8 @@ async def test_both_ways_say_the_same(service: Service) -> None:
 async def test_a_failure_of_any_moment_is_a_status(
     start: Start, fault: str, code: str, cold: bool
 ) -> None:
-    service = await start(model=f"fault:{fault}", token_timeout_s=0.2)
+    word_s = 0.2 if code == "llm_timeout" else LONG_S
+    service = await start(model=f"fault:{fault}", token_timeout_s=word_s)
     if not cold:
         await init(service)
 
