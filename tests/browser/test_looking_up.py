@@ -189,7 +189,7 @@ async def test_a_call_that_fails_is_told_and_the_answer_goes_on(chat: Chat) -> N
     await answered(page)
 
     assert await blocks(page) == [LOOKED[0], "look: Looking up music (failed)", "P: Without."]
-    await expect(page.locator(".receipt")).to_contain_text("0 Spotify searches")
+    await expect(page.locator(".receipt")).not_to_contain_text("search")
 
 
 async def test_what_a_budget_refuses_is_told_below_the_answer(start: Start, visit: Open) -> None:
