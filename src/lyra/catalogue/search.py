@@ -137,7 +137,7 @@ class CatalogueSearch:
             try:
                 return await self._join(key, flight)
             except SpotifyFailure as shared:
-                failure = SpotifyFailure(shared.code, retry_after_s=shared.retry_after_s)
+                failure = shared.copy()
                 own = failure.kind in _OWN and flight.budget.listener != budget.listener
             except SearchRefusedError as refused:
                 failure = SearchRefusedError(refused.bound)
