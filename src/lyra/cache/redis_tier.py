@@ -184,7 +184,7 @@ class SharedTier:
     ) -> Fate:
         """Keep a detail for all processes, beside those that are kept already.
 
-        `forgotten`: the listener was, since the generation, or no entry is kept there.
+        See SharedListeners.publish_details; `unknown` too where others kept theirs again and again.
         """
         ahead = self._wall_clock() - self._clock()
         added = _StoredDetail(
