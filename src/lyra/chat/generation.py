@@ -250,16 +250,16 @@ class _Generation(Producer):
     async def _relay(self, entry: Entry) -> None:
         """Relay the model's turn; a server that may have refused it for its tools is asked without."""
         try:
-            await self._call_again(entry)
+            await self._call_with_retry(entry)
         except ToolsRefusedError:
             self._tools = None
-            await self._call_again(entry)
+            await self._call_with_retry(entry)
             self._generator.toolbox.note_refused()
         else:
             if self._tools is not None:
                 self._generator.toolbox.note_taken()
 
-    async def _call_again(self, entry: Entry) -> None:
+    async def _call_with_retry(self, entry: Entry) -> None:
         """Call the model; a call that fails before anything of it is shown is made once more."""
         try:
             await self._call(entry)
