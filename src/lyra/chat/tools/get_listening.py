@@ -8,7 +8,14 @@ import msgspec
 import orjson
 
 from lyra.catalogue.folding import fold
-from lyra.chat.tools.tool import MAX_RESULT_BYTES, Result, Tool, ToolContext, ToolError
+from lyra.chat.tools.tool import (
+    MAX_RESULT_BYTES,
+    Result,
+    Tool,
+    ToolContext,
+    ToolError,
+    read_input,
+)
 from lyra.errors import LyraError, RequestError
 from lyra.listening.details import (
     Detail,
@@ -45,16 +52,13 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def _read(arguments: object) -> _Request:
-    try:
-        request = msgspec.convert(arguments, _Request)
-    except msgspec.ValidationError as wrong:
-        message = f"The wish is not as expected: {wrong}."
-    else:
-        named = request.uri is not None or request.name is not None
-        if named == (request.section == "playlist"):
-            return request
-        message = "Give `name` or `uri` of a playlist for the section `playlist`, and only for it."
-    raise RequestError(message)
+    request = read_input(arguments, _Request)
+    named = request.uri is not None or request.name is not None
+    if named != (request.section == "playlist"):
+        raise RequestError(
+            "Give `name` or `uri` of a playlist for the section `playlist`, and only for it."
+        )
+    return request
 
 
 def _plain(request: _Request) -> dict[str, Any]:

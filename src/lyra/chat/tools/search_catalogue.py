@@ -10,7 +10,7 @@ from lyra.catalogue.queries import MAX_QUERY
 from lyra.catalogue.results import MAX_ITEMS
 from lyra.catalogue.views import say_reason
 from lyra.chat.tools.find_music import NOUNS
-from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError
+from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError, read_input
 from lyra.errors import RequestError
 from lyra.listening.sanitize import clean, shorten
 
@@ -24,15 +24,11 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _read(arguments: object) -> _Request:
-    try:
-        request = msgspec.convert(arguments, _Request)
-    except msgspec.ValidationError as wrong:
-        message = f"The search is not as expected: {wrong}."
-    else:
-        if query := clean(request.query, MAX_QUERY):
-            return msgspec.structs.replace(request, query=query)
-        message = "The search is not as expected: there are no words that can be seen."
-    raise RequestError(message)
+    request = read_input(arguments, _Request)
+    query = clean(request.query, MAX_QUERY)
+    if not query:
+        raise RequestError("The query has no words that can be seen.")
+    return msgspec.structs.replace(request, query=query)
 
 
 def _plain(request: _Request) -> dict[str, Any]:

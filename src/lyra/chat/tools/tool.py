@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
 from lyra.catalogue.budgets import AnswerBudget
@@ -12,6 +14,7 @@ from lyra.catalogue.items import Item
 from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
 from lyra.catalogue.views import item_view, place_view
+from lyra.errors import RequestError
 from lyra.listening.details import Detail
 from lyra.listening.models import Artist, Listening, Track
 from lyra.spotify.token import Token
@@ -85,6 +88,19 @@ class ToolContext:
             self.refused += 1
             self.refusal = message
         self.token_rejected = self.token_rejected or reason == "token_rejected"
+
+
+def read_input(arguments: object, shape: type[Request]) -> Request:
+    """Return a call's arguments as this struct.
+
+    Raises:
+        RequestError: they are something else; says what and where.
+    """
+    try:
+        return msgspec.convert(arguments, shape)
+    except msgspec.ValidationError as wrong:
+        message = f"The input is not as expected: {wrong}."
+    raise RequestError(message)
 
 
 @dataclass(frozen=True)
