@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lyra.catalogue.finder import MAX_WANTED, Find, find_items
-from lyra.catalogue.items import Kind, Wanted
+from lyra.catalogue.items import Wanted
 from lyra.catalogue.views import find_view, read_wanted
-from lyra.chat.tools.tool import Result, Tool, ToolContext
+from lyra.chat.tools.tool import KINDS, MAX_TITLE_NAME, Result, Tool, ToolContext
 from lyra.errors import RequestError
-from lyra.listening.sanitize import clean
-
-NOUNS: dict[Kind, str] = {"track": "songs", "album": "albums", "artist": "artists"}
+from lyra.listening.sanitize import shorten
 
 
 def _read(arguments: object) -> Sequence[Wanted]:
@@ -21,20 +19,20 @@ def _read(arguments: object) -> Sequence[Wanted]:
 
 
 def _plain(wanted: Sequence[Wanted]) -> dict[str, Any]:
-    return {"items": [asked_view(each) for each in wanted]}
+    return {"items": [_asked_view(each) for each in wanted]}
 
 
-def asked_view(wanted: Wanted) -> dict[str, str]:
-    """Return what was asked for, on one line and without what cannot be seen."""
-    title = {"title": clean(wanted.title)} if wanted.title else {}
-    return {"artist": clean(wanted.artist), **title, "kind": wanted.kind}
+def _asked_view(wanted: Wanted) -> dict[str, str]:
+    """Return what was asked for, its names no longer than those of the listener's data."""
+    title = {"title": shorten(wanted.title)} if wanted.title else {}
+    return {"artist": shorten(wanted.artist), **title, "kind": wanted.kind}
 
 
 def _describe(wanted: Sequence[Wanted]) -> str:
     if len(wanted) == 1:
-        return f"Looking up {clean(wanted[0].name, 60)}"
+        return f"Looking up {shorten(wanted[0].name, MAX_TITLE_NAME)}"
     kinds = {each.kind for each in wanted}
-    noun = NOUNS[kinds.pop()] if len(kinds) == 1 else "items"
+    noun = KINDS[kinds.pop()] if len(kinds) == 1 else "items"
     return f"Looking up {len(wanted)} {noun}"
 
 
@@ -46,12 +44,12 @@ async def _run(context: ToolContext, wanted: Sequence[Wanted]) -> Result:
 
 
 def _view(context: ToolContext, find: Find) -> dict[str, Any]:
-    view = {**find_view(find, None), "asked": asked_view(find.wanted)}
-    if find.item is None:
-        context.note_missing(find.outcome, find.reason, view["message"])
-        return view
-    del view["known"]
-    return {**view, "item": context.view(find.item), **context.known_view(find.item)}
+    view = {"asked": _asked_view(find.wanted), "found": find.item is not None}
+    if find.item is not None:
+        return {**view, "item": context.view(find.item), **context.known_view(find.item)}
+    missing = find_view(find, None)
+    context.note_missing(find.outcome, find.reason, missing["message"])
+    return {**missing, **view}
 
 
 FIND_MUSIC = Tool(
@@ -76,7 +74,7 @@ FIND_MUSIC = Tool(
                             "type": "string",
                             "description": "of the track or album; leave it out for an artist",
                         },
-                        "kind": {"type": "string", "enum": ["track", "album", "artist"]},
+                        "kind": {"type": "string", "enum": [*KINDS]},
                     },
                     "required": ["artist"],
                     "additionalProperties": False,

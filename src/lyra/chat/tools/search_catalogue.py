@@ -9,12 +9,17 @@ from lyra.catalogue.items import Kind
 from lyra.catalogue.queries import MAX_QUERY
 from lyra.catalogue.results import MAX_ITEMS
 from lyra.catalogue.views import say_reason
-from lyra.chat.tools.find_music import NOUNS
-from lyra.chat.tools.tool import Result, Tool, ToolContext, ToolError, read_input
+from lyra.chat.tools.tool import (
+    KINDS,
+    MAX_TITLE_NAME,
+    Result,
+    Tool,
+    ToolContext,
+    ToolError,
+    read_input,
+)
 from lyra.errors import RequestError
 from lyra.listening.sanitize import clean, shorten
-
-_TITLE_CAP = 60
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,7 +41,7 @@ def _plain(request: _Request) -> dict[str, Any]:
 
 
 def _describe(request: _Request) -> str:
-    return f"Searching {NOUNS[request.kind]}: {shorten(request.query, _TITLE_CAP)}"
+    return f"Searching {KINDS[request.kind]}: {shorten(request.query, MAX_TITLE_NAME)}"
 
 
 async def _run(context: ToolContext, request: _Request) -> Result:
@@ -69,7 +74,7 @@ SEARCH_CATALOGUE = Tool(
         "type": "object",
         "properties": {
             "query": {"type": "string", "maxLength": MAX_QUERY},
-            "kind": {"type": "string", "enum": ["track", "album", "artist"]},
+            "kind": {"type": "string", "enum": [*KINDS]},
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS},
         },
         "required": ["query", "kind"],

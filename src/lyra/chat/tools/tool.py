@@ -10,7 +10,7 @@ import msgspec
 from lyra.cache.entry import Entry
 from lyra.cache.listeners import ListenerCache
 from lyra.catalogue.budgets import AnswerBudget
-from lyra.catalogue.items import Item
+from lyra.catalogue.items import Item, Kind
 from lyra.catalogue.known import KnownMusic
 from lyra.catalogue.search import CatalogueSearch
 from lyra.catalogue.views import item_view, place_view
@@ -21,6 +21,8 @@ from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
 MAX_RESULT_BYTES = 24_000  # of one call; more would crowd out the conversation
+MAX_TITLE_NAME = 60  # characters of a name, or of a query, in what is said of a call
+KINDS: dict[Kind, str] = {"track": "songs", "album": "albums", "artist": "artists"}  # for people
 _NOT_FOR_THE_MODEL = ("url", "image")
 Result = dict[str, Any]  # as JSON for the model; the reader of the answer gets the same
 
