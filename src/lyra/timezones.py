@@ -63,7 +63,7 @@ async def load_zone(name: str | None) -> Zone:
 
 
 def read_zone(name: str) -> Zone:
-    """Return the same; this reads a file, so no event loop may call it."""
+    """Return the zone as `load_zone` does, but read the file here: no event loop may wait for it."""
     if name in _zones:
         return _zones[name]
     if len(name) > MAX_NAME or not _NAME.fullmatch(name):

@@ -18,7 +18,7 @@ from lyra.web.api.run_relay import relay
 from lyra.web.api.wire_formats import RunFrames
 from lyra.web.context import SERVICES
 from lyra.web.gateway.requests import authenticate, read_json_body, require_credentials
-from lyra.web.gateway.time_zone import read_zone
+from lyra.web.gateway.time_zone import read_request_zone
 from lyra.web.http.concurrency_limit import release_slot
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import request_id
@@ -67,7 +67,7 @@ async def start_run(
     """
     services = request.app[SERVICES]
     owner = services.lyra.listeners.key(token)
-    zone = await read_zone(request, question.timezone)
+    zone = await read_request_zone(request, question.timezone)
     async with services.runs.open_run(owner, token, question) as run:
         lookup = await look_up_listener(request, token)
         answer = services.generator.generate(

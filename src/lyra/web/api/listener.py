@@ -18,7 +18,7 @@ from lyra.web.context import SERVICES
 from lyra.web.gateway.cookies import read_session_id
 from lyra.web.gateway.prebuilt_response import prebuilt_json, respond_prebuilt
 from lyra.web.gateway.requests import authenticate, require_credentials, wants_stream
-from lyra.web.gateway.time_zone import read_zone
+from lyra.web.gateway.time_zone import read_request_zone
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.event_stream import EventStream
 from lyra.web.http.responses import json_response, request_id
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 async def init(request: web.Request) -> web.StreamResponse:
     """Load (or find) the listener; with `Accept: text/event-stream`, section by section."""
-    token, zone = await authenticate(request), await read_zone(request)
+    token, zone = await authenticate(request), await read_request_zone(request)
     lookup = await look_up_listener(request, token)
     if wants_stream(request.headers):
         return await _stream_init(request, lookup, zone)
@@ -126,7 +126,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 async def profile(request: web.Request) -> web.StreamResponse:
     """Respond with the listening data for a page; loads them if need be."""
-    token, zone = await authenticate(request), await read_zone(request)
+    token, zone = await authenticate(request), await read_request_zone(request)
     lookup = await look_up_listener(request, token)
     entry = await lookup.entry()
     services = request.app[SERVICES]

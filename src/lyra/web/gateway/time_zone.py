@@ -8,7 +8,7 @@ from lyra.timezones import UTC_ZONE, UnknownZoneError, Zone, load_zone
 HEADER = "X-Timezone"
 
 
-async def read_zone(request: web.Request, in_body: str | None = None) -> Zone:
+async def read_request_zone(request: web.Request, in_body: str | None = None) -> Zone:
     """Return the zone that the request names, in its body before its header; UTC for none.
 
     A header that names none is passed over: a browser sends it by itself, and may know a zone that
