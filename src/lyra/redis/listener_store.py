@@ -136,10 +136,7 @@ class SharedListeners:
 
         `unknown`: it could not be kept, and it is not known whether the key was forgotten.
         """
-        if not generation.ticket or ttl_ms <= 0:
-            return "unknown"
-        if not 0 < len(blob) <= CAP_BYTES:
-            self._gateway.discarded.count("oversized")
+        if not self._may_publish(blob, ttl_ms, generation):
             return "unknown"
         message = self._gateway.bus.compose("kept", key)
         # Under another epoch's names there is no such ticket, so it is refused there too.
@@ -170,10 +167,7 @@ class SharedListeners:
         `changed`: there are others by now, so read them again. `forgotten` is as for `publish`, and
         so is `unknown`, which a key without a value gives too.
         """
-        if not generation.ticket or ttl_ms <= 0:
-            return "unknown"
-        if not 0 < len(blob) <= CAP_BYTES:
-            self._gateway.discarded.count("oversized")
+        if not self._may_publish(blob, ttl_ms, generation):
             return "unknown"
         replies = await self._execute(
             key,
@@ -194,6 +188,15 @@ class SharedListeners:
                 return "changed"
             case _:
                 return "unknown"
+
+    def _may_publish(self, blob: bytes, ttl_ms: int, generation: Generation) -> bool:
+        """Return whether there is something to keep, and a right to; count a value that is too large."""
+        if not generation.ticket or ttl_ms <= 0:
+            return False
+        if not 0 < len(blob) <= CAP_BYTES:
+            self._gateway.discarded.count("oversized")
+            return False
+        return True
 
     async def forget(self, key: str, *, held: bool = False) -> bool:
         """Forget a key everywhere; no fetch running now can bring it back.
