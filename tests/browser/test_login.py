@@ -25,7 +25,10 @@ async def test_from_connect_to_an_answer_and_out_again(
     page = await visit(service)
     await agree_at_spotify(page)
     host = sandbox.llm_url.removeprefix("http://")
-    await expect(page.locator("#gate")).to_contain_text(f"goes to sandbox-model at {host}:")
+    gate = page.locator("#gate")
+    await expect(gate).to_contain_text(f"goes to sandbox-model at {host}:")
+    for more in ("favourites of other times", "tracks of your own playlists", "Your time zone"):
+        await expect(gate).to_contain_text(more)
     await expect(page.locator("#who")).to_have_text("Connected")  # by no name yet
     assert sandbox.stats.by_endpoint["artists"] == 0
 

@@ -6,7 +6,9 @@ const GOES = {
   none: (to) => `None of it goes to ${to}; your questions do.`,
 };
 const goes = ({ offline, context, model, provider }) =>
-  offline ? "No language model is connected: it stays on this server." : GOES[context](`${model} at ${provider}`);
+  offline
+    ? "No language model is connected: it stays on this server."
+    : GOES[context](`${model} at ${provider}`) + " Your time zone goes along.";
 
 /* `page` is what the page lends: its client, what makes nodes, and what it says and does. */
 export class Gate {
