@@ -31,7 +31,7 @@ class Start(Part, frozen=True, tag="start"):
 
 
 class Status(Part, frozen=True, tag="data-status"):
-    """What is done before any text comes. Transient: kits show it, and keep it out of history."""
+    """What is done while no text comes. Transient: kits show it, and keep it out of history."""
 
     data: dict[str, Any]
     transient: bool
