@@ -30,7 +30,7 @@ DetailRefusal = Literal["unknown_playlist", "not_own_playlist"]
 
 @dataclass(frozen=True, slots=True)
 class TopItems:
-    """The wish for one of the top lists: over about 4 weeks, 6 months or a year."""
+    """One of the top lists, over about 4 weeks, 6 months or a year."""
 
     section: TopSection
     time_range: TimeRange
@@ -43,7 +43,7 @@ class TopItems:
 
 @dataclass(frozen=True, slots=True)
 class PlaylistTracks:
-    """The wish for the tracks of the playlist at this address (`spotify:playlist:...`)."""
+    """The tracks of the playlist at this address (`spotify:playlist:...`)."""
 
     uri: str
 

@@ -34,8 +34,8 @@ redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
 return 1
 """
 
-# KEYS entry, generation, lease, details. ARGV channel, the notice, the beginning of one that also says when,
-# 1 if there was something elsewhere. Without the generation no fetch that has begun can publish.
+# KEYS entry, generation, lease, details. ARGV channel, the notice, the beginning of one that also says
+# when, 1 if there was something elsewhere. Without the generation no fetch that has begun can publish.
 # Answers the moment in microseconds, and whether there was something.
 FORGET = """
 local there = redis.call('UNLINK', KEYS[1])

@@ -59,8 +59,8 @@ class Prompt(msgspec.Struct, frozen=True):
     the rest of a stream (one emoji in a title makes every character four bytes). `asked_at` is the
     time of the question in words, by the clock of the listener's `zone`: a language model cannot
     know it by itself.
-    `tools` is the JSON list of what the model may call, empty where nothing is offered; `rounds` are
-    those before this one. In the last one, `calls_allowed` is False.
+    `tools` is the JSON list of what the model may call, empty where nothing is offered. `rounds` are
+    those before this one; in the last round of an answer `calls_allowed` is False.
     """
 
     rules: str
@@ -144,7 +144,8 @@ class ModelStream(Protocol):
 
         Each call is made in the iteration of the event loop in which the piece arrives; once it
         returns True, this returns. A `ToolStart` comes behind the text before it. A `Usage` says what
-        has been counted so far, for an answer that is cut. Every failure is a LyraError, a stream that ends without its end mark included.
+        has been counted so far, for an answer that is cut. Every failure is a LyraError, a stream that
+        ends without its end mark included.
         """
         ...
 
