@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 from random import Random
 
+from redis.asyncio import Redis
+
 from lyra.metrics import Metrics
 from lyra.redis.gateway import open_redis
 from tests.redis.conftest import KEY, PATIENT, Join
@@ -67,3 +69,46 @@ async def test_a_lease_ends_at_whatever_moment_its_heart_beats(join: Join) -> No
         assert lease is not None
         async with asyncio.timeout(AT_ONCE_S), lease:
             await turns(turn)
+
+
+async def test_a_caller_who_leaves_as_a_lease_is_granted_leaves_none_behind(
+    join: Join, admin: Redis
+) -> None:
+    one = await join()
+    for turn in range(TURNS):
+        asking = asyncio.get_running_loop().create_task(one.shared.acquire_lease(KEY))
+        await turns(turn)
+        asking.cancel()
+        await asyncio.wait([asking])
+        if not asking.cancelled() and (lease := asking.result()):
+            lease.abandon()
+        async with asyncio.timeout(AT_ONCE_S):
+            await no_lease(admin)
+
+
+async def test_a_lease_is_given_back_by_a_caller_who_leaves_meanwhile(
+    join: Join, admin: Redis
+) -> None:
+    one = await join()
+
+    async def hold() -> None:
+        lease = await one.shared.acquire_lease(KEY)
+        assert lease is not None
+        async with lease:
+            held.set()
+
+    for turn in range(TURNS):
+        held = asyncio.Event()
+        holding = asyncio.get_running_loop().create_task(hold())
+        await held.wait()
+        await turns(turn)
+        holding.cancel()
+        await asyncio.wait([holding])
+        async with asyncio.timeout(AT_ONCE_S):
+            await no_lease(admin)
+
+
+async def no_lease(admin: Redis) -> None:
+    """Return once there is no lease in Redis."""
+    while [name async for name in admin.scan_iter("lyra:v2:l:*")]:
+        pass

@@ -39,11 +39,19 @@ class Lease:
     ) -> None:
         assert self._prolonging is not None  # noqa: S101 - __aenter__ has made it
         self._prolonging.cancel()
-        await asyncio.wait([self._prolonging])
+        try:
+            await asyncio.wait([self._prolonging])
+            if self.held:
+                await self._release()
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
         if not self._prolonging.cancelled() and (broke := self._prolonging.exception()) is not None:
             log.error("prolonging a lease broke: this is a fault in Lyra", exc_info=broke)
-        if self.held:
-            await self._release()
+
+    def abandon(self) -> None:
+        """Give it back in the background, behind a caller who was cancelled; twice does no harm."""
+        _ = self._gateway.begin(self._release())  # owned by the gateway, which ends it
 
     async def _prolong(self) -> None:
         lease_ms = round(self._gateway.timing.lease_s * 1000)

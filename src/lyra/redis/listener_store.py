@@ -216,20 +216,10 @@ class SharedListeners:
         None when another process has it, when there is a value already (unless this is a
         `refresh` of it), or when Redis is away: `wait` tells which.
         """
-        value = secrets.token_hex(8)
-        lease_ms = round(self._gateway.timing.lease_s * 1000)
-        replies = await self._execute(
-            key,
-            lambda names: [
-                (
-                    *("EVAL", scripts.LEAD, 2, names.entry, names.lease),
-                    *(value, lease_ms, int(refresh)),
-                )
-            ],
-        )
+        lease, replies = await self._lead(key, refresh=refresh)
         match replies:
             case [1]:
-                return Lease(self._gateway, RedisKeys(self._epoch.current, key), value)
+                return lease
             case None | [0 | Refusal()]:
                 return None
             case _:
@@ -242,31 +232,46 @@ class SharedListeners:
         None when Redis is away or grants no leases, or it is `until` by the event loop's clock: fetch
         alone then. `part` is a hash, as the key is.
         """
-        value = secrets.token_hex(8)
-        lease_ms = round(self._gateway.timing.lease_s * 1000)
+        check_key(part)
         with self._gateway.bus.key_event(key) as event:
             try:
                 async with asyncio.timeout_at(until):
                     while self.grants_leases:
                         event.clear()
-                        replies = await self._execute(
-                            key,
-                            lambda names: [
-                                (
-                                    *("EVAL", scripts.LEAD, 2, names.entry, names.of(part).lease),
-                                    *(value, lease_ms, 1),
-                                )
-                            ],
-                        )
+                        lease, replies = await self._lead(key, part, refresh=True)
                         if replies == [1]:
-                            names = RedisKeys(self._epoch.current, key, check_key(part))
-                            return Lease(self._gateway, names, value)
+                            return lease
                         if replies != [0]:
                             return None
                         await event.wait(self._gateway.timing.recheck_s)
             except TimeoutError:
                 return None
         return None
+
+    async def _lead(
+        self, key: str, part: str = "", *, refresh: bool
+    ) -> tuple[Lease, list[Reply] | None]:
+        """Ask for a lease; return what it would be, and the replies that say whether it is granted."""
+        value = secrets.token_hex(8)
+        lease_ms = round(self._gateway.timing.lease_s * 1000)
+        try:
+            replies = await self._execute(
+                key,
+                lambda names: [
+                    (
+                        *("EVAL", scripts.LEAD, 2, names.entry, names.of(part).lease),
+                        *(value, lease_ms, int(refresh)),
+                    )
+                ],
+            )
+        except asyncio.CancelledError:
+            # It may be granted all the same, and would block the key until it expires.
+            self._lease(key, part, value).abandon()
+            raise
+        return self._lease(key, part, value), replies
+
+    def _lease(self, key: str, part: str, value: str) -> Lease:
+        return Lease(self._gateway, RedisKeys(self._epoch.current, key, part), value)
 
     async def wait(self, key: str, until: float) -> Standing:
         """Wait for another process's fetch: `arrived` once there is a value to read.
