@@ -1,5 +1,6 @@
 """How many searches there may be: of an answer, of a listener's hour, of the app's day."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -79,10 +80,13 @@ async def test_at_most_so_many_listeners_are_remembered(clock: Clock) -> None:
 
 
 class Full:
-    """The counters of all processes, which allow no more."""
+    """The counters of all processes, which allow no more: to nobody, or not to one listener."""
 
-    async def count_one(self, *_: object, **__: object) -> bool:
-        return False
+    def __init__(self, key: str | None = None) -> None:
+        self.key = key
+
+    async def count_one(self, name: str, **_: object) -> bool:
+        return self.key is not None and not name.endswith(f":{self.key}")
 
 
 async def test_what_all_processes_refuse_is_not_charged_to_the_answer(clock: Clock) -> None:
@@ -94,3 +98,60 @@ async def test_what_all_processes_refuse_is_not_charged_to_the_answer(clock: Clo
 
     assert await bound(opened, answer) == "listener"
     assert (answer.sent, answer.left) == (0, 2)
+
+
+async def test_what_all_processes_refuse_takes_nothing_of_the_day_here(clock: Clock) -> None:
+    shared: Any = Full("a")
+    opened = SearchBudgets(
+        Settings(searches_per_day=3), entries=10, wall_clock=clock, shared=shared
+    )
+    for _ in range(20):
+        assert await bound(opened, opened.open_answer(Key("a"))) == "listener"
+
+    assert [await bound(opened, opened.open_answer(Key("b"))) for _ in range(4)] == [
+        *[None] * 3,
+        "app",
+    ]
+
+
+class Slow:
+    """The counters of all processes, which never answer."""
+
+    async def count_one(self, *_: object, **__: object) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+
+async def test_a_search_given_up_while_it_is_counted_costs_nothing_here(clock: Clock) -> None:
+    shared: Any = Slow()
+    settings = Settings(searches_per_answer=1, searches_per_hour=1, searches_per_day=1)
+    opened = SearchBudgets(settings, entries=10, wall_clock=clock, shared=shared)
+    answer = opened.open_answer(Key("a"))
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):  # begun, and at its first wait given up
+                await opened.spend(answer)
+
+    assert (answer.sent, answer.left) == (0, 1)
+
+
+async def test_a_new_hour_and_day_are_not_credited_with_what_the_old_ones_counted(
+    clock: Clock,
+) -> None:
+    """Refused by all processes after the windows have turned."""
+
+    class Late:
+        async def count_one(self, name: str, **_: object) -> bool:
+            if not name.endswith(":a"):
+                return True
+            clock.now += DAY_S
+            assert await bound(opened, opened.open_answer(Key("b"))) is None
+            return False
+
+    shared: Any = Late()
+    settings = Settings(searches_per_hour=1, searches_per_day=1)
+    opened = SearchBudgets(settings, entries=10, wall_clock=clock, shared=shared)
+
+    assert await bound(opened, opened.open_answer(Key("a"))) == "listener"
+    assert await bound(opened, opened.open_answer(Key("b"))) == "listener"
+    assert await bound(opened, opened.open_answer(Key("c"))) == "app"

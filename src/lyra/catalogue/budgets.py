@@ -71,14 +71,24 @@ class SearchBudgets:
             SearchRefusedError: it would be one too many; the answer is not charged then.
         """
         self._spend_here(answer)
+        windows = self._hour, self._day
         try:
             await self._spend_shared(answer)
-        except SearchRefusedError:
-            answer.left += 1
-            answer.sent -= 1
+        except BaseException:  # cancelled too: it is not sent
+            self._refund(answer, *windows)
             raise
 
+    def _refund(self, answer: AnswerBudget, hour: int, day: int) -> None:
+        """Take back what was counted here, as far as its hour and its day still run."""
+        answer.left += 1
+        answer.sent -= 1
+        if day == self._day:
+            self._today -= 1
+        if hour == self._hour and answer.listener in self._by_listener:
+            self._by_listener[answer.listener] -= 1
+
     async def _spend_shared(self, answer: AnswerBudget) -> None:
+        """Count it among all processes: the hour first, which is over when the day is."""
         if self._shared is None:
             return
         listener, hour = f"searches:{self._hour}:{answer.listener}", 2 * _HOUR_S

@@ -85,7 +85,8 @@ class SharedCounters:
         match await self._gateway.execute(
             ("EVAL", scripts.COUNT_ONE, 1, key, within, ttl_s * 1000)
         ):
-            case [0 | 1 as counted]:
+            case [[0 | 1 as counted, int(bad)]]:
+                self._note(bad)
                 return bool(counted)
             case _:
                 return None

@@ -224,10 +224,13 @@ SETTLE = f"""{_COUNT}
 return {{count(3), bad}}
 """
 
-# KEYS counter. ARGV the bound, milliseconds. Counts one more if the bound allows it.
+# KEYS counter. ARGV the bound, milliseconds. Counts one more if the bound allows it. Answers whether
+# it did, and whether something was there that was not Lyra's, over which it writes.
 COUNT_ONE = """
-local used = tonumber(redis.call('GET', KEYS[1])) or 0
-if used >= tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], used + 1, 'PX', ARGV[2])
-return 1
+local held = redis.pcall('GET', KEYS[1])
+local used = type(held) == 'string' and string.find(held, '^%d+$') and tonumber(held)
+local bad = held and not used and 1 or 0
+if (used or 0) >= tonumber(ARGV[1]) then return {0, bad} end
+redis.call('SET', KEYS[1], (used or 0) + 1, 'PX', ARGV[2])
+return {1, bad}
 """
