@@ -57,6 +57,8 @@ class FakeSearch:
         self.tokens: list[str] = []
         self.faults: list[int] = []
         self.refused: set[str] = set()  # tokens that get a 401
+        self.at_once = 0  # the most requests that were under way together
+        self._running = 0
         self.left = asyncio.Event()  # a client went before its answer
         self._changed = asyncio.Condition()
         self.gate = asyncio.Event()
@@ -69,6 +71,14 @@ class FakeSearch:
             await self._changed.wait_for(lambda: len(self.asked) >= times)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        self._running += 1
+        self.at_once = max(self.at_once, self._running)
+        try:
+            return await self._answer(request)
+        finally:
+            self._running -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         async with self._changed:
             self.asked.append(request.query["q"])
             self._changed.notify_all()

@@ -2,15 +2,20 @@
 
 import asyncio
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
-from lyra.catalogue.budgets import SearchRefusedError
+from lyra.cache.keys import Key, KeyMaker
+from lyra.catalogue.budgets import SearchBudgets, SearchRefusedError
 from lyra.catalogue.queries import Query
+from lyra.catalogue.search import CatalogueSearch
+from lyra.settings import Settings
 from lyra.spotify.client import SpotifyClient, SpotifyReader
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from tests.catalogue.conftest import Clock, FakeSearch, OpenSearches, token, track
+from tests.support.virtual_time import now, virtual
 
 TIDE = Query("track", 'track:"Tide" artist:"Velnora"')
 
@@ -243,3 +248,81 @@ async def test_what_is_kept_weighs_as_much_as_its_texts(
         weight = searches.search.stats()["bytes"]
 
     assert weight > 10 * (90 * 2 + 200)  # two bytes a character, and the objects
+
+
+class Contradicting:
+    """A Redis that grants no lease, and says how things stand: always in the same way."""
+
+    grants_leases = True
+
+    def __init__(self, standing: str) -> None:
+        self.standing = standing
+        self.moments: list[float] = []
+
+    async def find(self, _: Key) -> None:
+        self.moments.append(now())
+
+    async def acquire_lease(self, _: Key, *, refresh: bool = False) -> None: ...
+
+    async def wait(self, _: Key, until: float) -> str:
+        return self.standing if now() < until else "unknown"
+
+    async def generation(self, _: Key) -> None: ...
+
+    async def keep(self, *_: object) -> None: ...
+
+
+class Found:
+    """A Spotify that finds nothing, at once."""
+
+    def reader(self, _: Token) -> "Found":
+        return self
+
+    async def get(self, *_: object) -> tuple[()]:
+        return ()
+
+
+@pytest.mark.parametrize("standing", ["vacant", "arrived"])
+@virtual
+async def test_a_redis_that_contradicts_itself_is_asked_a_few_times_with_pauses(
+    clock: Clock, standing: str
+) -> None:
+    shared, spotify = Contradicting(standing), Found()
+    parts: Any = spotify, KeyMaker("x" * 32), SearchBudgets(Settings(), entries=1, wall_clock=clock)
+    tier: Any = shared
+    search = CatalogueSearch(*parts, clock=clock, shared=tier, shared_wait_s=10)
+    budget = parts[2].open_answer(Key("one"))
+
+    assert await search.search(token(), TIDE, budget) == ()
+    assert len(shared.moments) <= 40
+    # Only the first follow each other without a pause, and all end before the deadline.
+    assert len(set(shared.moments)) >= len(shared.moments) - 2
+    assert shared.moments[-1] - shared.moments[0] < 10
+
+
+class Lingering(Found):
+    """A Spotify that never answers, and whose calls do not end at once when they are cancelled."""
+
+    async def get(self, *_: object) -> tuple[()]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _turn in range(5):
+                await asyncio.sleep(0)
+        return ()
+
+
+async def test_closing_awaits_calls_that_all_have_left(clock: Clock) -> None:
+    parts: Any = (
+        Lingering(),
+        KeyMaker("x" * 32),
+        SearchBudgets(Settings(), entries=1, wall_clock=clock),
+    )
+    search = CatalogueSearch(*parts, clock=clock)
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await search.search(token(), TIDE, parts[2].open_answer(Key("one")))
+    await search.close()
+
+    assert asyncio.all_tasks() == before

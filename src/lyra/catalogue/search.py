@@ -1,11 +1,12 @@
 """Search the catalogue: one cache for all listeners, one call per query at a time (single flight).
 
-Invariants, hunted by tests/catalogue/test_search.py:
+Invariants, hunted by tests/catalogue/test_search.py and tests/redis/test_search_storm.py:
 - at most one call per query runs, however many listeners ask for it; with Redis, in all processes;
 - a call ends when the last of those who wait for it has left;
 - it runs under the token, and on the budget, of the answer that started it: a refusal of either is
   this answer's alone, and the next one who waits asks anew;
-- at most MAX_FLIGHTS run or wait for their turn, and none begins once `close` was called;
+- at most MAX_FLIGHTS run, wait for their turn or end; none begins once `close` was called, which
+  awaits them all;
 - whoever waits gets a failure of its own, and is cancelled by nobody but its own caller;
 - nothing of a listener is kept: the key is a hash of the query, the value is public.
 """
@@ -38,7 +39,8 @@ FOUND_S, EMPTY_S = 86_400.0, 3600.0  # how long an answer with and without items
 MAX_FLIGHTS = 1_000  # of all listeners together
 _MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
 _OBJECT_BYTES = 200  # of an item or an answer besides its texts, roughly
-_WAITS = 3  # for searches of other processes that found nothing to share
+# Searches of other processes that are waited for. The pauses grow, for some eight seconds in all.
+_TURNS, _PAUSE_S = 40, 0.01
 _OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
 
 
@@ -88,6 +90,7 @@ class CatalogueSearch:
         self._budgets = budgets
         self._slots = asyncio.Semaphore(SEARCHES_AT_ONCE)
         self._flights: dict[Key, _Flight] = {}
+        self._tasks: set[asyncio.Task[tuple[Item, ...]]] = set()  # those that end, too
         self._closed = False
         self._kept = BoundedMemoryCache(
             max_entries=_MAX_QUERIES,
@@ -151,10 +154,11 @@ class CatalogueSearch:
         tasks = [flight.task for flight in self._flights.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Those that all have left are cancelled already: they give their leases back.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, key: Key, token: Token, query: Query, budget: AnswerBudget) -> _Flight:
-        if self._closed or len(self._flights) >= MAX_FLIGHTS:
+        if self._closed or len(self._tasks) >= MAX_FLIGHTS:
             raise SearchRefusedError("process")
         flight = _Flight(token, query, budget)
         # A context of its own: the call must not log under the first caller's request id.
@@ -162,6 +166,7 @@ class CatalogueSearch:
             self._load(key, flight), context=contextvars.Context()
         )
         self._flights[key] = flight
+        self._tasks.add(flight.task)
         flight.task.add_done_callback(partial(self._on_done, key, flight))
         return flight
 
@@ -169,24 +174,40 @@ class CatalogueSearch:
         """Return what another process has found or is about to find, else send the search."""
         if self._shared is None:
             return await self._send(key, flight)
-        until = asyncio.get_running_loop().time() + self._shared_wait_s
-        lease: Lease | None = None
-        for _ in range(_WAITS):
-            if (kept := await self._shared.find(key)) is not None:
-                self._counts["shared_total"] += 1
-                items, ttl_s = kept
-                await self._kept.set(key, items, ttl=ttl_s)
-                return items
-            if not self._shared.grants_leases:
-                break  # no other process holds one either; asking more would only cost time
-            lease = await self._shared.acquire_lease(key)
-            if lease is not None or await self._shared.wait(key, until) == "unknown":
-                break
+        items, lease = await self._await_turn(self._shared, key)
+        if items is not None:
+            return items
         async with lease or nullcontext():
             generation = await self._shared.generation(key)
             items = await self._send(key, flight)
             await self._shared.keep(key, items, _ttl_s(items), generation)
             return items
+
+    async def _await_turn(
+        self, shared: SharedResults, key: Key
+    ) -> tuple[tuple[Item, ...] | None, Lease | None]:
+        """Return what another process has found, else the lease; neither: send the search alone."""
+        until = asyncio.get_running_loop().time() + self._shared_wait_s
+        unread = False  # there was a value, and it is gone or cannot be read
+        for turn in range(_TURNS):
+            if (kept := await shared.find(key)) is not None:
+                self._counts["shared_total"] += 1
+                items, ttl_s = kept
+                await self._kept.set(key, items, ttl=ttl_s)
+                return items, None
+            if not shared.grants_leases:
+                break  # no other process holds one either; asking more would only cost time
+            if (lease := await shared.acquire_lease(key, refresh=unread)) is not None:
+                return None, lease
+            standing = await shared.wait(key, until)
+            if standing == "unknown":
+                break
+            if (
+                standing == "vacant" or unread
+            ):  # it had nothing to share: its token was refused, say
+                await asyncio.sleep(turn * _PAUSE_S)
+            unread = standing == "arrived"
+        return None, None
 
     async def _send(self, key: Key, flight: _Flight) -> tuple[Item, ...]:
         async with self._slots:
@@ -220,6 +241,7 @@ class CatalogueSearch:
 
     def _on_done(self, key: Key, flight: _Flight, task: asyncio.Task[tuple[Item, ...]]) -> None:
         self._forget(key, flight)
+        self._tasks.discard(task)
         # Reading the exception also keeps asyncio from reporting it as never retrieved.
         failure = None if task.cancelled() else task.exception()
         if failure is not None and not isinstance(failure, SpotifyFailure | SearchRefusedError):

@@ -49,9 +49,9 @@ class SharedResults:
         """Return the fencing token of a search, before it is sent."""
         return await self._shared.generation(key) if self.grants_leases else Generation()
 
-    async def acquire_lease(self, key: Key) -> Lease | None:
+    async def acquire_lease(self, key: Key, *, refresh: bool = False) -> Lease | None:
         """Return the right to send this search; see SharedListeners.acquire_lease."""
-        return await self._shared.acquire_lease(key)
+        return await self._shared.acquire_lease(key, refresh=refresh)
 
     async def wait(self, key: Key, until: float) -> Standing:
         """Wait for another process's search; see SharedListeners.wait."""
