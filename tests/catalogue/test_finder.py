@@ -93,6 +93,75 @@ async def test_what_the_shared_search_does_not_show_is_looked_for(
     assert spotify.asked == ['artist:"Velnora"', 'track:"Rarity" artist:"Velnora"']
 
 
+async def test_ten_songs_of_three_artists_take_three_searches(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    wanted = [song(f"Song {n}", f"Artist {n % 3}") for n in range(10)]
+    spotify.catalogue = [track(each.title, each.artist) for each in wanted]
+    async with open_searches() as searches:
+        finds = await find(searches, *wanted)
+
+    assert [find.item and find.item.name for find in finds] == [each.title for each in wanted]
+    assert sorted(spotify.asked) == [f'artist:"Artist {n}"' for n in range(3)]
+
+
+async def test_what_shared_searches_miss_is_looked_for_within_the_budget(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    """Three pages of ten hits each; behind them two songs that only searches of their own show."""
+    hits = [track(f"Hit {n}", f"Artist {n % 3}") for n in range(30)]
+    spotify.catalogue = [*hits, track("Rarity", "Artist 0"), track("Outtake", "Artist 1")]
+    wanted = [song(f"Hit {n}", f"Artist {n % 3}") for n in range(8)]
+    wanted += [song("Rarity", "Artist 0"), song("Outtake", "Artist 1"), song("Hit 8", "Artist 2")]
+    async with open_searches(searches_per_answer=4) as searches:
+        finds = await find(searches, *wanted)
+
+    outcomes = [find.outcome for find in finds]
+    assert outcomes[:8] == ["found"] * 8
+    assert sorted(outcomes[8:10]) == ["found", "refused"]
+    assert len(spotify.asked) == 4
+
+
+async def test_two_songs_of_an_artist_are_searches_of_their_own(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    spotify.catalogue = [track("Tide", "Velnora"), track("Salt", "Velnora")]
+    async with open_searches() as searches:
+        await find(searches, song("Tide"), song("Salt"))
+
+    assert sorted(spotify.asked) == [
+        'track:"Salt" artist:"Velnora"',
+        'track:"Tide" artist:"Velnora"',
+    ]
+
+
+async def test_what_each_search_of_its_own_has_found_is_not_searched_for_again(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    titles = ["Tide", "Salt", "Glass"]
+    spotify.catalogue = [track(title, "Velnora") for title in titles]
+    async with open_searches() as searches:
+        for title in titles:
+            await find(searches, song(title))
+        finds = await find(searches, *map(song, titles))
+
+    assert [find.outcome for find in finds] == ["found"] * 3
+    assert len(spotify.asked) == 3
+
+
+async def test_what_a_shared_search_has_shown_is_known_of_a_single_song_too(
+    spotify: FakeSearch, open_searches: OpenSearches
+) -> None:
+    titles = ["Tide", "Salt", "Glass"]
+    spotify.catalogue = [track(title, "Velnora") for title in titles]
+    async with open_searches() as searches:
+        await find(searches, *map(song, titles))
+        (found,) = await find(searches, song("Salt"))
+
+    assert found.outcome == "found"
+    assert len(spotify.asked) == 1
+
+
 async def test_the_same_item_twice_is_looked_for_once(
     spotify: FakeSearch, open_searches: OpenSearches
 ) -> None:

@@ -46,14 +46,15 @@ async def find_items(
     deadline = asyncio.get_running_loop().time() + timeout_s
     finder = _Finder(search, token, budget, deadline)
     once = list(dict.fromkeys(wanted[:MAX_WANTED]))
-    shared = _shared_artists(once)
-    queries = {each: _plan(each, shared=_artist_of(each) in shared) for each in once}
-    finds = {each: finder.find_kept(each, queries[each]) for each in once}
+    finds = {each: finder.find_kept(each) for each in once}
+    missing = [each for each in once if finds[each] is None]
+    shared = _shared_artists(missing)
     async with asyncio.TaskGroup() as group:
         tasks = {
-            each: group.create_task(finder.find(each, queries[each]))
-            for each in once
-            if finds[each] is None
+            each: group.create_task(
+                finder.find(each, _plan(each, shared=_artist_of(each) in shared))
+            )
+            for each in missing
         }
     return [finds[each] or tasks[each].result() for each in wanted[:MAX_WANTED]]
 
@@ -69,8 +70,13 @@ class _Finder:
         self._budget = budget
         self._deadline = deadline
 
-    def find_kept(self, wanted: Wanted, queries: Sequence[Query]) -> Find | None:
-        """Return what earlier searches tell of it; None: they do not tell all."""
+    def find_kept(self, wanted: Wanted) -> Find | None:
+        """Return what earlier searches tell of it, for it alone or shared; None: not all."""
+        return self._find_kept(wanted, _plan(wanted, shared=False)) or self._find_kept(
+            wanted, _plan(wanted, shared=True)
+        )
+
+    def _find_kept(self, wanted: Wanted, queries: Sequence[Query]) -> Find | None:
         for query in queries:
             items = self._search.peek(query)
             if items is None:
