@@ -8,6 +8,7 @@ from lyra.catalogue.budgets import AnswerBudget, Bound, SearchRefusedError
 from lyra.catalogue.items import Item, Kind
 from lyra.catalogue.queries import MAX_QUERY, Query
 from lyra.catalogue.search import CatalogueSearch
+from lyra.listening.sanitize import clean
 from lyra.spotify.failures import FailureCode, SpotifyFailure
 from lyra.spotify.token import Token
 
@@ -33,8 +34,15 @@ async def search_words(
     *,
     timeout_s: float,
 ) -> Listed:
-    """Return what Spotify shows for these words after at most this time. Never raises SpotifyFailure."""
-    query = Query(kind, " ".join(words.split())[:MAX_QUERY])
+    """Return what Spotify shows for these words after at most this time. Never raises SpotifyFailure.
+
+    Words are sent on one line, without what cannot be seen, in at most 200 code points; Spotify's
+    field filters go as they are. Of words of which nothing is left there is nothing to find.
+    """
+    # Cut behind `clean`, whose ellipsis would be searched for too.
+    query = Query(kind, clean(words, 3 * MAX_QUERY)[:MAX_QUERY].rstrip())
+    if not query.words:
+        return Listed("found")
     try:
         async with asyncio.timeout(timeout_s):
             return Listed("found", await search.search(token, query, budget))
