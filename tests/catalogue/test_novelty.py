@@ -60,3 +60,15 @@ def test_what_is_known_has_no_such_sentence() -> None:
     song = Item("track", "spotify:track:x", "Low Tide - Remastered", ("Velnora",))
 
     assert why_new(song, known(*ALL, played=("Velnora",))) is None
+
+
+@pytest.mark.parametrize("row", [Artist("Velnora"), Track("Low Tide", artists=("Velnora",))])
+def test_an_artist_of_another_list_is_not_said_to_be_played(row: Artist | Track) -> None:
+    """It may be a playlist that nobody has ever played."""
+    music = known(*ALL)
+    music.add([row])
+
+    expected = (
+        "By Velnora, who is in another list of yours; not in your top tracks or recent plays."
+    )
+    assert why_new(NEW, music) == expected

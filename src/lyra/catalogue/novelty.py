@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lyra.catalogue.items import Item
-from lyra.catalogue.known import KnownMusic
+from lyra.catalogue.known import KnownMusic, Place
 
 
 def why_new(item: Item, known: KnownMusic) -> str | None:
@@ -18,10 +18,15 @@ def why_new(item: Item, known: KnownMusic) -> str | None:
         return f"Not in your {_join(known.lists)}."
     name, place = artist
     tracks = [words for words in known.lists if words != "top artists"]
-    by = f"By {name}, whom you play"
-    if place.section == "top_artists":
-        by = f"By {name}, number {place.rank} of your top artists"
+    by = f"By {name}, {_say_where(place)}"
     return f"{by}; not in your {_join(tracks)}." if tracks else f"{by}."
+
+
+def _say_where(place: Place) -> str:
+    """Return how the listener's data hold an artist. Who is on a playlist need not be played."""
+    if place.section == "top_artists":
+        return f"number {place.rank} of your top artists"
+    return "who is in another list of yours" if place.section == "elsewhere" else "whom you play"
 
 
 def _join(words: Sequence[str]) -> str:
