@@ -152,7 +152,10 @@ async def test_what_is_known_costs_no_budget(
         with pytest.raises(SearchRefusedError):
             await searches.search.search(token(), Query("track", "other"), budget)
 
+        counts = searches.search.stats()
+
     assert budget.sent == len(spotify.asked) == 1
+    assert [counts[f"{each}_total"] for each in ("hits", "sent", "refused")] == [1, 1, 1]
 
 
 async def test_closing_ends_the_running_calls_and_refuses_who_waits(

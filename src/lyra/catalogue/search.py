@@ -41,6 +41,7 @@ _MAX_QUERIES, _MAX_BYTES = 50_000, 33_554_432
 _OBJECT_BYTES = 200  # of an item or an answer besides its texts, roughly
 # Searches of other processes that are waited for. The pauses grow, for some eight seconds in all.
 _TURNS, _PAUSE_S = 40, 0.01
+_COUNTED = ("hits_total", "joined_total", "sent_total", "shared_total", "refused_total")
 _OWN = frozenset({"rejected", "forbidden"})  # failures that say something about one token alone
 
 
@@ -98,7 +99,7 @@ class CatalogueSearch:
             weigh=_weigh,
             clock=clock,
         )
-        self._counts = {"hits_total": 0, "joined_total": 0, "sent_total": 0, "shared_total": 0}
+        self._counts = dict.fromkeys(_COUNTED, 0)
 
     def stats(self) -> Mapping[str, int]:
         """Return counters (names in `_total`) and sizes at this moment."""
@@ -244,6 +245,7 @@ class CatalogueSearch:
         self._tasks.discard(task)
         # Reading the exception also keeps asyncio from reporting it as never retrieved.
         failure = None if task.cancelled() else task.exception()
+        self._counts["refused_total"] += isinstance(failure, SearchRefusedError)
         if failure is not None and not isinstance(failure, SpotifyFailure | SearchRefusedError):
             log.error("a search broke: this is a fault in Lyra", exc_info=failure)
 
