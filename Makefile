@@ -59,7 +59,7 @@ fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED)) \
 	  --rounds $(or $(ROUNDS),2000) --tool-storms $(or $(TOOL_STORMS),200) --days $(or $(DAYS),1) \
 	  --listeners $(or $(LISTENERS),60) --streams $(or $(STREAMS),20000) --streams-seed "$(or $(SEED),$(shell date +%s))"
-	@$(BIN)/pytest -q tests/cache/test_storm.py tests/redis/test_tier_storm.py --storms $(or $(STORMS),2000)
+	@$(BIN)/pytest -q tests/cache/test_storm.py tests/redis/test_tier_storm.py tests/redis/test_search_storm.py --storms $(or $(STORMS),2000)
 
 mutants: .venv/.dev ## break the source, one line at a time: the tests have to notice; ONLY=fence some, JOBS=1
 	@$(BIN)/python scripts/mutants.py "$(ONLY)" --jobs $(or $(JOBS),2)

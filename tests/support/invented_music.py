@@ -17,7 +17,7 @@ _OF_AN_ARTIST = 5
 _OWN = 4  # songs that only one listener has
 _SHARED = 3  # songs of the pool that a listener has too
 DETAILS = ("short_term", "long_term", "playlist")  # what is read only when it is asked for
-_MARK = re.compile(r"Secret (?:Song|Artist) (\d+)x")
+_MARK = re.compile(r"Secret (?:Song|Artist|Mix) (\d+)x")
 _QUERY = re.compile(r'(?:track:"([^"]*)" )?artist:"([^"]*)"')
 
 Json = dict[str, Any]
@@ -136,7 +136,9 @@ class Listener:
             case "/me/top/artists":
                 return [artist_view(self.own[0].artist)]
             case "/me/playlists":
-                return [{"name": f"Mix {self.number}x", "uri": self.playlist, "owner": account}]
+                return [
+                    {"name": f"Secret Mix {self.number}x", "uri": self.playlist, "owner": account}
+                ]
             case _:
                 return []
 

@@ -323,7 +323,9 @@ class ToolStorm:
         """The model gets its own turns back, its own results, and one listener's data."""
         assert len(prompt.rounds) < MAX_ROUNDS
         assert prompt.calls_allowed or prompt.rounds
-        assert marks(prompt.context()) == {answer.listener.number}
+        context = prompt.context()
+        listed = any(heading in context for heading in ("\n# top ", "\n# playlists"))
+        assert marks(context) == ({answer.listener.number} if listed else set())
         assert [one.blocks for one in prompt.rounds] == answer.turns[: len(prompt.rounds)]
         run = 0
         for one in prompt.rounds:
