@@ -12,6 +12,7 @@ From top to bottom, each package imports only those below it:
     listening  what a listener plays: fetched, parsed, summed up
     spotify    the client of Spotify's API; `redis` is the client of Redis
 
+`secret_store.py` keeps values behind secret ids: sessions, and playlists that were proposed.
 `settings.py`, `errors.py`, `metrics.py`, `tracing.py` and `circuit_breaker.py` serve all of them.
 """
 

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.keyspace import EPOCH, channel
-from lyra.redis.session_store import SharedSessions
+from lyra.redis.shared_table import SharedTable
 from lyra.redis.tombstones import MAX_HELD, MAX_OTHERS, Tombstones
 from tests.cache.conftest import ANNA, ScriptedSpotify
 from tests.redis.conftest import KEY, TTL_MS, Join, Open, forgotten, until
@@ -120,7 +120,7 @@ async def test_a_log_in_that_has_ended_is_nobody_in_every_process(
     tables = []
     for _ in range(2):
         member = await join()
-        sessions = SharedSessions(
+        sessions = SharedTable(
             member.gateway,
             kind,  # type: ignore[arg-type]
             max_entries=9,

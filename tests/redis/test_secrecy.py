@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from lyra.redis.counters import SharedCounters
 from lyra.redis.run_store import SharedRuns
-from lyra.redis.session_store import SharedSessions
+from lyra.redis.shared_table import SharedTable
 from tests.redis.conftest import KEY, OTHER, Join, Member
 from tests.support.certificates import self_signed
 from tests.support.redis_servers import RedisServer, set_user
@@ -42,7 +42,7 @@ async def tour(member: Member) -> None:
     assert await member.keep(OTHER, BLOB)
     assert await shared.forget(OTHER)
     assert await shared.forget_all()
-    sessions = SharedSessions(member.gateway, "session", max_entries=1, wall_clock=lambda: 1.0)
+    sessions = SharedTable(member.gateway, "session", max_entries=1, wall_clock=lambda: 1.0)
     await sessions.keep(KEY, BLOB, 60)
     await sessions.keep(OTHER, BLOB, 60)
     assert await sessions.read(KEY) is None

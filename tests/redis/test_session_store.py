@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.listener_store import SharedListeners
-from lyra.redis.session_store import SharedSessions
+from lyra.redis.shared_table import SharedTable
 from lyra.sandbox import Sandbox, sandbox_token
 from lyra.spotify.oauth import AccountsClient, Grant
 from tests.conftest import APP, Service, Start
@@ -87,10 +87,10 @@ async def test_who_lost_its_turn_takes_over_what_the_other_process_got(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @asynccontextmanager
-    async def nobody_waits(_: SharedSessions, __: str) -> AsyncIterator[None]:
+    async def nobody_waits(_: SharedTable, __: str) -> AsyncIterator[None]:
         yield
 
-    monkeypatch.setattr(SharedSessions, "lock", nobody_waits)
+    monkeypatch.setattr(SharedTable, "lock", nobody_waits)
     await anna.ready(sandbox_token(7, "typical", "legacy", "slow-50-token"))
     clock.now += HOUR
     sandbox.clock.advance(HOUR)
@@ -189,7 +189,7 @@ async def test_a_process_paused_in_a_renewal_signs_nobody_out(
     """Spotify has given it new tokens, its turn has passed, and it has not kept them yet."""
 
     @asynccontextmanager
-    async def nobody_waits(_: SharedSessions, __: str) -> AsyncIterator[None]:
+    async def nobody_waits(_: SharedTable, __: str) -> AsyncIterator[None]:
         yield
 
     goes_on, real = asyncio.Event(), AccountsClient.refresh
@@ -199,7 +199,7 @@ async def test_a_process_paused_in_a_renewal_signs_nobody_out(
         await goes_on.wait()
         return grant
 
-    monkeypatch.setattr(SharedSessions, "lock", nobody_waits)
+    monkeypatch.setattr(SharedTable, "lock", nobody_waits)
     monkeypatch.setattr(AccountsClient, "refresh", paused_with_the_answer)
     await anna.ready()
     clock.now += HOUR

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from lyra.redis.keyspace import RedisKeys
-from lyra.redis.session_store import SharedSessions
+from lyra.redis.shared_table import SharedTable
 from tests.conftest import APP, Service, Start
 from tests.redis.conftest import BRISK, KEY, Join
 from tests.support.chat_runs import CHAT, run_of
@@ -80,7 +80,7 @@ async def test_it_costs_no_answer_and_does_not_last(
 
 
 async def test_a_lease_of_another_type_does_not_block_a_renewal(join: Join, admin: Redis) -> None:
-    sessions = SharedSessions(
+    sessions = SharedTable(
         (await join(timing=BRISK)).gateway, "session", max_entries=9, wall_clock=lambda: 1.0
     )
     await admin.lpush(RedisKeys("session", KEY).lease, "rubbish")
@@ -93,7 +93,7 @@ async def test_log_ins_stay_bounded_after_an_index_of_another_type(
     join: Join, admin: Redis
 ) -> None:
     gateway = (await join()).gateway
-    sessions = SharedSessions(
+    sessions = SharedTable(
         gateway, "session", max_entries=9, max_per_owner=2, wall_clock=lambda: 1.0
     )
     for index in ("lyra:v2:sessions", f"lyra:v2:sessions:{{{KEY}}}"):

@@ -2,7 +2,7 @@
 
 Begin with `gateway.open_redis`; all calls go through its `RedisGateway`, which never raises.
 - Stores: `listener_store` (the cache's second tier), `run_store` (answers that can be resumed),
-  `session_store` (log-ins), `counters` (the token quota).
+  `shared_table` (log-ins, playlist proposals), `counters` (the token quota).
 - Agreement: `lease` (one process fetches), `epoch` (forget all at once), `listener_deletes`,
   `pending_deletes` and `shared_tombstones` (a forget is never undone), `scripts` (Lua).
 - Messages: `invalidation`, the pub/sub bus.

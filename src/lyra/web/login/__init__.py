@@ -1,7 +1,7 @@
 """Log-in with Spotify: OAuth, sessions, consent and log-out. The handlers are `api.login`.
 
 login_service   begins and finishes log-ins, records consents, ends sessions: begin here
-session_store   sessions by the ids of their cookies, in memory or sealed in Redis
+session_store   what is kept of a log-in, in a `lyra.secret_store`
 token_renewal   new tokens for a session: a single flight among all processes
 open_logins     builds the service from the settings
 

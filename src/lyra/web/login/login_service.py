@@ -24,13 +24,14 @@ from lyra.errors import (
 )
 from lyra.listening.models import Profile
 from lyra.listening.parse import parse_profile
+from lyra.secret_store import SecretStore
 from lyra.settings import Settings
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
 from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.http.rate_limit import RateLimit
-from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session, SessionStore
+from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session
 from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
 
 _VERIFIER_BYTES = 64
@@ -88,8 +89,8 @@ class LoginService:
         self,
         settings: Settings,
         accounts: AccountsClient,
-        sessions: SessionStore[Session],
-        pending: SessionStore[Pending],
+        sessions: SecretStore[Session],
+        pending: SecretStore[Pending],
         *,
         listeners: ListenerCache,
         spotify: SpotifyClient,

@@ -6,14 +6,15 @@ from typing import Literal
 
 from lyra.agent import Lyra
 from lyra.chat.runs.registry import RunRegistry
+from lyra.errors import SessionsUnavailableError
 from lyra.metrics import Metrics
-from lyra.redis.session_store import SharedSessions
+from lyra.secret_store import Kept, SecretStore, make_table
 from lyra.settings import Settings
 from lyra.spotify.oauth import open_accounts
 from lyra.spotify.token import Token
 from lyra.web.http.rate_limit import RateLimit
 from lyra.web.login.login_service import LoginService
-from lyra.web.login.session_store import MemoryTable, Pending, Session, SessionStore, Table
+from lyra.web.login.session_store import Pending, Session
 
 _SESSIONS_EACH = 10  # of one account, a session for each browser
 _PENDING_SHARE = 10  # one address may have one of so many parts of all begun log-ins
@@ -32,25 +33,29 @@ async def open_logins(
         cleared = await lyra.listeners.clear(token)
         return await runs.end(owner) and cleared
 
-    def table(kind: Literal["session", "login"], max_per_owner: int) -> Table:
-        max_entries = settings.max_sessions
-        if lyra.redis is None:
-            return MemoryTable(max_entries, lyra.wall_clock, max_per_owner=max_per_owner)
-        return SharedSessions(
+    def open_store(
+        kind: Literal["session", "login"], shape: type[Kept], max_per_owner: int
+    ) -> SecretStore[Kept]:
+        table = make_table(
             lyra.redis,
             kind,
-            max_entries=max_entries,
+            max_entries=settings.max_sessions,
             max_per_owner=max_per_owner,
             wall_clock=lyra.wall_clock,
+        )
+        return SecretStore(
+            table,
+            shape,
+            secret=settings.secret if lyra.redis is not None else None,
+            wall_clock=lyra.wall_clock,
+            unavailable=SessionsUnavailableError,
         )
 
     def limit(times: int, reason: str) -> RateLimit:
         per_minute, entries = times * settings.rate_per_minute, settings.max_sessions
         return RateLimit(per_minute, entries=entries, clock=lyra.clock, reason=reason)
 
-    secret = settings.secret if lyra.redis is not None else None
-    sessions = table("session", _SESSIONS_EACH)
-    pending = table("login", max(_SESSIONS_EACH, settings.max_sessions // _PENDING_SHARE))
+    pending_each = max(_SESSIONS_EACH, settings.max_sessions // _PENDING_SHARE)
     async with open_accounts(settings) as accounts:
         if accounts is None:
             yield None
@@ -58,8 +63,8 @@ async def open_logins(
         logins = LoginService(
             settings,
             accounts,
-            SessionStore(sessions, Session, secret=secret, wall_clock=lyra.wall_clock),
-            SessionStore(pending, Pending, secret=secret, wall_clock=lyra.wall_clock),
+            open_store("session", Session, _SESSIONS_EACH),
+            open_store("login", Pending, pending_each),
             listeners=lyra.listeners,
             spotify=lyra.spotify,
             forget=forget,

@@ -19,8 +19,9 @@ from lyra.errors import (
     SessionsUnavailableError,
     SpotifyUnavailableError,
 )
+from lyra.secret_store import SecretStore, name_of
 from lyra.spotify.oauth import AccountsClient, Grant, GrantError
-from lyra.web.login.session_store import Session, SessionStore, name_of
+from lyra.web.login.session_store import Session
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class TokenRenewer:
     def __init__(
         self,
         accounts: AccountsClient,
-        sessions: SessionStore[Session],
+        sessions: SecretStore[Session],
         listeners: ListenerCache,
         *,
         end: Callable[[str], Awaitable[None]],

@@ -1,4 +1,4 @@
-"""The log-ins that all processes share: opaque values under hashed names, bounded.
+"""Tables that all processes share: opaque values under hashed names, bounded and expiring.
 
 Unlike the cache, what is here is nowhere else: a Redis that is away is an error for the caller.
 """
@@ -18,10 +18,11 @@ from lyra.redis.tombstones import Tombstones
 
 _EVICTED_AT_ONCE = 100
 _CAP_BYTES = 65_536
+TableKind = Literal["session", "login", "proposal"]
 
 
-class SharedSessions:
-    """A table of sessions, or of log-ins under way, bounded in all and for one owner.
+class SharedTable:
+    """One table, bounded in all and for one owner; a value has at most 64 KiB.
 
     Over the bound the least recently used is evicted (LRU); over an owner's, that owner's oldest.
     """
@@ -29,7 +30,7 @@ class SharedSessions:
     def __init__(
         self,
         gateway: RedisGateway,
-        kind: Literal["session", "login"],
+        kind: TableKind,
         *,
         max_entries: int,
         max_per_owner: int = 10,
@@ -156,7 +157,7 @@ class SharedSessions:
         if replies is None:
             raise UnansweredError("away", timed_out=False)
         first = replies[0]
-        # A value of a wrong type is not a log-in; any other refusal counts as no answer.
+        # A value of a wrong type is not in the table; any other refusal counts as no answer.
         if isinstance(first, Refusal) and first != WRONG_TYPE:
             raise UnansweredError(first.code, timed_out=False)
         return replies
@@ -173,7 +174,7 @@ class SharedSessions:
 
 
 def _in_threes(replies: Sequence[Reply]) -> list[Sequence[Reply]]:
-    """Return the replies of each index: see SharedSessions._index_commands."""
+    """Return the replies of each index: see SharedTable._index_commands."""
     return [replies[at : at + 3] for at in range(0, len(replies), 3)]
 
 
