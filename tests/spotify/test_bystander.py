@@ -41,7 +41,7 @@ class ScriptedWire(Transport):
     def __init__(self) -> None:
         self.told: dict[str, RawResponse] = {}
 
-    async def get(
+    async def send(
         self,
         endpoint: Endpoint,  # noqa: ARG002 - all five alike
         token: Token,
@@ -50,6 +50,7 @@ class ScriptedWire(Transport):
         deadline: float,  # noqa: ARG002 - nothing takes time here
         params: Mapping[str, str] | None = None,  # noqa: ARG002 - nothing is searched for
         playlist: str | None = None,  # noqa: ARG002 - nor read
+        body: bytes | None = None,  # noqa: ARG002 - nor written
     ) -> RawResponse:
         tally.sent += 1
         return self.told.get(token.reveal(), GOOD)

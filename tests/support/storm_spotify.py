@@ -106,7 +106,7 @@ class Weather:
 
 
 class StormSession:
-    """Stands for aiohttp's session: answers each GET after a while, or not at all."""
+    """Stands for aiohttp's session: answers each request after a while, or not at all."""
 
     def __init__(self, weather: Weather, catalogue: Catalogue, listeners: list[Listener]) -> None:
         self.weather = weather
@@ -116,8 +116,8 @@ class StormSession:
         self._catalogue = catalogue
         self._listeners = {listener.token: listener for listener in listeners}
 
-    def get(
-        self, url: URL, *, headers: Any, middlewares: Any, **_: Any
+    def request(
+        self, _method: str, url: URL, *, headers: Any, middlewares: Any, **_: Any
     ) -> AbstractAsyncContextManager[_Response]:
         return self._exchange(url, headers["Authorization"].split()[1], middlewares)
 

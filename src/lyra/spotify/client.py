@@ -1,4 +1,4 @@
-"""Spotify's Web API as Lyra uses it: five reads under one deadline, for one token at a time."""
+"""Spotify's Web API as Lyra uses it: calls under one deadline, for one token at a time."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,15 @@ from lyra.loop_throttle import LoopThrottle
 from lyra.metrics import Metrics
 from lyra.settings import Settings
 from lyra.spotify.cooldown import OUR_APP, Cooldown
-from lyra.spotify.endpoints import CALLS_PER_FETCH, PATHS, SEARCHES_AT_ONCE, Endpoint, path_of
+from lyra.spotify.endpoints import (
+    CALLS_PER_FETCH,
+    PATHS,
+    SEARCHES_AT_ONCE,
+    Endpoint,
+    WriteEndpoint,
+    method_of,
+    path_of,
+)
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.prewarm import ConnectionPrewarmer
 from lyra.spotify.resolver import Resolver
@@ -100,9 +108,10 @@ class SpotifyClient:
 
     def span(self, endpoint: Endpoint) -> AbstractContextManager[Span]:
         """Give the span of one call."""
-        attributes = {"lyra.section": endpoint, "http.request.method": "GET"}
+        method = method_of(endpoint)
+        attributes = {"lyra.section": endpoint, "http.request.method": method}
         tracer = self._metrics.tracer
-        return start_span(tracer, f"GET {path_of(endpoint)}", attributes, kind=SpanKind.CLIENT)
+        return start_span(tracer, f"{method} {path_of(endpoint)}", attributes, kind=SpanKind.CLIENT)
 
     def describe(self) -> dict[str, Any]:
         """Return how Spotify is doing: `ok`, `failing` or `paused`, with what and how long.
@@ -136,7 +145,7 @@ class SpotifyClient:
 
 
 class SpotifyReader:
-    """Reads one listener's endpoints, together within one deadline.
+    """Reads one listener's endpoints, and writes to them, together within one deadline.
 
     `calls` is the number of requests made so far, retries included.
     """
@@ -170,12 +179,38 @@ class SpotifyReader:
             ValueError: `playlist` is no id of a playlist; nothing is sent.
         """
         ask = partial(
-            self._client.transport.get,
+            self._client.transport.send,
             endpoint,
             self._token,
             params=params,
             playlist=playlist,
         )
+        return await self._send_until_done(endpoint, parse, ask)
+
+    async def write(
+        self,
+        endpoint: WriteEndpoint,
+        parse: Callable[[bytes], T],
+        body: bytes,
+        *,
+        playlist: str | None = None,
+    ) -> T:
+        """Return what `parse` makes of the response to this JSON body.
+
+        A write that may not be repeated is sent once at most; see `SpotifyFailure.may_be_done`.
+
+        Raises:
+            SpotifyFailure: it failed, or Spotify wants no calls now.
+            ValueError: `playlist` is no id of a playlist; nothing is sent.
+        """
+        ask = partial(
+            self._client.transport.send, endpoint, self._token, playlist=playlist, body=body
+        )
+        return await self._send_until_done(endpoint, parse, ask)
+
+    async def _send_until_done(
+        self, endpoint: Endpoint, parse: Callable[[bytes], T], ask: _Ask
+    ) -> T:
         if self._deadline == inf:
             self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         retries = Retries(self._client.budget, self._client.rng, self._owner)
@@ -184,7 +219,8 @@ class SpotifyReader:
                 return await self._attempt(endpoint, parse, ask)
             except SpotifyFailure as caught:
                 failure = caught
-            delay = retries.delay(failure, self._left_s)
+            repeatable = method_of(endpoint) != "POST" or not failure.may_be_done
+            delay = retries.delay(failure, self._left_s) if repeatable else None
             if delay is None:
                 self._client.note_failure(self._app, endpoint, failure)
                 # The frames below hold the body, which error trackers would copy.

@@ -7,7 +7,7 @@ import msgspec
 from lyra.spotify.failures import FailureCode, SpotifyFailure
 from lyra.upstream import pause
 
-_OK, _TOO_MANY, _REDIRECTS = 200, 429, range(300, 400)
+_SUCCESS, _TOO_MANY, _REDIRECTS = (200, 201), 429, range(300, 400)
 _EMPTY = range(200, 300)
 _BY_STATUS: tuple[tuple[int, FailureCode], ...] = (
     (400, "bad_request"),
@@ -44,14 +44,14 @@ class _ErrorBody(msgspec.Struct):
 
 
 def decipher(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> bytes:
-    """Return the body of a 200.
+    """Return the body of a 200 or 201.
 
     `now` is seconds since the epoch; a Retry-After that is a date is measured against it.
 
     Raises:
         SpotifyFailure: any other status, or a 2xx without content.
     """
-    if status == _OK and body.strip():
+    if status in _SUCCESS and body.strip():
         return body
     raise SpotifyFailure(_code(status, body), retry_after_s=retry_after(headers, now))
 

@@ -1,7 +1,8 @@
 """The five endpoints of a listener, each one page and never more, and those that are asked on demand.
 
-On demand: the same top lists over another time range, the contents of a playlist, and the
-catalogue's search. An endpoint's name is a metric's label, so no id is ever part of it.
+On demand: the same top lists over another time range, the contents of a playlist, the catalogue's
+search, and the writes that save a playlist. An endpoint's name is a metric's label, so no id is ever
+part of it.
 """
 
 import re
@@ -11,7 +12,8 @@ from typing import Literal
 
 SectionEndpoint = Literal["profile", "top_artists", "top_tracks", "recently_played", "playlists"]
 PlaylistEndpoint = Literal["playlist_items", "playlist_tracks"]
-Endpoint = SectionEndpoint | PlaylistEndpoint | Literal["search"]
+WriteEndpoint = Literal["create_playlist", "add_items", "replace_items"]
+Endpoint = SectionEndpoint | PlaylistEndpoint | WriteEndpoint | Literal["search"]
 
 # 50 is the most that Spotify gives in one page; `next` is never followed.
 PATHS: Mapping[SectionEndpoint, str] = MappingProxyType(
@@ -31,7 +33,13 @@ _ON_DEMAND: Mapping[Endpoint, str] = MappingProxyType(
         "playlist_items": "/playlists/{id}/items?limit=50",
         "playlist_tracks": "/playlists/{id}/tracks?limit=50",  # of apps from before 2026
         "search": "/search",
+        "create_playlist": "/me/playlists",
+        "add_items": "/playlists/{id}/items",
+        "replace_items": "/playlists/{id}/items",
     }
+)
+_METHODS: Mapping[Endpoint, Literal["POST", "PUT"]] = MappingProxyType(
+    {"create_playlist": "POST", "add_items": "POST", "replace_items": "PUT"}
 )
 _ID = re.compile(r"[0-9A-Za-z]{22}", re.ASCII)
 _PLAYLIST = "spotify:playlist:"
@@ -43,6 +51,11 @@ def path_of(endpoint: Endpoint) -> str:
     A search's query comes behind it.
     """
     return _ON_DEMAND.get(endpoint) or PATHS[endpoint]  # type: ignore[index]  # the rest are sections
+
+
+def method_of(endpoint: Endpoint) -> Literal["GET", "POST", "PUT"]:
+    """Return the endpoint's method. What is not a POST may be sent again."""
+    return _METHODS.get(endpoint, "GET")
 
 
 def fill_path(endpoint: Endpoint, playlist: str | None) -> str:

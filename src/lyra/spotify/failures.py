@@ -118,6 +118,10 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
 )
 
 
+_REFUSALS: frozenset[FailureKind] = frozenset({"rejected", "forbidden", "rate_limited", "not_found"})
+_NEVER_DONE: frozenset[FailureCode] = frozenset({"bad_request", "circuit_open", "tls"})
+
+
 class SpotifyFailure(Exception):  # noqa: N818  # a finding about one call, not a LyraError
     """One call's failure; its text is a fixed sentence for people."""
 
@@ -128,6 +132,11 @@ class SpotifyFailure(Exception):  # noqa: N818  # a finding about one call, not 
         self.kind = meaning.kind
         self.retryable = meaning.retryable
         self.retry_after_s = retry_after_s
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether Spotify may have done all the same what it was asked to write, or a part of it."""
+        return self.kind not in _REFUSALS and self.code not in _NEVER_DONE
 
     def copy(self) -> "SpotifyFailure":
         """Return an equal failure: callers that share one each raise their own."""

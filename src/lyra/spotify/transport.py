@@ -1,4 +1,4 @@
-"""The transport: one GET, read in full within its limits, or a failure."""
+"""The transport: one request, its response read in full within its limits, or a failure."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,21 +9,21 @@ from yarl import URL
 
 from lyra.compression import inflate
 from lyra.spotify.decipher import decipher
-from lyra.spotify.endpoints import Endpoint, fill_path
+from lyra.spotify.endpoints import Endpoint, fill_path, method_of
 from lyra.spotify.failures import SpotifyFailure
 from lyra.spotify.token import Token
 from lyra.upstream import ERROR_BODY_S, error_body
 
 BODY_LIMIT = 1536 * 1024  # more than four times the largest answer seen
 _ERROR_LIMIT = 8 * 1024
-_OK = 200
+_SUCCESS = (200, 201)
 
 
 class AttemptCounter:
     """A client middleware that counts what is sent.
 
-    aiohttp sends a GET a second time by itself when the connection breaks, and there is no
-    switch for it (aio-libs/aiohttp#10790); only a middleware sees both.
+    aiohttp sends a GET or a PUT a second time by itself when the connection breaks, and there is no
+    switch for it (aio-libs/aiohttp#10790); only a middleware sees both. It never does so with a POST.
     """
 
     def __init__(self, sending: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class Transport:
             sock_read=0.4 * timeout_s,
         )
 
-    async def get(
+    async def send(
         self,
         endpoint: Endpoint,
         token: Token,
@@ -79,10 +79,12 @@ class Transport:
         deadline: float,
         params: Mapping[str, str] | None = None,
         playlist: str | None = None,
+        body: bytes | None = None,
     ) -> RawResponse:
         """Return the whole response; `deadline` is a time of the running loop's clock.
 
         `params` take the place of the path's own of the same names; `playlist` is the id in it.
+        `body` is the JSON of a write.
 
         Raises:
             SpotifyFailure: there is none; it holds nothing of the request.
@@ -91,17 +93,17 @@ class Transport:
         url = URL(self._base_url + fill_path(endpoint, playlist)).update_query(params or {})
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(url, token, tally)
+                return await self._exchange(method_of(endpoint), url, token, tally, body)
         except (OSError, aiohttp.ClientError) as wrong:
             failure = explain(wrong)
         # Here and not in the block above, or the vendor's error would be this one's context.
         raise failure
 
     def read(self, answer: RawResponse) -> bytes:
-        """Return the body of a 200.
+        """Return the body of a 200 or 201.
 
         Raises:
-            SpotifyFailure: the body is too large or broken, or the status is not 200.
+            SpotifyFailure: the body is too large or broken, or it is another status.
         """
         limit = _limit(answer.status)
         body = _unpack(answer, limit)
@@ -110,14 +112,14 @@ class Transport:
         return decipher(answer.status, answer.headers, body, now=self._clock())
 
     async def _exchange(
-        self,
-        url: URL,
-        token: Token,
-        tally: AttemptCounter,
+        self, method: str, url: URL, token: Token, tally: AttemptCounter, body: bytes | None
     ) -> RawResponse:
-        async with self._session.get(
+        json = {} if body is None else {"Content-Type": "application/json"}
+        async with self._session.request(
+            method,
             url,
-            headers={"Authorization": f"Bearer {token.reveal()}"},
+            data=body,
+            headers={"Authorization": f"Bearer {token.reveal()}", **json},
             allow_redirects=False,
             timeout=self._timeout,
             middlewares=(tally,),
@@ -128,7 +130,7 @@ class Transport:
     async def _receive(self, response: aiohttp.ClientResponse) -> bytes:
         """Return the body as it is sent, up to a piece over the limit."""
         limit = _limit(response.status)
-        if response.status != _OK:
+        if response.status not in _SUCCESS:
             return await error_body(response, most=limit, within_s=self._error_body_s)
         body = bytearray()
         async for piece in response.content.iter_any():
@@ -141,7 +143,7 @@ class Transport:
 
 def _limit(status: int) -> int:
     """Return how much of the body is read: of an error only the beginning."""
-    return BODY_LIMIT if status == _OK else _ERROR_LIMIT
+    return BODY_LIMIT if status in _SUCCESS else _ERROR_LIMIT
 
 
 def _unpack(answer: RawResponse, limit: int) -> bytes:
@@ -151,7 +153,7 @@ def _unpack(answer: RawResponse, limit: int) -> bytes:
     try:
         return inflate(answer.packed, limit + 1)
     except ValueError:
-        if answer.status != _OK:
+        if answer.status not in _SUCCESS:
             return b""  # the status says enough
     raise SpotifyFailure("truncated")
 
