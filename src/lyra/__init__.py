@@ -8,6 +8,8 @@ From top to bottom, each package imports only those below it:
     web        HTTP: routes, handlers, formats of answers, limits, log-in
     agent      the same listeners from Python, without HTTP
     chat       runs: an answer while it is generated, with its prompt, model and events
+    playlists  playlists that are proposed, confirmed and saved
+    catalogue  Spotify's catalogue: searched, matched, and held against what is known
     cache      the listeners in memory and in Redis: single flight, refreshing, expiry
     listening  what a listener plays: fetched, parsed, summed up
     spotify    the client of Spotify's API; `redis` is the client of Redis

@@ -113,6 +113,7 @@ def create_app(
                 address_limit=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 resume_limit=limit(1, "rate"),
                 new_token_limit=limit(_NEW_TOKENS_OF_AN_ADDRESS, "new_tokens"),
+                save_limit=limit(1, "rate"),
                 ending_limit=limit(_CHATS_OF_AN_ADDRESS, "address"),
                 arrived_bodies=BodyLimit(settings),
                 awaited_bodies=awaited_bodies,
@@ -166,7 +167,7 @@ def _make_generator(
         guard,
         budget,
         keys,
-        Toolbox(settings, lyra.catalogue, lyra.searches, lyra.listeners),
+        Toolbox(settings, lyra.catalogue, lyra.searches, lyra.listeners, lyra.proposals),
         wall_clock=wall_clock,
         demo=demo,
     )
@@ -235,4 +236,5 @@ async def _drain(app: web.Application) -> None:
     services, clock = app[SERVICES], asyncio.get_running_loop().time
     until = clock() + services.settings.drain_s
     await services.runs.drain()
+    await services.lyra.saver.drain(max(0, until - clock()))
     await services.lyra.listeners.drain(max(0, until - clock()))

@@ -173,6 +173,22 @@ class SpotifyForbiddenError(LyraError):
     default_message = "Spotify refuses access to this listener's data."
 
 
+class PlaylistScopeError(SpotifyForbiddenError):
+    """The token may read, but not make a playlist."""
+
+    action = "grant_playlists"
+    default_message = (
+        "Spotify has not yet been asked to let Lyra make playlists. Allow it, then save again."
+    )
+
+
+class PublicPlaylistScopeError(SpotifyForbiddenError):
+    """The token may not change this playlist of the listener's, which may be on the profile."""
+
+    action = "grant_public_playlists"
+    default_message = "Spotify has not yet been asked to let Lyra change your playlists. Allow it, then save again."
+
+
 class TryLaterError(LyraError):
     """The same request may succeed later, after `retry_after_s` where it is known."""
 
@@ -197,6 +213,13 @@ class DrainingError(TryLaterError):
 class SessionsUnavailableError(TryLaterError):
     code = "sessions_unavailable"
     default_message = "Log-ins cannot be looked up right now. Try again in a moment."
+
+
+class ProposalsUnavailableError(TryLaterError):
+    """Proposed playlists are where all servers share them, and that does not answer."""
+
+    code = "proposals_unavailable"
+    default_message = "Proposed playlists cannot be looked up right now. Try again in a moment."
 
 
 class NotForgottenError(TryLaterError):

@@ -50,6 +50,10 @@ class Table(Protocol):
 
     async def leave(self, owner: str, name: str) -> None: ...
 
+    async def adopt(self, name: str, owner: str, old_owner: str, ttl_s: float) -> None: ...
+
+    async def drop_all(self, owner: str) -> int: ...
+
     def lock(self, name: str) -> AbstractAsyncContextManager[None]: ...
 
 
@@ -92,11 +96,7 @@ class MemoryTable:
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
         self._entries[name] = _Entry(value, self._clock() + ttl_s, owner)
-        if owner:
-            names = self._owned.setdefault(owner, {})
-            names[name] = None
-            while len(names) > self._max_per_owner:
-                self._drop(next(iter(names)))
+        self._own(name, owner)
         while len(self._entries) > self._max_entries:
             self._drop(next(iter(self._entries)))
 
@@ -116,6 +116,22 @@ class MemoryTable:
     async def leave(self, owner: str, name: str) -> None:
         """Do nothing: a value that was taken is not counted any more."""
 
+    async def adopt(self, name: str, owner: str, old_owner: str, ttl_s: float) -> None:  # noqa: ARG002
+        """Count a value as this owner's from now on."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return
+        self._disown(name, entry.owner)
+        self._entries[name] = entry._replace(owner=owner)
+        self._own(name, owner)
+
+    async def drop_all(self, owner: str) -> int:
+        """Remove all values of this owner, and return how many there were."""
+        names = [*self._owned.get(owner, ())]
+        for name in names:
+            self._drop(name)
+        return len(names)
+
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:  # noqa: ARG002 - Table's signature
         """Wait for nothing: in one process a value has one task that needs the lock."""
@@ -123,11 +139,22 @@ class MemoryTable:
 
     def _drop(self, name: str) -> None:
         entry = self._entries.pop(name, None)
-        if entry is not None and entry.owner:
-            names = self._owned[entry.owner]
-            del names[name]
-            if not names:
-                del self._owned[entry.owner]
+        if entry is not None:
+            self._disown(name, entry.owner)
+
+    def _own(self, name: str, owner: str) -> None:
+        if not owner:
+            return
+        names = self._owned.setdefault(owner, {})
+        names[name] = None
+        while len(names) > self._max_per_owner:
+            self._drop(next(iter(names)))
+
+    def _disown(self, name: str, owner: str) -> None:
+        names = self._owned.get(owner, {})
+        names.pop(name, None)
+        if not names:
+            self._owned.pop(owner, None)
 
 
 def make_table(
@@ -178,10 +205,14 @@ class SecretStore(Generic[Kept]):
     async def add(self, value: Kept) -> str:
         """Keep a value, and return its id of 256 random bits."""
         secret_id = secrets.token_urlsafe(_ID_BYTES)
+        await self.keep(secret_id, value)
+        return secret_id
+
+    async def keep(self, secret_id: str, value: Kept) -> None:
+        """Keep a value under an id that nobody can guess, and that has none yet."""
         with self._translate_outage():
             name, packed = name_of(secret_id), self._pack(secret_id, value)
             await self.table.keep(name, packed, self._ttl_s(value), owner=value.owner)
-        return secret_id
 
     async def find(self, secret_id: str) -> Kept | None:
         """Return the value of this id, if there is one."""
@@ -214,6 +245,23 @@ class SecretStore(Generic[Kept]):
                 if await self.table.swap(name_of(secret_id), packed, new, self._ttl_s(value)):
                     return value
         raise self._unavailable(retry_after_s=1)
+
+    async def adopt(
+        self, secret_id: str, update: Callable[[Kept], Kept], old_owner: str
+    ) -> Kept | None:
+        """Update a value to be another owner's; return it, None if it is gone."""
+        value = await self.change(secret_id, update)
+        if value is not None:
+            with self._translate_outage():
+                await self.table.adopt(
+                    name_of(secret_id), value.owner, old_owner, self._ttl_s(value)
+                )
+        return value
+
+    async def take_all(self, owner: str) -> int:
+        """Remove all values of this owner, and return how many there were."""
+        with self._translate_outage():
+            return await self.table.drop_all(owner)
 
     @asynccontextmanager
     async def lock(self, secret_id: str) -> AsyncIterator[None]:

@@ -83,6 +83,7 @@ class Settings(
     searches_per_answer: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
     searches_per_hour: PositiveInt = 60
     searches_per_day: Count = 0
+    saves_per_day: PositiveInt = 50
 
     llm: Literal["auto", "anthropic", "offline"] = "auto"
     llm_api_key: str | None = None

@@ -10,6 +10,7 @@ from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.tools.toolbox import Toolbox
 from lyra.clocks import wall_clock
 from lyra.metrics import Metrics
+from lyra.playlists.proposals import Proposals
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 
@@ -27,4 +28,5 @@ def make_toolbox(settings: Settings) -> Toolbox:
     budgets = SearchBudgets(settings, entries=1, wall_clock=lambda: 0.0)
     search = CatalogueSearch(nowhere, KeyMaker(), budgets, clock=lambda: 0.0)
     listeners = ListenerCache(settings, nowhere, Metrics(), rng=Random(7), wall_clock=wall_clock)
-    return Toolbox(settings, search, budgets, listeners)
+    proposals = Proposals(settings, listeners.keys, None, wall_clock=wall_clock)
+    return Toolbox(settings, search, budgets, listeners, proposals)

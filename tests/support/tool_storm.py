@@ -33,6 +33,7 @@ from lyra.chat.tools.toolbox import MAX_CALLS, MAX_ROUNDS, Toolbox
 from lyra.circuit_breaker import CircuitBreaker
 from lyra.errors import LyraError
 from lyra.metrics import Metrics
+from lyra.playlists.proposals import Proposals
 from lyra.settings import Settings
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.endpoints import SEARCHES_AT_ONCE
@@ -210,7 +211,13 @@ class ToolStorm:
             ModelCircuit(CircuitBreaker("the model", now), metrics),
             self.quota,
             self.cache.keys,
-            Toolbox(settings, self.search, self.budgets, self.cache),
+            Toolbox(
+                settings,
+                self.search,
+                self.budgets,
+                self.cache,
+                Proposals(settings, self.cache.keys, None, wall_clock=self.wall_clock),
+            ),
             wall_clock=self.wall_clock,
         )
         self.supervisor = RunSupervisor(settings.answer_timeout_s, clock=now)

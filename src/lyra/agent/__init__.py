@@ -44,6 +44,7 @@ __all__ = [
     "get_full_spotify_profile",
     "initialize_user_session",
     "open_lyra",
+    "save_playlist",
 ]
 
 T = TypeVar("T")
@@ -85,6 +86,17 @@ async def find_music(token: str, items: Sequence[Mapping[str, str]]) -> Answer:
     `searches` is how many calls it took; what is known from earlier ones takes none.
     """
     return await _submit(lambda lyra: lyra.find_music(token, items))
+
+
+async def save_playlist(token: str, name: str, uris: Sequence[str]) -> Answer:
+    """Make a playlist of 1 to 100 tracks ("spotify:track:..."), each once, in this order.
+
+    Returns {"success": True, "playlist": {"uri", "url", "name", "count"}}, or a failure. The same
+    call within half an hour makes no second playlist: it returns the first one, or goes on with it
+    where it stopped. The token needs the scope playlist-modify-private. The playlist is not shown on
+    the listener's profile.
+    """
+    return await _submit(lambda lyra: lyra.save_playlist(token, name, uris))
 
 
 async def clear_user_cache(token: str | None = None) -> Answer:

@@ -30,12 +30,17 @@ from lyra.errors import (
     MalformedTokenError,
     NotForgottenError,
     OverloadedError,
+    ProposalsUnavailableError,
     SpotifyTokenRejectedError,
 )
 from lyra.listening.fetch import fetch_listening
 from lyra.listening.models import Listening
 from lyra.listening.views import data_view
 from lyra.metrics import Metrics
+from lyra.playlists.proposals import Caller, Proposals
+from lyra.playlists.save_limit import SaveLimit
+from lyra.playlists.saver import Choice, PlaylistSaver
+from lyra.playlists.views import playlist_view, read_playlist
 from lyra.redis.counters import SharedCounters
 from lyra.redis.gateway import RedisGateway, open_redis
 from lyra.redis.listener_store import SharedListeners
@@ -74,6 +79,8 @@ class Lyra:
     listeners: ListenerCache
     catalogue: CatalogueSearch
     searches: SearchBudgets
+    proposals: Proposals
+    saver: PlaylistSaver
     epoch: float
     direct_reads: asyncio.Semaphore
     redis: RedisGateway | None = None
@@ -135,10 +142,34 @@ class Lyra:
         views = [find_view(find, known.find(find.item) if find.item else None) for find in finds]
         return {"success": True, "items": views, "searches": budget.sent}
 
+    async def save_playlist(self, token: str, name: object, uris: object) -> Answer:
+        """Make a playlist of these tracks for the listener, once within half an hour."""
+        try:
+            draft, parsed = read_playlist(name, uris), _parse_token(token)
+            proposal_id = await self.proposals.propose_once(parsed, draft)
+            caller = Caller(self.listeners.key(parsed), _no_account)
+            progress = await self.saver.save(proposal_id, caller, parsed, Choice())
+        except LyraError as failure:
+            return failure_answer(failure)
+        return {"success": True, "playlist": playlist_view(progress)}
+
+    async def forget(self, token: Token) -> bool:
+        """Forget the listener's data and proposed playlists; False if other processes hold some yet."""
+        try:
+            await self.proposals.forget(token)
+        except ProposalsUnavailableError:
+            await self.listeners.clear(token)
+            return False
+        return await self.listeners.clear(token)
+
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""
         try:
-            if not await self.listeners.clear(None if token is None else _parse_token(token)):
+            if token is None:
+                cleared = await self.listeners.clear()
+            else:
+                cleared = await self.forget(_parse_token(token))
+            if not cleared:
                 raise NotForgottenError(retry_after_s=1)
         except LyraError as failure:
             return failure_answer(failure)
@@ -241,6 +272,21 @@ async def open_lyra(
             shared_wait_s=settings.spotify_timeout_s,
         )
         metrics.register_callback("lyra_catalogue", catalogue.stats)
+        proposals = Proposals(settings, listeners.keys, redis, wall_clock=wall_clock)
+        saver = PlaylistSaver(
+            proposals,
+            spotify,
+            listeners,
+            SaveLimit(
+                settings.saves_per_day,
+                entries=settings.cache_max_entries,
+                wall_clock=wall_clock,
+                shared=SharedCounters(redis) if redis else None,
+            ),
+            timeout_s=settings.spotify_timeout_s,
+            wall_clock=wall_clock,
+        )
+        metrics.register_callback("lyra_playlists", saver.stats)
         try:
             async with background(listeners.sweep_forever()):
                 yield Lyra(
@@ -250,12 +296,15 @@ async def open_lyra(
                     listeners,
                     catalogue,
                     searches,
+                    proposals,
+                    saver,
                     epoch=wall_clock() - clock(),
                     direct_reads=asyncio.Semaphore(settings.spotify_max_fetches),
                     redis=redis,
                     clock=clock,
                 )
         finally:
+            await saver.close()
             await catalogue.close()
             await listeners.close()
 
@@ -298,6 +347,10 @@ def failure_answer(failure: LyraError) -> Answer:
     error = failure.to_dict("")
     del error["request_id"]
     return {"success": False, "error": error, "message": str(failure)}
+
+
+async def _no_account() -> None:
+    """Name no account: what a program saves is found by its own token alone."""
 
 
 def _parse_token(token: str) -> Token:

@@ -35,6 +35,10 @@ class KeyMaker:
         """Return the key of a search of the catalogue."""
         return self._hash_text(f"search {text}")
 
+    def request(self, token: Token, *words: str) -> Key:
+        """Return the key of what this token's owner asks for in these words, the same each time."""
+        return self._hash_text(f"request {self.identity(token.identity, *words)}")
+
     def _hash_text(self, text: str) -> Key:
         hasher = self._hash.copy()
         hasher.update(text.encode("utf-8", "surrogatepass"))

@@ -43,6 +43,7 @@ from lyra.chat.parts import (
     FinishStep,
     MessageMetadata,
     Part,
+    PlaylistPart,
     Start,
     StartStep,
     TrackCard,
@@ -66,6 +67,7 @@ from lyra.errors import (
 )
 from lyra.listening.models import Artist, Listening, Playlist, Track
 from lyra.metrics import Metrics
+from lyra.playlists.views import proposal_view
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 from lyra.timezones import UTC_ZONE, Zone
@@ -211,7 +213,8 @@ class _Generation(Producer):
         if self._entry.account:
             self._account = self._generator.keys.account(self._entry.account)
         if self._generator.toolbox.offered:
-            self._tools = self._generator.toolbox.open(self._token, self._entry)
+            question = self._question.turns[-1].text
+            self._tools = self._generator.toolbox.open(self._token, self._entry, question)
             self._in_steps = True
         while await self._make_round(self._entry):
             pass
@@ -308,6 +311,8 @@ class _Generation(Producer):
         self._tool_parts.show_calls(calls)
         outcomes = await tools.run(calls)
         self._tool_parts.show_outcomes(outcomes)
+        if proposed := tools.take_proposal():
+            self._run.add(PlaylistPart(proposed.id, proposal_view(*proposed)))
         self._run.add(FinishStep())
         results = tuple([outcome.result for outcome in outcomes])
         self._rounds = (*self._rounds, ToolRound(done.blocks, results))

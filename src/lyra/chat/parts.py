@@ -114,6 +114,16 @@ class TrackCard(Part, frozen=True, tag="data-track"):
     data: dict[str, Any]
 
 
+class PlaylistPart(Part, frozen=True, tag="data-playlist"):
+    """A playlist that the listener may save. Nothing is saved by showing it.
+
+    `id` is the proposal's; a later part of the same id takes the place of this one.
+    """
+
+    id: str
+    data: dict[str, Any]
+
+
 class Because(Part, frozen=True, tag="data-because"):
     """The facts that the answer rests on: `{"facts": [sentence, …]}`."""
 

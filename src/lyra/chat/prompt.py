@@ -41,7 +41,10 @@ TOOL_RULES = """\
 new only if its `known` is null; leave out what was not found.
 - For recommendations think of more items than you need, look all of them up in one call, and name \
 each of the chosen ones as **Title** \u2013 Artist, with why it suits this listener.
-- If a look-up fails or is refused, say so and answer from the data. You cannot save anything.
+- If a look-up fails or is refused, say so and answer from the data.
+- Asked for a playlist, look enough songs up and call `propose_playlist`; then say in a sentence what \
+it is, without the list, which is shown beside your answer. The listener saves it there, not you: \
+never say that anything is saved.
 """
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

@@ -4,9 +4,10 @@ Unlike the cache, what is here is nowhere else: a Redis that is away is an error
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
+from types import MappingProxyType
 from typing import Literal
 
 from lyra.redis import scripts
@@ -17,12 +18,14 @@ from lyra.redis.protocol import WRONG_TYPE, Command, Refusal, Reply, UnansweredE
 from lyra.redis.tombstones import Tombstones
 
 _EVICTED_AT_ONCE = 100
-_CAP_BYTES = 65_536
 TableKind = Literal["session", "login", "proposal"]
+_CAP_BYTES: Mapping[TableKind, int] = MappingProxyType(
+    {"session": 65_536, "login": 65_536, "proposal": 262_144}
+)
 
 
 class SharedTable:
-    """One table, bounded in all and for one owner; a value has at most 64 KiB.
+    """One table, bounded in all and for one owner; a value longer than its kind may be is not read.
 
     Over the bound the least recently used is evicted (LRU); over an owner's, that owner's oldest.
     """
@@ -38,6 +41,7 @@ class SharedTable:
     ) -> None:
         self._gateway = gateway
         self._kind = kind
+        self._cap_bytes = _CAP_BYTES[kind]
         self._max_entries = max_entries
         self._max_per_owner = max_per_owner
         self._wall_clock = wall_clock
@@ -56,24 +60,44 @@ class SharedTable:
         if self._ended.cover(name, 1):
             return None
         value, *_ = await self._execute(
-            ("GETRANGE", self._value_key(name), 0, _CAP_BYTES),
+            ("GETRANGE", self._value_key(name), 0, self._cap_bytes),
             ("ZADD", self._index, "XX", self._now_ms, name),
         )
-        return value if isinstance(value, bytes) and 0 < len(value) <= _CAP_BYTES else None
+        return value if isinstance(value, bytes) and 0 < len(value) <= self._cap_bytes else None
 
     async def keep(self, name: str, value: bytes, ttl_s: float, *, owner: str = "") -> None:
         """Keep a value under a new name, for this owner if one is named."""
-        ttl_ms = as_ms(ttl_s)
         bounds = {self._index: self._max_entries} | (
             {self._owner_index(owner): self._max_per_owner} if owner else {}
         )
+        ttl_ms = as_ms(ttl_s)
+        await self._list(name, ("SET", self._value_key(name), value, "PX", ttl_ms), bounds, ttl_ms)
+
+    async def adopt(self, name: str, owner: str, old_owner: str, ttl_s: float) -> None:
+        """Count a value as this owner's from now on."""
+        leave = ("ZREM", self._owner_index(old_owner), name)
+        bounds = {self._owner_index(owner): self._max_per_owner}
+        await self._list(name, leave, bounds, as_ms(ttl_s))
+
+    async def drop_all(self, owner: str) -> int:
+        """Remove all values of this owner, and return how many there were."""
+        index = self._owner_index(owner)
+        listed, *_ = await self._execute(("ZRANGE", index, 0, -1))
+        members = listed if isinstance(listed, list) else []
+        names = [each for each in map(_parse_name, members) if each]
+        if names:
+            await self._evict(index, names)
+        return len(names)
+
+    async def _list(
+        self, name: str, first: Command, bounds: Mapping[str, int], ttl_ms: int
+    ) -> None:
+        """Send a command, and list the name in these indexes, each with its bound."""
         commands_by_index = {
             index: self._index_commands(index, name, limit, ttl_ms)
             for index, limit in bounds.items()
         }
-        _, *replies = await self._execute(
-            ("SET", self._value_key(name), value, "PX", ttl_ms), *chain(*commands_by_index.values())
-        )
+        _, *replies = await self._execute(first, *chain(*commands_by_index.values()))
         for (index, commands), answers in zip(
             commands_by_index.items(), _in_threes(replies), strict=True
         ):

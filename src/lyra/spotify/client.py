@@ -23,6 +23,7 @@ from lyra.spotify.cooldown import OUR_APP, Cooldown
 from lyra.spotify.endpoints import (
     CALLS_PER_FETCH,
     PATHS,
+    SAVES_AT_ONCE,
     SEARCHES_AT_ONCE,
     Endpoint,
     WriteEndpoint,
@@ -305,9 +306,9 @@ async def open_spotify(
     `clock` gives seconds since the epoch; only a Retry-After that is a date needs it.
     """
     async with aiohttp.ClientSession(
-        # Neither a fetch nor a search that was admitted queues for a connection.
+        # Neither a fetch nor a search nor a save that was admitted queues for a connection.
         connector=aiohttp.TCPConnector(
-            limit=CALLS_PER_FETCH * settings.spotify_max_fetches + SEARCHES_AT_ONCE,
+            limit=CALLS_PER_FETCH * settings.spotify_max_fetches + SEARCHES_AT_ONCE + SAVES_AT_ONCE,
             keepalive_timeout=_KEEPALIVE_S,
             resolver=Resolver(),
         ),

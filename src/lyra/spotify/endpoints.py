@@ -27,6 +27,7 @@ PATHS: Mapping[SectionEndpoint, str] = MappingProxyType(
 )
 CALLS_PER_FETCH = len(PATHS)  # what reading one listener takes
 SEARCHES_AT_ONCE = 16  # of all listeners together
+SAVES_AT_ONCE = 16  # likewise; each sends one call at a time
 
 _ON_DEMAND: Mapping[Endpoint, str] = MappingProxyType(
     {

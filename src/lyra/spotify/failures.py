@@ -118,7 +118,9 @@ MEANINGS: Mapping[FailureCode, _Meaning] = MappingProxyType(
 )
 
 
-_REFUSALS: frozenset[FailureKind] = frozenset({"rejected", "forbidden", "rate_limited", "not_found"})
+_REFUSALS: frozenset[FailureKind] = frozenset(
+    {"rejected", "forbidden", "rate_limited", "not_found"}
+)
 _NEVER_DONE: frozenset[FailureCode] = frozenset({"bad_request", "circuit_open", "tls"})
 
 

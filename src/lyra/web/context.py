@@ -46,7 +46,7 @@ class Services:
     """The parts of one service. `personas` are invented listeners, in a demo alone.
 
     `shutting_down` is set once the process is asked to end: it is not ready any more, and every
-    response closes its connection. `chat_limit` and `resume_limit` are rates of a listener,
+    response closes its connection. `chat_limit`, `resume_limit` and `save_limit` are rates of a listener,
     `address_limit`, `new_token_limit` and `ending_limit` (stops and forgets) are rates of an address.
     `static_head` begins every prebuilt response, `write_coalescer` sends the tokens of streams.
     """
@@ -60,6 +60,7 @@ class Services:
     address_limit: RateLimit
     new_token_limit: RateLimit
     resume_limit: RateLimit
+    save_limit: RateLimit
     ending_limit: RateLimit
     arrived_bodies: BodyLimit
     awaited_bodies: BodyLimit

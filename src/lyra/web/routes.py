@@ -11,7 +11,16 @@ from aiohttp.typedefs import Handler
 from lyra.chat.parts import Part
 from lyra.chat.request_schema import ChatRequest, UiMessagesRequest
 from lyra.web import schemas as answers
-from lyra.web.api import admin, agui, chat, health, listener, login, openai_compat
+from lyra.web.api import (
+    admin,
+    agui,
+    chat,
+    health,
+    listener,
+    login,
+    openai_compat,
+    playlists,
+)
 from lyra.web.openapi import protocol_schemas as protocols
 from lyra.web.openapi.document import api_description
 from lyra.web.openapi.route import ANY, EVENTS, JSON, Events, Route
@@ -113,6 +122,40 @@ ROUTES: tuple[Route, ...] = (
         {},
         "listener",
         errors=_CHANGE,
+        caller="listener",
+        status=204,
+    ),
+    Route(
+        "GET",
+        "/lyra/playlists/{playlist}",
+        playlists.show_playlist,
+        "Show a playlist that was proposed to this listener. It can be saved for half an hour.",
+        {JSON: answers.ProposalAnswer},
+        "playlists",
+        errors=(*_FETCH, 404),
+        caller="listener",
+    ),
+    Route(
+        "POST",
+        "/lyra/playlists/{playlist}",
+        playlists.save_playlist,
+        "Save a proposed playlist at Spotify, as it is or as the body says. A repeat makes no second.",
+        {JSON: answers.SavedAnswer},
+        "playlists",
+        errors=(*_CHAT, 404),
+        bodies=(playlists.SaveRequest,),
+        example={"name": "Slow Tides"},
+        caller="listener",
+        status=201,
+    ),
+    Route(
+        "DELETE",
+        "/lyra/playlists/{playlist}",
+        playlists.dismiss_playlist,
+        "Dismiss a proposed playlist. What is saved already stays at Spotify.",
+        {},
+        "playlists",
+        errors=(*_FETCH, 404),
         caller="listener",
         status=204,
     ),

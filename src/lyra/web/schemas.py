@@ -230,8 +230,77 @@ class ToolReceipt(Struct):
     refusal: str | UnsetType = UNSET
 
 
+class NamedPlaylist(Struct):
+    """One of the listener's own playlists."""
+
+    uri: str
+    name: str
+
+
+class SavedPlaylist(Struct):
+    """A playlist at Spotify; `count` is how many tracks were saved to it."""
+
+    uri: str
+    url: str
+    name: str
+    count: Count
+
+
+class ShownTrack(Struct):
+    """A track that is proposed. `new`: the listener's data do not hold it."""
+
+    uri: str
+    url: str
+    name: str
+    artists: tuple[str, ...]
+    album: str | UnsetType = UNSET
+    year: int | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    duration_ms: int | UnsetType = UNSET
+    new: Yes | UnsetType = UNSET
+
+
+class ShownProposal(Struct):
+    """A playlist that the listener may save until `expires_at`, and what would be in it.
+
+    `extends`: the playlist of theirs that the tracks are added to, in place of a new one. `notes` say
+    what was left out, and what could not be kept of the wish. `state` is `begun` while Spotify has not
+    confirmed all of a save: saving again goes on with it. `playlist` is there once it is saved.
+    """
+
+    id: str
+    name: str
+    count: Count
+    uris: tuple[str, ...]
+    tracks: tuple[ShownTrack, ...]
+    expires_at: str
+    state: Literal["open", "begun", "saved"]
+    description: str | UnsetType = UNSET
+    extends: NamedPlaylist | UnsetType = UNSET
+    minutes: Count | UnsetType = UNSET
+    notes: tuple[str, ...] | UnsetType = UNSET
+    playlist: SavedPlaylist | UnsetType = UNSET
+
+
+class ProposalAnswer(Struct):
+    """A proposed playlist."""
+
+    success: Yes
+    proposal: ShownProposal
+
+
+class SavedAnswer(Struct):
+    """The playlist that was saved: by this request, or by an earlier one."""
+
+    success: Yes
+    playlist: SavedPlaylist
+
+
 class ChatAnswer(Struct):
-    """A whole answer in one piece. `notice`: why it says nothing, or no more; then for people to read."""
+    """A whole answer in one piece. `notice`: why it says nothing, or no more; then for people to read.
+
+    `playlist`: what was proposed, to be saved with `POST /lyra/playlists/{id}`.
+    """
 
     success: Yes
     response: str
@@ -242,6 +311,7 @@ class ChatAnswer(Struct):
     cache: CacheState
     notice: str | UnsetType = UNSET
     tools: ToolReceipt | UnsetType = UNSET
+    playlist: ShownProposal | UnsetType = UNSET
 
 
 class StartCache(CacheState, kw_only=True):

@@ -20,6 +20,7 @@ from lyra.chat.tools.toolbox import MAX_CALLS, TOOLS, AnswerTools, Toolbox
 from lyra.clocks import wall_clock
 from lyra.listening.models import SECTIONS, Listening, Playlist, Profile, Section, Track
 from lyra.metrics import Metrics
+from lyra.playlists.proposals import Proposals
 from lyra.settings import Settings
 from lyra.spotify.client import open_spotify
 from lyra.spotify.token import Token
@@ -47,7 +48,8 @@ async def opened(spotify: FakeSearch, **settings: Any) -> AsyncIterator[Toolbox]
         nothing: Any = None
         listeners = ListenerCache(read, nothing, metrics, rng=Random(1), wall_clock=wall_clock)
         try:
-            yield Toolbox(read, search, budgets, listeners)
+            proposals = Proposals(read, keys, None, wall_clock=wall_clock)
+            yield Toolbox(read, search, budgets, listeners, proposals)
         finally:
             await search.close()
 

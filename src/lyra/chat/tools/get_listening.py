@@ -1,32 +1,17 @@
 """`get_listening`: the listener's top lists over other times, and the tracks of an own playlist."""
 
-import asyncio
 from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
 
-from lyra.catalogue.folding import fold
-from lyra.chat.tools.tool import (
-    MAX_RESULT_BYTES,
-    Result,
-    Tool,
-    ToolContext,
-    ToolError,
-    read_input,
-)
-from lyra.errors import LyraError, RequestError
-from lyra.listening.details import (
-    Detail,
-    DetailRefusedError,
-    PlaylistTracks,
-    TimeRange,
-    TopItems,
-)
-from lyra.listening.models import Artist, Listening, Playlist, Track
+from lyra.chat.tools.own_details import find_playlist, read_detail
+from lyra.chat.tools.tool import MAX_RESULT_BYTES, Result, Tool, ToolContext, read_input
+from lyra.errors import RequestError
+from lyra.listening.details import Detail, PlaylistTracks, TimeRange, TopItems
+from lyra.listening.models import Artist, Track
 from lyra.listening.sanitize import clean
-from lyra.spotify.failures import SpotifyFailure
 
 _GENRES = 3
 _MAX_NAME = 300
@@ -37,11 +22,6 @@ _RANGES: dict[TimeRange, str] = {
     "long_term": "about a year",
 }
 _SECTIONS = {"top_artists": "top artists", "top_tracks": "top tracks"}
-_REFUSALS = {
-    "unknown_playlist": "The listener's data hold no such playlist.",
-    "not_own_playlist": "Only the tracks of the listener's own playlists can be read.",
-}
-_LATE = "Spotify did not answer in time. Answer with what you have."
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -74,54 +54,17 @@ def _describe(request: _Request) -> str:
 
 async def _run(context: ToolContext, request: _Request) -> Result:
     if request.section == "playlist":
-        playlist = _find_playlist(context.listening, request)
+        playlist = find_playlist(context.listening, name=request.name, uri=request.uri)
         wanted: PlaylistTracks | TopItems = PlaylistTracks(str(playlist.uri))
         about = {"section": "playlist", "name": playlist.name, "uri": playlist.uri}
     else:
         wanted = TopItems(request.section, request.range or "medium_term")
         about = {"section": wanted.section, "range": wanted.time_range}
-    detail = await _get(context, wanted)
-    context.learn(detail)
+    detail = await read_detail(context, wanted)
     rows = _rows(detail)
     fitting = _fitting(rows)
     left = {"rows_left_out": len(rows) - len(fitting)} if len(fitting) < len(rows) else {}
     return {**about, "rows": fitting, **left, **_left_out(detail)}
-
-
-async def _get(context: ToolContext, wanted: PlaylistTracks | TopItems) -> Detail:
-    try:
-        async with asyncio.timeout(context.timeout_s):
-            return await context.listeners.detail(context.token, context.entry, wanted)
-    except TimeoutError:
-        message = _LATE
-    except DetailRefusedError as refused:
-        message = _REFUSALS[refused.reason]
-    except (SpotifyFailure, LyraError) as failure:
-        message = str(failure)  # a fixed sentence of ours
-    raise ToolError(message)
-
-
-def _find_playlist(listening: Listening, request: _Request) -> Playlist:
-    """Return the one playlist that is meant.
-
-    Raises:
-        ToolError: there is none, or several own ones have this name.
-    """
-    if request.uri is not None:
-        found = [each for each in listening.playlists if each.uri == request.uri]
-    else:
-        named = [
-            each for each in listening.playlists if fold(each.name) == fold(request.name or "")
-        ]
-        found = [each for each in named if each.owned] or named[:1]
-    if not found:
-        raise ToolError(_REFUSALS["unknown_playlist"])
-    if len(found) > 1:
-        addresses = ", ".join(str(each.uri) for each in found)
-        raise ToolError(
-            f"Several playlists have this name. Call again with one `uri`: {addresses}."
-        )
-    return found[0]
 
 
 def _rows(detail: Detail) -> list[dict[str, Any]]:
@@ -141,6 +84,7 @@ def _artist_row(artist: Artist) -> dict[str, Any]:
 
 def _track_row(track: Track) -> dict[str, Any]:
     row = {
+        "uri": track.uri,
         "rank": track.rank or None,
         "name": track.name,
         "artists": [*track.artists],

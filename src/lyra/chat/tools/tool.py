@@ -1,5 +1,6 @@
 """What a tool is: how the model is told of it, and what it does for one answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from lyra.catalogue.views import item_view, place_view
 from lyra.errors import RequestError
 from lyra.listening.details import Detail
 from lyra.listening.models import Artist, Listening, Track
+from lyra.playlists.proposals import Draft, KeptProposal, Proposals
 from lyra.spotify.token import Token
 
 Request = TypeVar("Request")
@@ -40,8 +42,10 @@ class ToolContext:
 
     token: Token
     entry: Entry
+    question: str  # the listener's last message
     listeners: ListenerCache
     search: CatalogueSearch
+    proposals: Proposals
     budget: AnswerBudget
     tells_known: bool
     timeout_s: float
@@ -50,6 +54,8 @@ class ToolContext:
     refused: int = 0  # items that were not looked for, since a budget was used up
     refusal: str | None = None  # the sentence about the last of them
     token_rejected: bool = False
+    proposal: KeptProposal | None = None  # an answer has one; the latest takes its place
+    _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @cached_property
     def listening(self) -> Listening:
@@ -69,6 +75,24 @@ class ToolContext:
         self.rows += rows
         if "known" in self.__dict__:  # it is made already
             self.known.add(rows)
+
+    async def propose(self, draft: Draft) -> str:
+        """Keep this as the one proposal of the answer, and return its id.
+
+        Raises:
+            ProposalsUnavailableError: it cannot be kept.
+        """
+        account = self.entry.account
+        key = self.listeners.keys.account(account) if account else None
+        async with self._proposing:  # calls of one round run together
+            if self.proposal is None:
+                kept = await self.proposals.propose(self.token, key, draft)
+            else:
+                kept = await self.proposals.propose_instead(
+                    self.proposal.id, self.token, key, draft
+                )
+            self.proposal = kept
+        return kept.id
 
     def view(self, item: Item) -> Result:
         """Note what was found; return it as the model gets it."""

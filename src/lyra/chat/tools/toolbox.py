@@ -26,11 +26,13 @@ from lyra.catalogue.search import CatalogueSearch
 from lyra.chat.model.port import ToolCall, ToolResult
 from lyra.chat.tools.find_music import FIND_MUSIC
 from lyra.chat.tools.get_listening import GET_LISTENING
+from lyra.chat.tools.propose_playlist import PROPOSE_PLAYLIST
 from lyra.chat.tools.search_catalogue import SEARCH_CATALOGUE
 from lyra.chat.tools.tool import MAX_RESULT_BYTES, Result, Tool, ToolContext, ToolError
 from lyra.errors import RequestError
 from lyra.listening.models import Artist, Track
 from lyra.listening.sanitize import clean
+from lyra.playlists.proposals import KeptProposal, Proposals
 from lyra.settings import Settings
 from lyra.spotify.token import Token
 
@@ -40,7 +42,7 @@ MAX_ROUNDS, MAX_CALLS = 4, 8  # of one answer
 _GRACE_S = 1.0  # a tool keeps its time itself, and returns what it has by then
 _SENTENCE = 300  # characters of what is wrong with a call
 
-TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE, GET_LISTENING)
+TOOLS: tuple[Tool[Any], ...] = (FIND_MUSIC, SEARCH_CATALOGUE, GET_LISTENING, PROPOSE_PLAYLIST)
 _NEED_DATA = (GET_LISTENING.name,)  # not offered where the model gets little of the listener's data
 
 _UNKNOWN = "There is no tool of this name."
@@ -93,7 +95,9 @@ class Toolbox:
         search: CatalogueSearch,
         budgets: SearchBudgets,
         listeners: ListenerCache,
+        proposals: Proposals,
     ) -> None:
+        self._proposals = proposals
         self._timeout_s = settings.tool_timeout_s
         self._search = search
         self._budgets = budgets
@@ -131,13 +135,15 @@ class Toolbox:
                 "LYRA_TOOLS=off says that this is meant"
             )
 
-    def open(self, token: Token, entry: Entry) -> "AnswerTools":
-        """Return the tools of one answer to this listener."""
+    def open(self, token: Token, entry: Entry, question: str = "") -> "AnswerTools":
+        """Return the tools of one answer to this listener's question."""
         context = ToolContext(
             token=token,
             entry=entry,
+            question=question,
             listeners=self._listeners,
             search=self._search,
+            proposals=self._proposals,
             budget=self._budgets.open_answer(self._listeners.key(token)),
             tells_known=self._tells_data,
             timeout_s=self._timeout_s,
@@ -151,6 +157,7 @@ class AnswerTools:
     def __init__(self, tools: dict[str, Tool[Any]], context: ToolContext) -> None:
         self._tools = tools
         self._calls = 0
+        self._shown: KeptProposal | None = None
         self.context = context
 
     def new_items(self) -> list[Item]:
@@ -168,6 +175,11 @@ class AnswerTools:
     def why_new(self, item: Item) -> str | None:
         """Return the sentence that says why it is new; None: it cannot be said to be."""
         return why_new(item, self.context.known)
+
+    def take_proposal(self) -> KeptProposal | None:
+        """Return the playlist that was proposed since this was asked last, if one was."""
+        before, self._shown = self._shown, self.context.proposal
+        return None if self._shown is before else self._shown
 
     @property
     def any_left(self) -> bool:

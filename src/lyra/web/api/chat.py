@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from lyra.chat.parts import TrackCard
+from lyra.chat.parts import PlaylistPart, TrackCard
 from lyra.chat.request_schema import parse_question
 from lyra.chat.runs.registry import FoundRun
 from lyra.errors import AnswerGoneError, NotFoundError
@@ -52,6 +52,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
             "finish_reason": finish.finish_reason,
             "cache": lookup.describe(),
         }
+        if proposed := run.parts_of(PlaylistPart):
+            payload["playlist"] = proposed[-1].data
         for name in ("notice", "tools"):
             if name in finish.message_metadata:
                 payload[name] = finish.message_metadata[name]

@@ -155,7 +155,7 @@ async def forget(request: web.Request) -> web.StreamResponse:
     if token.renewed and services.logins is not None and session_id is not None:
         await services.logins.forget(session_id)
         return web.Response(status=204)
-    cleared = await services.lyra.listeners.clear(token)
+    cleared = await services.lyra.forget(token)
     if not (await services.runs.forget(services.lyra.listeners.key(token)) and cleared):
         raise NotForgottenError(retry_after_s=1)
     return web.Response(status=204)

@@ -30,7 +30,7 @@ async def open_logins(
     async def forget(token: Token) -> bool:
         owner = lyra.listeners.key(token)
         runs.stop_all(owner)  # the fetch is withdrawn in the same step, before anything waits
-        cleared = await lyra.listeners.clear(token)
+        cleared = await lyra.forget(token)
         return await runs.end(owner) and cleared
 
     def open_store(

@@ -27,7 +27,7 @@ class Route(NamedTuple):
     handler: Handler
     summary: str
     answers: dict[str, Any]
-    group: Literal["listener", "chat", "login", "service", "operator", "pages"]
+    group: Literal["listener", "chat", "playlists", "login", "service", "operator", "pages"]
     errors: tuple[int, ...] = ANY
     bodies: tuple[Any, ...] = ()
     example: dict[str, Any] | None = None
