@@ -613,7 +613,7 @@ async def test_a_playlist_of_ones_own_is_read_by_its_name(start: Start) -> None:
     playlist = orjson.loads(mine["content"])
     assert (playlist["name"], playlist["uri"]) == (own["name"], own["uri"])
     assert playlist["rows"]
-    assert theirs["content"] == "Only the tracks of the listener's own playlists can be read."
+    assert theirs["content"] == "This is possible with the listener's own playlists only."
     assert none["content"] == "The listener's data hold no such playlist."
 
 

@@ -121,7 +121,7 @@ def explain_privacy(_: Listener, __: Intent, voice: Voice) -> str:
     """Say what happens with the data."""
     return (
         f"{voice.privacy} Lyra holds what Spotify says of you for a limited time, to answer you, "
-        "and only reads. “Forget my data” on the page drops it at once."
+        "and saves a playlist only when you confirm it. “Forget my data” on the page drops it at once."
     )
 
 
