@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.login.login_service import OUTCOME_MESSAGES
+from lyra.web.login.outcomes import OUTCOME_MESSAGES
 from tests.conftest import APP, Service, Start
 from tests.support.calls import call, raw, request_bytes
 from tests.support.visitors import ANNA, BORIS, OWN, Clock, Visitor

@@ -11,7 +11,7 @@ from lyra.sandbox import Sandbox, sandbox_token
 from lyra.sandbox.accounts import Accounts
 from lyra.secret_store import SecretStore
 from lyra.spotify.oauth import SCOPES
-from lyra.web.login.login_service import OUTCOME_MESSAGES
+from lyra.web.login.outcomes import OUTCOME_MESSAGES
 from lyra.web.login.session_store import Session
 from tests.conftest import APP, Service, Start
 from tests.support.calls import QUESTION

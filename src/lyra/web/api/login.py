@@ -28,7 +28,8 @@ from lyra.web.gateway.cookies import (
 from lyra.web.gateway.requests import read_json_body
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.responses import json_response
-from lyra.web.login.login_service import FailureReason, LoginError, LoginService
+from lyra.web.login.login_service import LoginService
+from lyra.web.login.outcomes import FailureReason, LoginError
 from lyra.web.login.session_store import Session
 from lyra.web.schemas import Agreement
 

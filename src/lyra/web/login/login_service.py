@@ -9,9 +9,9 @@ before Spotify is read, however long the request has waited in between.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -38,62 +38,20 @@ from lyra.spotify.oauth import (
 )
 from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.http.rate_limit import RateLimit
+from lyra.web.login.outcomes import (
+    BY_FAILURE,
+    BY_GRANT,
+    FurtherScopes,
+    LoginError,
+    classify_error,
+    compare_scopes,
+)
 from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session
-from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
+from lyra.web.login.token_renewal import TokenRenewer
 
 Result = TypeVar("Result")
 
 _VERIFIER_BYTES = 64
-_TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
-
-FailureReason = Literal[
-    "denied",
-    "expired",
-    "refused",
-    "not_listed",
-    "owner",
-    "forbidden",
-    "misconfigured",
-    "unavailable",
-    "busy",
-    "address",
-]
-# How a log-in ends that was to bring further scopes.
-FurtherScopes = Literal["playlists", "not_granted"]
-# What the page says at `/?login=`.
-OUTCOME_MESSAGES: dict[str, str] = {
-    "denied": "You cancelled at Spotify. Nothing was read or changed.",
-    "expired": "That log-in was too old, or used already. Connect once more.",
-    "refused": "Spotify did not accept that log-in. Connect once more.",
-    "not_listed": "This app's owner has not added your account in Spotify's developer dashboard.",
-    "owner": "Spotify answers this app only while its owner has Premium. The owner must act.",
-    "forbidden": "Spotify refuses this app your data.",
-    "misconfigured": "Spotify does not know this app as it is set up. Tell the operator.",
-    "unavailable": UNAVAILABLE,
-    "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
-    "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
-    "playlists": "Spotify lets Lyra save playlists for you now. Nothing is saved before you say so.",
-    "not_granted": "Spotify does not let Lyra save playlists for you. All else works as before.",
-}
-_BY_GRANT: dict[str, FailureReason] = {
-    "refused": "refused",
-    "misconfigured": "misconfigured",
-    "unavailable": "unavailable",
-}
-_BY_FAILURE: dict[str, FailureReason] = {
-    "not_registered": "not_listed",
-    "owner_not_premium": "owner",
-    "forbidden": "forbidden",
-    "token_rejected": "refused",
-}
-
-
-class LoginError(Exception):
-    """A log-in has failed; `reason` says why, and OUTCOME_MESSAGES says it to people."""
-
-    def __init__(self, reason: FailureReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class FinishedLogin(NamedTuple):
@@ -193,7 +151,7 @@ class LoginService:
         if pending is None:
             raise LoginError("expired")
         if error or not code:
-            raise LoginError(_classify_error(error))
+            raise LoginError(classify_error(error))
         self._by_address.spend(address)
         grant = await self._exchange(code, pending)
         profile = await self._read_profile(GrantedToken(grant.access_token))
@@ -202,7 +160,7 @@ class LoginService:
         session_id = await self._run_to_end(self._keep(session, replaces))
         self._listeners.clear_negative(session.token(self._wall_clock()))
         self._counts["done_total"] += 1
-        return FinishedLogin(session_id, _compare_scopes(pending.scopes, session.scopes))
+        return FinishedLogin(session_id, compare_scopes(pending.scopes, session.scopes))
 
     async def _keep(self, session: Session, replaces: str | None) -> str:
         """Keep a new session in place of the browser's old one, and return its id."""
@@ -239,14 +197,14 @@ class LoginService:
                 code, verifier=pending.verifier, redirect_uri=pending.redirect_uri
             )
         except GrantError as failure:
-            raise LoginError(_BY_GRANT[failure.kind]) from None
+            raise LoginError(BY_GRANT[failure.kind]) from None
 
     async def _read_profile(self, token: Token) -> Profile:
         """Return the profile that Spotify has for this token."""
         try:
             parsed = await self._spotify.reader(token).get("profile", parse_profile)
         except SpotifyFailure as failure:
-            raise LoginError(_BY_FAILURE.get(failure.code, "unavailable")) from None
+            raise LoginError(BY_FAILURE.get(failure.code, "unavailable")) from None
         return parsed.items[0]
 
     def _make_session(self, scopes: tuple[str, ...], grant: Grant, profile: Profile) -> Session:
@@ -377,18 +335,3 @@ class LoginService:
         """Wait for renewals and endings under way; each has its deadline."""
         await self._renewals.close()
         await asyncio.gather(*self._endings, return_exceptions=True)
-
-
-def _compare_scopes(requested: Iterable[str], granted: Iterable[str]) -> FurtherScopes | None:
-    """Return whether all further scopes that were requested were granted; None if none were."""
-    further = WRITING_SCOPES.intersection(requested)
-    if not further:
-        return None
-    return "playlists" if further.issubset(granted) else "not_granted"
-
-
-def _classify_error(error: str) -> FailureReason:
-    """Return the failure behind an error that Spotify redirects with (RFC 6749, 4.1.2.1)."""
-    if error == "access_denied":
-        return "denied"
-    return "unavailable" if error in _TRANSIENT else "misconfigured"

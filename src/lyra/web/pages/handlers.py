@@ -13,7 +13,7 @@ from lyra.web.api.login import redirect_to_loopback
 from lyra.web.context import SERVICES, Files, Services
 from lyra.web.http.responses import json_bytes
 from lyra.web.http.static_files import read_assets
-from lyra.web.login.login_service import OUTCOME_MESSAGES
+from lyra.web.login.outcomes import OUTCOME_MESSAGES
 from lyra.web.pages.demo_covers import draw_cover
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
