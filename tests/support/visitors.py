@@ -58,9 +58,9 @@ class Visitor:
         ) as response:
             return Answer(response.status, response.headers, await response.read())
 
-    async def to_spotify(self) -> URL:
+    async def to_spotify(self, query: str = "") -> URL:
         """Where the log-in sends this browser."""
-        answer = await self.go("GET", "/auth/login")
+        answer = await self.go("GET", f"/auth/login{query}")
         assert answer.status == 303
         there = URL(answer.headers["Location"])
         self.seen.append(there.query.get("state", "-"))
@@ -75,9 +75,9 @@ class Visitor:
         self.seen.append(here.query.get("code", "-"))
         return str(here)
 
-    async def log_in(self, listener: str = ANNA) -> str:
+    async def log_in(self, listener: str = ANNA, query: str = "") -> str:
         """The whole way; where it ends."""
-        answer = await self.go("GET", await self.back(await self.to_spotify(), listener))
+        answer = await self.go("GET", await self.back(await self.to_spotify(query), listener))
         assert answer.status == 303
         return answer.headers["Location"]
 

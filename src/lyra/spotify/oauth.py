@@ -6,9 +6,11 @@ https://developer.spotify.com/documentation/web-api/tutorials/code-pkce-flow
 import asyncio
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from itertools import chain
+from types import MappingProxyType
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -32,6 +34,14 @@ SCOPES = (
     "playlist-read-private",
     "playlist-read-collaborative",
 )
+# What is asked for beyond SCOPES, by the purpose, once a listener wants it: all of these let write.
+FURTHER_SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "playlists": ("playlist-modify-private",),
+        "public_playlists": ("playlist-modify-private", "playlist-modify-public"),
+    }
+)
+WRITING_SCOPES = frozenset(chain.from_iterable(FURTHER_SCOPES.values()))
 _BODY_LIMIT = 65_536
 _OK, _REFUSALS = 200, (400, 401)
 _Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -64,10 +74,9 @@ class Grant(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "Grant(***)"
 
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The granted scopes, sorted; the requested ones, if Spotify does not say."""
-        return tuple(sorted(set((" ".join(SCOPES) if self.scope is None else self.scope).split())))
+    def scopes(self, requested: Iterable[str]) -> tuple[str, ...]:
+        """Return the granted scopes, sorted; the requested ones, if Spotify does not say."""
+        return tuple(sorted(set(requested if self.scope is None else self.scope.split())))
 
 
 class _Refusal(msgspec.Struct):
@@ -109,14 +118,16 @@ class AccountsClient:
             self._opening.cancel()
             await asyncio.wait([self._opening])
 
-    def authorize_url(self, *, state: str, verifier: str, redirect_uri: str) -> str:
-        """Return the address at which the listener is asked to consent."""
+    def authorize_url(
+        self, *, state: str, verifier: str, redirect_uri: str, scopes: Iterable[str] = SCOPES
+    ) -> str:
+        """Return the address at which the listener is asked to consent to these scopes."""
         challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "client_id": self.client_id,
             "response_type": "code",
             "redirect_uri": redirect_uri,
-            "scope": " ".join(SCOPES),
+            "scope": " ".join(scopes),
             "state": state,
             "code_challenge_method": "S256",
             "code_challenge": challenge,

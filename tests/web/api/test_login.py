@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from lyra.sandbox import Sandbox, sandbox_token
-from lyra.web.login.login_service import FAILURE_MESSAGES
+from lyra.web.login.outcomes import OUTCOME_MESSAGES
 from tests.conftest import APP, Service, Start
 from tests.support.calls import call, raw, request_bytes
 from tests.support.visitors import ANNA, BORIS, OWN, Clock, Visitor
@@ -194,7 +194,7 @@ async def test_what_goes_wrong_at_spotify_is_a_sentence_on_the_page(
         assert visitor.session_id is None
         page = await visitor.go("GET", where)
 
-    assert FAILURE_MESSAGES[trouble].replace("'", "&#x27;").encode() in page.body
+    assert OUTCOME_MESSAGES[trouble].replace("'", "&#x27;").encode() in page.body
 
 
 async def test_an_accounts_server_that_is_away(start: Start) -> None:

@@ -28,7 +28,8 @@ from lyra.web.gateway.cookies import (
 from lyra.web.gateway.requests import read_json_body
 from lyra.web.http.client_ip import client_ip
 from lyra.web.http.responses import json_response
-from lyra.web.login.login_service import FailureReason, LoginError, LoginService
+from lyra.web.login.login_service import LoginService
+from lyra.web.login.outcomes import FailureReason, LoginError
 from lyra.web.login.session_store import Session
 from lyra.web.schemas import Agreement
 
@@ -47,7 +48,7 @@ def redirect_to_loopback(request: web.Request) -> web.Response | None:
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """Redirect the browser to Spotify, which asks the listener."""
+    """Redirect the browser to Spotify, which asks the listener: with `for`, for further scopes too."""
     services, logins = _require_logins(request)
     if _is_speculative(request):
         return _reply_later()
@@ -59,7 +60,8 @@ async def login(request: web.Request) -> web.StreamResponse:
     try:
         address = client_ip(request, services.trusted)
         services.new_token_limit.spend(address)
-        url, state = await logins.begin(redirect_uri, address)
+        purpose = request.query.get("for", "")
+        url, state = await logins.begin(redirect_uri, address, purpose=purpose)
     except LyraError:
         return _redirect_failure(request, "busy")
     response = _redirect(url)
@@ -77,7 +79,7 @@ async def callback(request: web.Request) -> web.StreamResponse:
     try:
         if not has_begun_login(request, state):
             raise LoginError("expired")  # noqa: TRY301 - one way to say so
-        new_session_id = await logins.finish(
+        finished = await logins.finish(
             state=state,
             code=query.get("code", ""),
             error=query.get("error", ""),
@@ -92,8 +94,8 @@ async def callback(request: web.Request) -> web.StreamResponse:
         return _redirect_failure(request, failure.reason, state)
     except LyraError:
         return _redirect_failure(request, "busy", state)
-    response = _redirect_home(request)
-    remember_session(request, response, new_session_id)
+    response = _redirect_home(request, f"?login={finished.further}" if finished.further else "")
+    remember_session(request, response, finished.session_id)
     forget_state(request, response, state)
     return response
 

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Literal
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -28,62 +28,44 @@ from lyra.secret_store import SecretStore
 from lyra.settings import Settings
 from lyra.spotify.client import SpotifyClient
 from lyra.spotify.failures import SpotifyFailure
-from lyra.spotify.oauth import AccountsClient, Grant, GrantError
+from lyra.spotify.oauth import (
+    FURTHER_SCOPES,
+    SCOPES,
+    WRITING_SCOPES,
+    AccountsClient,
+    Grant,
+    GrantError,
+)
 from lyra.spotify.token import GrantedToken, LoginToken, Token
 from lyra.web.http.rate_limit import RateLimit
+from lyra.web.login.outcomes import (
+    BY_FAILURE,
+    BY_GRANT,
+    FurtherScopes,
+    LoginError,
+    classify_error,
+    compare_scopes,
+)
 from lyra.web.login.session_store import PENDING_S, SESSION_S, Pending, Session
-from lyra.web.login.token_renewal import UNAVAILABLE, TokenRenewer
+from lyra.web.login.token_renewal import TokenRenewer
+
+Result = TypeVar("Result")
 
 _VERIFIER_BYTES = 64
-_TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
-
-FailureReason = Literal[
-    "denied",
-    "expired",
-    "refused",
-    "not_listed",
-    "owner",
-    "forbidden",
-    "misconfigured",
-    "unavailable",
-    "busy",
-    "address",
-]
-FAILURE_MESSAGES: dict[str, str] = {
-    "denied": "You cancelled at Spotify. Nothing was read.",
-    "expired": "That log-in was too old, or used already. Connect once more.",
-    "refused": "Spotify did not accept that log-in. Connect once more.",
-    "not_listed": "This app's owner has not added your account in Spotify's developer dashboard.",
-    "owner": "Spotify answers this app only while its owner has Premium. The owner must act.",
-    "forbidden": "Spotify refuses this app your data.",
-    "misconfigured": "Spotify does not know this app as it is set up. Tell the operator.",
-    "unavailable": UNAVAILABLE,
-    "busy": "Lyra cannot log anybody in right now. Try again in a moment.",
-    "address": "Nobody can log in at this address. The operator has to set LYRA_PUBLIC_URL.",
-}
-_BY_GRANT: dict[str, FailureReason] = {
-    "refused": "refused",
-    "misconfigured": "misconfigured",
-    "unavailable": "unavailable",
-}
-_BY_FAILURE: dict[str, FailureReason] = {
-    "not_registered": "not_listed",
-    "owner_not_premium": "owner",
-    "forbidden": "forbidden",
-    "token_rejected": "refused",
-}
 
 
-class LoginError(Exception):
-    """A log-in has failed; `reason` says why, and FAILURE_MESSAGES says it to people."""
+class FinishedLogin(NamedTuple):
+    """The id of a new session; and, if more than SCOPES was asked for, whether all was granted."""
 
-    def __init__(self, reason: FailureReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    session_id: str
+    further: FurtherScopes | None
 
 
 class LoginService:
-    """The log-ins of one service. `terms`: what a listener consents to before Spotify is read."""
+    """The log-ins of one service. `terms`: what a listener consents to before Spotify is read.
+
+    `forget_listening` ends a listener's answers and forgets what was read, for this token's identity.
+    """
 
     def __init__(
         self,
@@ -94,7 +76,7 @@ class LoginService:
         *,
         listeners: ListenerCache,
         spotify: SpotifyClient,
-        forget: Callable[[Token], Awaitable[bool]],
+        forget_listening: Callable[[Token], Awaitable[bool]],
         wall_clock: Callable[[], float],
         terms: str,
         by_account: RateLimit,
@@ -106,7 +88,7 @@ class LoginService:
         self._pending = pending
         self._listeners = listeners
         self._spotify = spotify
-        self._forget = forget
+        self._forget_listening = forget_listening
         self._wall_clock = wall_clock
         self._by_account = by_account
         self._by_address = by_address
@@ -118,7 +100,7 @@ class LoginService:
             wall_clock=wall_clock,
             within_s=settings.spotify_timeout_s,
         )
-        self._endings: set[asyncio.Task[None]] = set()  # each takes at most as long as Redis may
+        self._endings: set[asyncio.Task[Any]] = set()  # each takes at most as long as Redis may
         self._counts = {"begun_total": 0, "done_total": 0, "ended_total": 0}
 
     def stats(self) -> dict[str, int]:
@@ -126,8 +108,10 @@ class LoginService:
         renewals = {"renewed_total": self._renewals.renewed_total, "renewing": len(self._renewals)}
         return {**self._counts, **renewals}
 
-    async def begin(self, redirect_uri: str, address: str) -> tuple[str, str]:
+    async def begin(self, redirect_uri: str, address: str, *, purpose: str = "") -> tuple[str, str]:
         """Begin a log-in: return where to redirect the browser, and the state that it has to send back.
+
+        A purpose that is in FURTHER_SCOPES asks for those scopes too; any other is passed over.
 
         Raises:
             SessionsUnavailableError: log-ins cannot be kept now.
@@ -135,11 +119,12 @@ class LoginService:
         verifier = secrets.token_urlsafe(_VERIFIER_BYTES)
         until = self._wall_clock() + PENDING_S
         owner = self._listeners.keys.address(address)
-        state = await self._pending.add(Pending(verifier, redirect_uri, until, owner))
+        scopes = (*SCOPES, *FURTHER_SCOPES.get(purpose, ()))
+        state = await self._pending.add(Pending(verifier, redirect_uri, until, owner, scopes))
         self._counts["begun_total"] += 1
         self._accounts.prewarm()
         url = self._accounts.authorize_url(
-            state=state, verifier=verifier, redirect_uri=redirect_uri
+            state=state, verifier=verifier, redirect_uri=redirect_uri, scopes=scopes
         )
         return url, state
 
@@ -151,10 +136,11 @@ class LoginService:
         error: str,
         address: str,
         replaces: str | None = None,
-    ) -> str:
+    ) -> FinishedLogin:
         """Finish a log-in: return the id of a new session, and end the one that it replaces.
 
-        The state has to be one that this very browser has begun with.
+        The state has to be one that this very browser has begun with. Until Spotify has said whose
+        the new session is, the old one stays as it is, whatever fails.
 
         Raises:
             LoginError: the log-in has failed.
@@ -165,27 +151,45 @@ class LoginService:
         if pending is None:
             raise LoginError("expired")
         if error or not code:
-            raise LoginError(_classify_error(error))
+            raise LoginError(classify_error(error))
         self._by_address.spend(address)
         grant = await self._exchange(code, pending)
-        session = self._make_session(
-            grant, await self._read_profile(GrantedToken(grant.access_token))
-        )
+        profile = await self._read_profile(GrantedToken(grant.access_token))
+        session = self._make_session(grant.scopes(requested=pending.scopes), grant, profile)
         self._by_account.spend(session.owner)
-        session_id = await self._sessions.add(session)
+        session_id = await self._run_to_end(self._keep(session, replaces))
         self._listeners.clear_negative(session.token(self._wall_clock()))
-        if replaces is not None:
-            await self._run_to_end(self._replace(replaces, session))
         self._counts["done_total"] += 1
-        return session_id
+        return FinishedLogin(session_id, compare_scopes(pending.scopes, session.scopes))
 
-    async def _replace(self, session_id: str, session: Session) -> None:
-        """End a browser's old session; if it was another account's, forget that listener too."""
+    async def _keep(self, session: Session, replaces: str | None) -> str:
+        """Keep a new session in place of the browser's old one, and return its id."""
+        if replaces is not None:
+            session = await self._replace(replaces, session)
+        return await self._sessions.add(session)
+
+    async def _replace(self, session_id: str, session: Session) -> Session:
+        """End a browser's old session; return the new one with what it takes over from that.
+
+        Of the same account it takes over the consent, unless that was signed out of meanwhile, and
+        what is held of the listener stays, under the key that both sessions have. Where they have
+        not, because other scopes read, nobody could name the old key any more. If the old session
+        is another account's, that listener is forgotten.
+        """
         old = await self._sessions.find(session_id)
-        if old is not None and old.identity == session.identity:
-            await self._sessions.take(session_id)
-        else:
+        if old is None:
+            return session
+        if old.identity != session.identity and old.account != session.account:
             await self._end_session(session_id)
+            return session
+        try:
+            taken = await self._sessions.take(session_id)
+        finally:
+            if old.identity != session.identity:
+                await self._forget_listening(old.token(self._wall_clock()))
+        if taken is None:
+            return session
+        return replace(session, agreed=taken.agreed, forgotten=taken.forgotten)
 
     async def _exchange(self, code: str, pending: Pending) -> Grant:
         try:
@@ -193,23 +197,24 @@ class LoginService:
                 code, verifier=pending.verifier, redirect_uri=pending.redirect_uri
             )
         except GrantError as failure:
-            raise LoginError(_BY_GRANT[failure.kind]) from None
+            raise LoginError(BY_GRANT[failure.kind]) from None
 
     async def _read_profile(self, token: Token) -> Profile:
         """Return the profile that Spotify has for this token."""
         try:
             parsed = await self._spotify.reader(token).get("profile", parse_profile)
         except SpotifyFailure as failure:
-            raise LoginError(_BY_FAILURE.get(failure.code, "unavailable")) from None
+            raise LoginError(BY_FAILURE.get(failure.code, "unavailable")) from None
         return parsed.items[0]
 
-    def _make_session(self, grant: Grant, profile: Profile) -> Session:
-        now, scopes = self._wall_clock(), grant.scopes
+    def _make_session(self, scopes: tuple[str, ...], grant: Grant, profile: Profile) -> Session:
+        now = self._wall_clock()
         access_until = now + grant.expires_in
         account = self._accounts.client_id, profile.id, profile.account_id or ""
         return Session(
             # The scopes too: data that one log-in may not read must not look missing to another.
-            identity=self._listeners.identity(*account, *scopes),
+            # Those that only write are left out: all stays where it is when they are asked for.
+            identity=self._listeners.identity(*account, *sorted({*scopes} - WRITING_SCOPES)),
             account=self._listeners.identity(*account),
             name=None,
             scopes=scopes,
@@ -263,12 +268,12 @@ class LoginService:
         """
         await self._run_to_end(self._forget_data(session_id))
 
-    async def _run_to_end(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run_to_end(self, work: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.get_running_loop().create_task(work)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         await asyncio.wait([task])  # a caller that is cancelled here does not cancel the work
-        task.result()
+        return task.result()
 
     async def _end_session(self, session_id: str) -> None:
         # Looked up before: Redis may remove it, and its reply be lost.
@@ -277,12 +282,13 @@ class LoginService:
             await self._sessions.take(session_id)
         finally:
             if session is not None:
+                self._counts["ended_total"] += 1
+                # What Redis does not take now stays pending: without its session nobody could ask again.
                 await self._forget_listener(session)
 
-    async def _forget_listener(self, session: Session) -> None:
-        self._counts["ended_total"] += 1
-        # What Redis does not take now stays pending: without its session nobody could ask again.
-        await self._forget(session.token(self._wall_clock()))
+    async def _forget_listener(self, session: Session) -> bool:
+        """Forget all that is held of this listener; return False where Redis does not take it now."""
+        return await self._forget_listening(session.token(self._wall_clock()))
 
     async def _forget_data(self, session_id: str) -> None:
         session = await self._sessions.change(
@@ -290,7 +296,7 @@ class LoginService:
         )
         if session is None:
             raise SessionEndedError
-        if not await self._forget(session.token(self._wall_clock())):
+        if not await self._forget_listener(session):
             raise NotForgottenError(retry_after_s=1)
 
     async def token(
@@ -329,10 +335,3 @@ class LoginService:
         """Wait for renewals and endings under way; each has its deadline."""
         await self._renewals.close()
         await asyncio.gather(*self._endings, return_exceptions=True)
-
-
-def _classify_error(error: str) -> FailureReason:
-    """Return the failure behind an error that Spotify redirects with (RFC 6749, 4.1.2.1)."""
-    if error == "access_denied":
-        return "denied"
-    return "unavailable" if error in _TRANSIENT else "misconfigured"

@@ -27,7 +27,7 @@ async def open_logins(
 ) -> AsyncIterator[LoginService | None]:
     """Open the service's log-ins; None without a client id. `terms`: what a listener consents to."""
 
-    async def forget(token: Token) -> bool:
+    async def forget_listening(token: Token) -> bool:
         owner = lyra.listeners.key(token)
         runs.stop_all(owner)  # the fetch is withdrawn in the same step, before anything waits
         cleared = await lyra.forget(token)
@@ -67,7 +67,7 @@ async def open_logins(
             open_store("login", Pending, pending_each),
             listeners=lyra.listeners,
             spotify=lyra.spotify,
-            forget=forget,
+            forget_listening=forget_listening,
             wall_clock=lyra.wall_clock,
             terms=terms,
             by_account=limit(1, "rate"),

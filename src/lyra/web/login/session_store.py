@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lyra.secret_store import name_of
-from lyra.spotify.oauth import Grant
+from lyra.spotify.oauth import SCOPES, Grant
 from lyra.spotify.token import LoginToken
 
 SESSION_S = 30 * 86_400.0
@@ -18,7 +18,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
     `forgotten` counts how often the listener's data were forgotten. `renewer` is the process that
     has asked for new tokens last. Of the account only keyed hashes are kept: `identity` is one for
-    each choice of scopes, `account` the same for all of them. Version 0.1.0 had the name in the
+    each choice of scopes that read, `account` the same for all of them. Version 0.1.0 had the name in the
     second place too, which is empty now, and nothing in the last.
     """
 
@@ -40,10 +40,14 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
         return "Session(***)"
 
     def with_grant(self, grant: Grant, now: float) -> "Session":
-        """Return this session with new tokens; the old refresh token stays if none came."""
+        """Return this session with new tokens.
+
+        What the grant does not name stays: the old refresh token, and the scopes.
+        """
         return replace(
             self,
             name=None,
+            scopes=grant.scopes(requested=self.scopes),
             access=grant.access_token,
             refresh=grant.refresh_token or self.refresh,
             issued_at=now,
@@ -67,12 +71,13 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True):
-    """A log-in that has begun. `until` is in seconds since 1970."""
+    """A log-in that has begun. `until` is in seconds since 1970. Version 0.1.0 had no scopes."""
 
     verifier: str
     redirect_uri: str
     until: float
     owner: str = ""  # a hash of the address that it was begun from
+    scopes: tuple[str, ...] = SCOPES  # that Spotify was asked for
 
     def __repr__(self) -> str:
         return "Pending(***)"

@@ -8,6 +8,7 @@ import orjson
 
 from lyra import __version__
 from lyra.chat.parts import Part
+from lyra.spotify.oauth import FURTHER_SCOPES
 from lyra.web.gateway.time_zone import HEADER
 from lyra.web.openapi.route import JSON, Events, Route
 from lyra.web.schemas import (
@@ -125,6 +126,8 @@ def _describe_route(route: Route, schemas: _Schemas) -> dict[str, Any]:
     parameters = [_PARAMETERS[name] for name in _PARAMETERS if name in route.path]
     if route.path in _TELLS_HOURS:
         parameters.append(_TIMEZONE)
+    if route.path == "/auth/login":
+        parameters.append(_PURPOSE)
     if parameters:
         operation["parameters"] = parameters
     if route.bodies:
@@ -239,6 +242,16 @@ _TIMEZONE = {
         "Passed over where it is unknown; all times are then UTC, and say so."
     ),
     "schema": {"type": "string"},
+}
+
+_PURPOSE = {
+    "name": "for",
+    "in": "query",
+    "description": (
+        "What further scopes are asked for: to save playlists, also those that are on the profile. "
+        "Passed over where it is unknown."
+    ),
+    "schema": {"enum": [*FURTHER_SCOPES]},
 }
 
 _HEADERS: dict[str, Any] = {

@@ -13,7 +13,7 @@ from lyra.web.api.login import redirect_to_loopback
 from lyra.web.context import SERVICES, Files, Services
 from lyra.web.http.responses import json_bytes
 from lyra.web.http.static_files import read_assets
-from lyra.web.login.login_service import FAILURE_MESSAGES
+from lyra.web.login.outcomes import OUTCOME_MESSAGES
 from lyra.web.pages.demo_covers import draw_cover
 
 _COVERS = "https://i.scdn.co https://mosaic.scdn.co https://image-cdn-ak.spotifycdn.com"
@@ -67,7 +67,7 @@ def _listener_html(services: Services) -> str:
     return f'<b class="tag">Demo</b>{who}{real if services.settings.spotify_client_id else ""}'
 
 
-def _root_attributes(services: Services, failure: str) -> str:
+def _root_attributes(services: Services, outcome: str) -> str:
     """Return what the page's scripts have to know, as attributes of its root element."""
     attributes = {"model": services.generator.model.name, "context": services.settings.llm_context}
     if services.settings.public_path:
@@ -78,8 +78,8 @@ def _root_attributes(services: Services, failure: str) -> str:
         attributes["demo"] = services.demo_token
     if services.logins is not None:
         attributes["connect"] = "yes"
-        if failure in FAILURE_MESSAGES:
-            attributes["trouble"] = FAILURE_MESSAGES[failure]
+        if outcome in OUTCOME_MESSAGES:
+            attributes["trouble"] = OUTCOME_MESSAGES[outcome]
     if services.generator.model.offline:
         attributes["offline"] = "yes"
     return "".join(f' data-{name}="{escape(value)}"' for name, value in attributes.items())
