@@ -155,12 +155,16 @@ class Lyra:
 
     async def forget(self, token: Token) -> bool:
         """Forget the listener's data and proposed playlists; False if other processes hold some yet."""
+        cleared = await self.listeners.clear(token)
+        return await self.forget_proposals(token) and cleared
+
+    async def forget_proposals(self, token: Token) -> bool:
+        """Forget the playlists proposed to this listener; False where Redis does not take it now."""
         try:
             await self.proposals.forget(token)
         except ProposalsUnavailableError:
-            await self.listeners.clear(token)
             return False
-        return await self.listeners.clear(token)
+        return True
 
     async def clear_user_cache(self, token: str | None = None) -> Answer:
         """Forget one listener, or all; a fetch that is running brings nothing back."""

@@ -77,6 +77,7 @@ class LoginService:
         listeners: ListenerCache,
         spotify: SpotifyClient,
         forget_listening: Callable[[Token], Awaitable[bool]],
+        forget_proposals: Callable[[Token], Awaitable[bool]],
         wall_clock: Callable[[], float],
         terms: str,
         by_account: RateLimit,
@@ -89,6 +90,7 @@ class LoginService:
         self._listeners = listeners
         self._spotify = spotify
         self._forget_listening = forget_listening
+        self._forget_proposals = forget_proposals
         self._wall_clock = wall_clock
         self._by_account = by_account
         self._by_address = by_address
@@ -288,7 +290,9 @@ class LoginService:
 
     async def _forget_listener(self, session: Session) -> bool:
         """Forget all that is held of this listener; return False where Redis does not take it now."""
-        return await self._forget_listening(session.token(self._wall_clock()))
+        token = session.token(self._wall_clock())
+        cleared = await self._forget_listening(token)  # first: its answers stop in this very step
+        return await self._forget_proposals(token) and cleared
 
     async def _forget_data(self, session_id: str) -> None:
         session = await self._sessions.change(

@@ -30,7 +30,7 @@ async def open_logins(
     async def forget_listening(token: Token) -> bool:
         owner = lyra.listeners.key(token)
         runs.stop_all(owner)  # the fetch is withdrawn in the same step, before anything waits
-        cleared = await lyra.forget(token)
+        cleared = await lyra.listeners.clear(token)
         return await runs.end(owner) and cleared
 
     def open_store(
@@ -68,6 +68,7 @@ async def open_logins(
             listeners=lyra.listeners,
             spotify=lyra.spotify,
             forget_listening=forget_listening,
+            forget_proposals=lyra.forget_proposals,
             wall_clock=lyra.wall_clock,
             terms=terms,
             by_account=limit(1, "rate"),

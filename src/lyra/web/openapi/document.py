@@ -206,6 +206,13 @@ _PARAMETERS: dict[str, Any] = {
         "description": "The answer's id (`messageId`), or the `id` of the chat: its newest answer.",
         "schema": {"type": "string"},
     },
+    "{playlist}": {
+        "name": "playlist",
+        "in": "path",
+        "required": True,
+        "description": "The proposal's id, as `data-playlist` gives it.",
+        "schema": {"type": "string"},
+    },
     "{version}": {
         "name": "version",
         "in": "path",
