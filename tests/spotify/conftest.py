@@ -27,6 +27,7 @@ class FakeSpotify:
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        await request.read()
         self.calls.append(request)
         planned = self.script[request.path.removeprefix("/v1")]
         if not planned:
@@ -50,7 +51,7 @@ def metrics() -> Metrics:
 async def spotify(aiohttp_server: Server) -> FakeSpotify:
     fake = FakeSpotify()
     app = web.Application()
-    app.router.add_get("/{path:.*}", fake.answer)
+    app.router.add_route("*", "/{path:.*}", fake.answer)
     server = await aiohttp_server(app)
     fake.url = str(server.make_url("/v1"))
     return fake

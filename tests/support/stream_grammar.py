@@ -27,6 +27,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "tool-output-available": {**_CALL, "output": dict},
     "tool-output-error": {**_CALL, "errorText": str},
     "data-track": {"id": str, "data": dict},
+    "data-playlist": {"id": str, "data": dict},
     "data-because": {"data": dict},
     "finish": {"finishReason": str, "messageMetadata": dict},
     "error": {"errorText": str},

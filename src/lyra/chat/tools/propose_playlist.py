@@ -18,8 +18,9 @@ from lyra.playlists.proposal import MAX_NAME, MAX_TRACKS, ProposedTrack, is_trac
 from lyra.playlists.proposals import Draft
 from lyra.playlists.selection import Selection, Wish, select
 
-_MAX_DESCRIPTION, _MAX_URI = 200, 300
+_MAX_TITLE, _MAX_DESCRIPTION, _MAX_URI = 200, 200, 300
 _MAX_ARTISTS = 3
+_UNCHECKED = "Whether these are new to you could not be checked: none of your lists could be read."
 _NEXT = "The listener sees this list below your answer and decides. Nothing is saved yet."
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"\S")]
@@ -72,9 +73,13 @@ async def _run(context: ToolContext, request: _Request) -> Result:
         detail = await read_detail(context, PlaylistTracks(str(extended.uri)))
         held = [_proposed(context, track) for track in detail.tracks]
     asked = read_requested_length(context.question)
-    wish = Wish(asked.songs or request.count, asked.minutes or request.minutes, request.only_new)
+    # Where none of the listener's lists could be read, nothing can be said to be new.
+    only_new = request.only_new and bool(context.known.lists)
+    wish = Wish(asked.songs or request.count, asked.minutes or request.minutes, only_new)
     tracks, unusable = _look_up(context, request.uris)
     selection = select(tracks, wish, held)
+    if request.only_new and not only_new:
+        selection.notes.append(_UNCHECKED)
     left_out = [*unusable, *({"uri": uri, "reason": why} for uri, why in selection.left_out)]
     if not selection.tracks:
         raise ToolError(_say_nothing_left(left_out))
@@ -148,13 +153,13 @@ def _proposed(context: ToolContext, shown: Item | Track) -> ProposedTrack:
         item = Item("track", shown.uri or "", shown.name, shown.artists, shown.album)
     return ProposedTrack(
         uri=item.uri,
-        name=shorten(item.name),
+        name=shorten(item.name, _MAX_TITLE),
         artists=tuple([shorten(name) for name in item.artists[:_MAX_ARTISTS]]),
         album=shorten(item.album) if item.album else None,
         year=shown.year if isinstance(shown, Item) else shown.released,
         image=shown.image,
         duration_ms=shown.duration_ms,
-        new=isinstance(shown, Item) and context.known.find(item) is None,
+        new=bool(context.known.lists) and context.known.find(item) is None,
     )
 
 
