@@ -45,9 +45,18 @@ class SpotifyCaller:
         return await self.fetch(PATHS[endpoint], token, **query)
 
     async def fetch(self, path: str, token: str, **query: str) -> Answer:
+        return await self.send("GET", path, token, **query)
+
+    async def send(
+        self, method: str, path: str, token: str, body: Any = None, **query: str
+    ) -> Answer:
+        """A request with a body of JSON, or with these bytes as they are."""
         url = self.sandbox.api_url + path
+        data = body if isinstance(body, bytes | None) else orjson.dumps(body)
         headers = {"Authorization": f"Bearer {token}"}
-        async with self.session.get(url, headers=headers, params=query) as response:
+        async with self.session.request(
+            method, url, headers=headers, params=query, data=data
+        ) as response:
             lower = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, lower, await response.read())
 

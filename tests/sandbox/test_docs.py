@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from lyra.sandbox import CLIENT_ID, PERSONAS, REGIMES, Sandbox, Stats
-from lyra.sandbox.accounts import CLIENTS, SCOPE_OF
+from lyra.sandbox.accounts import CLIENTS, MODIFY, SCOPE_OF
 from lyra.sandbox.model_fault_replies import REPLIES
 from lyra.sandbox.model_fault_streams import SCRIPTS
 from lyra.sandbox.model_server import EARLY
-from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS
-from lyra.sandbox.tokens import RULES
+from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS, WRITES
+from lyra.sandbox.tokens import ALL_WRITES, EXTENTS, RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "SANDBOX.md"
 
@@ -24,6 +24,9 @@ WORDS = {
     *EARLY,
     *ENDPOINTS,
     *MORE_ENDPOINTS,
+    *WRITES,
+    ALL_WRITES,
+    *EXTENTS,
     "token",
 }
 ROUTES = ("/v1/messages", "/accounts", "/__sandbox/stats", "/__sandbox/clock", *ENDPOINTS.values())
@@ -72,4 +75,4 @@ def test_every_route_is_in_the_docs(page: str, route: str) -> None:
 def test_the_registered_client_and_the_scopes_are_in_the_docs(page: str) -> None:
     assert f"`{CLIENT_ID}`" in page
     assert all(f"`{uri}`" in page for uri in CLIENTS[CLIENT_ID])
-    assert all(f"`{scope}`" in page for scope in SCOPE_OF.values())
+    assert all(f"`{scope}`" in page for scope in (*SCOPE_OF.values(), *MODIFY))

@@ -331,7 +331,7 @@ async def test_slow_delays_every_call(spotify: SpotifyCaller) -> None:
 
 def test_every_fault_of_the_language_is_tried_here() -> None:
     elsewhere = {"lat", "slow", "revoked", "down", "502", "html", "nulls", "truncated", "cut", "reset",
-                 "huge", "hang", "drip", "mislabelled", "gzip", "bomb", "redirect"}  # fmt: skip
+                 "huge", "hang", "drip", "mislabelled", "gzip", "bomb", "redirect", "late", "ungranted"}  # fmt: skip
     tried = {parse_token(f"sandbox.7.empty.mixed.{row[0]}").faults[0].name for row in COMPLETE}
 
     assert tried | elsewhere == set(RULES)

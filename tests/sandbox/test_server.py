@@ -36,10 +36,12 @@ async def test_requests_are_counted_by_endpoint_and_token(
         shown = await answer.json()
 
     asked = {"me": 2, "artists": 1, "tracks": 1, "playlists": 1, "recent": 1}
+    writes = {"create": 0, "replace": 0, "add": 0}
     assert shown == {
         "total": 6,
-        "by_endpoint": {**asked, "items": 0, "search": 0},
+        "by_endpoint": {**asked, "items": 0, "search": 0, **writes},
         "by_token": {sha256(token.encode()).hexdigest()[:12]: 6},
+        "written": writes,
         "logins": {"authorize": 0, "code": 0, "refresh": 0},
         "followed": 0,
         "followed_with_token": 0,

@@ -34,9 +34,15 @@ def test_every_persona_goes_with_every_regime(persona: str, regime: str) -> None
         ("empty200-artists", Fault("empty200-artists", "empty200", (), "artists")),
         ("revoked-5", Fault("revoked-5", "revoked", (5,))),
         ("401old-token~2", Fault("401old-token~2", "401old", (), "token", first=2)),
+        ("500-writes~2", Fault("500-writes~2", "500", (), "writes", first=2)),
+        ("late-30-create", Fault("late-30-create", "late", (30,), "create")),
+        ("oncedone504-create",
+         Fault("oncedone504-create", "504", (), "create", count=1, extent="done")),
+        ("half500-add", Fault("half500-add", "500", (), "add", extent="half")),
+        ("undonehang-create", Fault("undonehang-create", "hang", (), "create", extent="undone")),
         ("429-7-me~3+2", Fault("429-7-me~3+2", "429", (7,), "me", first=3, count=2)),
     ],
-)
+)  # fmt: skip
 def test_a_fault_reads_as_name_numbers_and_endpoint(text: str, fault: Fault) -> None:
     assert parse_token(f"sandbox.7.typical.legacy.{text}").faults == (fault,)
 
@@ -70,6 +76,17 @@ def test_several_faults_keep_their_order() -> None:
         ("sandbox.7.typical.restricted.503~0", "503~0"),
         ("sandbox.7.typical.restricted.503~1+0", "503~1[+]0"),
         ("sandbox.7.typical.restricted.429two-1", "429two-1"),
+        ("sandbox.7.typical.restricted.done500", "done500"),
+        ("sandbox.7.typical.restricted.done500-playlists", "done500-playlists"),
+        ("sandbox.7.typical.restricted.donehang-create", "donehang-create"),
+        ("sandbox.7.typical.restricted.done429-3-create", "done429-3-create"),
+        ("sandbox.7.typical.restricted.undone500-create", "undone500-create"),
+        ("sandbox.7.typical.restricted.half500-create", "half500-create"),
+        ("sandbox.7.typical.restricted.doneonce500-create", "doneonce500-create"),
+        ("sandbox.7.typical.restricted.late-30", "late-30"),
+        ("sandbox.7.typical.restricted.late-30-items", "late-30-items"),
+        ("sandbox.7.typical.restricted.ungranted", "ungranted"),
+        ("sandbox.7.typical.restricted.onceungranted-writes", "onceungranted-writes"),
     ],
 )
 def test_a_part_outside_the_language_is_named(text: str, named: str) -> None:

@@ -3,12 +3,13 @@
 import re
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from lyra.sandbox.clock import Clock
+from lyra.sandbox.pages import WRITES
 from lyra.sandbox.redirects import matches, secure
 from lyra.sandbox.rng import hexadecimal
 from lyra.sandbox.tokens import SandboxToken, parse_token, token_digest
@@ -52,7 +53,7 @@ SCOPES = frozenset(
         "user-top-read",
     }
 )
-# What an endpoint needs; those that are not here need nothing.
+# What an endpoint needs to be read; those that are not here need nothing.
 SCOPE_OF = {
     "artists": "user-top-read",
     "tracks": "user-top-read",
@@ -60,6 +61,9 @@ SCOPE_OF = {
     "playlists": "playlist-read-private",
     "items": "playlist-read-private",
 }
+# What a write needs depends on whether the playlist is on the listener's profile.
+MODIFY_PRIVATE, MODIFY_PUBLIC = "playlist-modify-private", "playlist-modify-public"
+MODIFY = frozenset({MODIFY_PRIVATE, MODIFY_PUBLIC})
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
@@ -98,10 +102,6 @@ class Access:
 
     granted: Authorisation
     expires: float
-
-    def allows(self, endpoint: str) -> bool:
-        """Whether the scopes suffice for this endpoint."""
-        return SCOPE_OF.get(endpoint, "") in ("", *self.granted.scopes)
 
 
 class Accounts:
@@ -205,10 +205,12 @@ class Accounts:
         return found if found and self._clock.now.timestamp() < found.expires else None
 
     def _granted(self, client_id: str, listener: str, scope: str) -> Authorisation:
-        scopes = tuple(dict.fromkeys(scope.split()))
+        asker = parse_token(listener)
+        withheld = withheld_scopes(asker)
+        scopes = tuple(each for each in dict.fromkeys(scope.split()) if each not in withheld)
         # Faults are counted from login to login, not from one access token to the next.
         digest = token_digest(f"{listener} {self._issued}")
-        who = replace(parse_token(listener), digest=digest)
+        who = replace(asker, digest=digest)
         return Authorisation(client_id, who, scopes, self._clock.now.timestamp())
 
     def _tokens(self, granted: Authorisation) -> dict[str, Any]:
@@ -240,6 +242,19 @@ class Accounts:
 
     def _age(self, granted: Authorisation) -> float:
         return self._clock.now.timestamp() - granted.began
+
+
+def allows(endpoint: str, scopes: Collection[str]) -> bool:
+    """Whether these scopes suffice for this endpoint; of a write, whether they do for some playlist."""
+    if endpoint in WRITES:
+        return not MODIFY.isdisjoint(scopes)
+    return SCOPE_OF.get(endpoint, "") in ("", *scopes)
+
+
+def withheld_scopes(listener: SandboxToken) -> frozenset[str]:
+    """The scopes that this listener never grants, whatever is asked for."""
+    read = frozenset(scope for name, scope in SCOPE_OF.items() if listener.withholds(name))
+    return read | MODIFY if any(map(listener.withholds, WRITES)) else read
 
 
 def request_error(asked: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from lyra.sandbox.accounts import Accounts, GrantError, request_error
-from lyra.sandbox.faults import Faults
+from lyra.sandbox.faults import Faults, Struck
 from lyra.sandbox.stats import Stats
 from lyra.sandbox.tokens import SandboxToken, sandbox_token
 
@@ -75,15 +75,15 @@ class AccountsServer:
             return _refused("unsupported_grant_type", "grant_type parameter is missing or unknown")
         self._stats.count_login(step)
         listener = self._accounts.listener(form)
-        struck = None if listener is None else await self._faults.meet("token", listener)
-        if struck is not None and struck.reply is not None:
+        struck = Struck() if listener is None else await self._faults.meet("token", listener)
+        if struck.reply is not None:
             return struck.reply.response()
         try:
             tokens = self._tokens(step, form, listener)
         except GrantError as refused:
             return _refused(refused.code, str(refused))
         body = orjson.dumps(tokens)
-        if struck is not None:
+        if struck.name:
             # The tokens are issued all the same: this is how a rotated one gets lost.
             return await self._faults.spoil(request, struck.name, body)
         return web.Response(body=body, headers=_HEADERS)

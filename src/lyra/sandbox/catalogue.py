@@ -156,6 +156,20 @@ def track(key: TrackKey) -> Track:
     )
 
 
+def track_of(identifier: str) -> TrackKey | None:
+    """The key of the track with this id. The first time takes half a second: ask in a thread."""
+    return _keys_by_id().get(identifier)
+
+
+@cache
+def _keys_by_id() -> dict[str, TrackKey]:
+    return {
+        spotify_id("track", index, number): (index, number)
+        for index in range(ARTISTS)
+        for number in range(artist(index).tracks)
+    }
+
+
 def _artist_name(index: int, rng: Rng) -> str:
     if index in ODD_INDEXES:
         return ODD_ARTISTS[ODD_INDEXES.index(index)]

@@ -27,6 +27,7 @@ TALLIES_KEPT = 10_000
 DAY_S = 86_400
 
 _DELAYS = ("lat", "slow")
+_QUIET = (*_DELAYS, "late", "ungranted")  # the request is answered all the same
 _HTML = "text/html; charset=utf-8"
 
 
@@ -40,10 +41,21 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A fault at work: its complete answer, or None where it does something to the real one."""
+    """What strikes a request; without a `name` it is answered as if nothing did.
 
-    name: str
-    reply: Reply | None
+    `reply` is the fault's complete answer, None where it does something to the real one. `extent` is
+    that of the fault, and a write takes effect so many seconds later as `late_s` says.
+    """
+
+    name: str = ""
+    reply: Reply | None = None
+    extent: str = ""
+    late_s: int = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether a write happens, if only half of it."""
+        return self.extent in ("done", "half") or (self.reply is None and self.extent != "undone")
 
 
 class Faults:
@@ -62,17 +74,20 @@ class Faults:
         # By token, fault and endpoint; the oldest are forgotten.
         self._tallies: OrderedDict[tuple[str, str, str], _Tally] = OrderedDict()
 
-    async def meet(self, endpoint: str, token: SandboxToken) -> Struck | None:
-        """Wait as long as the token says, and return what strikes this request, if anything.
+    async def meet(self, endpoint: str, token: SandboxToken) -> Struck:
+        """Wait as long as the token says, and return what strikes this request.
 
         Counts the request: ask once for each.
         """
         # All of them are asked, since each has its own count.
         due = [fault for fault in token.faults if self._due(fault, endpoint, token.digest)]
-        striking = [fault for fault in due if fault.name not in _DELAYS]
-        reply = self._reply(striking[0], endpoint, token.digest) if striking else None
+        striking = next((fault for fault in due if fault.name not in _QUIET), None)
+        reply = self._reply(striking, endpoint, token.digest) if striking else None
         await self.delay(endpoint, due)
-        return Struck(striking[0].name, reply) if striking else None
+        late_s = sum(fault.numbers[0] for fault in due if fault.name == "late")
+        if striking is None:
+            return Struck(late_s=late_s)
+        return Struck(striking.name, reply, striking.extent, late_s)
 
     async def delay(self, endpoint: str, due: Sequence[Fault] = ()) -> None:
         """Sleep as long as these faults say, or the server's own latency where they do not."""
@@ -93,7 +108,7 @@ class Faults:
         return False
 
     async def spoil(self, request: web.Request, name: str, body: bytes) -> web.StreamResponse:
-        """Answer this body in the way of the fault of this name."""
+        """Answer this body in the way of the fault of this name; the status is always 200."""
         match name:
             case "truncated" | "mislabelled" | "gzip" | "nulls":
                 return _altered(name, body)

@@ -31,7 +31,8 @@ Owner = Literal["listener", "friend", "spotify", "closed"]
 class Playlist:
     """`closed` is the owner whose account is gone; a `total` of None is sent as null.
 
-    With an `artist` it holds all that the listener knows of this artist.
+    With an `artist` it holds all that the listener knows of this artist. `unlisted` was made with
+    `public: false`, which reads back as true. `revision` is how often its rows were changed.
     """
 
     id: str
@@ -43,6 +44,13 @@ class Playlist:
     collaborative: bool = False
     pictured: bool = True
     artist: int | None = None
+    unlisted: bool = False
+    revision: int = 0
+
+    @property
+    def on_profile(self) -> bool:
+        """Whether the profile of its owner shows it."""
+        return bool(self.public) and not self.unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,12 @@ class Listener:
     @property
     def id(self) -> str:
         """The same for every token of this seed and persona, whatever its faults."""
-        return f"{self.persona}{self.seed}"
+        return account_of(self.seed, self.persona)
+
+
+def account_of(seed: int, persona: str) -> str:
+    """The user id of this listener at Spotify."""
+    return f"{persona}{seed}"
 
 
 class Listeners:

@@ -9,7 +9,9 @@ import orjson
 from lyra.sandbox import spotify_rows as rows, spotify_shapes as shapes
 from lyra.sandbox.listeners import TIME_RANGES, Listener
 
-Endpoint = Literal["me", "artists", "tracks", "recent", "playlists", "items", "search"]
+Endpoint = Literal[
+    "me", "artists", "tracks", "recent", "playlists", "items", "search", "create", "replace", "add"
+]
 
 # In the order in which they answer under a `lat` fault: `me` first, `recent` last.
 ENDPOINTS: dict[Endpoint, str] = {
@@ -21,6 +23,8 @@ ENDPOINTS: dict[Endpoint, str] = {
 }
 # Beyond the five: the contents of a playlist, and the search.
 MORE_ENDPOINTS: tuple[Endpoint, ...] = ("items", "search")
+# What changes something: a playlist is made, its tracks are replaced, or some are added.
+WRITES: tuple[Endpoint, ...] = ("create", "replace", "add")
 
 MAX_LIMIT = 50
 MAX_OFFSET = 100_000

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,14 +15,15 @@ from lyra.sandbox.accounts import CLIENTS, SCOPE_OF, Accounts
 from lyra.sandbox.accounts_server import AccountsServer
 from lyra.sandbox.clock import Clock
 from lyra.sandbox.faults import Faults, Latency
-from lyra.sandbox.listeners import Listeners
+from lyra.sandbox.listeners import Listeners, account_of
 from lyra.sandbox.model_server import ModelServer
 from lyra.sandbox.plays import SANDBOX_NOW
 from lyra.sandbox.replay import read_recorded
-from lyra.sandbox.spotify_api import PATHS, SpotifyApi
+from lyra.sandbox.spotify_api import ROUTES, SpotifyApi
 from lyra.sandbox.spotify_errors import JSON, NO_SERVICE, Reply
 from lyra.sandbox.stats import Stats
-from lyra.sandbox.tokens import sandbox_token
+from lyra.sandbox.tokens import parse_token, sandbox_token
+from lyra.sandbox.written_playlists import MadePlaylist, WrittenPlaylists
 
 _MAX_BODY = 8 * 2**20
 _SHUTDOWN_S = 1.0
@@ -66,6 +68,7 @@ class Sandbox:
         self._accounts = Accounts(self.clock, clients)
         self._faults = Faults(self._stopping, self.clock, latency)
         self._listeners = Listeners(now)
+        self._written = WrittenPlaylists(self.clock)
         self._runner: web.AppRunner | None = None
         self.stats = Stats()
         self._model = ModelServer(self.stats, self._stopping, token_ms)
@@ -101,6 +104,15 @@ class Sandbox:
         """
         return self._accounts.log_in(listener or sandbox_token(), scope)
 
+    def made_playlists(self, listener: str | None = None) -> list[MadePlaylist]:
+        """The playlists that clients have made for this listener (a sandbox token), oldest first.
+
+        Raises:
+            ValueError: The listener is not a sandbox token.
+        """
+        token = parse_token(listener or sandbox_token())
+        return self._written.made_by(account_of(token.seed, token.persona))
+
     async def model_closed(self, count: int = 1) -> None:
         """Return once this many model calls have ended, in whatever way."""
         await self.stats.until(lambda stats: stats.model_closed >= count)
@@ -109,7 +121,14 @@ class Sandbox:
         recorded = None
         if self._replay is not None:
             recorded = await asyncio.to_thread(read_recorded, self._replay)
-        api = SpotifyApi(self.stats, self._listeners, self._accounts, self._faults, recorded)
+        api = SpotifyApi(
+            self.stats,
+            self._listeners,
+            self._accounts,
+            self._faults,
+            written=self._written,
+            recorded=recorded,
+        )
         # Without handler_cancellation a silent stream would not notice that its client left.
         runner = web.AppRunner(
             self._application(api),
@@ -134,8 +153,9 @@ class Sandbox:
 
     def _application(self, api: SpotifyApi) -> web.Application:
         application = web.Application(client_max_size=_MAX_BODY)
-        for path in PATHS:
-            application.router.add_get(path, api.answer)
+        for (method, path), endpoint in ROUTES.items():
+            handler = partial(api.answer, endpoint=endpoint)
+            application.router.add_route(method, path, handler)
         accounts = AccountsServer(self._accounts, self._faults, self.stats)
         application.router.add_get("/accounts/authorize", accounts.authorize)
         application.router.add_post("/accounts/api/token", accounts.token)

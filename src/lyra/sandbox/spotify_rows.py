@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
 from lyra.sandbox import spotify_shapes as shapes
-from lyra.sandbox.catalogue import ARTISTS, Track, TrackKey, album, artist, track
+from lyra.sandbox.catalogue import ARTISTS, Track, TrackKey, album, artist, track, track_of
 from lyra.sandbox.listeners import Listener, Playlist
 from lyra.sandbox.names import ADJECTIVES, NOUNS, SHOWS
 from lyra.sandbox.plays import DAY_MS, SANDBOX_NOW, Play
@@ -56,14 +56,43 @@ def content_row(
     key = keys[place]
     traps = _TRAPS if len(keys) >= TRAPS_FROM else {}
     added = _NOW_MS - (1 + Rng("added", item.id, place).below(2_000)) * DAY_MS
-    old = regime == "legacy" or (regime == "mixed" and place % 2 == 0)
+    held_in = _held_in(place, regime)
     row: Json = {
         "added_at": _rfc3339(added),
         "added_by": shapes.owner(item.owner, listener),
         "is_local": False,
-        "track" if old else "item": shapes.full_track(key, regime),
+        held_in: shapes.full_track(key, regime),
     }
-    return {**row, **_renamed(traps[place](keys, regime), old=old)} if place in traps else row
+    return {**row, **_renamed(traps[place](keys, regime), held_in)} if place in traps else row
+
+
+def written_row(uri: str, added_ms: int, place: int, listener: Listener, regime: str) -> Json:
+    """The row at this place that a client has added; the first one asked for takes half a second."""
+    return {
+        "added_at": _rfc3339(added_ms),
+        "added_by": shapes.owner("listener", listener),
+        "is_local": False,
+        _held_in(place, regime): _written(uri, regime),
+    }
+
+
+def _held_in(place: int, regime: str) -> str:
+    """The name under which the row at this place holds its track."""
+    old = regime == "legacy" or (regime == "mixed" and place % 2 == 0)
+    return "track" if old else "item"
+
+
+def _written(uri: str, regime: str) -> Json:
+    """The track or episode at this address; one that the catalogue does not know bears its id alone."""
+    kind, identifier = uri.split(":")[1:]
+    rng = Rng("written", identifier)
+    if kind == "episode":
+        return {**episode(_any_track(rng), regime), **link(kind, identifier)}
+    if (key := track_of(identifier)) is not None:
+        return shapes.full_track(key, regime)
+    return shapes.imitated_track(
+        _any_track(rng), regime, identifier, f"Track {identifier}", ["Somebody Else"]
+    )
 
 
 def episode(key: TrackKey, regime: str) -> Json:
@@ -165,8 +194,8 @@ _TRAPS: dict[int, Trap] = {
 }
 
 
-def _renamed(trap: Json, *, old: bool) -> Json:
-    return {"track" if old and name == "item" else name: value for name, value in trap.items()}
+def _renamed(trap: Json, held_in: str) -> Json:
+    return {held_in if name == "item" else name: value for name, value in trap.items()}
 
 
 def _context(listener: Listener, at: int, key: TrackKey) -> Json | None:

@@ -110,14 +110,25 @@ def playlist(item: Playlist | None, listener: Listener, regime: str) -> Json | N
         "owner": owner(item.owner, listener),
         "primary_color": None,
         "public": item.public,
-        "snapshot_id": "AAAAAgWl" + hexadecimal(40, "snapshot", item.id),
+        "snapshot_id": snapshot_id(item),
     }
     contents = f"{API}/playlists/{item.id}"
-    if regime == "legacy" or (regime == "mixed" and len(item.name) % 2 == 0):
+    if counts_in_tracks(item, regime):
         shape["tracks"] = {"href": f"{contents}/tracks", "total": item.total}
     elif item.owner == "listener" or item.total in (0, None):
         shape["items"] = {"href": f"{contents}/items", "total": item.total}
     return shape
+
+
+def counts_in_tracks(item: Playlist, regime: str) -> bool:
+    """Whether this playlist's rows are counted under `tracks`, as before 2026; else under `items`."""
+    return regime == "legacy" or (regime == "mixed" and len(item.name) % 2 == 0)
+
+
+def snapshot_id(item: Playlist) -> str:
+    """The name of this state of the playlist's rows."""
+    state = (item.revision,) if item.revision else ()
+    return "AAAAAgWl" + hexadecimal(40, "snapshot", item.id, *state)
 
 
 def link(kind: str, identifier: str) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS, Endpoint
+from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS, WRITES, Endpoint
 
 TOKENS_KEPT = 10_000
 
@@ -15,6 +15,8 @@ class Stats:
     """Requests by endpoint and by token, logins, and model calls by how they ended.
 
     `by_token` holds the 10,000 tokens seen last, by the first 12 digits of their SHA-256.
+    `written` counts what was done to playlists, whatever the client was told of it: made (`create`),
+    `replace`, `add`.
     `logins` counts what the accounts server was asked for: `authorize`, `code`, `refresh`.
     `followed` counts requests that came by way of a redirect, `followed_with_token` those of them
     that brought their Authorization along.
@@ -29,8 +31,9 @@ class Stats:
     def reset(self) -> None:
         """Set every counter to zero but `model_open`, which is a state and not a count."""
         self.total = 0
-        self.by_endpoint: dict[str, int] = dict.fromkeys((*ENDPOINTS, *MORE_ENDPOINTS), 0)
+        self.by_endpoint: dict[str, int] = dict.fromkeys((*ENDPOINTS, *MORE_ENDPOINTS, *WRITES), 0)
         self.by_token: OrderedDict[str, int] = OrderedDict()
+        self.written: dict[str, int] = dict.fromkeys(WRITES, 0)
         self.logins = dict.fromkeys(("authorize", "code", "refresh"), 0)
         self.followed = 0
         self.followed_with_token = 0
@@ -46,6 +49,11 @@ class Stats:
             self.by_token[digest] = self.by_token.pop(digest, 0) + 1
             if len(self.by_token) > TOKENS_KEPT:
                 self.by_token.popitem(last=False)
+        self._tell()
+
+    def count_written(self, endpoint: Endpoint) -> None:
+        """Count a write that was done."""
+        self.written[endpoint] += 1
         self._tell()
 
     def count_login(self, step: str) -> None:
@@ -86,6 +94,7 @@ class Stats:
             "total": self.total,
             "by_endpoint": self.by_endpoint,
             "by_token": self.by_token,
+            "written": self.written,
             "logins": self.logins,
             "followed": self.followed,
             "followed_with_token": self.followed_with_token,

@@ -6,15 +6,17 @@
 A fault is `<name>[-<number>...][-<endpoint>][~<first>[+<count>]]`; without an endpoint it is in
 force at all of the Web API. `~3+2` makes it strike the third and the fourth request of each
 endpoint, `~3` the third and all that follow; `once` before the name is short for `~1+1`.
+At what writes, `done`, `half` or `undone` before the name says how much of it happens all the same.
 docs/SANDBOX.md has the tables.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS
+from lyra.sandbox.pages import ENDPOINTS, MORE_ENDPOINTS, WRITES
 from lyra.sandbox.plays import HABITS
 
 REFUSED_PERSONAS = ("not_registered", "owner_not_premium", "expired")
@@ -25,9 +27,10 @@ TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]{8,1024}=*", re.ASCII)
 
 _SEED = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _PARTS = 4  # scheme, seed, persona, regime; the rest are faults
-_ALIASES = "|".join((*ENDPOINTS, *MORE_ENDPOINTS, "token"))
+ALL_WRITES = "writes"  # where a fault names an endpoint, short for all that write
+_ALIASES = "|".join((*ENDPOINTS, *MORE_ENDPOINTS, *WRITES, ALL_WRITES, "token"))
 _FAULT = re.compile(
-    rf"(?P<once>once)?(?P<name>[a-z][a-z0-9]*|[0-9]{{3}}[a-z]*)"
+    rf"(?P<once>once)?(?P<extent>done|half|undone)?(?P<name>[a-z][a-z0-9]*|[0-9]{{3}}[a-z]*)"
     rf"(?P<numbers>(?:-[0-9]{{1,9}})*)(?:-(?P<endpoint>{_ALIASES}))?"
     r"(?:~(?P<first>[1-9][0-9]{0,8})(?:\+(?P<count>[1-9][0-9]{0,8}))?)?",
     re.ASCII,
@@ -39,7 +42,7 @@ class Rule:
     """How many numbers a fault takes, whether it names an endpoint, whether it can be timed."""
 
     numbers: tuple[int, ...] = (0,)
-    endpoint: Literal["optional", "required", "never"] = "optional"
+    endpoint: Literal["optional", "required", "never", "write"] = "optional"
     timed: bool = True
 
 
@@ -48,6 +51,8 @@ RULES = {
     "slow": Rule((1,)),
     "revoked": Rule((1,), "never", timed=False),
     "down": Rule((1,), "never", timed=False),
+    "late": Rule((1,), "write"),
+    "ungranted": Rule(endpoint="required", timed=False),
     "scope": Rule(endpoint="required"),
     "perm": Rule(endpoint="required"),
     "401": Rule(),
@@ -85,6 +90,15 @@ RULES = {
     "bomb": Rule(),
     "redirect": Rule(),
 }
+# A write under one of these happens as far as the fault says; under the first it does not by
+# itself, under the second it does.
+_UNTOLD = ("500", "502", "503", "504", "html", "empty200")
+_UNHEARD = ("hang", "reset")
+EXTENTS: Mapping[str, Sequence[str]] = {
+    "done": _UNTOLD,
+    "undone": _UNHEARD,
+    "half": (*_UNTOLD, *_UNHEARD),
+}
 # What these personas are is what goes wrong with them.
 _PERSONA_FAULTS = {
     "no_scope_top": ("scope-artists", "scope-tracks"),
@@ -96,7 +110,10 @@ _PERSONA_FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a token; `endpoint` None means all of the Web API, `count` None without end."""
+    """One fault of a token; `endpoint` None means all of the Web API, `count` None without end.
+
+    `extent` is how much of a write happens all the same; empty is what is usual for the fault.
+    """
 
     text: str
     name: str
@@ -104,9 +121,12 @@ class Fault:
     endpoint: str | None = None
     first: int = 1
     count: int | None = None
+    extent: str = ""
 
     def concerns(self, endpoint: str) -> bool:
         """Whether this fault is in force at this endpoint; at `token` only if it names it."""
+        if self.endpoint == ALL_WRITES:
+            return endpoint in WRITES
         return endpoint == self.endpoint or (self.endpoint is None and endpoint != "token")
 
     @property
@@ -129,6 +149,10 @@ class SandboxToken:
     regime: str
     faults: tuple[Fault, ...]
     digest: str
+
+    def withholds(self, endpoint: str) -> bool:
+        """Whether the listener does not grant the scopes that this endpoint needs."""
+        return any(each.name == "ungranted" and each.concerns(endpoint) for each in self.faults)
 
 
 def sandbox_token(
@@ -176,7 +200,9 @@ def _fault(text: str) -> Fault:
     if match is None or rule is None:
         raise ValueError(f"fault {text!r} is none of {', '.join(RULES)}")
     numbers = tuple(int(each) for each in match["numbers"].split("-")[1:])
-    fault = Fault(text, match["name"], numbers, match["endpoint"], *_window(match))
+    window = _window(match)
+    extent = match["extent"] or ""
+    fault = Fault(text, match["name"], numbers, match["endpoint"], *window, extent)
     timed = bool(match["once"] or match["first"])
     if not _obeys(fault, rule, timed=timed) or (match["once"] and match["first"]):
         raise ValueError(f"fault {text!r} has the wrong numbers, endpoint or time")
@@ -198,5 +224,12 @@ def _obeys(fault: Fault, rule: Rule, *, timed: bool) -> bool:
         and not (fault.name == "quota" and fault.numbers and timed)
         and not (rule.endpoint == "required" and not named)
         and not (rule.endpoint == "never" and named)
+        and (_at_writes(fault) or not (fault.extent or rule.endpoint == "write"))
+        and (not fault.extent or fault.name in EXTENTS[fault.extent])
+        and not (fault.extent == "half" and fault.endpoint == "create")
         and (fault.name != "lat" or fault.numbers[0] <= fault.numbers[1])
     )
+
+
+def _at_writes(fault: Fault) -> bool:
+    return fault.endpoint in (*WRITES, ALL_WRITES)
