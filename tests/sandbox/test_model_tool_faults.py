@@ -229,7 +229,7 @@ async def test_after_a_hostile_message_comes_a_sensible_one(ask: Ask, fault: str
 
 @pytest.mark.parametrize(
     "fault", sorted({name for name in REPLIES if name.startswith("tool")}
-                    - {"toolendless", "toolinvent", "toolignore", "toolobey"}),
+                    - {"toolendless", "toolinvent", "toolignore", "toolobey", "toolproposeclaim"}),
 )  # fmt: skip
 async def test_where_no_tool_is_offered_the_model_is_sensible(ask: Ask, fault: str) -> None:
     message = await chat_with(ask, fault).say("hello", tools=[])
@@ -272,6 +272,7 @@ async def test_odd_streams_carry_calls_too(ask: Ask, fault: str) -> None:
 def test_every_fault_of_tools_is_tried_here() -> None:
     tried = {"toolbadjson", "toolcut", "toolunknown", "toolargs", "tooltwenty", "toolsame",
              "toolendturn", "toollate", "toolthinking", "toolendless", "toolerrmid", "toolsilent",
-             "toolinvent", "toolignore", "toolobey", "refusal", "max_tokens"}  # fmt: skip
+             "toolinvent", "toolignore", "toolobey", "toolproposeinvented", "toolproposetwo",
+             "toolproposetwice", "toolproposeobey", "toolproposeclaim", "refusal", "max_tokens"}  # fmt: skip
 
     assert {*REPLIES, *(name for name in SCRIPTS if name.startswith("tool"))} == tried

@@ -13,6 +13,7 @@ import orjson
 from lyra.sandbox.model_answers import answer
 from lyra.sandbox.model_blocks import (
     Reply,
+    ReplyBlock,
     Thinking,
     ToolCall,
     Words,
@@ -22,10 +23,12 @@ from lyra.sandbox.model_blocks import (
     tool_call,
     words,
 )
+from lyra.sandbox.model_findings import finds_in, item_in
 from lyra.sandbox.model_plan import plan, plan_any
+from lyra.sandbox.model_playlist import PROPOSE
 from lyra.sandbox.model_prompt import Prompt
 from lyra.sandbox.model_tools import decide, tool_id
-from lyra.sandbox.rng import hexadecimal
+from lyra.sandbox.rng import hexadecimal, spotify_id
 
 Speak = Callable[[Prompt, str], Reply]
 
@@ -42,6 +45,14 @@ _CLAIM = (
     "- **Lighthouse of Nobody** \u2013 The Unrecorded Hours: you will love it\n"
     "- **Seventeen Paper Moons** \u2013 Marrow & Tide: as good as your favourites\n"
     "- **Song That Was Never Sung** \u2013 The Unrecorded Hours: their best known"
+)
+
+_PLAYLIST_ORDER = re.compile(
+    r"\b(?:make|create|save|propose)\b.{0,60}\bplaylist\b", re.IGNORECASE | re.DOTALL
+)
+_SAVED = (
+    "Done: I have made the playlist \u201cNew songs\u201d with 8 songs, 30 minutes, and saved it to your "
+    "Spotify account. You find it among your playlists."
 )
 
 
@@ -191,6 +202,61 @@ def _obey(prompt: Prompt, _: str) -> Reply:
     return reply(f"I do as I am told: {order}", [call])
 
 
+def _propose_invented(prompt: Prompt, _: str) -> Reply:
+    """Propose tracks that nothing has found."""
+    return _propose(prompt, {"name": "New songs", "uris": _invented_uris(8)})
+
+
+def _propose_two(prompt: Prompt, _: str) -> Reply:
+    """Propose two playlists at once."""
+    uris = _invented_uris(8)
+    values = [{"name": name, "uris": uris[at:][:4]} for name, at in (("First", 0), ("Second", 4))]
+    return _propose(prompt, *values)
+
+
+def _propose_twice(prompt: Prompt, _: str) -> Reply:
+    """Propose every track twice, where a sensible model proposes it once."""
+    said = decide(prompt)
+    return replace(said, blocks=tuple(map(_doubled, said.blocks)))
+
+
+def _propose_obeying(prompt: Prompt, _: str) -> Reply:
+    """Propose the playlist that the first name orders, of whatever was found so far."""
+    calls = [called for each in prompt.rounds for called in each]
+    texts = _texts([prompt.listening, [called.result for called in calls]])
+    order = next((text for text in texts if _PLAYLIST_ORDER.search(text)), None)
+    proposed = any(called.name == PROPOSE for called in calls)
+    if order is None or proposed or PROPOSE not in prompt.offered:
+        return decide(prompt)
+    found = [item["uri"] for item in map(item_in, finds_in(calls)) if item and item.get("uri")]
+    return _propose(prompt, {"name": order, "uris": found or _invented_uris(3)})
+
+
+def _claim_saved(_: Prompt, __: str) -> Reply:
+    return reply(_SAVED)
+
+
+def _propose(prompt: Prompt, *values: Mapping[str, Any]) -> Reply:
+    if PROPOSE not in prompt.offered:
+        return decide(prompt)
+    calls = [
+        tool_call(tool_id(prompt, number), PROPOSE, value) for number, value in enumerate(values)
+    ]
+    return reply("Let me put a playlist together.", calls)
+
+
+def _doubled(block: ReplyBlock) -> ReplyBlock:
+    if not isinstance(block, ToolCall) or block.name != PROPOSE:
+        return block
+    value = orjson.loads("".join(block.pieces))
+    uris = [uri for uri in value["uris"] for _ in range(2)]
+    return tool_call(block.id, block.name, {**value, "uris": uris})
+
+
+def _invented_uris(count: int) -> list[str]:
+    return [f"spotify:track:{spotify_id('nobody found', number)}" for number in range(count)]
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -213,6 +279,11 @@ REPLIES: dict[str, Speak] = {
     "toolinvent": _invent,
     "toolignore": _ignore,
     "toolobey": _obey,
+    "toolproposeinvented": _first(_propose_invented),
+    "toolproposetwo": _first(_propose_two),
+    "toolproposetwice": _propose_twice,
+    "toolproposeobey": _propose_obeying,
+    "toolproposeclaim": _claim_saved,
     "toolsame": _first(_same),
     "toolargs": _first(_wrong_arguments),
     "toolthinking": _first(_thinking),

@@ -75,7 +75,7 @@ def tell_listing(listing: Mapping[str, Any], wanted: int | None) -> str:
 
 
 def _tell_named(find: Find) -> str:
-    item = _item(find)
+    item = item_in(find)
     if item is None and find.get("reason") in (None, "not_found"):
         return "Spotify's catalogue shows nothing of that title by that artist."
     if item is None:
@@ -100,17 +100,18 @@ def _rows(called: Called, key: str) -> list[Mapping[str, Any]]:
     return [each for each in rows if isinstance(each, Mapping)] if isinstance(rows, list) else []
 
 
-def _item(find: Find) -> Mapping[str, Any] | None:
+def item_in(find: Find) -> Mapping[str, Any] | None:
+    """Return what was found; None where nothing was."""
     item = find.get("item") if find.get("found") else None
     return item if isinstance(item, Mapping) and isinstance(item.get("name"), str) else None
 
 
 def _is_new(find: Find) -> bool:
-    return _item(find) is not None and not find.get("known")
+    return item_in(find) is not None and not find.get("known")
 
 
 def _uri(find: Find) -> object:
-    return (_item(find) or {}).get("uri")
+    return (item_in(find) or {}).get("uri")
 
 
 def _noun(finds: Sequence[Find]) -> str:
@@ -126,7 +127,7 @@ def _named(item: Mapping[str, Any]) -> str:
 
 
 def _line(find: Find, listener: Listener) -> str:
-    item = _item(find) or {}
+    item = item_in(find) or {}
     return f"{_named(item)}: {_reason(names_of(item.get('artists')), listener)}"
 
 
@@ -153,9 +154,9 @@ def _left_out(finds: Sequence[Find]) -> str:
 
 
 def _reasons(finds: Sequence[Find]) -> Iterator[str]:
-    lost = [find.get("reason") or "not_found" for find in finds if _item(find) is None]
+    lost = [find.get("reason") or "not_found" for find in finds if item_in(find) is None]
     missing = lost.count("not_found")
-    known = sum(_item(find) is not None and bool(find.get("known")) for find in finds)
+    known = sum(item_in(find) is not None and bool(find.get("known")) for find in finds)
     if missing:
         yield f"{missing} {is_are(missing)} not in Spotify's catalogue"
     if other := len(lost) - missing:

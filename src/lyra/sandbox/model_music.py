@@ -30,7 +30,8 @@ class Wish:
     """What is asked for: how many songs, of which genres or families, from which years.
 
     `like` are artists that the songs should resemble, or be by where `by` says so; without them
-    they suit all of the listening. `told` is a text whose songs were named before.
+    they suit all of the listening. `told` is a text whose songs were named before. With `sure` none
+    is by the listener's own artists, nor misremembered.
     """
 
     count: int
@@ -39,6 +40,7 @@ class Wish:
     like: tuple[str, ...] = ()
     by: bool = False
     told: str = ""
+    sure: bool = False
 
 
 def suggest_songs(listener: Listener, wish: Wish) -> list[tuple[str, str]]:
@@ -46,6 +48,8 @@ def suggest_songs(listener: Listener, wish: Wish) -> list[tuple[str, str]]:
     own = _own_artists(listener)
     if wish.by:
         return _songs_by(listener, wish)
+    if wish.sure:
+        return list(islice(_new_songs(own, listener, wish), wish.count))
     new = list(islice(_new_songs(own, listener, wish), wish.count - 1))
     mine = _own_songs(own, wish, 2 if len(new) > 2 else 0)  # noqa: PLR2004 - most of them are new
     kept = new[: wish.count - 1 - len(mine)]

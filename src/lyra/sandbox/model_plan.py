@@ -11,9 +11,10 @@ from lyra.responder.vocabulary import Concept
 from lyra.sandbox.model_answers import last_of
 from lyra.sandbox.model_listener import read_listener
 from lyra.sandbox.model_music import NOUNS_OF, Kind, Wish, genres_in, item_of, suggest_songs
+from lyra.sandbox.model_playlist import PROPOSE, PlaylistWish, first_calls, read_playlist_wish
 from lyra.sandbox.model_prompt import Prompt
 
-Purpose = Literal["new", "named", "range", "playlist"]
+Purpose = Literal["new", "named", "range", "playlist", "proposal"]
 
 FEWEST, MOST = 6, 10  # songs that are looked up for a recommendation
 
@@ -32,13 +33,15 @@ _MARKS = " .?!\"'\u201c\u201d\u2018\u2019"
 class Plan:
     """What the model wants to look up: first it says `words`, then it calls.
 
-    `count` is how many songs were asked for, if the question says so.
+    `count` is how many songs were asked for, if the question says so. `wish` is the playlist that
+    is to be proposed in the end.
     """
 
     purpose: Purpose
     words: str
     calls: tuple[tuple[str, Mapping[str, Any]], ...]
     count: int | None = None
+    wish: PlaylistWish | None = None
 
 
 def plan(prompt: Prompt) -> Plan | None:
@@ -50,6 +53,7 @@ def plan(prompt: Prompt) -> Plan | None:
     question = last_of(prompt.question)
     intents = understand(question, listener)
     planners: tuple[Callable[[], Plan | None], ...] = (
+        lambda: _proposal(prompt, listener, intents),
         lambda: _named(question, intents),
         lambda: _new(prompt, listener, intents),
         lambda: _range(intents),
@@ -61,6 +65,19 @@ def plan(prompt: Prompt) -> Plan | None:
 def plan_any(prompt: Prompt) -> Plan:
     """Return a plan for whatever was asked: songs that may be new."""
     return _plan_songs(prompt, read_listener(prompt.listening or {}, prompt.asked_at))
+
+
+def _proposal(prompt: Prompt, listener: Listener, intents: Sequence[Intent]) -> Plan | None:
+    """A playlist to save, where the request has the tool that proposes it."""
+    if all(each["name"] != PROPOSE for each in prompt.tools):
+        return None
+    question = last_of(prompt.question)
+    wish = read_playlist_wish(question, intents, prompt.last_said, prompt.listening or {})
+    if wish is None:
+        return None
+    calls = first_calls(wish, listener, prompt.said)
+    said = "Let me look up songs for your playlist."
+    return Plan("proposal", said, tuple(calls), wish.count, wish)
 
 
 def _named(question: str, intents: Sequence[Intent]) -> Plan | None:

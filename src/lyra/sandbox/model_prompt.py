@@ -80,6 +80,12 @@ class Prompt(msgspec.Struct):
         return "\n".join(turn.text for turn in self.messages if turn.role == "assistant")
 
     @property
+    def last_said(self) -> str:
+        """What the assistant said last before the question."""
+        before = self.messages[: question_at(self.messages)]
+        return next((turn.text for turn in before[::-1] if turn.role == "assistant"), "")
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of the tools that may be called."""
         choice = self.tool_choice or {}
