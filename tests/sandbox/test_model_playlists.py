@@ -208,13 +208,21 @@ async def test_songs_of_the_last_answer_are_found_again_and_proposed(chat: Model
 
 async def test_favourites_are_read_from_the_listening(chat: ModelChat) -> None:
     reads = await chat.say("Make a playlist of my top tracks")
-    rows = [{"uri": f"spotify:track:{number:022}", "name": "One"} for number in range(3)]
+    rows = [{"uri": f"spotify:track:{number:022}", "name": "One"} for number in range(50)]
     listing = {"section": "top_tracks", "range": "long_term", "rows": [*rows, {"name": "Two"}]}
 
     proposes = await chat.answer(reads, listing)
 
     GET_LISTENING.read(reads.calls[0]["input"])
-    assert proposal(proposes)["uris"] == [each["uri"] for each in rows]
+    assert proposal(proposes)["uris"] == [each["uri"] for each in rows[:20]]
+
+
+async def test_a_proposal_of_invented_tracks_that_fails_is_admitted(ask: Ask) -> None:
+    chat = offered(ask, "fault:toolproposeinvented")
+
+    says = await chat.answer(await chat.say(NEW), "None of these can be proposed.")
+
+    assert says.text == "I could not put a playlist together of that."
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ _MOST_URIS, _MOST_MINUTES = 100, 600
 _SPARE = 2  # songs that may turn out to be known, or not to exist
 _SONG_S = 200  # rather less than a song lasts, so that there are enough
 _USUAL = 10  # songs, where no length is asked for
+_OF_THE_OWN = 20  # likewise, of what the listener plays most
 
 _MADE = r"(?:playlist|mixtape)\b"
 _QUESTION = re.compile(r"(?:how|what|what's|which|why|when|where|who)\b", re.IGNORECASE)
@@ -86,6 +87,12 @@ class PlaylistWish:
             return self.count
         return _USUAL if self.minutes is None else -(-self.minutes * 60 // _SONG_S)
 
+    @property
+    def most(self) -> int:
+        """How many songs to propose of those that are there; the length is the service's to keep."""
+        read = not (self.music or self.told or self.minutes)
+        return (self.count or _OF_THE_OWN) if read else _MOST_URIS
+
 
 def read_playlist_wish(
     question: str, intents: Sequence[Intent], said: str, data: Mapping[str, Any]
@@ -134,7 +141,7 @@ def next_calls(
         missing = max(wish.enough - len(tracks), 0) + _SPARE
         if more := _look_up(wish.music, listener, missing, "\n".join([said, *named])):
             return more
-    return [(PROPOSE, proposal_of(wish, [*tracks][:_MOST_URIS]))] if tracks else []
+    return [(PROPOSE, proposal_of(wish, [*tracks][: wish.most]))] if tracks else []
 
 
 def proposal_of(wish: PlaylistWish, uris: Sequence[str]) -> dict[str, Any]:

@@ -71,21 +71,19 @@ def _conclude(prompt: Prompt, planned: Plan | None) -> str:
     calls = [call for each in prompt.rounds for call in each]
     if proposal := tell_proposal(calls):
         return proposal
-    failed = any(call.name == PROPOSE for call in calls)
-    return (
-        f"{_NOT_PROPOSED}\n\n{_tell(prompt, planned, calls)}"
-        if failed
-        else _tell(prompt, planned, calls)
-    )
+    told = _tell(prompt, planned, calls)
+    if any(call.name == PROPOSE for call in calls):
+        return f"{_NOT_PROPOSED}\n\n{told}".strip()
+    return told or f"{_FAILED}\n\n{_say(prompt)}"
 
 
 def _tell(prompt: Prompt, planned: Plan | None, calls: Sequence[Called]) -> str:
-    """Return what the look-ups gave."""
+    """Return what the look-ups gave; empty where they gave nothing to speak of."""
     wanted = planned.count if planned else None
     if listings := listings_in(calls):
         return "\n\n".join(tell_listing(each, wanted) for each in listings)
     if not (finds := finds_in(calls)):
-        return f"{_FAILED}\n\n{_say(prompt)}"
+        return ""
     if planned and planned.purpose == "named":
         return tell_named(finds)
     return tell_new(finds, read_listener(prompt.listening or {}, prompt.asked_at), wanted)
