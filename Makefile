@@ -54,10 +54,10 @@ test-proxies: .venv/.dev ## the lines of docs/OPERATIONS.md: with those of nginx
 pictures: .venv/.dev ## the page in all states and looks, into /tmp/lyra-pictures
 	@$(BIN)/python scripts/shoot_page.py /tmp/lyra-pictures
 
-fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers (STREAMS and ROUNDS of the model), all that LISTENERS are told, storms, DAYS of 500 listeners; SEED=1 repeats
+fuzz: .venv/.dev .venv/fuzz/.ready ## strange requests (FUZZ_S seconds), strange answers (STREAMS and ROUNDS of the model), all that LISTENERS are told, storms of answers and of saved playlists, DAYS of 500 listeners; SEED=1 repeats
 	@$(BIN)/python scripts/fuzz.py --st .venv/fuzz/bin/st --seconds $(or $(FUZZ_S),60) --seed "$(SEED)"
 	@$(BIN)/pytest -q tests/properties --hypothesis-profile=fuzz $(if $(SEED),--hypothesis-seed=$(SEED)) \
-	  --rounds $(or $(ROUNDS),2000) --tool-storms $(or $(TOOL_STORMS),200) --days $(or $(DAYS),1) \
+	  --rounds $(or $(ROUNDS),2000) --save-storms $(or $(SAVE_STORMS),1000) --tool-storms $(or $(TOOL_STORMS),200) --days $(or $(DAYS),1) \
 	  --listeners $(or $(LISTENERS),60) --streams $(or $(STREAMS),20000) --streams-seed "$(or $(SEED),$(shell date +%s))"
 	@$(BIN)/pytest -q tests/cache/test_storm.py tests/redis/test_tier_storm.py tests/redis/test_search_storm.py --storms $(or $(STORMS),2000)
 

@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--streams", type=int, default=500, help="streams of a model's server")
     parser.addoption("--listeners", type=int, default=1, help="seeds of each persona and regime")
     parser.addoption("--rounds", type=int, default=200, help="answers in rounds over sockets")
+    parser.addoption("--save-storms", type=int, default=12, help="seeds for saved playlists")
     parser.addoption("--tool-storms", type=int, default=4, help="seeds for answers with tools")
     parser.addoption("--days", type=int, default=0, help="days of 500 listeners with tools")
     parser.addoption("--streams-seed", default="1", help="what those streams are drawn from")
