@@ -6,8 +6,9 @@
 Works on copies; nothing here is changed. `mutations/cache.toml` breaks the cache: each of its mutants
 meets the storm alone, then all other tests of the cache. `promises.toml` and `threats.toml` break what
 the rows of docs/ARCHITECTURE.md's and SECURITY.md's tables say, `tools.toml` the tools of an answer and
-the catalogue: each of these meets the tests that it names, and no others. Exits 1 when a mutant lives, or when its line is no longer in the source: then the list
-has to follow (`tests/scripts/test_mutants.py` holds that without running any).
+the catalogue, `playlists.toml` what is proposed and saved: each of these meets the tests that it
+names, and no others. Exits 1 when a mutant lives, or when its line is no longer in the source: then
+the list has to follow (`tests/scripts/test_mutants.py` holds that without running any).
 """
 
 import argparse
@@ -30,7 +31,7 @@ LISTS = Path(__file__).parent / "mutations"
 _COPIED = ("src", "tests", "docs", "scripts")
 _BOUND_S = 1800  # of one run; each test has a bound of its own
 _OPTIONS = ("-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider")
-_BY_ROW = ("promises", "threats", "tools", "others")
+_BY_ROW = ("promises", "threats", "tools", "playlists", "others")
 
 
 class Change(NamedTuple):
