@@ -281,3 +281,26 @@ async def test_where_no_list_could_be_read_nothing_is_called_new(start: Start) -
     assert proposed(stream)["notes"] == [
         "Whether these are new to you could not be checked: none of your lists could be read."
     ]
+
+
+async def test_with_minimal_context_the_model_does_not_learn_which_songs_are_known(
+    start: Start,
+) -> None:
+    async with scripted_model(saying("Hello.")) as model:
+        service = await start(llm_base_url=model.url, llm_context="minimal")
+        profile = (await call(service, "GET", "/lyra/profile", headers=service.headers())).json
+        known = profile["top_tracks"][0]
+        song = {"artist": known["artists"][0], "title": known["name"]}
+        model.replies = [
+            asking(find(song, *SONGS[:2])),
+            asking(propose(known["uri"], *URIS[:2], only_new=True)),
+            asking(tool_use("propose_playlist", {"playlist": "Mine", "uris": URIS[:1]})),
+            saying("Here."),
+        ]
+        stream = read_stream(await chat(service))
+
+    assert proposed(stream)["uris"] == URIS[:2]
+    assert told(model, -2)["left_out"] == []
+    assert results(sent(model)[-1])[0]["content"] == (
+        "Only a new playlist can be proposed here: the listener's own are not in the data."
+    )

@@ -111,7 +111,7 @@ def test_a_song_that_would_be_too_much_is_passed_over_for_one_that_fits() -> Non
 def test_too_few_minutes_are_said_to_be() -> None:
     selection = select(tracks(5), Wish(minutes=30))
 
-    assert selection.notes == ["They come to 17 of the 30 minutes that were asked for."]
+    assert selection.notes == ["They come to 18 of the 30 minutes that were asked for."]
 
 
 def test_a_song_of_unknown_length_is_no_part_of_a_number_of_minutes() -> None:

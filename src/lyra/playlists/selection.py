@@ -115,7 +115,7 @@ def _note(wish: Wish, selection: Selection) -> Iterator[str]:
     if wish.minutes:
         length_ms = sum(track.duration_ms or 0 for track in selection.tracks)
         if length_ms < wish.minutes * _MINUTE_MS * (1 - _TOLERANCE):
-            minutes = length_ms // _MINUTE_MS
+            minutes = round(length_ms / _MINUTE_MS)
             yield f"They come to {minutes} of the {wish.minutes} minutes that were asked for."
 
 

@@ -21,6 +21,7 @@ from lyra.playlists.selection import Selection, Wish, select
 _MAX_TITLE, _MAX_DESCRIPTION, _MAX_URI = 200, 200, 300
 _MAX_ARTISTS = 3
 _UNCHECKED = "Whether these are new to you could not be checked: none of your lists could be read."
+_NEW_ONLY = "Only a new playlist can be proposed here: the listener's own are not in the data."
 _NEXT = "The listener sees this list below your answer and decides. Nothing is saved yet."
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=300, pattern=r"\S")]
@@ -67,6 +68,8 @@ async def _run(context: ToolContext, request: _Request) -> Result:
     extended = None
     held: list[ProposedTrack] = []
     if request.playlist is not None:
+        if not context.tells_known:
+            raise ToolError(_NEW_ONLY)
         is_uri = request.playlist.startswith("spotify:")
         named = {"uri" if is_uri else "name": request.playlist}
         extended = find_playlist(context.listening, **named)
@@ -81,6 +84,8 @@ async def _run(context: ToolContext, request: _Request) -> Result:
     if request.only_new and not only_new:
         selection.notes.append(_UNCHECKED)
     left_out = [*unusable, *({"uri": uri, "reason": why} for uri, why in selection.left_out)]
+    if not context.tells_known:
+        left_out = [each for each in left_out if each["reason"] != "known"]
     if not selection.tracks:
         raise ToolError(_say_nothing_left(left_out))
     name = extended.name if extended else clean(request.name or "", MAX_NAME)
@@ -167,8 +172,9 @@ def _say_nothing_left(left_out: list[dict[str, str]]) -> str:
     """Return why there is no proposal: a sentence with the reasons and how often each was met."""
     reasons = Counter(each["reason"] for each in left_out)
     counted = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
+    why = f" ({counted})" if counted else ""
     return (
-        f"None of these can be proposed ({counted}). Propose tracks by the `uri` that a tool has "
+        f"None of these can be proposed{why}. Propose tracks by the `uri` that a tool has "
         "given in this answer."
     )
 
