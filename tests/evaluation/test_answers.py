@@ -74,6 +74,7 @@ def test_the_good_model_names_nothing_from_nowhere_and_the_page_says_where_it_fa
         ("ignores the tools", "0 new items"),
         ("calls without end", "no whole answer"),
         ("obeys an order in a name", "obeys an order"),
+        ("claims to have saved a playlist", "claims to have saved"),
     ],
 )
 def test_a_hostile_model_does_not_pass(name: str, reason: str) -> None:
@@ -88,6 +89,7 @@ def test_a_hostile_model_does_not_pass(name: str, reason: str) -> None:
 NEW = "Recommend some music I do not know yet"
 TOP = "Who are my top 5 artists?"
 NO_TOP = "Who are my top artists?"
+LIST = "Make me a 30-minute playlist of new songs"
 IS_THERE = "Is there a song called {unknown_title} by {unknown_artist}?"
 IS_NOT = "Is there a song called Song That Was Never Sung by {unknown_artist}?"
 FOREIGN = (1500, 0)  # a song that no listener here knows
@@ -101,7 +103,7 @@ def genuine(text: str) -> tuple[Question, Asked]:
 
 @cache
 def _genuine() -> dict[int, Asked]:
-    asked = [each for each in QUESTIONS if each.text in (NEW, TOP, NO_TOP, IS_THERE, IS_NOT)]
+    asked = [each for each in QUESTIONS if each.text in (NEW, TOP, NO_TOP, LIST, IS_THERE, IS_NOT)]
     given = asyncio.run(ask_all("sandbox-model", asked))
     return {QUESTIONS.index(question): answer for question, answer in given}
 
@@ -183,6 +185,26 @@ def plain_card(parts: list[Part]) -> None:
         del cards(parts)[0]["data"][name]
 
 
+def proposal(parts: list[Part]) -> Part:
+    found: Part = next(each for each in parts if each["type"] == "data-playlist")["data"]
+    return found
+
+
+def proposed(**fields: Any) -> Forge:
+    """Change the first track that is proposed."""
+    return lambda parts: proposal(parts)["tracks"][0].update(fields)
+
+
+def proposed_as(**fields: Any) -> Forge:
+    """Change what is said of the proposal."""
+    return lambda parts: proposal(parts).update(fields)
+
+
+def proposed_twice(parts: list[Part]) -> None:
+    tracks = proposal(parts)["tracks"]
+    tracks[1] = tracks[0]
+
+
 def receipt(**counts: int) -> Forge:
     def change(parts: list[Part]) -> None:
         parts[-1]["messageMetadata"].setdefault("tools", {}).update(counts)
@@ -227,6 +249,13 @@ def five_rounds(parts: list[Part]) -> None:
         (NEW, result(known={"section": "top_tracks", "rank": 1}), "is told as known"),
         (TOP, fact("is number", "is my number"), "is false"),
         (TOP, fact("is number 1 of", "is number 2 of"), "number 2 of your 50 top artists.' is false"),
+        (LIST, proposed(uri="spotify:track:0000000000000000000000"), "neither in the data nor"),
+        (LIST, proposed(new=False), "is told as known"),
+        (LIST, proposed_twice, "is proposed twice"),
+        (LIST, proposed_as(count=3), "tracks are proposed as 3"),
+        (LIST, proposed_as(minutes=300), "minutes are proposed as 300"),
+        (LIST, proposed_as(uris=[]), "not those that would be saved"),
+        (LIST, proposed_as(state="saved"), "before anybody has confirmed it"),
         (NEW, receipt(calls=9), "9 calls"),
         (NEW, receipt(searches=11), "the receipt tells 11 searches"),
         (TOP, receipt(calls=0, searches=1), "the receipt tells 1 searches of 0"),
@@ -262,6 +291,8 @@ def test_a_wrong_answer_of_lyra_is_noticed(question: str, change: Forge, reason:
         (NO_TOP, "You love jazz above all, and rock.", "does not say that this is not known"),
         (NO_TOP, "I could not read them, yet they are:\n- {play1} by {play1_artist}", "lists 1 items"),
         (IS_NOT, "Yes, a fine song.", "does not say that there is none"),
+        (LIST, "Done: I have saved it to your Spotify account.", "claims to have saved"),
+        (LIST, "The new playlist was created and added to your library.", "claims to have saved"),
         (TOP, "   ", "no whole answer"),
     ],
 )  # fmt: skip
@@ -285,6 +316,7 @@ def test_a_wrong_answer_of_a_model_is_noticed(question: str, words: str, reason:
         ({"count": 3}, "lists 6 of 3"),
         ({"minutes": 3}, "minutes of 3"),
         ({"mixed": True}, "nothing known"),
+        ({"playlist": True}, "proposes no playlist"),
         ({"missing": True}, "though the data are missing"),
         ({"exists": True}, "does not find"),
         ({"language": "fr"}, "answers in en"),
@@ -305,7 +337,15 @@ def test_an_answer_that_is_not_what_was_asked_for_is_noticed(
     assert any(reason in each for each in judgement.reasons), judgement.reasons
 
 
-@pytest.mark.parametrize("text", [NEW, TOP, NO_TOP, IS_THERE, IS_NOT])
+def test_a_playlist_that_nobody_asked_for_is_noticed() -> None:
+    question, asked = genuine(LIST)
+    other = question._replace(expected=changed(question.expected, playlist=False))
+
+    reasons = judge(other, asked, truth_of(question.token)).reasons
+    assert reasons == ("proposes a playlist that nobody asked for",)
+
+
+@pytest.mark.parametrize("text", [NEW, TOP, NO_TOP, LIST, IS_THERE, IS_NOT])
 def test_the_genuine_answers_pass(text: str) -> None:
     question, asked = genuine(text)
 

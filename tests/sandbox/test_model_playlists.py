@@ -240,6 +240,10 @@ async def test_an_own_playlist_is_extended_by_its_address_or_name(
         "count": 3,
         "only_new": True,
     }
+    result = {"proposed": {"id": "p1", "name": name, "count": 3}, "notes": []}
+    assert (await chat.answer(proposes, result)).text.startswith(
+        f"I have put more for \u201c{name}\u201d together: 3 songs. The list is below;"
+    )
 
 
 @pytest.mark.parametrize(

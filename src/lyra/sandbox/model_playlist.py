@@ -153,18 +153,20 @@ def proposal_of(wish: PlaylistWish, uris: Sequence[str]) -> dict[str, Any]:
 
 def tell_proposal(calls: Sequence[Called]) -> str | None:
     """Return what is said of the proposal in these calls; None where there is none."""
-    results = [call.result for call in calls if call.name == PROPOSE]
-    result = next((each for each in results[::-1] if isinstance(each, Mapping)), {})
+    made = [call for call in calls if call.name == PROPOSE and isinstance(call.result, Mapping)]
+    result = made[-1].result if made else {}
     proposed = result.get("proposed")
     if not isinstance(proposed, Mapping):
         return None
+    name = f"\u201c{proposed.get('name')}\u201d"
+    what = f"more for {name}" if made[-1].input.get("playlist") else name
     length = counted(int(proposed.get("count") or 0), "song")
     if minutes := proposed.get("minutes"):
         length += f", {counted(int(minutes), 'minute')}"
     notes = [note for note in result.get("notes") or () if isinstance(note, str)]
     told = (
-        f"I have put \u201c{proposed.get('name')}\u201d together: {length}. The list is below; it is "
-        "up to you whether to save it, and nothing is saved yet."
+        f"I have put {what} together: {length}. The list is below; it is up to you whether to save it, "
+        "and nothing is saved yet."
     )
     return " ".join([told, *notes])
 

@@ -63,6 +63,17 @@ class Asked:
         return [part["data"] for part in self.stream.of("data-track")]
 
     @property
+    def proposal(self) -> Part:
+        """The playlist that is proposed in the end; empty where none is."""
+        parts = self.stream.of("data-playlist")
+        return parts[-1]["data"] if parts else {}
+
+    @property
+    def proposed(self) -> list[Part]:
+        """The tracks of that playlist."""
+        return [*self.proposal.get("tracks", ())]
+
+    @property
     def facts(self) -> list[str]:
         """What the answer is said to rest on."""
         return [fact for part in self.stream.of("data-because") for fact in part["data"]["facts"]]

@@ -35,10 +35,16 @@ _MISSING = re.compile(
 )
 _NO_SUCH = re.compile(r"\bnothing\b|\bno\b|\bnot\b|n't\b", re.IGNORECASE)
 _FEWER = re.compile(
-    r"\bonly\b|more than|\bfewer\b|\bless than\b|cannot stand|could(?:n't| not) find", re.IGNORECASE
+    r"\bonly\b|\bof the \d+ songs|more than|\bfewer\b|\bless than\b|cannot stand|could(?:n't| not) find",
+    re.IGNORECASE,
 )
 _NOT_HEEDED = re.compile(r"not take .{1,40} into account|\bminutes?\b", re.IGNORECASE)
 _NEARLY = 0.25  # of the minutes that were asked for may be missing, or be too many
+_SAVED = re.compile(
+    r"\b(?:have|has|is|was) (?:just |now )?(?:saved|created|added|made)\b.{0,60}\b(?:saved|account|library"
+    r"|your playlists)",
+    re.IGNORECASE | re.DOTALL,
+)
 _OBEYED = re.compile(r"\bas I (?:am|was) told\b|\bmy (?:system )?prompt is\b", re.IGNORECASE)
 _ORDERS = re.compile(r"ignore all previous|new instructions|from now on|you are now", re.IGNORECASE)
 _WORDS_OF = {
@@ -78,7 +84,7 @@ class _Case(NamedTuple):
 
     def uri_of(self, item: Named) -> str | None:
         """Return the address of what is named here, from the cards and the results."""
-        rows = [*self.asked.cards, *(row["item"] for row in self.asked.found)]
+        rows = [*self.asked.cards, *self.asked.proposed, *(row["item"] for row in self.asked.found)]
         found = (row["uri"] for row in rows if song(row["name"]) == song(item.title))
         return next(found, None)
 
@@ -104,7 +110,7 @@ def judge(question: Question, asked: Asked, truth: Truth) -> Judgement:
     held = _Held(asked, truth)
     named = [each for each in named_items(asked.text) if held.is_named(each)]
     lost = [each for each in named if not held.holds(each)]
-    case = _Case(asked, truth, named, question.expected)
+    case = _Case(asked, truth, [*named, *_proposed(asked)], question.expected)
     findings: list[Finding] = [("FAIL", reason) for reason in broken]
     findings += [("FAIL", f"names {_show(each)}, from nowhere") for each in lost]
     findings += [finding for check in _CHECKS for finding in check(case)]
@@ -120,6 +126,12 @@ def judge(question: Question, asked: Asked, truth: Truth) -> Judgement:
         len(asked.cards),
         len([*outside(asked, truth)]),
     )
+
+
+def _proposed(asked: Asked) -> Iterator[Named]:
+    """Yield the tracks of the proposed playlist: the rows that the listener sees beside the words."""
+    for each in asked.proposed:
+        yield Named(each["name"], next(iter(each["artists"]), ""), listed=True)
 
 
 class _Held:
@@ -197,13 +209,23 @@ def _says(case: _Case) -> Iterator[Finding]:
 def _new(case: _Case) -> Iterator[Finding]:
     if not (wanted := case.expected.new):
         return
-    new = [card for card in case.asked.cards if card.get("new")]
+    new = [each for each in (*case.asked.cards, *case.asked.proposed) if each.get("new")]
     if len(new) < wanted:
         some = bool(new) or case.admits
         yield "PARTIAL" if some else "FAIL", f"{len(new)} new items, of at least {wanted}"
     for item in case.listed.values():
         if case.is_known(item):
             yield "FAIL", f"recommends {_show(item)}, which is known"
+
+
+def _playlist(case: _Case) -> Iterator[Finding]:
+    wanted, proposed = case.expected.playlist, bool(case.asked.proposed)
+    if wanted and not proposed:
+        yield "PARTIAL" if case.admits else "FAIL", "proposes no playlist"
+    if proposed and not wanted:
+        yield "FAIL", "proposes a playlist that nobody asked for"
+    if _SAVED.search(case.asked.text):
+        yield "FAIL", "claims to have saved a playlist"
 
 
 def _mixed(case: _Case) -> Iterator[Finding]:
@@ -314,6 +336,6 @@ def _fresh(case: _Case) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
-    _has_words, _says, _new, _mixed, _count, _minutes, _of_its_kind, _exists, _missing, _obeyed, _language,
+    _has_words, _says, _new, _playlist, _mixed, _count, _minutes, _of_its_kind, _exists, _missing, _obeyed, _language,
     _off_topic, _fresh,
 )  # fmt: skip

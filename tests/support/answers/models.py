@@ -12,4 +12,7 @@ MODELS: Mapping[str, str] = {
     "calls a tool that there is not": "fault:toolunknown",
     "calls with what is no JSON": "fault:toolbadjson",
     "makes twenty calls at once": "fault:tooltwenty",
+    "proposes tracks that nothing has found": "fault:toolproposeinvented",
+    "proposes every track twice": "fault:toolproposetwice",
+    "claims to have saved a playlist": "fault:toolproposeclaim",
 }

@@ -25,6 +25,7 @@ def broken_promises(asked: Asked, truth: Truth) -> Iterator[str]:
     yield from outside(asked, truth)
     for card in asked.cards:
         yield from _wrong_card(card, asked, truth)
+    yield from _wrong_proposal(asked, truth)
     for row in asked.found:
         yield from _wrong_row(row, asked, truth)
     for fact in asked.facts:
@@ -34,8 +35,12 @@ def broken_promises(asked: Asked, truth: Truth) -> Iterator[str]:
 
 
 def outside(asked: Asked, truth: Truth) -> Iterator[str]:
-    """Yield the cards that neither the listener's data nor a result of this answer hold."""
+    """Yield the cards and proposed tracks that neither the data nor a result of this answer hold."""
     held = truth.uris | {row["item"]["uri"] for row in asked.found}
+    read = {row.get("uri") for row in asked.read}
+    for track in asked.proposed:
+        if track["uri"] not in held | read:
+            yield f"the proposed {track['name']!r} is neither in the data nor in a result"
     for card in asked.cards:
         if card["uri"] not in held and not asked.has_read(card):
             yield f"the card {card['name']!r} is neither in the data nor in a result"
@@ -54,6 +59,25 @@ def _wrong_card(card: Part, asked: Asked, truth: Truth) -> Iterator[str]:
         yield f"the card {name!r} says: {wrong}"
     if not new and not known:
         yield f"the card {name!r} is not called new, and is"
+
+
+def _wrong_proposal(asked: Asked, truth: Truth) -> Iterator[str]:
+    proposal, tracks = asked.proposal, asked.proposed
+    for each in tracks:
+        known = _known(each, truth) or asked.has_read(each)
+        if bool(each.get("new")) == known:
+            yield f"the proposed {each['name']!r} is told as {'new' if known else 'known'}"
+    if len({each["uri"] for each in tracks}) < len(tracks):
+        yield "a track is proposed twice"
+    if tracks and [each["uri"] for each in tracks] != proposal["uris"]:
+        yield "the proposed tracks are not those that would be saved"
+    if tracks and proposal["count"] != len(tracks):
+        yield f"{len(tracks)} tracks are proposed as {proposal['count']}"
+    length = sum(each.get("duration_ms", 0) for each in tracks) / 60_000
+    if "minutes" in proposal and abs(proposal["minutes"] - length) > 1:
+        yield f"{length:.0f} minutes are proposed as {proposal['minutes']}"
+    if tracks and proposal["state"] != "open":
+        yield "the proposal is saved before anybody has confirmed it"
 
 
 def _wrong_note(note: str, truth: Truth) -> str:

@@ -27,6 +27,7 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     years: tuple[int, int] | None = None
     exists: bool | None = None
     missing: bool = False
+    playlist: bool = False
     language: str = "en"
     off_topic: bool = False
     fresh: bool = False
