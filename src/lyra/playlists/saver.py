@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _STEPS = 3  # calls that a save waits for one after the other, each within Spotify's timeout
 _SETTLED = 2  # times that timeout: an unanswered write has no effect later than that
+_TAKEN_OUT = 50  # rows that may be taken out of a playlist while tracks are added to it
 _NOTE_AGAIN_S = 0.2
 _LATE_NOTE_S = 2.0  # between the note of a call and the call; a process that was paused gives up
 _MARK = "Made with Lyra"
@@ -276,14 +277,17 @@ class PlaylistSaver:
             raise SpotifyUnavailableError(_UNKNOWN, retry_after_s=1)
 
     async def _find_missing(self, save: _Save) -> list[str]:
-        """Return the confirmed tracks that do not stand behind what the playlist had before."""
+        """Return the confirmed tracks that do not stand behind what the playlist had before.
+
+        The listener may have taken rows out meanwhile, so some before are looked at too.
+        """
         await save.token.confirm()
         progress = save.progress
         there = await spotify.read_uris(
             self._reader(save),
             progress.playlist_id,
-            offset=progress.rows_before,
-            most=2 * len(progress.uris),
+            offset=max(0, progress.rows_before - _TAKEN_OUT),
+            most=_TAKEN_OUT + 2 * len(progress.uris),
         )
         return [uri for uri in progress.uris if uri not in there]
 
