@@ -48,10 +48,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _STEPS = 3  # calls that a save waits for one after the other, each within Spotify's timeout
-_SETTLED = 2  # times that timeout: an unanswered write has no effect later than that
+_SETTLED = 2  # times that timeout: a write has no effect later than that after it was sent
 _TAKEN_OUT = 50  # rows that may be taken out of a playlist while tracks are added to it
 _NOTE_AGAIN_S = 0.2
 _LATE_NOTE_S = 2.0  # between the note of a call and the call; a process that was paused gives up
+_SKEW_S = 1.0  # between the clocks of two processes
 _MARK = "Made with Lyra"
 _UNKNOWN = (
     "Spotify has not said whether it saved this. Save again in a moment: it is looked for first, and "
@@ -106,7 +107,7 @@ class PlaylistSaver:
         self._listeners = listeners
         self._limit = limit
         self._within_s = _STEPS * timeout_s
-        self._settled_s = _SETTLED * timeout_s
+        self._settled_s = _SETTLED * timeout_s + _LATE_NOTE_S + _SKEW_S
         self._wall_clock = wall_clock
         self._running: dict[str, asyncio.Task[Progress | LyraError]] = {}
         self._draining = False

@@ -198,7 +198,8 @@ class SpotifyReader:
     ) -> T:
         """Return what `parse` makes of the response to this JSON body.
 
-        A write that may not be repeated is sent once at most; see `SpotifyFailure.may_be_done`.
+        A POST is sent at once and once, or not at all: whoever has to know when it may have been
+        done, see `SpotifyFailure.may_be_done`, knows when it was sent.
 
         Raises:
             SpotifyFailure: it failed, or Spotify wants no calls now.
@@ -220,8 +221,8 @@ class SpotifyReader:
                 return await self._attempt(endpoint, parse, ask)
             except SpotifyFailure as caught:
                 failure = caught
-            repeatable = method_of(endpoint) != "POST" or not failure.may_be_done
-            delay = retries.delay(failure, self._left_s) if repeatable else None
+            once = method_of(endpoint) == "POST"
+            delay = None if once else retries.delay(failure, self._left_s)
             if delay is None:
                 self._client.note_failure(self._app, endpoint, failure)
                 # The frames below hold the body, which error trackers would copy.
@@ -287,7 +288,7 @@ class SpotifyReader:
         """Wait out a short pause; fail at once, without a call, before a long one."""
         while blocked := self._client.cooldown.blocking(self._app, endpoint):
             pause_s = blocked.retry_after_s or 0.0
-            if not fits(pause_s, self._left_s):
+            if method_of(endpoint) == "POST" or not fits(pause_s, self._left_s):
                 blocked.retryable = False  # a wait has just been ruled out
                 raise blocked
             await asyncio.sleep(pause_s * self._client.rng.uniform(1.0, 1.1))
