@@ -41,3 +41,4 @@ export function cover(url, size) {
 }
 
 export const minutes = (ms) => `${Math.floor(ms / 60000)}:${String(Math.floor((ms % 60000) / 1000)).padStart(2, "0")}`;
+export const plural = (count, noun, more = "s") => `${count} ${noun}${count === 1 ? "" : more}`;

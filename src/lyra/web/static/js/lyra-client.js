@@ -7,8 +7,8 @@
 
    `token` is the listener's Spotify access token; assign a new one when it has been renewed. Without it
    the browser's session cookie is used. Every refusal is a LyraError: `code`, `message`, `status`, whether
-   it is `retryable`, after how many seconds (`wait`), and what to do first (`action`: "reauthorize" or
-   "consent"). An answer that ends without its end mark is read on where it broke, so that a lost
+   it is `retryable`, after how many seconds (`wait`), and what to do first (`action`: "reauthorize",
+   "consent", "grant_playlists" or "grant_public_playlists"). An answer that ends without its end mark is read on where it broke, so that a lost
    connection loses no words. It runs in browsers and in Node 20. */
 
 export class LyraError extends Error {
@@ -74,6 +74,22 @@ export class Lyra {
   /* The listening data: artists, tracks, plays by hour, genres, suggestions. */
   async profile() {
     return (await this.#ask("GET", "/lyra/profile")).json();
+  }
+
+  /* A proposed playlist of a "data-playlist" part, as far as it has come: `state` is "open", "begun" or "saved". */
+  async playlist(id) {
+    return (await (await this.#ask("GET", `/lyra/playlists/${encodeURIComponent(id)}`)).json()).proposal;
+  }
+
+  /* Saves a proposed playlist, as it is or with a `name` and these `uris` of its own; saved again it is the same one. */
+  async savePlaylist(id, { name, uris } = {}) {
+    const body = { name, uris };
+    return (await (await this.#ask("POST", `/lyra/playlists/${encodeURIComponent(id)}`, { body })).json()).playlist;
+  }
+
+  /* Forgets a proposed playlist; what was saved stays at Spotify. */
+  async dismissPlaylist(id) {
+    await this.#ask("DELETE", `/lyra/playlists/${encodeURIComponent(id)}`);
   }
 
   /* Forgets everything that Lyra holds of this listener. */

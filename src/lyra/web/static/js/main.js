@@ -1,6 +1,7 @@
 /* The page: who is listening, the conversation, and the box to ask in. It uses the public API only. */
 
-import { button, byId, el } from "./dom.js";
+import { button, byId, cover, el, link, minutes, named, plural } from "./dom.js";
+import { itemAddress } from "./links.js";
 import { load, show, unread } from "./listener.js";
 import { Lyra } from "./lyra-client.js";
 import { spoken } from "./markdown.js";
@@ -9,6 +10,7 @@ import { Turn } from "./turn.js";
 const root = document.documentElement;
 const { base: home = "", demo, offline, model, provider, context, connect, trouble } = root.dataset;
 const SENT = { full: "It goes", minimal: "Genres and counts go", none: "None of it goes" };
+const came = new URLSearchParams(location.search);
 const LOGIN = connect && !demo ? `${home}/auth/login` : "";
 const [ask, send, box, thread, live, hint, latest] = ["ask", "send", "scroller", "thread", "live", "hint", "latest"].map(byId);
 const usual = hint.textContent;
@@ -16,7 +18,7 @@ const say = (text) => { live.textContent = text; };
 // In a demo it is a choice.
 const who = (text) => { if (!demo) byId("who").textContent = text; };
 const lyra = new Lyra({ base: home, token: demo });
-let opened = null;
+let opened = null, cards = null;
 let turns = [];
 let running = null;
 let chat = { id: newId() };
@@ -90,7 +92,9 @@ function lede({ profile, ready }) {
 function here(id) {
   if (chat.who && chat.who !== id) fresh();
   chat.who = id;
+  const trip = JSON.parse(session.trip ?? "null");
   if (!turns.length) restore();
+  if (trip && (trip.who ?? id) === id) arrive(trip);
   if (turns.at(-1)?.waits) answer(turns.at(-1));
 }
 
@@ -125,6 +129,49 @@ function gate() {
   return opened;
 }
 
+/* ---- proposed playlists */
+
+/* The node of a turn's playlist, which fills itself. */
+function card(turn) {
+  const node = el("section", { class: "proposal" });
+  const paste = () => gate().then((way) => way.enter("Paste a token that has that scope."));
+  const page = { asked, button, cover, el, invented: demo, itemAddress, keep, leave, link, login: LOGIN, lyra, minutes, named, paste, plural, say };
+  cards ??= import("./playlist.js");
+  turn.card = cards.then(({ PlaylistCard }) => new PlaylistCard(node, turn.playlist, page));
+  turn.card.catch(() => {
+    cards = null;
+    node.replaceChildren(el("p", { class: "oops" }, "The proposed playlist cannot be shown right now. Reload this page."));
+  });
+  return node;
+}
+
+/* Keeps for the time at Spotify which playlist was to be saved, and how. */
+function leave(trip) {
+  keep();
+  session.trip = JSON.stringify({ ...trip, who: chat.who });
+}
+
+/* Shows the playlist that the listener comes back for, or that a link leads to; saves what they had
+   asked to save before Spotify had to be asked. */
+async function arrive(trip) {
+  delete session.trip;
+  try {
+    let turn = turns.find(({ playlist }) => playlist?.id === trip.id);
+    if (!turn) {
+      const playlist = await lyra.playlist(trip.id);
+      turn = place({ question: "A playlist that was proposed to you", playlist, receipt: "elsewhere" });
+      turn.restore();
+    }
+    const shown = await turn.card;
+    await shown.look();
+    shown.arrive(trip);
+    if (trip.save && came.get("login") === "playlists") shown.save();
+    keep();
+  } catch (failure) {
+    if (!asked(failure)) notice(failure.message, retry(() => arrive(trip)));
+  }
+}
+
 /* ---- following the stream: on until the reader goes up, on again at the bottom */
 
 let follow = true;
@@ -155,17 +202,22 @@ latest.addEventListener("click", () => { follow = true; toEnd(); });
 /* ---- the conversation */
 
 const deeds = {
+  card,
   ask: (turn) => { if (!running) answer(turn); },
   edit: (text) => { ask.value = text; grow(); ask.focus(); },
   began: ({ messageId }) => { running.run = messageId; },
   tell: say,
 };
 
+/* Keeps the newest turns that there is room for. */
 function keep() {
-  try {
-    session.chat = JSON.stringify({ ...chat, turns: turns.map((turn) => turn.kept) });
-  } catch {
-    gone(); // too long to be kept: the page goes on without
+  for (let some = turns; ; some = some.slice(Math.ceil(some.length / 2))) {
+    try {
+      session.chat = JSON.stringify({ ...chat, turns: some.map((turn) => turn.kept) });
+      return;
+    } catch {
+      if (!some.length) return;
+    }
   }
 }
 
@@ -204,7 +256,8 @@ async function read(turn, parts) {
   if (follow && turn.cut) toEnd();
   running = null;
   busy(false);
-  say(turn.cut?.code === "stopped" ? "Stopped." : `${spoken(turn.answer)} ${turn.notice}`.trim() || turn.foot.textContent);
+  const proposed = turn.playlist ? `Proposed below: ${turn.playlist.name}, ${plural(turn.playlist.count, "song")}.` : "";
+  say(turn.cut?.code === "stopped" ? "Stopped." : `${spoken(turn.answer)} ${turn.notice} ${proposed}`.trim() || turn.foot.textContent);
   keep();
   // The question stays, and is asked once they are back.
   if (turn.cut) asked(turn.cut);
@@ -230,6 +283,7 @@ function restore() {
   if (kept?.who !== chat.who) return gone();
   chat.id = kept.id;
   for (const each of kept.turns) place(each).restore();
+  for (const { card: shown, playlist } of turns) if (playlist?.state !== "saved") shown?.then((it) => it.look(), () => {});
   toEnd();
   const last = turns.at(-1);
   if (!last || last.ended) return;
@@ -276,7 +330,10 @@ byId("form").addEventListener("submit", (event) => {
   }
 });
 
-const gone = () => delete session.chat;
+function gone() {
+  delete session.chat;
+  delete session.trip;
+}
 function fresh() {
   if (running) stop();
   gone();
@@ -298,10 +355,10 @@ function fold() {
 byId("fold").addEventListener("click", fold);
 
 unread();
-if (trouble) {
-  notice(trouble);
-  history.replaceState(null, "", `${home}/`);
-}
+if (came.has("playlist")) session.trip = JSON.stringify({ id: came.get("playlist") });
+// Who comes back from Spotify with it granted sees it saved, in place of words.
+if (trouble && !(came.get("login") === "playlists" && session.trip)) notice(trouble);
+if (trouble || came.has("playlist")) history.replaceState(null, "", `${home}/`);
 if (demo) {
   byId("who").addEventListener("change", ({ currentTarget }) => {
     lyra.token = currentTarget.value;

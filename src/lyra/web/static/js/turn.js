@@ -1,15 +1,16 @@
 /* One question and its answer: from the first word to the receipt, or to what went wrong. */
 
-import { button, cover, el, named } from "./dom.js";
+import { button, cover, el, named, plural } from "./dom.js";
 import { Paper } from "./markdown.js";
 
 /* `answer` is all that is said, a blank line between the texts of its rounds; `looks` is what is looked up
-   meanwhile: with how much of the answer before it, and what has come of it once that is known. */
-const unanswered = () => ({ answer: "", looks: [], cards: [], facts: [], notice: "", refusal: "", receipt: null, cut: null, last: null });
-const plural = (count, noun, more = "s") => `${count} ${noun}${count === 1 ? "" : more}`;
+   meanwhile: with how much of the answer before it, and what has come of it once that is known; `playlist`
+   is what is proposed, with what the listener made of it. */
+const unanswered = () => ({ answer: "", looks: [], cards: [], playlist: null, facts: [], notice: "", refusal: "", receipt: null, cut: null, last: null });
 const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part), tell(text) to a screen reader. */
+/* `deeds` is what the page does for a turn: ask(turn), edit(text), began(part), tell(text) to a screen reader,
+   card(turn), which makes the node that shows its playlist. */
 export class Turn {
   constructor(kept, deeds) {
     Object.assign(this, unanswered(), kept);
@@ -17,6 +18,7 @@ export class Turn {
     this.body = el("div", { class: "a" });
     this.foot = el("div", { class: "foot" });
     this.stars = el("p", { class: "wait" }, el("i"), el("i"), el("i"));
+    this.proposal = null; // the node of the playlist
     this.paper = null; // of the text that is being written
     this.node = el("li", { class: "turn" }, el("h2", { class: "q", dir: "auto" }, this.question), this.body, this.foot);
   }
@@ -43,6 +45,7 @@ export class Turn {
   restore() {
     const { answer, looks } = this;
     let done = 0;
+    if (this.playlist) this.proposal = this.deeds.card(this);
     for (const look of looks) {
       this.#write(answer.slice(done, look.at));
       this.#part();
@@ -58,6 +61,7 @@ export class Turn {
 
   wait() {
     this.paper = null;
+    this.proposal = null;
     this.body.replaceChildren(this.stars);
     this.foot.replaceChildren();
     this.body.setAttribute("aria-busy", "true");
@@ -106,6 +110,10 @@ export class Turn {
     const { type, data, messageMetadata, toolCallId } = part;
     const look = this.looks.find(({ id }) => id === toolCallId);
     if (type === "data-track") this.cards.push(data);
+    else if (type === "data-playlist") {
+      this.playlist = data;
+      this.proposal = this.deeds.card(this);
+    }
     else if (type === "data-because") this.facts = data.facts;
     else if (type === "data-status") this.#status(data);
     else if (type === "text-start") {
@@ -146,7 +154,9 @@ export class Turn {
     for (const look of this.looks) this.#show(look, false);
     this.body.setAttribute("aria-busy", "false");
     const below = [];
-    if (this.cards.length) below.push(shelf(this.cards));
+    const cards = this.cards.filter(({ uri }) => !this.playlist?.tracks.some((track) => track.uri === uri));
+    if (this.playlist) below.push(this.proposal ??= this.deeds.card(this));
+    if (cards.length) below.push(shelf(cards));
     if (this.facts.length) below.push(why(this.facts));
     if (this.cut) below.push(this.#trouble());
     if (this.notice) below.push(el("div", { class: "oops" }, el("p", {}, this.notice), this.answer ? "" : this.#again()));
@@ -180,7 +190,8 @@ export class Turn {
 }
 
 /* How much of what was looked up exists, or how much was read. */
-function counted({ items, rows = [] }) {
+function counted({ items, proposed, rows = [] }) {
+  if (proposed) return plural(proposed.count, "song");
   return items ? `${items.filter((each) => each.found !== false).length} found` : `${rows.length} read`;
 }
 
