@@ -1,6 +1,7 @@
 """A playlist that is proposed: what the listener changes of it, and that it is saved as they see it."""
 
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from lyra.sandbox.rng import spotify_id
 from tests.browser.conftest import DEMO, Open, agree_at_spotify, answered, asked, filled
 from tests.browser.test_everyone import LOOKS
 from tests.conftest import APP, Start
+from tests.support.calls import call, chat
 
 QUESTION = "make me a 30-minute playlist of new songs"
 SONGS = [(index, 0) for index in range(1500, 1504)]
@@ -111,20 +113,20 @@ class Proposals:
             self.dismissed += 1
             return await route.fulfill(status=204)
         else:
-            self.saves.append(route.request.post_data_json)
+            self.saves.append(orjson.loads(route.request.post_data or "{}"))
             if self.held is not None:
                 return self.held.append(route)
-            status, body = self._save()
+            status, body = self.save()
         return await route.fulfill(status=status, json=body)
 
     async def let_go(self) -> None:
         """Answer the saves that wait."""
         held, self.held = self.held or [], None
         for route in held:
-            status, body = self._save()
+            status, body = self.save()
             await route.fulfill(status=status, json=body)
 
-    def _save(self) -> tuple[int, dict[str, Any]]:
+    def save(self) -> tuple[int, dict[str, Any]]:
         if self.refusals:
             return self.refusals.pop(0)
         if "playlist" not in self.view:
@@ -150,7 +152,7 @@ Proposed = Callable[..., Any]
 
 
 @pytest.fixture
-async def proposed(start: Start, visit: Open) -> AsyncIterator[Proposed]:
+async def proposed(start: Start, visit: Open) -> Proposed:
     """A page on which a playlist is proposed: `page, proposals = await proposed(dark=True)`."""
 
     async def begin(proposals: Proposals | None = None, **look: Any) -> tuple[Page, Proposals]:
@@ -162,7 +164,7 @@ async def proposed(start: Start, visit: Open) -> AsyncIterator[Proposed]:
         await shown(page)
         return page, proposals
 
-    yield begin
+    return begin
 
 
 async def shown(page: Page) -> None:
@@ -212,7 +214,7 @@ async def test_one_press_saves_what_is_seen_and_leads_to_it(proposed: Proposed) 
     await expect(card).to_have_attribute("aria-busy", "true")
     await expect(act(page, "Saving…")).to_have_attribute("aria-disabled", "true")
     assert await focused(page) == "Saving…"
-    await act(page, "Saving…").click()
+    await act(page, "Saving…").click(force=True)
     await proposals.let_go()
 
     await expect(page.locator(".said")).to_have_text(SAVED)
@@ -268,7 +270,7 @@ async def test_an_empty_list_is_not_saved_and_comes_back_as_proposed(proposed: P
     for name in NAMES:
         await page.get_by_role("button", name=f"Take out: {name}").click()
     await expect(page.locator(".said")).to_have_text("No song is left.")
-    await act(page, "Save to Spotify").click()
+    await act(page, "Save to Spotify").click(force=True)
     assert proposals.saves == []
     await act(page, "As proposed").click()
 
@@ -299,7 +301,7 @@ async def test_a_reload_keeps_what_was_changed(proposed: Proposed) -> None:
 async def test_what_another_tab_has_saved_is_shown_as_it_is(proposed: Proposed) -> None:
     page, proposals = await proposed()
     proposals.saves.append({"name": "Other", "uris": proposals.view["uris"][:2]})
-    proposals._save()  # noqa: SLF001 - as by another page
+    proposals.save()  # as by another page
     await act(page, "Save to Spotify").click()
 
     await expect(page.locator(".said")).to_contain_text("Saved: 2 songs")
@@ -358,7 +360,7 @@ async def test_a_long_wait_is_told_and_not_sat_out(proposed: Proposed) -> None:
 
     await expect(act(page, "Try again in 2 h")).to_have_attribute("aria-disabled", "true")
     await expect(page.locator(".said")).to_have_text("It could not be saved.")
-    await act(page, "Try again in 2 h").click()
+    await act(page, "Try again in 2 h").click(force=True)
     assert len(proposals.saves) == 1
 
 
@@ -471,3 +473,77 @@ async def test_a_proposal_suits_every_screen_and_everyone(
             ".map((each) => each.getBoundingClientRect()).filter(({ height, width }) => height < 24 || width < 24).length"
         )
         assert small == 0
+
+
+async def test_in_the_demo_a_wish_ends_in_one_click_and_one_playlist_without_a_known_song(
+    start: Start, visit: Open, sandbox: Sandbox
+) -> None:
+    service = await start(demo_token=DEMO)
+    page = await filled(await visit(service))
+    await asked(page, QUESTION)
+    await answered(page)
+    await shown(page)
+    names = await listed(page)
+    await act(page, "Save to Spotify").click()
+    await expect(page.locator(".said")).to_contain_text("not shown on your profile")
+
+    [made] = sandbox.made_playlists(DEMO)
+    profile = (await call(service, "GET", "/lyra/profile", headers=service.headers(DEMO))).json
+    plays = [play["track"] for play in profile["recently_played"]]
+    assert len(made.uris) == len(names)
+    assert not set(made.uris) & {each["uri"] for each in [*profile["top_tracks"], *plays]}
+    minutes = await page.locator(".proposal .num").first.inner_text()
+    assert 25 <= int(re.findall(r"(\d+) min", minutes)[0]) <= 35
+    await expect(page.locator(".proposal .rows li").filter(has_text="New to you")).to_have_count(
+        len(names)
+    )
+
+
+@pytest.mark.parametrize("choice", ["Agree", "Cancel"])
+async def test_the_scope_is_asked_for_when_it_is_needed_and_the_listener_comes_back_to_it(
+    start: Start, visit: Open, sandbox: Sandbox, choice: str
+) -> None:
+    service = await start(spotify_client_id=APP)
+    page = await visit(service)
+    await agree_at_spotify(page)
+    await page.get_by_role("button", name="Agree and read").click()
+    await filled(page)
+    await asked(page, QUESTION)
+    await answered(page)
+    await shown(page)
+    await act(page, "Edit list").click()
+    await page.get_by_label("Name", exact=True).fill("Mine")
+    first = (await listed(page))[0]
+    await page.get_by_role("button", name=f"Take out: {first}").click()
+    left = await listed(page)
+    await act(page, "Save to Spotify").click()
+    await expect(page.locator(".said")).to_contain_text("Spotify asks you once")
+    assert sandbox.stats.written["create"] == 0
+
+    await page.get_by_role("link", name="Go to Spotify").click()
+    await page.get_by_role("button", name=choice).click()
+    await filled(page)
+    await shown(page)
+    await expect(page.locator(".q")).to_have_text([QUESTION])
+    assert await listed(page) == left
+    if choice == "Agree":
+        await expect(page.locator(".said")).to_contain_text(f"Saved: {len(left)} songs")
+        assert sandbox.stats.written["create"] == 1
+    else:
+        await expect(page.locator(".proposal h3")).to_have_text("Mine")
+        assert sandbox.stats.written["create"] == 0
+    assert page.url == f"{service.url}/"
+
+
+async def test_a_link_from_elsewhere_leads_to_the_proposal(start: Start, visit: Open) -> None:
+    service = await start(demo_token=DEMO)
+    answer = await chat(service, DEMO, {"message": QUESTION}, Accept="application/json")
+    proposal = answer.json["playlist"]
+    page = await visit(service, path=f"/?playlist={proposal['id']}")
+    await filled(page)
+    await shown(page)
+
+    await expect(page.locator(".proposal h3")).to_have_text(proposal["name"])
+    assert page.url == f"{service.url}/"
+    await act(page, "Save to Spotify").click()
+    await expect(page.locator(".said")).to_contain_text("Saved:")

@@ -35,7 +35,11 @@ export class PlaylistCard {
     this.proposed = shown.proposed ??= { name: shown.name, uris: shown.uris };
     this.box.value = shown.name;
     this.box.addEventListener("input", () => this.#name());
-    this.box.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && this.#toggle());
+    this.box.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault(); // it would press the button that has the focus next
+      this.#toggle();
+    });
     node.append(this.kind, this.title, this.label, this.sum, about, shown.notes ? notes : "", this.acts, this.status, this.rows);
     this.#fill();
     this.#show();
@@ -203,19 +207,19 @@ export class PlaylistCard {
     if (up) row.after(other);
     else row.before(other);
     row.scrollIntoView({ block: "nearest" });
-    this.#listed(`${name} is number ${[...rows.children].indexOf(row) + 1} of ${rows.children.length} now.`);
+    this.#listed(() => `${name} is number ${[...rows.children].indexOf(row) + 1} of ${rows.children.length} now.`);
   }
 
   #take(row) {
     const next = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
-    this.#listed(`${this.songs.get(row.dataset.uri).name} is taken out. ${this.#count()} left.`);
+    this.#listed(() => `${this.songs.get(row.dataset.uri).name} is taken out. ${this.#count()} left.`);
     (next ? next.querySelector("button:last-of-type") : this.undo).focus();
   }
 
-  #listed(text) {
+  #listed(words) {
     this.shown.uris = [...this.rows.children].map((row) => row.dataset.uri);
-    this.#changed(text);
+    this.#changed(words());
   }
 
   #changed(text) {
