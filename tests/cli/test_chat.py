@@ -501,3 +501,67 @@ async def test_a_url_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
 
     assert (code, out) == (2, "")
     assert err == "lyra: --url: expected http://<host>:<port> or https://<host>.\n"
+
+
+WISH = "make me a 30-minute playlist of new songs"
+
+
+async def test_a_playlist_is_listed_and_saved_as_the_person_says(
+    tmp_path: Path, service: Service, sandbox: Sandbox
+) -> None:
+    arguments = ("chat", "--url", service.url)
+    async with open_terminal(tmp_path, *arguments, SPOTIFY_TOKEN=TOKEN) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{WISH}\n")
+        drawn = printed(await terminal.until("/dismiss drops it."))
+        await terminal.until("> ")
+        terminal.type("/save 2 1 as Slow Tides\n")
+        saved = printed(await terminal.until("> "))
+        terminal.type("/quit\n")
+
+    rows = re.findall(r"^ +(\d+)\. (.+?) \u2013 .+ \d:\d\d \(new\)$", drawn, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    [made] = sandbox.made_playlists(TOKEN)
+    assert (made.name, len(made.uris)) == ("Slow Tides", 2)
+    assert (
+        f"Saved: 2 songs, not shown on your profile: https://open.spotify.com/playlist/{made.id}"
+        in saved
+    )
+
+
+async def test_in_a_pipe_a_playlist_is_saved_and_dismissed_too(
+    tmp_path: Path, service: Service, sandbox: Sandbox
+) -> None:
+    typed = f"/save\n{WISH}\n/save 1,99\n/save 1 1\n/save\n/dismiss\n/save\n"
+    code, out, err = await piped(tmp_path, "--url", service.url, typed=typed, SPOTIFY_TOKEN=TOKEN)
+
+    assert code == 1
+    assert "\nSaved: " in out
+    assert "\nDismissed.\n" in out
+    assert err.count("No playlist has been proposed. Ask for one.") == 2
+    assert "There is no song number 99 in the list." in err
+    assert "Song number 1 stands there twice." in err
+    assert len(sandbox.made_playlists(TOKEN)) == 1
+
+
+async def test_a_save_that_may_succeed_later_is_tried_again_in_sight(
+    tmp_path: Path, service: Service, sandbox: Sandbox
+) -> None:
+    busy = sandbox_token(7, "typical", "legacy", "429-1-create~1+1")
+    _, out, _ = await piped(
+        tmp_path, "--url", service.url, typed=f"{WISH}\n/save\n", SPOTIFY_TOKEN=busy
+    )
+
+    assert "Trying again in 1 s.\nSaved: " in out
+    assert len(sandbox.made_playlists(busy)) == 1
+
+
+async def test_without_the_scope_it_is_said_which_one_the_token_needs(
+    tmp_path: Path, service: Service
+) -> None:
+    token = sandbox_token(7, "typical", "legacy", "ungranted-writes")
+    _, _, err = await piped(
+        tmp_path, "--url", service.url, typed=f"{WISH}\n/save\n", SPOTIFY_TOKEN=token
+    )
+
+    assert "The token needs the scope playlist-modify-private." in err

@@ -151,19 +151,32 @@ def _parse_question(body: bytes) -> ChatInput:
     )
 
 
-def parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
+def parse_messages(
+    body: bytes, shape: type[Shape], *, may_ask_nothing: Callable[[Shape], bool] = lambda _: False
+) -> tuple[Shape, tuple[Turn, ...]]:
     """Parse a body of another protocol. Return it without its messages, and these as turns.
+
+    There are no turns where the last message is not the user's, if `may_ask_nothing` says so.
 
     Raises:
         InvalidJsonError: the body is not JSON.
         RequestError: it is JSON of another shape; the message names the path.
     """
-    return _parse_at_any_depth(body, _field_names(shape), partial(_parse_messages, shape=shape))
+    parse = partial(_parse_messages, shape=shape, may_ask_nothing=may_ask_nothing)
+    return _parse_at_any_depth(body, _field_names(shape), parse)
 
 
-def _parse_messages(body: bytes, shape: type[Shape]) -> tuple[Shape, tuple[Turn, ...]]:
+def _parse_messages(
+    body: bytes, shape: type[Shape], may_ask_nothing: Callable[[Shape], bool]
+) -> tuple[Shape, tuple[Turn, ...]]:
     request = _decode(body, msgspec.json.Decoder(shape))
-    turns = collect_turns(iter_spoken(request.messages, "$.messages"), "$.messages")
+    spoken, last = iter_spoken(request.messages, "$.messages"), None
+    if may_ask_nothing(request):
+        last = next(spoken, ("assistant", ""))
+    if last is not None and last[0] != "user":
+        turns: tuple[Turn, ...] = ()
+    else:
+        turns = collect_turns(chain([last] if last else [], spoken), "$.messages")
     request.messages = msgspec.Raw()  # it would keep the whole body
     return request, turns
 

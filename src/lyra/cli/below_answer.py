@@ -69,9 +69,7 @@ def receipt_lines(metadata: Any) -> list[str]:
         return []
     refused = []
     if cost.tools is not None and cost.tools.refused:
-        told = (
-            f"Not looked up: {_count(cost.tools.refused, 'item')}. {one_line(cost.tools.refusal)}"
-        )
+        told = f"Not looked up: {count_noun(cost.tools.refused, 'item')}. {one_line(cost.tools.refusal)}"
         refused.append(told.rstrip())
     return [*refused, ", ".join(_receipt(cost))]
 
@@ -79,18 +77,19 @@ def receipt_lines(metadata: Any) -> list[str]:
 def _receipt(cost: _Metadata) -> list[str]:
     told = []
     if cost.cache.spotify_calls or cost.tools is None:  # a search is a call, too
-        told.append(_count(cost.cache.spotify_calls, "Spotify call"))
+        told.append(count_noun(cost.cache.spotify_calls, "Spotify call"))
     if cost.tools is not None and cost.tools.searches:
-        told.append(_count(cost.tools.searches, "Spotify search", "es"))
+        told.append(count_noun(cost.tools.searches, "Spotify search", "es"))
     if cost.first_token_ms is not None:
         told.append(f"first word {_time(cost.first_token_ms)}")
     told.append(_time(cost.duration_ms))
     if cost.usage.output_tokens:
-        told.append(_count(cost.usage.output_tokens, "token"))
+        told.append(count_noun(cost.usage.output_tokens, "token"))
     return told
 
 
-def _count(count: int, noun: str, more: str = "s") -> str:
+def count_noun(count: int, noun: str, more: str = "s") -> str:
+    """Return the number with its noun, in the plural where it is not one."""
     return f"{count} {noun}{'' if count == 1 else more}"
 
 

@@ -13,11 +13,12 @@ import msgspec
 from rich.console import Console
 from yarl import URL
 
-from lyra.cli.below_answer import card_line, one_line, receipt_lines
+from lyra.cli.below_answer import card_line, count_noun, one_line, receipt_lines
 from lyra.cli.client import (
     ChatError,
     Client,
     Part,
+    RefusedError,
     Turn,
     UnreachableError,
     open_client,
@@ -26,6 +27,7 @@ from lyra.cli.client import (
 from lyra.cli.console import complain
 from lyra.cli.demo_listener import DEMO_TOKEN
 from lyra.cli.environment import spotify_token, time_zone
+from lyra.cli.proposal import Proposal, proposal_lines, read_choice, read_proposal
 from lyra.cli.rendering import MarkdownRenderer, PlainRenderer, Renderer
 from lyra.settings import Url
 from lyra.spotify.token import Token
@@ -34,6 +36,12 @@ _INTERRUPTED = 130
 _BAD_ARGUMENT = 2
 _KEPT_TURNS = 50
 _KEPT_CHARS = 32_768  # the server would drop what is older
+_TRIES, _LONGEST_PAUSE_S = 4, 60
+_ENDINGS = ("finish", "error", "abort")
+_ADVICE = {
+    "grant_playlists": " The token needs the scope playlist-modify-private.",
+    "grant_public_playlists": " The token needs the scope playlist-modify-public.",
+}
 _PHASES = {
     "loading_listening": "Reading what this listener plays …",
     "thinking": "Thinking …",
@@ -107,6 +115,7 @@ class _Conversation:
         self._client = client
         self._token = token
         self._history: list[Turn] = []
+        self._proposal: Proposal | None = None  # the last one
         self._failed = False
         self._interactive = all(map(_is_terminal, (sys.stdin, sys.stdout)))
         self._console = Console(highlight=False, markup=False, emoji=False)
@@ -117,7 +126,7 @@ class _Conversation:
         if self._interactive:
             who = "an invented listener" if demo else "a listener"
             print(f"Lyra, {who}, at {self._client.url}")
-            print("Ctrl-C stops an answer; /clear forgets; /quit or Ctrl-D ends.\n")
+            print("Ctrl-C stops an answer; /save keeps a playlist; /clear forgets; /quit ends.\n")
         while (line := self._read()) is not None and line != "/quit":
             self._handle_line(line)
         return 1 if self._failed and not self._interactive else 0
@@ -136,14 +145,48 @@ class _Conversation:
                 print("\n/quit or Ctrl-D ends the conversation.")
 
     def _handle_line(self, line: str) -> None:
-        if line == "/clear":
+        command, _, words = line.partition(" ")
+        if command == "/clear":
             if self._complete(self._client.forget(self._token)):
                 self._history.clear()
+                self._proposal = None
                 print("Forgotten, here and on the server.")
+        elif command == "/save":
+            self._complete(self._save(words))
+        elif command == "/dismiss":
+            self._complete(self._dismiss())
         elif line.startswith("/"):
-            print("There are /clear and /quit; everything else is a question.")
+            print("There are /save, /dismiss, /clear and /quit; everything else is a question.")
         elif line:
             self._ask(line)
+
+    async def _save(self, words: str) -> None:
+        """Save the last proposal; what may succeed later is tried again by itself, in sight."""
+        proposal = self._require_proposal()
+        choice = read_choice(words, proposal)
+        for number in range(1, _TRIES + 1):
+            try:
+                url, count = await self._client.save_playlist(self._token, proposal.id, choice.body)
+            except RefusedError as failure:
+                pause_s = failure.retry_after_s
+                if pause_s is None or pause_s > _LONGEST_PAUSE_S or number == _TRIES:
+                    raise ChatError(f"{failure}{_ADVICE.get(failure.action, '')}") from None
+                print(f"{failure} Trying again in {pause_s:.0f} s.")
+                await asyncio.sleep(pause_s)
+            else:
+                where = "" if proposal.extends else ", not shown on your profile"
+                print(f"Saved: {count_noun(count, 'song')}{where}: {url}")
+                return
+
+    async def _dismiss(self) -> None:
+        await self._client.dismiss_playlist(self._token, self._require_proposal().id)
+        self._proposal = None
+        print("Dismissed.")
+
+    def _require_proposal(self) -> Proposal:
+        if self._proposal is None:
+            raise ChatError("No playlist has been proposed. Ask for one.")
+        return self._proposal
 
     def _ask(self, question: str) -> None:
         renderer: Renderer = (
@@ -176,7 +219,14 @@ class _Conversation:
 
     async def _stream_answer(self, question: str, renderer: Renderer) -> None:
         async with aclosing(self._client.ask(self._token, question, self._history)) as parts:
+            proposal = None
             async for part in parts:
+                if part.get("type") == "data-playlist":
+                    proposal = read_proposal(part.get("data"))  # of one id, the latest counts
+                elif proposal is not None and part.get("type") in _ENDINGS:
+                    self._proposal = proposal
+                    for line in proposal_lines(proposal):
+                        renderer.show_below(line)
                 _show(part, renderer)
 
 

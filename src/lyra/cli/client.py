@@ -29,6 +29,18 @@ class ChatError(Exception):
     """A failure, in one sentence for the person at the terminal."""
 
 
+class RefusedError(ChatError):
+    """The server refused; `retry_after_s` where the same request may succeed then.
+
+    `action` is what has to be done first, in the server's word for it; often empty.
+    """
+
+    def __init__(self, sentence: str, *, retry_after_s: float | None, action: str) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+        self.action = action
+
+
 class UnreachableError(ChatError):
     """There is no server at this address."""
 
@@ -66,6 +78,26 @@ class Client:
     async def forget(self, token: Token) -> None:
         """Make the server forget the listener."""
         async with self._call("DELETE", "/lyra/session", token) as answer:
+            await _raise_refusal(answer)
+
+    async def save_playlist(self, token: Token, proposal_id: str, choice: Any) -> tuple[str, int]:
+        """Save a proposed playlist; return its address, and how many tracks it was saved with.
+
+        Raises:
+            RefusedError: it is not, or not all of it, saved.
+        """
+        path = f"/lyra/playlists/{proposal_id}"
+        async with self._call("POST", path, token, choice) as answer:
+            await _raise_refusal(answer)
+            match await _read_json(answer):
+                case {"playlist": {"url": str(url), "count": int(count)}}:
+                    return strip_controls(url), count
+                case _:
+                    raise ChatError("What came is no answer of Lyra's.")
+
+    async def dismiss_playlist(self, token: Token, proposal_id: str) -> None:
+        """Make the server forget a proposed playlist."""
+        async with self._call("DELETE", f"/lyra/playlists/{proposal_id}", token) as answer:
             await _raise_refusal(answer)
 
     async def ask(
@@ -174,6 +206,12 @@ async def _raise_refusal(answer: aiohttp.ClientResponse) -> None:
     body = await _read_json(answer)
     error = body.get("error") if isinstance(body, dict) else None
     sentence = error.get("message") if isinstance(error, dict) else None
-    if not isinstance(sentence, str):
-        sentence = f"The server answers {answer.status}, and not as Lyra does."
-    raise ChatError(strip_controls(sentence))
+    if not isinstance(error, dict) or not isinstance(sentence, str):
+        raise ChatError(f"The server answers {answer.status}, and not as Lyra does.")
+    pause_s, action = error.get("retry_after_s"), error.get("action")
+    usable = isinstance(pause_s, int | float) and error.get("retryable") is True
+    raise RefusedError(
+        strip_controls(sentence),
+        retry_after_s=pause_s if usable else None,
+        action=action if isinstance(action, str) else "",
+    )

@@ -13,7 +13,7 @@ from lyra.cli.client import strip_controls
 
 _REDRAWS_PER_SECOND = 12
 _SPARE_LINES = 2  # lines left free, so that the terminal never scrolls under a redrawn answer
-_MOST_BELOW = 50  # an answer of Lyra's has fewer lines under it
+_MOST_BELOW = 160  # an answer of Lyra's has fewer lines under it
 _TEXT_BREAK = "\n\n"  # between two texts of one answer
 
 

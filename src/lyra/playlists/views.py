@@ -43,14 +43,26 @@ def proposal_view(proposal_id: str, proposal: Proposal) -> dict[str, Any]:
     return {name: value for name, value in view.items() if value is not None}
 
 
+def read_name(name: str) -> str:
+    """Return a playlist's name on one line, cut to 100 characters.
+
+    Raises:
+        RequestError: nothing of it can be seen.
+    """
+    if cleaned := clean(name, MAX_NAME):
+        return cleaned
+    raise RequestError("`name` is empty: a playlist needs one.")
+
+
 def read_playlist(name: object, uris: object) -> Draft:
     """Return the playlist that a program wants saved: a name, and 1 to 100 tracks, each once.
 
     Raises:
         RequestError: it is something else; says what and where.
     """
-    if not isinstance(name, str) or not (cleaned := clean(name, MAX_NAME)):
-        raise RequestError("`name` is a text of 1 to 100 characters.")
+    if not isinstance(name, str):
+        raise RequestError("`name` is a text.")
+    cleaned = read_name(name)
     listed = [*uris] if isinstance(uris, (list, tuple)) else []
     if not 0 < len(listed) <= MAX_TRACKS:
         raise RequestError(f"`uris` is a list of 1 to {MAX_TRACKS} addresses of tracks.")

@@ -39,10 +39,10 @@ def check_events(body: bytes) -> list[dict[str, Any]]:
     assert kinds[0] == "RUN_STARTED"
     assert kinds[-1] in ("RUN_FINISHED", "RUN_ERROR")
     assert sum(kinds.count(kind) for kind in ("RUN_STARTED", "RUN_FINISHED", "RUN_ERROR")) == 2
-    text = [kind for kind in kinds if kind.startswith("TEXT_MESSAGE_")]
-    if text:
-        assert (text[0], text[-1]) == ("TEXT_MESSAGE_START", "TEXT_MESSAGE_END")
-        assert set(text[1:-1]) <= {"TEXT_MESSAGE_CONTENT"}
+    signs = {"START": "<", "CONTENT": "", "END": ">"}
+    texts = [kind.removeprefix("TEXT_MESSAGE_") for kind in kinds if "TEXT_MESSAGE_" in kind]
+    marked = "".join([signs[kind] for kind in texts])
+    assert marked == "<>" * (len(marked) // 2)  # one after the other, each with its end
     return events
 
 

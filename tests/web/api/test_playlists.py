@@ -119,7 +119,7 @@ async def test_two_requests_at_once_make_one_playlist(lyra: Proposing, sandbox: 
         ({"uris": []}, "`uris` is empty"),
         ({"uris": "all"}, "`$.uris`"),
         ({"uris": URIS * 11}, "`$.uris`"),
-        ({"name": " \n"}, "`$.name` is empty"),
+        ({"name": " \n"}, "`name` is empty"),
         ({"name": 7}, "`$.name`"),
         ({"owner": "anna"}, "unknown field"),
     ],

@@ -13,13 +13,23 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from lyra.chat.parts import Abort, FailureData, Finish, Part, Start, TextDelta, TextStart
+from lyra.chat.parts import (
+    Abort,
+    FailureData,
+    Finish,
+    Part,
+    PlaylistPart,
+    Start,
+    TextDelta,
+    TextStart,
+)
 from lyra.chat.request_messages import Messages
 from lyra.chat.request_schema import ChatInput, parse_messages
 from lyra.chat.runs.run import TEXT_BREAK
 from lyra.errors import DrainingError, NotFoundError
 from lyra.web.api.chat_session import read_question, start_run, stream_run, wait_complete
 from lyra.web.api.wire_formats import AdaptedFrames
+from lyra.web.context import SERVICES
 from lyra.web.http.event_stream import DONE, frame
 from lyra.web.http.responses import json_response, request_id
 
@@ -67,12 +77,16 @@ async def completions(request: web.Request) -> web.StreamResponse:
     )
     created = int(time.time())  # noqa: TID251 - a label for the client, not a measurement
     async with start_run(request, token, ChatInput(turns)) as (run, _):
+        page = _page_address(request)
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
-            chunks = CompletionFrames(run.id, created, include_usage=bool(usage))
+            chunks = CompletionFrames(run.id, created, page, include_usage=bool(usage))
             return await stream_run(request, run, AdaptedFrames(run, chunks))
         finish = await wait_complete(run)
-        message = {"role": "assistant", **_message_members(run.text(), finish)}
+        text = run.text()
+        if proposed := run.parts_of(PlaylistPart):
+            text = f"{text.rstrip()}{TEXT_BREAK}{_say_proposed(proposed[-1], page)}".lstrip()
+        message = {"role": "assistant", **_message_members(text, finish)}
         choice = {"index": 0, "message": message, "finish_reason": _finish_reason(finish)}
         completion = _make_envelope("chat.completion", run.id, created)
         return json_response({**completion, "choices": [choice], "usage": _usage(finish)})
@@ -87,9 +101,11 @@ class CompletionFrames:
     headers: Mapping[str, str] = {}
     last = DONE
 
-    def __init__(self, run_id: str, created: int, *, include_usage: bool) -> None:
+    def __init__(self, run_id: str, created: int, page: str, *, include_usage: bool) -> None:
         self._envelope = _make_envelope("chat.completion.chunk", run_id, created)
         self._include_usage = include_usage
+        self._page = page
+        self._proposed: PlaylistPart | None = None
         self._any_text = False
         self._blank = True  # whether there has been nothing to read
 
@@ -108,19 +124,28 @@ class CompletionFrames:
                 self._any_text = True
                 self._blank = self._blank and not part.delta.strip()
                 yield self._chunk({"content": part.delta})
+            case PlaylistPart():
+                self._proposed = part
             case FailureData():
                 yield _error_chunk(part.data)
             case Finish() if part.finish_reason != "error":
                 yield from self._finish_chunks(part)
-            case Abort(reason="stopped"):
-                yield self._chunk({}, "stop")
             case Abort():
-                # No finish reason: an answer that was cut must not look complete.
-                yield _error_chunk(DrainingError().to_dict(request_id.get()))
+                yield self._abort_chunk(part)
             case _:
                 return
 
+    def _abort_chunk(self, part: Abort) -> dict[str, Any]:
+        if part.reason == "stopped":
+            return self._chunk({}, "stop")
+        # No finish reason: an answer that was cut must not look complete.
+        return _error_chunk(DrainingError().to_dict(request_id.get()))
+
     def _finish_chunks(self, part: Finish) -> Iterator[dict[str, Any]]:
+        if self._proposed is not None:
+            gap = TEXT_BREAK if self._any_text else ""
+            self._blank = False
+            yield self._chunk({"content": f"{gap}{_say_proposed(self._proposed, self._page)}"})
         if part.notice is not None:
             yield self._chunk(_notice_members(part, part.notice, blank=self._blank))
         yield self._chunk({}, _finish_reason(part))
@@ -130,6 +155,19 @@ class CompletionFrames:
     def _chunk(self, delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return {**self._envelope, "choices": [choice]}
+
+
+def _page_address(request: web.Request) -> str:
+    """Return the address of the listener's page, as the client reaches it."""
+    public = request.app[SERVICES].settings.public_url
+    return f"{(public or f'{request.scheme}://{request.host}').rstrip('/')}/"
+
+
+def _say_proposed(part: PlaylistPart, page: str) -> str:
+    """Return where the listener sees and saves what was proposed: this protocol has no other way."""
+    name, count = part.data["name"], part.data["count"]
+    songs = "1 song" if count == 1 else f"{count} songs"
+    return f"Proposed: {name}, {songs}. See and save it here: {page}?playlist={part.id}"
 
 
 def _message_members(text: str, finish: Finish) -> dict[str, str]:

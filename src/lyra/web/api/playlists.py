@@ -7,11 +7,10 @@ from aiohttp import web
 
 from lyra.cache.keys import Key
 from lyra.errors import InvalidJsonError, RequestError
-from lyra.listening.sanitize import clean
-from lyra.playlists.proposal import MAX_NAME, MAX_TRACKS
+from lyra.playlists.proposal import MAX_TRACKS
 from lyra.playlists.proposals import Caller
 from lyra.playlists.saver import Choice
-from lyra.playlists.views import playlist_view, proposal_view
+from lyra.playlists.views import playlist_view, proposal_view, read_name
 from lyra.spotify.token import Token
 from lyra.web.api.listener_lookup import look_up_listener
 from lyra.web.context import SERVICES
@@ -32,7 +31,7 @@ async def show_playlist(request: web.Request) -> web.StreamResponse:
     """Respond with a proposal of this listener's."""
     token = await authenticate(request)
     proposal_id, services = request.match_info["playlist"], request.app[SERVICES]
-    caller = _make_caller(request, token)
+    caller = make_caller(request, token)
     services.resume_limit.spend(caller.owner)
     proposal = await services.lyra.proposals.find(proposal_id, caller)
     return json_response({"success": True, "proposal": proposal_view(proposal_id, proposal)})
@@ -44,7 +43,7 @@ async def save_playlist(request: web.Request) -> web.StreamResponse:
     async with read_json_body(request) as body:
         choice = _parse_choice(body)
     token = await authenticate(request)
-    services, caller = request.app[SERVICES], _make_caller(request, token)
+    services, caller = request.app[SERVICES], make_caller(request, token)
     services.save_limit.spend(caller.owner)
     release_slot(request)  # Spotify is waited for
     progress = await services.lyra.saver.save(request.match_info["playlist"], caller, token, choice)
@@ -58,12 +57,13 @@ async def dismiss_playlist(request: web.Request) -> web.StreamResponse:
     services.ending_limit.spend(client_ip(request, services.trusted))
     token = await authenticate(request)
     await services.lyra.proposals.dismiss(
-        request.match_info["playlist"], _make_caller(request, token)
+        request.match_info["playlist"], make_caller(request, token)
     )
     return web.Response(status=204)
 
 
-def _make_caller(request: web.Request, token: Token) -> Caller:
+def make_caller(request: web.Request, token: Token) -> Caller:
+    """Return who asks for a proposal with this request."""
     listeners = request.app[SERVICES].lyra.listeners
 
     async def read_account() -> Key | None:
@@ -88,8 +88,6 @@ def _parse_choice(body: bytes) -> Choice:
     except (ValueError, RecursionError):
         raise InvalidJsonError from None
     else:
-        name = None if request.name is None else clean(request.name, MAX_NAME)
-        if name != "":
-            return Choice(name, None if request.uris is None else tuple(request.uris))
-        message = "`$.name` is empty."
+        name = None if request.name is None else read_name(request.name)
+        return Choice(name, None if request.uris is None else tuple(request.uris))
     raise RequestError(message)

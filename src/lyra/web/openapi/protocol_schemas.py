@@ -1,10 +1,10 @@
 """The responses of the OpenAI and AG-UI protocols as types, for /openapi.json alone."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from lyra.web.schemas import Code, Count, ErrorDetail, StartMetadata
+from lyra.web.schemas import Code, Count, ErrorDetail, ShownProposal, StartMetadata
 
 StopReason = Literal["stop", "length", "content_filter"]
 
@@ -146,9 +146,28 @@ class ToolCallResult(_Event, tag="TOOL_CALL_RESULT"):
     content: str
 
 
+class Interrupt(Struct, rename="camel"):
+    """A proposed playlist that waits for the listener; `metadata` shows it."""
+
+    id: str
+    reason: Literal["confirmation"]
+    message: str
+    tool_call_id: str
+    response_schema: dict[str, Any]
+    expires_at: str
+    metadata: ShownProposal
+
+
+class InterruptOutcome(Struct, tag="interrupt", tag_field="type"):
+    """The run waits for the answers to these, in `resume` of the next one."""
+
+    interrupts: tuple[Interrupt, ...]
+
+
 class RunFinished(_Event, tag="RUN_FINISHED"):
     thread_id: str
     run_id: str
+    outcome: InterruptOutcome | UnsetType = UNSET
 
 
 class RunError(_Event, tag="RUN_ERROR"):
