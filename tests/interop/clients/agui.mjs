@@ -7,11 +7,13 @@ const agent = new HttpAgent({ url: `${url}/lyra/agui`, headers });
 agent.addMessage({ id: "u1", role: "user", content: question });
 const seen = { kinds: [], text: "", error: null, code: null };
 const turns = Number(rest[0] ?? 1);
+const answer = rest[1]; // to what the first run is interrupted for
 
-async function ask() {
-  const { newMessages } = await agent.runAgent({}, {
+async function ask(resume) {
+  const { newMessages } = await agent.runAgent(resume ? { resume } : {}, {
     onEvent({ event }) { seen.kinds.push(event.type); },
     onTextMessageContentEvent({ event }) { if (event.delta) wordsCame(); },
+    onRunFinishedEvent({ event }) { seen.outcome = event.outcome ?? null; },
     onRunErrorEvent({ event }) { seen.code = event.code; },
   });
   seen.text = newMessages.filter(({ role }) => role === "assistant").map(({ content }) => content ?? "").join("");
@@ -19,6 +21,8 @@ async function ask() {
 
 try {
   await ask();
+  seen.interrupts = seen.outcome?.interrupts ?? [];
+  if (answer) await ask(seen.interrupts.map(({ id }) => ({ interruptId: id, status: "resolved", payload: { approved: answer === "approve" } })));
   for (let turn = 1; turn < turns; turn += 1) {
     agent.addMessage({ id: `u${turn + 1}`, role: "user", content: "And which are my top tracks?" });
     await ask();

@@ -32,6 +32,7 @@ report({
   text: last.role === "assistant" ? textOf(last.parts) : "",
   kinds: last.parts.map((part) => part.type),
   tools: last.parts.filter((part) => part.type === "dynamic-tool").map(({ toolName, state, title, output, errorText }) => ({ toolName, state, title, output, errorText })),
+  playlists: last.parts.filter((part) => part.type === "data-playlist").map(({ id, data: { uris } }) => ({ id, uris })),
   metadata: last.metadata ?? null,
   data,
   codes,
