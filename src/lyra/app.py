@@ -232,9 +232,10 @@ async def _open_memory_guard(
 
 
 async def _drain(app: web.Application) -> None:
-    """Let answers and awaited fetches end within the drain time, then fail those that still wait."""
+    """Let answers, saves and awaited fetches end within the drain time, then fail those that still wait."""
     services, clock = app[SERVICES], asyncio.get_running_loop().time
     until = clock() + services.settings.drain_s
-    await services.runs.drain()
-    await services.lyra.saver.drain(max(0, until - clock()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(services.runs.drain())
+        group.create_task(services.lyra.saver.drain(services.settings.drain_s))
     await services.lyra.listeners.drain(max(0, until - clock()))

@@ -1,6 +1,6 @@
 """Save a proposal: once, whatever fails on the way, and exactly what the listener confirmed.
 
-Invariants, hunted by tests/playlists/test_saver.py and tests/properties/test_save_storm.py:
+Invariants, hunted by tests/properties/test_save_storm.py and tests/web/api/test_playlists.py:
 - one proposal makes at most one playlist, however often, from wherever and in whatever weather it is
   saved: before a call that may change something is sent, that is noted; a call whose outcome is not
   known is looked for at Spotify, and sent again only when it cannot take effect any more;

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
@@ -326,6 +327,63 @@ async def test_after_saving_the_playlist_is_among_the_listeners_own(lyra: Propos
     profile = await call(lyra.service, "GET", "/lyra/profile", headers=lyra.service.headers(ANNA))
 
     assert profile.json["playlists"][0]["uri"] == saved["uri"]
+
+
+async def _own_playlist(lyra: Proposing) -> dict[str, Any]:
+    headers = lyra.service.headers(ANNA)
+    profile = (await call(lyra.service, "GET", "/lyra/profile", headers=headers)).json
+    own: dict[str, Any] = next(each for each in profile["playlists"] if each["owned"])
+    return own
+
+
+async def _rows(sandbox: Sandbox, uri: str) -> list[str]:
+    """The addresses in a playlist of the listener's, from the first row to the last."""
+    identifier, rows = uri.rpartition(":")[2], list[str]()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {ANNA}"}) as http:
+        while True:
+            url = f"{sandbox.api_url}/playlists/{identifier}/items?limit=50&offset={len(rows)}"
+            async with http.get(url) as answer:
+                page = await answer.json()
+            rows += [row["item"]["uri"] if row["item"] else "" for row in page["items"]]
+            if len(rows) >= page["total"]:
+                return rows
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "lat-0-0",
+        "oncehang-add",
+        "oncedone504-add",
+        "oncereset-add",
+        "oncehalf500-add",
+        "once500-add",
+    ],
+)
+async def test_more_is_added_to_an_own_playlist_each_track_once(
+    lyra: Proposing, sandbox: Sandbox, clock: Clock, fault: str
+) -> None:
+    own, token = await _own_playlist(lyra), anna(fault)
+    before = await _rows(sandbox, own["uri"])
+    proposal = await lyra.propose(token, playlist=own["name"])
+    saved = await lyra.save(proposal, token)
+    if saved.status != 201:
+        assert saved.json["error"]["retryable"]
+        clock.now += saved.json["error"]["retry_after_s"]
+        saved = await lyra.save(proposal, token)
+
+    assert saved.json["playlist"]["uri"] == own["uri"]
+    assert saved.json["playlist"]["count"] == 10
+    after = await _rows(sandbox, own["uri"])
+    assert after[: len(before)] == before
+    assert sorted(after[len(before) :]) == sorted(URIS)
+
+
+async def test_a_playlist_of_the_listeners_own_may_need_another_scope(lyra: Proposing) -> None:
+    own, token = await _own_playlist(lyra), anna("ungranted-writes")
+    refused = await lyra.save(await lyra.propose(token, playlist=own["name"]), token)
+
+    assert refused.json["error"]["action"] == "grant_public_playlists"
 
 
 async def test_a_listener_saves_so_many_in_a_day(
