@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
-from tests.conftest import Start
+from tests.conftest import LONG_S, Start
 from tests.support.calls import call, chat
 from tests.support.proposals import URIS, Proposing, only
 from tests.support.scripted_model import scripted_model
@@ -327,6 +327,20 @@ async def test_after_saving_the_playlist_is_among_the_listeners_own(lyra: Propos
     profile = await call(lyra.service, "GET", "/lyra/profile", headers=lyra.service.headers(ANNA))
 
     assert profile.json["playlists"][0]["uri"] == saved["uri"]
+
+
+async def test_a_save_under_way_ends_before_the_process_goes_down(
+    start: Start, clock: Clock, sandbox: Sandbox
+) -> None:
+    token = anna("late-0-create", "lat-300-300")
+    async with opened(start, clock, drain_s=LONG_S, spotify_timeout_s=LONG_S) as lyra:
+        proposal = await lyra.propose(token)
+        saving = asyncio.get_running_loop().create_task(lyra.save(proposal, token))
+        await sandbox.stats.until(lambda stats: stats.by_endpoint["create"] == 1)
+        await lyra.service.stop()
+
+        assert (await saving).status == 201
+    assert only(sandbox, token).uris == URIS
 
 
 async def _own_playlist(lyra: Proposing) -> dict[str, Any]:
