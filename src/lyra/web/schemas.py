@@ -4,7 +4,7 @@ The responses themselves are encoded where they are made, some of them once per 
 Tests hold what the service sends against these types.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -230,6 +230,25 @@ class ToolReceipt(Struct):
     refusal: str | UnsetType = UNSET
 
 
+class Card(Struct):
+    """An item that an answer names. `note` says why it is new to the listener, where it is."""
+
+    uri: str
+    kind: Literal["track", "album", "artist", "playlist"]
+    name: str
+    artists: tuple[str, ...] | UnsetType = UNSET
+    image: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    new: Yes | UnsetType = UNSET
+    note: str | UnsetType = UNSET
+
+
+class Facts(Struct):
+    """What an answer rests on, in sentences that code has made of the listener's data."""
+
+    facts: tuple[str, ...]
+
+
 class NamedPlaylist(Struct):
     """One of the listener's own playlists."""
 
@@ -304,7 +323,7 @@ class ChatAnswer(Struct):
 
     success: Yes
     response: str
-    tracks: tuple[dict[str, Any], ...]
+    tracks: tuple[Card, ...]
     model: str
     usage: Usage
     finish_reason: FinishReason

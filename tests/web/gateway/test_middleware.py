@@ -156,6 +156,30 @@ async def test_without_listed_origins_nothing_is_said_of_origins(service: Servic
     assert "Vary" not in answer.headers
 
 
+async def test_a_refused_origin_is_one_line_in_the_log_that_names_the_setting(
+    start: Start, everything_logged: pytest.LogCaptureFixture
+) -> None:
+    service = await start(cors_origins=(PAGE,))
+    for origin in ("https://other.example:8443", "https://other.example:8443", PAGE, "a\x1b[2Jb"):
+        await preflight(service, origin)
+
+    said = [
+        each.getMessage() for each in everything_logged.records if "LYRA_CORS" in each.getMessage()
+    ]
+    [line] = said
+    assert line.startswith("a page of https://other.example:8443 was refused: LYRA_CORS_ORIGINS ")
+
+
+async def test_very_many_refused_origins_are_ten_lines_in_the_log(
+    service: Service, everything_logged: pytest.LogCaptureFixture
+) -> None:
+    for number in range(30):
+        await preflight(service, f"https://number-{number}.example")
+
+    said = [each for each in everything_logged.records if "LYRA_CORS_ORIGINS" in each.getMessage()]
+    assert len(said) == 10
+
+
 @pytest.mark.parametrize("path", ["/lyra/chat", "/lyra/init", "/lyra/session"])
 async def test_a_preflight_of_a_listed_origin_needs_no_token(start: Start, path: str) -> None:
     service = await start(cors_origins=(PAGE,))

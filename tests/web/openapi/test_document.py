@@ -15,6 +15,8 @@ from lyra.web.routes import describe_routes
 from tests.conftest import APP, Service, Start
 from tests.support.calls import QUESTION, Answer, call, chat, chatting, init, read_until
 from tests.support.error_shape import ERRORS_BY_CODE
+from tests.support.proposals import Proposing, proposing
+from tests.support.scripted_model import scripted_model
 from tests.support.visitors import Visitor
 from tests.support.wire_formats import USER, data_of, post
 
@@ -226,6 +228,29 @@ async def test_an_answer_in_one_piece_is_as_described(service: Service, path: st
 
     assert answer.headers["Content-Type"].startswith("application/json")
     check_answer("POST", path, answer)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("path", CHATS)
+async def test_a_proposed_playlist_is_as_described(
+    start: Start, path: str, *, streamed: bool
+) -> None:
+    async with scripted_model(*proposing()) as model:
+        answer = await post(await start(llm_base_url=model.url), path, CHATS[path](stream=streamed))
+
+    assert b"Slow Tides" in answer.body
+    check_answer("POST", path, answer)
+
+
+async def test_what_becomes_of_a_proposal_is_as_described(start: Start) -> None:
+    async with scripted_model() as model:
+        lyra = Proposing(await start(llm_base_url=model.url), model)
+        proposal, path = await lyra.propose(), "/lyra/playlists/{playlist}"
+        check_answer("GET", path, await lyra.show(proposal))
+        check_answer("POST", path, await lyra.save(proposal), 201)
+        check_answer("GET", path, await lyra.show(proposal))
+        check_answer("DELETE", path, await lyra.dismiss(proposal), 204)
+        check_answer("GET", path, await lyra.show(proposal), 404)
 
 
 async def test_a_drained_stream_is_as_described(start: Start) -> None:

@@ -63,6 +63,8 @@ _FIELD_NAMES = re.compile(
     r"[!#$%&'*+.^_`|~A-Za-z0-9-]{1,64}(\s{0,8},\s{0,8}[!#$%&'*+.^_`|~A-Za-z0-9-]{1,64})*",
     re.ASCII,
 )
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]{1,255}", re.ASCII)
+_REFUSED_ORIGINS = 10  # that are logged
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
     "Access-Control-Allow-Headers": "authorization, content-type, last-event-id, x-request-id, x-timezone",
@@ -87,6 +89,7 @@ class Middleware:
         self._settings = settings
         self._requests = requests
         self._log_request = log_request
+        self._refused_origins: set[str] = set()
         # Unique among processes by chance, within one by number: no random bytes a request.
         self._process, self._numbers = secrets.token_hex(4), count(secrets.randbelow(2**16))
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -181,12 +184,25 @@ class Middleware:
         Fields that the service does not know have no effect.
         """
         response = web.Response(status=204)
-        if request.headers["Origin"] in self._settings.cors_origins:
+        origin = request.headers["Origin"]
+        if origin not in self._settings.cors_origins:
+            self._note_refused_origin(origin)
+        else:
             response.headers.update(_PREFLIGHT)
             requested = ", ".join(request.headers.getall("Access-Control-Request-Headers", []))
             if _FIELD_NAMES.fullmatch(requested):
                 response.headers["Access-Control-Allow-Headers"] = requested
         return response
+
+    def _note_refused_origin(self, origin: str) -> None:
+        """Log what the browser only tells its own console; once each, for strangers can send any."""
+        if origin in self._refused_origins or len(self._refused_origins) >= _REFUSED_ORIGINS:
+            return
+        if _ORIGIN.fullmatch(origin):
+            self._refused_origins.add(origin)
+            log.warning(
+                "a page of %s was refused: LYRA_CORS_ORIGINS names the origins that may ask", origin
+            )
 
     def request_id_for(self, headers: Mapping[str, str]) -> str:
         """Return the request's id: the client's own if it has the right form, else a new one."""

@@ -13,9 +13,12 @@ from lyra.web.gateway.time_zone import HEADER
 from lyra.web.openapi.route import JSON, Events, Route
 from lyra.web.schemas import (
     AbortMetadata,
+    Card,
     ErrorAnswer,
     ErrorDetail,
+    Facts,
     FinishMetadata,
+    ShownProposal,
     StartMetadata,
     StatusData,
     error_kinds,
@@ -36,6 +39,9 @@ _REFINED: dict[tuple[str, str], Any] = {
     ("MessageMetadata", "messageMetadata"): AbortMetadata,
     ("Status", "data"): StatusData,
     ("FailureData", "data"): ErrorDetail,
+    ("TrackCard", "data"): Card,
+    ("PlaylistPart", "data"): ShownProposal,
+    ("Because", "data"): Facts,
 }
 
 

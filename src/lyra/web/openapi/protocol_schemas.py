@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from lyra.web.schemas import Code, Count, ErrorDetail, ShownProposal, StartMetadata
+from lyra.web.schemas import Code, Count, ErrorDetail, ShownProposal
 
 StopReason = Literal["stop", "length", "content_filter"]
 
@@ -99,10 +99,14 @@ class RunStarted(_Event, tag="RUN_STARTED"):
 
 
 class Custom(_Event, tag="CUSTOM"):
-    """What Lyra sends beside the protocol: the metadata of the answer."""
+    """What Lyra sends beside the protocol.
 
-    name: Literal["lyra.start"]
-    value: StartMetadata
+    `value` of `lyra.start` is the answer's metadata, of `lyra.notice` a sentence, of `lyra.playlist` a
+    proposal, of `lyra.error` why an interrupt's answer came to nothing.
+    """
+
+    name: Literal["lyra.start", "lyra.notice", "lyra.playlist", "lyra.error"]
+    value: Any
 
 
 class TextMessageStart(_Event, tag="TEXT_MESSAGE_START"):
