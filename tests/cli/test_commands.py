@@ -141,6 +141,44 @@ async def test_the_sandbox_replays_recorded_answers(launch: Launch, tmp_path: Pa
         assert await answer.text() == '{"id": "vesna"}'
 
 
+@pytest.mark.parametrize(
+    ("uri", "status"),
+    [
+        ("http://127.0.0.1:8080/auth/callback", 200),  # Lyra's own
+        ("https://app.example/back", 200),
+        ("https://other.example/back", 400),
+    ],
+)
+async def test_the_sandbox_has_log_ins_for_a_lyra_and_for_what_is_named(
+    launch: Launch, uri: str, status: int
+) -> None:
+    named = ("--redirect-uri", "https://app.example/back")
+    told = await greeting(await launch("sandbox", "--port", "0", *named))
+    shown = dict(re.findall(r"(LYRA_SPOTIFY_\w+)=(\S+)", told))
+    query = {
+        "client_id": shown["LYRA_SPOTIFY_CLIENT_ID"],
+        "redirect_uri": uri,
+        "response_type": "code",
+        "state": "x",
+        "code_challenge_method": "S256",
+        "code_challenge": "c" * 43,
+    }
+    address = f"{shown['LYRA_SPOTIFY_ACCOUNTS_URL']}/authorize"
+    async with aiohttp.ClientSession() as http, http.get(address, params=query) as answer:
+        assert answer.status == status
+
+
+async def test_a_redirect_address_that_spotify_would_not_register_is_one_clear_line(
+    launch: Launch,
+) -> None:
+    code, said = await read_refusal(
+        await launch("sandbox", "--redirect-uri", "http://localhost/back")
+    )
+
+    assert code == 2
+    assert said.startswith("lyra: redirect address 'http://localhost/back' is neither https")
+
+
 async def test_a_replay_folder_that_is_not_there_is_one_clear_line(launch: Launch) -> None:
     code, said = await read_refusal(await launch("sandbox", "--replay", "nowhere"))
 

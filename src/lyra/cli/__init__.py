@@ -103,7 +103,7 @@ def _serve(args: argparse.Namespace) -> int:
     from lyra.cli import commands  # noqa: PLC0415
 
     if args.command == "sandbox":
-        return commands.sandbox(args.host, args.port, args.replay)
+        return commands.sandbox(args.host, args.port, args.replay, args.redirect_uri)
     # A supervisor hands its workers what it has read: all of one roll have the same settings.
     worker = args.command == "serve" and args.lifeline is not None
     environ = (process_variables if worker else read_variables)(host=args.host, port=args.port)
@@ -232,6 +232,13 @@ def _add_sandbox_options(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--port", type=_parse_port, default=8090)
     sandbox.add_argument(
         "--replay", type=Path, metavar="DIR", help="serve recorded Spotify answers from this folder"
+    )
+    sandbox.add_argument(
+        "--redirect-uri",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="where a log-in may be sent back to, besides a Lyra on this machine; may be repeated",
     )
 
 

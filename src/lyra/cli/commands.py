@@ -20,6 +20,8 @@ from lyra.web.http.access_log import RequestLog
 log = logging.getLogger(__name__)
 
 BAD_SETTING = 2
+# Where a Lyra on this machine, on any port, has a log-in sent back to.
+_CALLBACKS = ("http://127.0.0.1/auth/callback", "http://[::1]/auth/callback")
 _DEMO_TOKEN_MS = 15  # as fast as a quick model speaks
 
 
@@ -70,10 +72,10 @@ def run(settings: Settings, warnings: Sequence[str] = ()) -> int:
     return demo(settings, warnings, " and ".join(missing))
 
 
-def sandbox(host: str, port: int, replay: Path | None) -> int:
+def sandbox(host: str, port: int, replay: Path | None, redirect_uris: Sequence[str] = ()) -> int:
     """Serve only the invented Spotify and the invented model, until a signal."""
     configure_logs("text")
-    return _run_loop(partial(_sandbox, host, port, replay))
+    return _run_loop(partial(_sandbox, host, port, replay, redirect_uris))
 
 
 # The sandbox is imported only where it is used: it would make `lyra serve` a tenth slower to start.
@@ -95,20 +97,27 @@ async def _demo(settings: Settings, mode_reason: str, request_log: RequestLog) -
         )
 
 
-async def _sandbox(host: str, port: int, replay: Path | None) -> int:
+async def _sandbox(host: str, port: int, replay: Path | None, redirect_uris: Sequence[str]) -> int:
     from lyra.sandbox import Sandbox, sandbox_token  # noqa: PLC0415
+    from lyra.sandbox.accounts import CLIENTS  # noqa: PLC0415
+
+    [client_id] = CLIENTS
+    clients = {client_id: (*CLIENTS[client_id], *_CALLBACKS, *redirect_uris)}
 
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         try:
-            invented = await stack.enter_async_context(Sandbox(host=host, port=port, replay=replay))
+            invented = await stack.enter_async_context(
+                Sandbox(host=host, port=port, replay=replay, clients=clients)
+            )
         except ValueError as wrong:
             raise SettingError(str(wrong)) from None
         kind = f"recorded answers of {replay}" if replay else "an invented Spotify"
         print(f"Lyra sandbox: {kind} and an invented model\n")
         print(f"  LYRA_SPOTIFY_API_URL={invented.api_url}")
         print(f"  LYRA_LLM_BASE_URL={invented.llm_url}")
-        print(f"  accounts (log-in): {invented.accounts_url}")
+        print(f"  LYRA_SPOTIFY_ACCOUNTS_URL={invented.accounts_url}")
+        print(f"  LYRA_SPOTIFY_CLIENT_ID={client_id}")
         print(f"  a token: {sandbox_token()}")
         print(f"  counters: {invented.url}/__sandbox/stats", flush=True)
         await stop.wait()
