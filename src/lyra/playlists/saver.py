@@ -144,7 +144,9 @@ class PlaylistSaver:
         task = self._running.get(name)
         if task is None:
             self._admit()
-            save = _Save(proposal_id, proposal, choice, token)
+            # Nothing of it is left open: an answer that still runs may replace what it has proposed.
+            chosen = Choice(choice.name or proposal.name, choice.uris or proposal.uris)
+            save = _Save(proposal_id, proposal, chosen, token)
             task = asyncio.get_running_loop().create_task(self._save_in_time(save))
             self._running[name] = task
             task.add_done_callback(lambda _: self._running.pop(name, None))
@@ -189,6 +191,7 @@ class PlaylistSaver:
         if kept.saved:
             return  # another process was quicker
         if kept.progress is None:
+            check_choice(kept, save.choice)
             await self._limit.spend(kept.account or kept.owner)
         else:
             self._counts["resumed"] += 1

@@ -9,7 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from lyra.playlists.proposal import Proposal
+from lyra.playlists.proposals import Caller, Draft
 from lyra.sandbox import Sandbox, sandbox_token
+from lyra.spotify.token import Token
 from tests.conftest import LONG_S, Start
 from tests.support.calls import call, chat
 from tests.support.proposals import URIS, Proposing, only
@@ -88,6 +91,25 @@ async def test_the_listeners_own_name_order_and_choice_are_saved(
 
     assert saved.json["playlist"]["count"] == 2
     assert (only(sandbox, ANNA).name, only(sandbox, ANNA).uris) == ("Low Tides", chosen)
+
+
+async def test_what_was_replaced_since_it_was_seen_is_not_saved(
+    lyra: Proposing, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal, proposals = await lyra.propose(ANNA), lyra.service.services.lyra.proposals
+    found, token = proposals.find, Token(ANNA)
+
+    async def replaced_when_found(proposal_id: str, caller: Caller) -> Proposal:
+        seen = await found(proposal_id, caller)
+        draft = Draft("Another", seen.tracks[:2])
+        await proposals.propose_instead(proposal_id, token, None, draft)
+        return seen
+
+    monkeypatch.setattr(proposals, "find", replaced_when_found)
+    refused = await lyra.save(proposal, ANNA)
+
+    assert refused.json["error"]["code"] == "invalid_request"
+    assert sandbox.made_playlists(ANNA) == []
 
 
 async def test_a_repeat_returns_the_same_playlist_whatever_it_chooses(
