@@ -34,6 +34,7 @@ _COUNTED = {
     "op": "op", "opus": "op", "ch": "chapter", "chapter": "chapter", "act": "act",
 }  # fmt: skip
 _SINGLE = {"i": "1", "v": "5", "x": "10"}  # words by themselves, but for what stands before
+_SPECIAL = frozenset({"and", "et", "und", "y", "e", *_ROMAN, *_COUNTED, *_SINGLE})
 
 
 @lru_cache(_KEPT)
@@ -43,6 +44,9 @@ def fold(name: str) -> str:
     Case, accents, punctuation, "&" and the way of counting parts do not matter. Of a name without
     letters or digits its signs are kept: there is nothing else to tell it by.
     """
+    plain = name[:_CAP].lower().split()
+    if "".join(plain).isalpha() and name.isascii() and _SPECIAL.isdisjoint(plain):
+        return " ".join(plain)  # as most names: there is no other way to spell it
     text = unicodedata.normalize("NFKC", name[:_CAP]).casefold()[:_CAP]  # one sign may become many
     words = _GAPS.sub(" ", _SILENT.sub("", _join(_strip_marks(text)))).split()
     if not words:
