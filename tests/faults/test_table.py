@@ -8,7 +8,14 @@ import pytest
 TESTS = Path(__file__).parents[1]
 FAULTS = (TESTS.parent / "docs" / "FAULTS.md").read_text("utf-8")
 # How many faults each table has at least.
-TABLES = {"Spotify": 33, "The model": 28, "Clients": 42, "The process": 17, "Redis": 32}
+TABLES = {
+    "Spotify": 33,
+    "Saving a playlist": 14,
+    "The model": 28,
+    "Clients": 42,
+    "The process": 17,
+    "Redis": 32,
+}
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 

@@ -10,7 +10,6 @@ from lyra.cli.client import ChatError
 
 _DASH = "\u2013"
 _MINUTE_MS = 60_000
-_AS = re.compile(r"(?:^|\s)as\s+(.+)$")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
@@ -90,8 +89,8 @@ def read_choice(words: str, proposal: Proposal) -> Choice:
     Raises:
         ChatError: a number is none of the list's, or stands there twice.
     """
-    named = _AS.search(words)
-    numbers = (words[: named.start()] if named else words).replace(",", " ").split()
+    listed, _, name = f" {words}".partition(" as ")
+    numbers = listed.replace(",", " ").split()
     chosen: list[str] = []
     for number in numbers:
         place = int(number) if number.isdecimal() else 0
@@ -101,4 +100,4 @@ def read_choice(words: str, proposal: Proposal) -> Choice:
         if uri in chosen:
             raise ChatError(f"Song number {place} stands there twice.")
         chosen.append(uri)
-    return Choice(named[1] if named else None, chosen or None)
+    return Choice(name.strip() or None, chosen or None)
