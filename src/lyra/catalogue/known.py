@@ -25,6 +25,12 @@ class Place(NamedTuple):
     rank: int | None = None
 
 
+_UNRANKED = {
+    section: Place(section)
+    for section in ("top_tracks", "top_artists", "recently_played", "elsewhere")
+}
+
+
 class KnownMusic:
     """What a listener knows, as far as the data show it: by address, and by title and artist.
 
@@ -50,7 +56,7 @@ class KnownMusic:
 
     def add(self, rows: Iterable[Artist | Track]) -> None:
         """Add what was read besides: it is known from then on, and not by the listener's lists."""
-        elsewhere = Place("elsewhere")
+        elsewhere = _UNRANKED["elsewhere"]
         for row in rows:
             if isinstance(row, Track):
                 self._add_track(elsewhere, row)
@@ -64,7 +70,7 @@ class KnownMusic:
             self._by_uri.setdefault(track.uri, place)
         for name in map(fold_artist, track.artists):
             self._by_artist.setdefault(name, []).append((place, track))
-            self._artists.setdefault(name, Place(place.section))
+            self._artists.setdefault(name, _UNRANKED[place.section])
 
     def find(self, item: Item) -> Place | None:
         """Return where the item is known from, its highest rank first; None: it is new."""
@@ -99,4 +105,4 @@ def _tracks(listening: Listening) -> Iterator[tuple[Place, Track]]:
     for at, track in enumerate(listening.top_tracks, 1):
         yield Place("top_tracks", track.rank or at), track
     for play in listening.recently_played:
-        yield Place("recently_played"), play.track
+        yield _UNRANKED["recently_played"], play.track
