@@ -1,5 +1,6 @@
 """A proposed playlist in the formats of other protocols: AG-UI's interrupt, a link for OpenAI's clients."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,14 +32,14 @@ async def post(lyra: Proposing, path: str, body: Any, token: str = ANNA) -> Answ
     return await call(lyra.service, "POST", path, json=body, headers=lyra.service.headers(token))
 
 
-async def ask(lyra: Proposing, **more: Any) -> list[dict[str, Any]]:
+async def ask(lyra: Proposing, token: str = ANNA) -> list[dict[str, Any]]:
     lyra.model.replies = [*proposing()]
-    return check_events((await post(lyra, AGUI, {**INPUT, **more})).body)
+    return check_events((await post(lyra, AGUI, INPUT, token)).body)
 
 
-async def interrupted(lyra: Proposing) -> dict[str, Any]:
+async def interrupted(lyra: Proposing, token: str = ANNA) -> dict[str, Any]:
     """The interrupt of an answer that proposes a playlist."""
-    [interrupt] = (await ask(lyra))[-1]["outcome"]["interrupts"]
+    [interrupt] = (await ask(lyra, token))[-1]["outcome"]["interrupts"]
     found: dict[str, Any] = interrupt
     return found
 
@@ -110,6 +111,43 @@ async def test_a_refusal_dismisses_it(
     assert sandbox.made_playlists(ANNA) == []
 
 
+@pytest.mark.parametrize("payload", [None, {"approved": False}])
+async def test_a_refusal_of_what_is_saved_tells_the_playlist_and_keeps_it(
+    lyra: Proposing, sandbox: Sandbox, payload: Any
+) -> None:
+    interrupt = await interrupted(lyra)
+    saved = await resume(lyra, approved(interrupt))
+    status = "resolved" if payload else "cancelled"
+    refusal = {"interruptId": interrupt["id"], "status": status, "payload": payload}
+    refused = [await resume(lyra, refusal) for _ in range(2)]
+
+    assert [each[1]["content"] for each in refused] == [saved[1]["content"]] * 2
+    assert only(sandbox, ANNA).uris == URIS
+
+
+async def test_a_refusal_of_what_may_be_saved_claims_nothing(
+    lyra: Proposing, sandbox: Sandbox
+) -> None:
+    interrupt = await interrupted(lyra)
+    failing = sandbox_token(7, "typical", "restricted", "once500-create")
+    failed = await resume(lyra, approved(interrupt), token=failing)
+    events = await resume(lyra, {"interruptId": interrupt["id"], "status": "cancelled"})
+
+    assert (failed[-1]["code"], failed[1]["value"]["retryable"]) == ("spotify_unavailable", True)
+    assert orjson.loads(events[1]["content"]) == {"dismissed": True}
+    assert sandbox.made_playlists(ANNA) == []
+
+
+@pytest.mark.parametrize("token", [ANNA, BORIS], ids=["expired", "another listener's"])
+async def test_cancelling_what_is_not_there_goes_on_without_it(lyra: Proposing, token: str) -> None:
+    """AG-UI's client sends nothing on this thread before it has cancelled what has expired."""
+    name = "gone.call" if token == ANNA else (await interrupted(lyra))["id"]
+    events = await resume(lyra, {"interruptId": name, "status": "cancelled"}, token=token)
+
+    assert orjson.loads(events[1]["content"]) == {"dismissed": True}
+    assert events[-1]["type"] == "RUN_FINISHED"
+
+
 async def test_an_approval_twice_saves_it_once(lyra: Proposing, sandbox: Sandbox) -> None:
     interrupt = await interrupted(lyra)
     first = await resume(lyra, approved(interrupt))
@@ -136,9 +174,18 @@ async def test_what_cannot_be_saved_ends_in_run_error(
 ) -> None:
     events = await resume(lyra, {**approved(await interrupted(lyra)), **entry}, token=token)
 
-    assert [event["type"] for event in events] == ["RUN_STARTED", "RUN_ERROR"]
-    assert events[-1]["code"] == code
+    assert [event["type"] for event in events] == ["RUN_STARTED", "CUSTOM", "RUN_ERROR"]
+    assert events[1]["name"] == "lyra.error"
+    assert events[1]["value"]["code"] == events[-1]["code"] == code
+    assert events[1]["value"]["message"] == events[-1]["message"]
     assert sandbox.made_playlists(ANNA) == []
+
+
+async def test_without_the_scope_the_client_learns_what_to_do(lyra: Proposing) -> None:
+    events = await resume(lyra, approved(await interrupted(lyra)), token=NO_SCOPE)
+
+    said = events[1]["value"]
+    assert (said["reason"], said["action"]) == ("missing_scope", "grant_playlists")
 
 
 async def test_a_question_beside_the_answer_to_an_interrupt_is_answered_too(
@@ -150,6 +197,27 @@ async def test_a_question_beside_the_answer_to_an_interrupt_is_answered_too(
 
     assert events[1]["toolCallId"] == interrupt["toolCallId"]
     assert "".join(each.get("delta", "") for each in events) == "Here it is."
+    assert only(sandbox, ANNA).uris == URIS
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["with a question", "alone"])
+async def test_an_approval_holds_no_slot_while_spotify_is_waited_for(
+    start: Start, sandbox: Sandbox, *, asks: bool
+) -> None:
+    slow = sandbox_token(7, "typical", "restricted", "lat-300-300")
+    messages = [*SPOKEN, {"id": "m3", **USER}] if asks else SPOKEN
+    async with scripted_model() as model:
+        service = await start(llm_base_url=model.url, max_in_flight=1, max_waiting=0)
+        lyra = Proposing(service, model)
+        entry = approved(await interrupted(lyra, slow))
+        model.replies = [*proposing()[-1:]]
+        async with asyncio.TaskGroup() as tasks:
+            saving = tasks.create_task(resume(lyra, entry, token=slow, messages=messages))
+            await sandbox.stats.until(lambda stats: stats.by_endpoint["create"] == 1)
+            meanwhile = await call(service, "GET", "/lyra/status", headers=service.headers(ANNA))
+
+    assert meanwhile.status == 200
+    assert saving.result()[-1]["type"] == "RUN_FINISHED"
     assert only(sandbox, ANNA).uris == URIS
 
 
