@@ -8,10 +8,11 @@ import orjson
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
+from tests.chat.test_rounds import asking
 from tests.conftest import Start
 from tests.support.calls import Answer, call
 from tests.support.proposals import URIS, Proposing, only, proposing
-from tests.support.scripted_model import scripted_model
+from tests.support.scripted_model import scripted_model, tool_use
 from tests.support.wire_formats import USER, data_of, documents
 from tests.web.api.test_agui import INPUT, check_events
 
@@ -72,6 +73,44 @@ async def test_a_proposal_interrupts_the_run_and_its_call_waits_for_the_listener
     assert interrupt["expiresAt"] == interrupt["metadata"]["expires_at"]
     assert interrupt["metadata"] in [each.get("value") for each in events]
     assert sandbox.made_playlists(ANNA) == []
+
+
+def propose(*uris: str) -> bytes:
+    return tool_use("propose_playlist", {"name": "Slow Tides", "uris": [*uris]})
+
+
+FEW, FEWER, NONE = propose(*URIS[:3]), propose(*URIS[3:5]), propose(f"spotify:track:{'z' * 22}")
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [[(FEW, FEWER)], [(FEWER, NONE)], [(NONE, FEWER)], [(FEW,), (FEWER,)], [(FEWER,), (NONE,)]],
+    ids=["together", "the latter failed", "the former failed", "one by one", "then one failed"],
+)
+async def test_of_several_calls_only_that_of_what_is_shown_waits(
+    lyra: Proposing, rounds: list[tuple[bytes, ...]]
+) -> None:
+    find, _, end = proposing()
+    lyra.model.replies = [find, *(asking(*calls) for calls in rounds), end]
+    events = check_events((await post(lyra, AGUI, INPUT)).body)
+
+    [interrupt] = events[-1]["outcome"]["interrupts"]
+    called = [each["toolCallId"] for each in events if each["type"] == "TOOL_CALL_START"]
+    results = [each["toolCallId"] for each in events if each["type"] == "TOOL_CALL_RESULT"]
+    sent = [call for calls in rounds for call in calls]
+    assert interrupt["toolCallId"] == called[1:][sent.index(FEWER)]
+    assert sorted([*results, interrupt["toolCallId"]]) == sorted(called)
+    assert interrupt["metadata"]["uris"] == URIS[3:5]
+
+
+async def test_a_proposal_without_a_track_is_no_interrupt(lyra: Proposing) -> None:
+    find, _, end = proposing()
+    lyra.model.replies = [find, asking(NONE), end]
+    events = check_events((await post(lyra, AGUI, INPUT)).body)
+
+    results = [each["content"] for each in events if each["type"] == "TOOL_CALL_RESULT"]
+    assert results[-1].startswith("None of these can be proposed")
+    assert "outcome" not in events[-1]
 
 
 async def test_an_approval_saves_it_and_gives_the_call_its_result(
