@@ -565,3 +565,81 @@ async def test_without_the_scope_it_is_said_which_one_the_token_needs(
     )
 
     assert "The token needs the scope playlist-modify-private." in err
+
+
+PROPOSED: dict[str, Any] = {
+    "id": "gB0-_1",
+    "name": "Slow Tides",
+    "count": 2,
+    "minutes": 7,
+    "notes": ["These are 2 of the 10 songs that were asked for."],
+    "tracks": [
+        {"uri": "spotify:track:1", "name": "One", "artists": ["Ostra"], "duration_ms": 185_000},
+        {"uri": "spotify:track:2", "name": "Two", "new": True},
+    ],
+}
+
+
+def proposed(**changed: Any) -> dict[str, Any]:
+    return {"type": "data-playlist", "id": "p", "data": {**PROPOSED, **changed}}
+
+
+async def drawn_for(folder: Path, scripted: Scripted, *parts: dict[str, Any]) -> bytes:
+    """What is written to a terminal for an answer of these parts."""
+    scripted.send({"type": "text-delta", "delta": "Here it is."}, *parts, ended())
+    async with open_terminal(folder, "chat", "--url", scripted.url) as terminal:
+        await terminal.until("> ")
+        terminal.type(f"{QUESTION}\n")
+        return await terminal.until("\n> ")
+
+
+async def test_of_two_proposals_of_an_answer_the_later_one_is_listed_with_its_notes(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    shown = printed(await drawn_for(tmp_path, scripted, proposed(name="Earlier"), proposed()))
+
+    assert "Earlier" not in shown
+    assert (
+        "Proposed: Slow Tides (2 songs, 7 min)\n"
+        "  1. One \u2013 Ostra 3:05\n"
+        "  2. Two (new)\n"
+        "These are 2 of the 10 songs that were asked for.\n"
+    ) in shown
+
+
+async def test_a_hostile_proposal_does_not_steer_a_terminal(
+    tmp_path: Path, scripted: Scripted
+) -> None:
+    nasty = f"{NASTY}\n\ttwo\u2028"
+    track = {"uri": nasty, "name": nasty, "artists": [nasty]}
+    whole = proposed(name=nasty, notes=[nasty], tracks=[track], extends={"name": nasty})
+    odd = [proposed(id="../session"), proposed(tracks=None), {"type": "data-playlist", "data": 7}]
+    for parts in ([whole], odd):
+        shown = (await drawn_for(tmp_path, scripted, *parts)).decode()
+
+        for obeyed in ("\x1b]0;", "\x07", "\x9b", "\u202e", "\u2028", "\x1b[2J", "\x1b[31m"):
+            assert obeyed not in shown
+        assert ("Proposed: " in shown) == (parts == [whole])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("0", "There is no song number 0 in the list."),
+        ("9" * 5_000, f"There is no song number {'9' * 200} in the list."),
+        ("the first", "Type /save"),
+        ("1 as", "Type /save"),
+        ("as  ", "Type /save"),
+    ],
+    ids=["0", "a huge number", "no number", "no name", "no name, no number"],
+)
+async def test_what_save_does_not_understand_is_told_and_sends_nothing(
+    tmp_path: Path, scripted: Scripted, words: str, says: str
+) -> None:
+    scripted.send(proposed(), ended())
+    typed = f"{QUESTION}\n/save {words}\n{QUESTION}\n"
+    code, _, err = await piped(tmp_path, "--url", scripted.url, typed=typed)
+
+    assert (code, err.count("\n")) == (1, 1)
+    assert says in err
+    assert len(scripted.asked) == 2  # it goes on

@@ -10,7 +10,7 @@ FAULTS = (TESTS.parent / "docs" / "FAULTS.md").read_text("utf-8")
 # How many faults each table has at least.
 TABLES = {
     "Spotify": 33,
-    "Saving a playlist": 14,
+    "Saving a playlist": 15,
     "The model": 28,
     "Clients": 42,
     "The process": 17,

@@ -64,3 +64,26 @@ async def test_aguis_agent_goes_on_after_a_refusal(
     assert seen["error"] is None
     assert seen["text"] == "Here it is."
     assert sandbox.made_playlists(TOKEN) == []
+
+
+async def test_aguis_agent_goes_on_once_it_has_cancelled_what_has_expired(
+    start: Start, run: Run
+) -> None:
+    """The agent sends no other answer to what has expired, by its own clock."""
+    long_ago = 1_000_000_000.0
+    async with scripted_model(*proposing(), *proposing()[-1:]) as model:
+        service = await start(llm_base_url=model.url, wall_clock=lambda: long_ago)
+        seen = await seen_by(run, service, "agui", "2", "cancel")
+
+    assert seen["error"] is None
+    assert seen["text"] == "Here it is."
+
+
+async def test_aguis_agent_learns_what_a_missing_scope_asks_for(start: Start, run: Run) -> None:
+    token = sandbox_token(35, "typical", "legacy", "ungranted-writes")
+    async with scripted_model(*proposing()) as model:
+        service = await start(llm_base_url=model.url)
+        seen = await seen_by(run, service, "agui", "1", "approve", token=token)
+
+    assert seen["code"] == "spotify_forbidden"
+    assert seen["custom"]["lyra.error"]["action"] == "grant_playlists"

@@ -133,7 +133,9 @@ class Client:
             headers["Content-Type"] = "application/json"
             data = orjson.dumps(body)
         timeout = aiohttp.ClientTimeout(
-            total=None if body else _REQUEST_S, sock_connect=_CONNECT_S, sock_read=_SILENCE_S
+            total=_REQUEST_S if body is None else None,
+            sock_connect=_CONNECT_S,
+            sock_read=_SILENCE_S,
         )
         try:
             async with self._http.request(

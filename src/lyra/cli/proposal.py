@@ -10,6 +10,7 @@ from lyra.cli.client import ChatError
 
 _DASH = "\u2013"
 _MINUTE_MS = 60_000
+_USAGE = "Type /save, /save 1 3 2 or /save as <name>; numbers and a name may stand together."
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
@@ -87,15 +88,18 @@ def read_choice(words: str, proposal: Proposal) -> Choice:
     """Return what `/save <words>` chooses: numbers of tracks in their order, `as` a name, or both.
 
     Raises:
-        ChatError: a number is none of the list's, or stands there twice.
+        ChatError: it says something else, or a number that is none of the list's or stands there twice.
     """
-    listed, _, name = f" {words}".partition(" as ")
-    numbers = listed.replace(",", " ").split()
+    listed, named, name = f" {words} ".partition(" as ")
+    if named and not name.strip():
+        raise ChatError(_USAGE)
+    places = {str(place): place for place in range(1, len(proposal.tracks) + 1)}
     chosen: list[str] = []
-    for number in numbers:
-        place = int(number) if number.isdecimal() else 0
-        if not 0 < place <= len(proposal.tracks):
-            raise ChatError(f"There is no song number {one_line(number)} in the list.")
+    for number in listed.replace(",", " ").split():
+        place = places.get(number)
+        if place is None:
+            unknown = f"There is no song number {one_line(number)} in the list."
+            raise ChatError(unknown if number.isdecimal() else _USAGE)
         uri = proposal.tracks[place - 1].uri
         if uri in chosen:
             raise ChatError(f"Song number {place} stands there twice.")

@@ -1,5 +1,6 @@
 """A proposed playlist in the formats of other protocols: AG-UI's interrupt, a link for OpenAI's clients."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,10 +8,11 @@ import orjson
 import pytest
 
 from lyra.sandbox import Sandbox, sandbox_token
+from tests.chat.test_rounds import asking
 from tests.conftest import Start
 from tests.support.calls import Answer, call
 from tests.support.proposals import URIS, Proposing, only, proposing
-from tests.support.scripted_model import scripted_model
+from tests.support.scripted_model import scripted_model, tool_use
 from tests.support.wire_formats import USER, data_of, documents
 from tests.web.api.test_agui import INPUT, check_events
 
@@ -31,14 +33,14 @@ async def post(lyra: Proposing, path: str, body: Any, token: str = ANNA) -> Answ
     return await call(lyra.service, "POST", path, json=body, headers=lyra.service.headers(token))
 
 
-async def ask(lyra: Proposing, **more: Any) -> list[dict[str, Any]]:
+async def ask(lyra: Proposing, token: str = ANNA) -> list[dict[str, Any]]:
     lyra.model.replies = [*proposing()]
-    return check_events((await post(lyra, AGUI, {**INPUT, **more})).body)
+    return check_events((await post(lyra, AGUI, INPUT, token)).body)
 
 
-async def interrupted(lyra: Proposing) -> dict[str, Any]:
+async def interrupted(lyra: Proposing, token: str = ANNA) -> dict[str, Any]:
     """The interrupt of an answer that proposes a playlist."""
-    [interrupt] = (await ask(lyra))[-1]["outcome"]["interrupts"]
+    [interrupt] = (await ask(lyra, token))[-1]["outcome"]["interrupts"]
     found: dict[str, Any] = interrupt
     return found
 
@@ -71,6 +73,44 @@ async def test_a_proposal_interrupts_the_run_and_its_call_waits_for_the_listener
     assert interrupt["expiresAt"] == interrupt["metadata"]["expires_at"]
     assert interrupt["metadata"] in [each.get("value") for each in events]
     assert sandbox.made_playlists(ANNA) == []
+
+
+def propose(*uris: str) -> bytes:
+    return tool_use("propose_playlist", {"name": "Slow Tides", "uris": [*uris]})
+
+
+FEW, FEWER, NONE = propose(*URIS[:3]), propose(*URIS[3:5]), propose(f"spotify:track:{'z' * 22}")
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [[(FEW, FEWER)], [(FEWER, NONE)], [(NONE, FEWER)], [(FEW,), (FEWER,)], [(FEWER,), (NONE,)]],
+    ids=["together", "the latter failed", "the former failed", "one by one", "then one failed"],
+)
+async def test_of_several_calls_only_that_of_what_is_shown_waits(
+    lyra: Proposing, rounds: list[tuple[bytes, ...]]
+) -> None:
+    find, _, end = proposing()
+    lyra.model.replies = [find, *(asking(*calls) for calls in rounds), end]
+    events = check_events((await post(lyra, AGUI, INPUT)).body)
+
+    [interrupt] = events[-1]["outcome"]["interrupts"]
+    called = [each["toolCallId"] for each in events if each["type"] == "TOOL_CALL_START"]
+    results = [each["toolCallId"] for each in events if each["type"] == "TOOL_CALL_RESULT"]
+    sent = [call for calls in rounds for call in calls]
+    assert interrupt["toolCallId"] == called[1:][sent.index(FEWER)]
+    assert sorted([*results, interrupt["toolCallId"]]) == sorted(called)
+    assert interrupt["metadata"]["uris"] == URIS[3:5]
+
+
+async def test_a_proposal_without_a_track_is_no_interrupt(lyra: Proposing) -> None:
+    find, _, end = proposing()
+    lyra.model.replies = [find, asking(NONE), end]
+    events = check_events((await post(lyra, AGUI, INPUT)).body)
+
+    results = [each["content"] for each in events if each["type"] == "TOOL_CALL_RESULT"]
+    assert results[-1].startswith("None of these can be proposed")
+    assert "outcome" not in events[-1]
 
 
 async def test_an_approval_saves_it_and_gives_the_call_its_result(
@@ -110,6 +150,43 @@ async def test_a_refusal_dismisses_it(
     assert sandbox.made_playlists(ANNA) == []
 
 
+@pytest.mark.parametrize("payload", [None, {"approved": False}])
+async def test_a_refusal_of_what_is_saved_tells_the_playlist_and_keeps_it(
+    lyra: Proposing, sandbox: Sandbox, payload: Any
+) -> None:
+    interrupt = await interrupted(lyra)
+    saved = await resume(lyra, approved(interrupt))
+    status = "resolved" if payload else "cancelled"
+    refusal = {"interruptId": interrupt["id"], "status": status, "payload": payload}
+    refused = [await resume(lyra, refusal) for _ in range(2)]
+
+    assert [each[1]["content"] for each in refused] == [saved[1]["content"]] * 2
+    assert only(sandbox, ANNA).uris == URIS
+
+
+async def test_a_refusal_of_what_may_be_saved_claims_nothing(
+    lyra: Proposing, sandbox: Sandbox
+) -> None:
+    interrupt = await interrupted(lyra)
+    failing = sandbox_token(7, "typical", "restricted", "once500-create")
+    failed = await resume(lyra, approved(interrupt), token=failing)
+    events = await resume(lyra, {"interruptId": interrupt["id"], "status": "cancelled"})
+
+    assert (failed[-1]["code"], failed[1]["value"]["retryable"]) == ("spotify_unavailable", True)
+    assert orjson.loads(events[1]["content"]) == {"dismissed": True}
+    assert sandbox.made_playlists(ANNA) == []
+
+
+@pytest.mark.parametrize("token", [ANNA, BORIS], ids=["expired", "another listener's"])
+async def test_cancelling_what_is_not_there_goes_on_without_it(lyra: Proposing, token: str) -> None:
+    """AG-UI's client sends nothing on this thread before it has cancelled what has expired."""
+    name = "gone.call" if token == ANNA else (await interrupted(lyra))["id"]
+    events = await resume(lyra, {"interruptId": name, "status": "cancelled"}, token=token)
+
+    assert orjson.loads(events[1]["content"]) == {"dismissed": True}
+    assert events[-1]["type"] == "RUN_FINISHED"
+
+
 async def test_an_approval_twice_saves_it_once(lyra: Proposing, sandbox: Sandbox) -> None:
     interrupt = await interrupted(lyra)
     first = await resume(lyra, approved(interrupt))
@@ -136,9 +213,18 @@ async def test_what_cannot_be_saved_ends_in_run_error(
 ) -> None:
     events = await resume(lyra, {**approved(await interrupted(lyra)), **entry}, token=token)
 
-    assert [event["type"] for event in events] == ["RUN_STARTED", "RUN_ERROR"]
-    assert events[-1]["code"] == code
+    assert [event["type"] for event in events] == ["RUN_STARTED", "CUSTOM", "RUN_ERROR"]
+    assert events[1]["name"] == "lyra.error"
+    assert events[1]["value"]["code"] == events[-1]["code"] == code
+    assert events[1]["value"]["message"] == events[-1]["message"]
     assert sandbox.made_playlists(ANNA) == []
+
+
+async def test_without_the_scope_the_client_learns_what_to_do(lyra: Proposing) -> None:
+    events = await resume(lyra, approved(await interrupted(lyra)), token=NO_SCOPE)
+
+    said = events[1]["value"]
+    assert (said["reason"], said["action"]) == ("missing_scope", "grant_playlists")
 
 
 async def test_a_question_beside_the_answer_to_an_interrupt_is_answered_too(
@@ -150,6 +236,27 @@ async def test_a_question_beside_the_answer_to_an_interrupt_is_answered_too(
 
     assert events[1]["toolCallId"] == interrupt["toolCallId"]
     assert "".join(each.get("delta", "") for each in events) == "Here it is."
+    assert only(sandbox, ANNA).uris == URIS
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["with a question", "alone"])
+async def test_an_approval_holds_no_slot_while_spotify_is_waited_for(
+    start: Start, sandbox: Sandbox, *, asks: bool
+) -> None:
+    slow = sandbox_token(7, "typical", "restricted", "lat-300-300")
+    messages = [*SPOKEN, {"id": "m3", **USER}] if asks else SPOKEN
+    async with scripted_model() as model:
+        service = await start(llm_base_url=model.url, max_in_flight=1, max_waiting=0)
+        lyra = Proposing(service, model)
+        entry = approved(await interrupted(lyra, slow))
+        model.replies = [*proposing()[-1:]]
+        async with asyncio.TaskGroup() as tasks:
+            saving = tasks.create_task(resume(lyra, entry, token=slow, messages=messages))
+            await sandbox.stats.until(lambda stats: stats.by_endpoint["create"] == 1)
+            meanwhile = await call(service, "GET", "/lyra/status", headers=service.headers(ANNA))
+
+    assert meanwhile.status == 200
+    assert saving.result()[-1]["type"] == "RUN_FINISHED"
     assert only(sandbox, ANNA).uris == URIS
 
 

@@ -253,6 +253,40 @@ async def test_what_becomes_of_a_proposal_is_as_described(start: Start) -> None:
         check_answer("GET", path, await lyra.show(proposal), 404)
 
 
+@pytest.mark.parametrize(
+    ("faults", "choice", "status"),
+    [
+        ((), {"uris": []}, 400),
+        (("ungranted-writes",), {}, 403),
+        (("once500-create",), {}, 503),
+        (("429-3600-create",), {}, 503),
+    ],
+)
+async def test_what_keeps_a_proposal_from_being_saved_is_as_described(
+    start: Start, faults: tuple[str, ...], choice: dict[str, Any], status: int
+) -> None:
+    token = sandbox_token(7, "typical", "restricted", *faults)
+    async with scripted_model() as model:
+        lyra = Proposing(await start(llm_base_url=model.url), model)
+        proposal, path = await lyra.propose(token), "/lyra/playlists/{playlist}"
+        check_answer("POST", path, await lyra.save(proposal, token, **choice), status)
+        check_answer("GET", path, await lyra.show(proposal, token))
+
+
+@pytest.mark.parametrize("approved", [True, False])
+@pytest.mark.parametrize("faults", [(), ("ungranted-writes",)])
+async def test_what_becomes_of_an_interrupt_is_as_described(
+    start: Start, faults: tuple[str, ...], *, approved: bool
+) -> None:
+    token = sandbox_token(7, "typical", "restricted", *faults)
+    async with scripted_model() as model:
+        lyra = Proposing(await start(llm_base_url=model.url), model)
+        name = f"{await lyra.propose(token)}.call"
+        entry = {"interruptId": name, "status": "resolved", "payload": {"approved": approved}}
+        body = {"threadId": "t", "runId": "r", "messages": [], "resume": [entry]}
+        check_answer("POST", "/lyra/agui", await post(lyra.service, "/lyra/agui", body, token))
+
+
 async def test_a_drained_stream_is_as_described(start: Start) -> None:
     service = await start(model="fault:hang")
     async with chatting(service) as response:

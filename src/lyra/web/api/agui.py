@@ -39,7 +39,7 @@ from lyra.web.api.agui_resume import (
 from lyra.web.api.chat_session import read_question, start_run, stream_run
 from lyra.web.api.wire_formats import AdaptedFrames
 from lyra.web.context import SERVICES
-from lyra.web.http.concurrency_limit import release_slot
+from lyra.web.http.concurrency_limit import reacquire_slot, release_slot
 from lyra.web.http.event_stream import EventStream, frame
 from lyra.web.http.responses import request_id
 
@@ -65,19 +65,34 @@ async def agui(request: web.Request) -> web.StreamResponse:
     )
     if not turns:
         return await _stream_resumed(request, token, body)
-    results = [await _try_answer(request, token, entry) for entry in body.resume or ()]
+    results = await _answer_beside(request, token, body.resume) if body.resume else []
     async with start_run(request, token, ChatInput(turns)) as (run, _):
         events = AguiFrames(body.thread_id, body.run_id, run.id, results)
         return await stream_run(request, run, AdaptedFrames(run, events))
 
 
-async def _try_answer(request: web.Request, token: Token, entry: ResumeEntry) -> dict[str, Any]:
-    """Answer an interrupt beside a question, which a failure does not keep from being answered."""
-    try:
-        return await answer_interrupt(request, token, entry)
-    except LyraError as failure:
-        error = failure.to_dict(request_id.get())
-        return {"type": "CUSTOM", "name": "lyra.error", "value": error}
+async def _answer_beside(
+    request: web.Request, token: Token, entries: Sequence[ResumeEntry]
+) -> list[dict[str, Any]]:
+    """Answer interrupts beside a question, which a failure does not keep from being answered.
+
+    Raises:
+        OverloadedError: the service is too busy for the question.
+    """
+    results: list[dict[str, Any]] = []
+    release_slot(request)  # Spotify is waited for
+    for entry in entries:
+        try:
+            results.append(await answer_interrupt(request, token, entry))
+        except LyraError as failure:
+            results.append(_error_event(failure))
+    await reacquire_slot(request)
+    return results
+
+
+def _error_event(failure: LyraError) -> dict[str, Any]:
+    """Return why an interrupt's answer came to nothing, and what can be done about it."""
+    return {"type": "CUSTOM", "name": "lyra.error", "value": failure.to_dict(request_id.get())}
 
 
 async def _stream_resumed(
@@ -91,6 +106,7 @@ async def _stream_resumed(
         for entry in body.resume or ():
             events += [await answer_interrupt(request, token, entry)]
     except LyraError as failure:
+        events.append(_error_event(failure))
         events.append({"type": "RUN_ERROR", "message": str(failure), "code": failure.code})
     else:
         events.append({"type": "RUN_FINISHED", **ids})

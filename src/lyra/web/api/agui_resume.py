@@ -14,6 +14,8 @@ from aiohttp import web
 
 from lyra.chat.parts import PlaylistPart
 from lyra.errors import NotFoundError, RequestError
+from lyra.playlists.proposal import Progress
+from lyra.playlists.proposals import Caller, Proposals
 from lyra.playlists.saver import Choice
 from lyra.playlists.views import playlist_view, read_name
 from lyra.spotify.token import Token
@@ -94,10 +96,27 @@ async def answer_interrupt(
         name = None if edited.name is None else read_name(edited.name)
         choice = Choice(name, None if edited.uris is None else tuple(edited.uris))
         progress = await services.lyra.saver.save(proposal_id, caller, token, choice)
-        return _result(proposal_id, call_id, {"saved": True, "playlist": playlist_view(progress)})
+        return _result(proposal_id, call_id, _saved(progress))
+    return _result(
+        proposal_id, call_id, await _dismiss(services.lyra.proposals, proposal_id, caller)
+    )
+
+
+async def _dismiss(proposals: Proposals, proposal_id: str, caller: Caller) -> dict[str, Any]:
+    """Dismiss a proposal that is not saved; return the call's result, which claims only what is known."""
+    result: dict[str, Any] = {"dismissed": True}
     with suppress(NotFoundError):  # it has expired, which comes to the same
-        await services.lyra.proposals.dismiss(proposal_id, caller)
-    return _result(proposal_id, call_id, {"saved": False, "dismissed": True})
+        progress = (await proposals.find(proposal_id, caller)).progress
+        if progress is not None and progress.saved:
+            return _saved(progress)
+        await proposals.dismiss(proposal_id, caller)
+        if progress is None:  # else Spotify was asked already
+            result["saved"] = False
+    return result
+
+
+def _saved(progress: Progress) -> dict[str, Any]:
+    return {"saved": True, "playlist": playlist_view(progress)}
 
 
 def _result(proposal_id: str, call_id: str, result: dict[str, Any]) -> dict[str, Any]:
