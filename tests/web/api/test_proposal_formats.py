@@ -10,7 +10,8 @@ import pytest
 from lyra.sandbox import Sandbox, sandbox_token
 from tests.chat.test_rounds import asking
 from tests.conftest import Start
-from tests.support.calls import Answer, call
+from tests.support.calls import Answer, call, read_until
+from tests.support.chat_runs import Paused, stop
 from tests.support.proposals import URIS, Proposing, only, proposing
 from tests.support.scripted_model import scripted_model, tool_use
 from tests.support.wire_formats import USER, data_of, documents
@@ -300,3 +301,32 @@ async def test_openai_clients_get_a_link_to_the_page(start: Start, public_url: s
     assert pieces.count("See and save it here: ") == 1
     assert pieces.rpartition("=")[0] == text.rpartition("=")[0]
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_openai_clients_get_the_link_also_where_the_answer_is_stopped(start: Start) -> None:
+    async with scripted_model(*proposing()[:-1], Paused()) as model:
+        service = await start(llm_base_url=model.url)
+        body, headers = {"messages": [USER], "stream": True}, service.headers(ANNA)
+        async with service.http.post(OPENAI, json=body, headers=headers) as response:
+            seen = await read_until(response, b"Before")
+            run = documents(data_of(seen[: seen.index(b"\n\n") + 2]))[0]["id"]
+            await stop(service, run.removeprefix("chatcmpl-"), ANNA)
+            seen += await response.read()
+
+    assert seen.count(b"See and save it here: ") == 1
+    *chunks, last = documents(data_of(seen)[:-1])
+    assert "See and save it here: " in chunks[-1]["choices"][0]["delta"]["content"]
+    assert last["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_answers_to_interrupts_are_counted_with_saves(start: Start) -> None:
+    async with scripted_model() as model:
+        lyra = Proposing(await start(llm_base_url=model.url, rate_per_minute=2), model)
+        interrupt = await interrupted(lyra)
+        proposal_id = interrupt["metadata"]["id"]
+        saved = [await lyra.save(proposal_id, ANNA), await lyra.save(proposal_id, ANNA)]
+        refused = await resume(lyra, approved(interrupt))
+
+    assert [each.status for each in saved] == [201, 201]
+    assert refused[1]["value"]["reason"] == "rate"
+    assert refused[-1]["code"] == "too_many_requests"

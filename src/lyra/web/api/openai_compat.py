@@ -131,21 +131,26 @@ class CompletionFrames:
             case Finish() if part.finish_reason != "error":
                 yield from self._finish_chunks(part)
             case Abort():
-                yield self._abort_chunk(part)
+                yield from self._abort_chunks(part)
             case _:
                 return
 
-    def _abort_chunk(self, part: Abort) -> dict[str, Any]:
+    def _abort_chunks(self, part: Abort) -> Iterator[dict[str, Any]]:
         if part.reason == "stopped":
-            return self._chunk({}, "stop")
-        # No finish reason: an answer that was cut must not look complete.
-        return _error_chunk(DrainingError().to_dict(request_id.get()))
+            yield from self._proposal_chunks()
+            yield self._chunk({}, "stop")
+        else:
+            # No finish reason: an answer that was cut must not look complete.
+            yield _error_chunk(DrainingError().to_dict(request_id.get()))
 
-    def _finish_chunks(self, part: Finish) -> Iterator[dict[str, Any]]:
+    def _proposal_chunks(self) -> Iterator[dict[str, Any]]:
         if self._proposed is not None:
             gap = TEXT_BREAK if self._any_text else ""
             self._blank = False
             yield self._chunk({"content": f"{gap}{_say_proposed(self._proposed, self._page)}"})
+
+    def _finish_chunks(self, part: Finish) -> Iterator[dict[str, Any]]:
+        yield from self._proposal_chunks()
         if part.notice is not None:
             yield self._chunk(_notice_members(part, part.notice, blank=self._blank))
         yield self._chunk({}, _finish_reason(part))
