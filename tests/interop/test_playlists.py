@@ -8,7 +8,14 @@ from tests.conftest import Start
 from tests.interop.conftest import Run
 from tests.interop.test_clients import AI, readers, seen_by
 from tests.support.proposals import URIS, proposing
-from tests.support.scripted_model import scripted_model, stopped, streaming, tool_use, words
+from tests.support.scripted_model import (
+    Reply,
+    scripted_model,
+    stopped,
+    streaming,
+    tool_use,
+    words,
+)
 
 TOKEN = sandbox_token()
 
@@ -23,19 +30,36 @@ async def test_it_reads_an_answer_with_a_proposal(
     assert seen["text"].endswith("Here it is.")
 
 
+def proposing_twice() -> tuple[Reply, ...]:
+    """The turns of a model that proposes a list, and then a shorter one in its place."""
+    again = tool_use("propose_playlist", {"name": "Slow Tides", "uris": URIS[:2]})
+    find, first, last = proposing()
+    return find, first, streaming(words("Better so."), again, stopped("tool_use")), last
+
+
 @pytest.mark.parametrize("version", AI)
 async def test_usechat_has_the_latest_of_two_proposals(
     start: Start, run: Run, version: str
 ) -> None:
-    again = tool_use("propose_playlist", {"name": "Slow Tides", "uris": URIS[:2]})
-    find, first, last = proposing()
-    second = streaming(words("Better so."), again, stopped("tool_use"))
-    async with scripted_model(find, first, second, last) as model:
+    async with scripted_model(*proposing_twice()) as model:
         seen = await seen_by(run, await start(llm_base_url=model.url), "ai_chat", version)
 
     assert (seen["status"], seen["error"]) == ("ready", None)
     [playlist] = seen["playlists"]
     assert playlist["uris"] == URIS[:2]
+
+
+async def test_assistant_stream_lists_both_proposals_and_their_id_says_that_the_later_counts(
+    start: Start, run: Run
+) -> None:
+    """It keeps no id of a data part, so it replaces none: the id is in the data, too."""
+    async with scripted_model(*proposing_twice()) as model:
+        seen = await seen_by(run, await start(llm_base_url=model.url), "assistant_stream")
+
+    assert seen["error"] is None
+    first, second = [each["data"] for each in seen["data"] if each["name"] == "playlist"]
+    assert first["id"] == second["id"]
+    assert (first["uris"], second["uris"]) == (URIS, URIS[:2])
 
 
 async def test_aguis_agent_is_interrupted_and_its_approval_saves(

@@ -10,11 +10,12 @@ const response = await fetch(`${url}/lyra/chat`, {
 });
 if (!response.ok) report({ http: response.status, code: (await response.json()).error.code });
 
-const seen = { protocol: response.headers.get("x-vercel-ai-ui-message-stream"), text: "", status: null, error: null };
+const seen = { protocol: response.headers.get("x-vercel-ai-ui-message-stream"), text: "", data: [], status: null, error: null };
 try {
   const messages = response.body.pipeThrough(new UIMessageStreamDecoder()).pipeThrough(new AssistantMessageAccumulator());
   for await (const message of messages) {
     seen.text = textOf(message.parts);
+    seen.data = message.metadata.unstable_data;
     seen.status = message.status;
     if (seen.text) wordsCame();
   }
